@@ -1,0 +1,161 @@
+//! A circuit breaker: after failures in a row, calls stop for a while, then one probe decides (DESIGN, section 6).
+
+use jiff::{SignedDuration, Timestamp};
+
+/// When the breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// How long it stays open.
+    pub cooldown: SignedDuration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Timestamp,
+    },
+    /// One probe is under way; should it never report, the next may go at `until`.
+    HalfOpen {
+        until: Timestamp,
+    },
+}
+
+/// Its state as operators see it; the number is the value of the gauge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    Closed = 0,
+    HalfOpen = 1,
+    Open = 2,
+}
+
+/// Whether a call may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    Go,
+    /// Not before this time.
+    Wait {
+        until: Timestamp,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Breaker {
+    limits: Limits,
+    state: State,
+}
+
+impl Breaker {
+    pub fn new(limits: Limits) -> Self {
+        Breaker { limits, state: State::Closed { failures: 0 } }
+    }
+
+    pub fn position(&self) -> Position {
+        match self.state {
+            State::Closed { .. } => Position::Closed,
+            State::HalfOpen { .. } => Position::HalfOpen,
+            State::Open { .. } => Position::Open,
+        }
+    }
+
+    /// Until when no call goes out, seen from `now`; it changes nothing.
+    pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.state {
+            State::Open { until } | State::HalfOpen { until } if now < until => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Asks for leave to call. After the cooldown one caller gets it, as the probe.
+    pub fn ask(&mut self, now: Timestamp) -> Leave {
+        match (self.state, self.closed_until(now)) {
+            (State::Closed { .. }, _) => Leave::Go,
+            (_, Some(until)) => Leave::Wait { until },
+            (_, None) => {
+                self.state = State::HalfOpen { until: self.later(now) };
+                Leave::Go
+            }
+        }
+    }
+
+    /// A call reached the provider.
+    pub fn succeeded(&mut self) {
+        self.state = State::Closed { failures: 0 };
+    }
+
+    /// A call did not reach the provider, or it was out of order.
+    pub fn failed(&mut self, now: Timestamp) {
+        self.state = match self.state {
+            State::Closed { failures } if failures + 1 < self.limits.failures => State::Closed { failures: failures + 1 },
+            State::Open { until } => State::Open { until },
+            State::Closed { .. } | State::HalfOpen { .. } => State::Open { until: self.later(now) },
+        };
+    }
+
+    fn later(&self, now: Timestamp) -> Timestamp {
+        now.checked_add(self.limits.cooldown).unwrap_or(Timestamp::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn open_at_100() -> Breaker {
+        let mut breaker = Breaker::new(Limits { failures: 3, cooldown: SignedDuration::from_secs(60) });
+        for _ in 0..3 {
+            assert_eq!(breaker.ask(at(100)), Leave::Go);
+            breaker.failed(at(100));
+        }
+        breaker
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_only() {
+        let mut breaker = Breaker::new(Limits { failures: 3, cooldown: SignedDuration::from_secs(60) });
+        breaker.failed(at(0));
+        breaker.failed(at(0));
+        breaker.succeeded();
+        breaker.failed(at(0));
+        breaker.failed(at(0));
+        assert_eq!(breaker.position(), Position::Closed);
+        breaker.failed(at(0));
+        assert_eq!(breaker.position(), Position::Open);
+    }
+
+    #[test]
+    fn after_the_cooldown_one_probe_goes() {
+        let mut breaker = open_at_100();
+        assert_eq!(breaker.ask(at(159)), Leave::Wait { until: at(160) });
+        assert_eq!(breaker.ask(at(160)), Leave::Go);
+        assert_eq!(breaker.ask(at(161)), Leave::Wait { until: at(220) });
+        breaker.succeeded();
+        assert_eq!((breaker.position(), breaker.ask(at(161))), (Position::Closed, Leave::Go));
+    }
+
+    #[test]
+    fn a_failed_probe_opens_it_again_and_a_lost_one_gives_way() {
+        let mut failed = open_at_100();
+        failed.ask(at(160));
+        failed.failed(at(165));
+        assert_eq!(failed.ask(at(170)), Leave::Wait { until: at(225) });
+        let mut lost = open_at_100();
+        lost.ask(at(160));
+        assert_eq!(lost.ask(at(220)), Leave::Go);
+    }
+
+    #[test]
+    fn late_failures_do_not_prolong_it() {
+        let mut breaker = open_at_100();
+        breaker.failed(at(150));
+        assert_eq!(breaker.closed_until(at(150)), Some(at(160)));
+    }
+}

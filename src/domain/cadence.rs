@@ -1,0 +1,338 @@
+//! When a mission runs next (DESIGN, section 6).
+
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use serde_json::Value;
+
+use super::change::Found;
+use super::fields::whole;
+
+/// How often a mission runs.
+#[derive(Debug, Clone)]
+pub struct Cadence {
+    kind: Kind,
+    /// Its own zone; `None` takes the configured one.
+    zone: Option<TimeZone>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Manual,
+    Interval {
+        every: SignedDuration,
+    },
+    Daily {
+        hour: i8,
+        minute: i8,
+    },
+    /// `day`: 0 is Sunday.
+    Weekly {
+        day: i8,
+        hour: i8,
+        minute: i8,
+    },
+    Cron(Box<Cron>),
+}
+
+/// Why a cadence cannot be followed. It counts as manual then.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BadCadence {
+    #[error("the cadence is {0}, but must be an object with a `kind`")]
+    NotAnObject(Found),
+    #[error("the cadence kind is {0}, but must be manual, interval, daily, weekly or cron")]
+    Kind(Found),
+    #[error("`{field}` of the cadence is {found}, but must be {allowed}")]
+    Field { field: &'static str, found: Found, allowed: &'static str },
+    #[error("the cron expression {expression:?} cannot be read: {reason}")]
+    Cron { expression: String, reason: String },
+}
+
+/// The next time of a cadence after a run, and how many due times went by unserved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumption {
+    pub next: Option<Timestamp>,
+    /// Counted up to [`MISSED_COUNTED`].
+    pub missed: u32,
+}
+
+/// Beyond this many, missed times are no longer counted one by one.
+pub const MISSED_COUNTED: u32 = 1_000;
+
+/// A hundred years: no cadence is slower.
+const MAX_MINUTES: u64 = 100 * 366 * 24 * 60;
+
+impl Cadence {
+    /// Reads a cadence as clients write it; null is manual.
+    ///
+    /// # Errors
+    /// [`BadCadence`] says which field is wrong and what is allowed.
+    pub fn read(value: &Value) -> Result<Self, BadCadence> {
+        if value.is_null() {
+            return Ok(Cadence { kind: Kind::Manual, zone: None });
+        }
+        let Value::Object(object) = value else { return Err(BadCadence::NotAnObject(Found::value(value))) };
+        let field = |field: &'static str, optional: bool, max: u64, allowed: &'static str| match object.get(field) {
+            None | Some(Value::Null) if optional => Ok(0),
+            found => {
+                let found = found.unwrap_or(&Value::Null);
+                whole(found).filter(|n| *n <= max).and_then(|n| i8::try_from(n).ok()).ok_or_else(|| BadCadence::Field {
+                    field,
+                    found: Found::value(found),
+                    allowed,
+                })
+            }
+        };
+        let hour = || field("atHour", false, 23, "a whole number from 0 to 23");
+        let minute = || field("atMinute", true, 59, "a whole number from 0 to 59");
+        let name = object.get("kind").unwrap_or(&Value::Null);
+        let kind = match name.as_str() {
+            Some("manual") => Kind::Manual,
+            Some("interval") => {
+                let found = object.get("everyMinutes").unwrap_or(&Value::Null);
+                let minutes = whole(found).filter(|n| (1..=MAX_MINUTES).contains(n)).ok_or_else(|| BadCadence::Field {
+                    field: "everyMinutes",
+                    found: Found::value(found),
+                    allowed: "a whole number of at least 1",
+                })?;
+                Kind::Interval { every: SignedDuration::from_mins(minutes as i64) }
+            }
+            Some("daily") => Kind::Daily { hour: hour()?, minute: minute()? },
+            Some("weekly") => {
+                Kind::Weekly { day: field("dayOfWeek", false, 6, "a whole number from 0 (Sunday) to 6")?, hour: hour()?, minute: minute()? }
+            }
+            Some("cron") => {
+                let found = object.get("expression").unwrap_or(&Value::Null);
+                let expression = found.as_str().ok_or_else(|| BadCadence::Field {
+                    field: "expression",
+                    found: Found::value(found),
+                    allowed: "a cron expression of 5 fields",
+                })?;
+                Kind::Cron(Box::new(parse_cron(expression)?))
+            }
+            _ => return Err(BadCadence::Kind(Found::value(name))),
+        };
+        let zone = match object.get("timeZone") {
+            None | Some(Value::Null) => None,
+            Some(found) => Some(found.as_str().and_then(|name| TimeZone::get(name).ok()).ok_or_else(|| BadCadence::Field {
+                field: "timeZone",
+                found: Found::value(found),
+                allowed: "an IANA time zone such as Europe/Berlin",
+            })?),
+        };
+        Ok(Cadence { kind, zone })
+    }
+
+    /// The first time strictly after `from`; wall-clock kinds without a zone of their own use `zone`.
+    /// `None`: never again by itself.
+    pub fn next(&self, from: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let zone = self.zone.as_ref().unwrap_or(zone);
+        match &self.kind {
+            Kind::Manual => None,
+            Kind::Interval { every } => from.checked_add(*every).ok(),
+            Kind::Daily { hour, minute } => next_day(from, zone, *hour, *minute, |_| true),
+            Kind::Weekly { day, hour, minute } => {
+                next_day(from, zone, *hour, *minute, |date| date.weekday().to_sunday_zero_offset() == *day)
+            }
+            Kind::Cron(cron) => next_cron(cron, from, zone),
+        }
+    }
+
+    /// Where to go on after a run that was scheduled for `scheduled` and ends at `now`: the first time of the series
+    /// strictly after `now`. Times in between run once, by the run that just ended, and are counted as missed.
+    pub fn resume(&self, scheduled: Timestamp, now: Timestamp, zone: &TimeZone) -> Resumption {
+        if let Kind::Interval { every } = self.kind {
+            let late = now.duration_since(scheduled).as_micros().max(0);
+            let missed = late / every.as_micros().max(1);
+            let next = i64::try_from((missed + 1) * every.as_micros())
+                .ok()
+                .and_then(|micros| scheduled.checked_add(SignedDuration::from_micros(micros)).ok());
+            return Resumption { next, missed: missed.min(MISSED_COUNTED.into()) as u32 };
+        }
+        let mut missed = 0;
+        let mut next = self.next(scheduled, zone);
+        while let Some(at) = next.filter(|at| *at <= now) {
+            missed += 1;
+            next = if missed < MISSED_COUNTED { self.next(at, zone) } else { self.next(now, zone) };
+        }
+        Resumption { next, missed }
+    }
+}
+
+fn parse_cron(expression: &str) -> Result<Cron, BadCadence> {
+    let bad = |reason: String| BadCadence::Cron { expression: expression.chars().take(80).collect(), reason };
+    if expression.split_whitespace().count() != 5 {
+        return Err(bad("it must have 5 fields: minute, hour, day of month, month, day of week".into()));
+    }
+    CronParser::builder()
+        .seconds(Seconds::Disallowed)
+        .year(Year::Disallowed)
+        .build()
+        .parse(expression)
+        .map_err(|error| bad(error.to_string()))
+}
+
+/// A local time that a gap skips moves forward by the gap; one that occurs twice takes the first.
+fn instant(local: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    zone.to_ambiguous_timestamp(local).compatible().ok()
+}
+
+fn next_day(from: Timestamp, zone: &TimeZone, hour: i8, minute: i8, wanted: impl Fn(Date) -> bool) -> Option<Timestamp> {
+    // From the day before, because a gap may have moved a time of that day beyond `from`.
+    let mut day = zone.to_datetime(from).date().yesterday().ok()?;
+    for _ in 0..10 {
+        if wanted(day)
+            && let Some(at) = instant(day.at(hour, minute, 0, 0), zone).filter(|at| *at > from)
+        {
+            return Some(at);
+        }
+        day = day.tomorrow().ok()?;
+    }
+    None
+}
+
+/// Cron fields name local times, so they are searched on the local clock and resolved in the zone afterwards.
+fn next_cron(cron: &Cron, from: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    // After a recent change of the clock, times before it may still lie ahead.
+    let changed =
+        zone.preceding(from).next().map(|change| change.timestamp()).filter(|at| from.duration_since(*at) < SignedDuration::from_hours(25));
+    let start = changed.and_then(|at| at.checked_sub(1.nanosecond()).ok()).unwrap_or(from);
+    let mut local = zone.to_datetime(start);
+    loop {
+        local = cron.find_next_occurrence(&local, false).ok()?;
+        if let Some(at) = instant(local, zone).filter(|at| *at > from) {
+            return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time;
+    use serde_json::json;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn check(cadence: Value, zone: &str, from: &str, expected: &[&str]) {
+        let cadence = Cadence::read(&cadence).unwrap();
+        let zone = TimeZone::get(zone).unwrap();
+        let mut from = at(from);
+        for expected in expected {
+            from = cadence.next(from, &zone).unwrap();
+            assert_eq!(from, at(expected), "{}", time::iso_millis(from));
+        }
+    }
+
+    #[test]
+    fn a_skipped_local_time_moves_forward_by_the_gap() {
+        let expected = ["2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z", "2026-03-30T00:30:00Z"];
+        check(json!({"kind": "daily", "atHour": 2, "atMinute": 30}), "Europe/Berlin", "2026-03-27T12:00:00Z", &expected);
+        check(json!({"kind": "cron", "expression": "30 2 * * *"}), "Europe/Berlin", "2026-03-27T12:00:00Z", &expected);
+        check(json!({"kind": "cron", "expression": "30 2 * * *"}), "Europe/Berlin", "2026-03-29T01:10:00Z", &expected[1..]);
+    }
+
+    #[test]
+    fn a_repeated_local_time_takes_the_first() {
+        let expected = ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"];
+        check(json!({"kind": "daily", "atHour": 2, "atMinute": 30}), "Europe/Berlin", "2026-10-24T12:00:00Z", &expected);
+        check(json!({"kind": "cron", "expression": "30 2 * * *"}), "Europe/Berlin", "2026-10-24T12:00:00Z", &expected);
+        check(
+            json!({"kind": "cron", "expression": "*/30 2 * * *"}),
+            "Europe/Berlin",
+            "2026-10-25T00:10:00Z",
+            &["2026-10-25T00:30:00Z", "2026-10-26T01:00:00Z"],
+        );
+    }
+
+    #[test]
+    fn a_whole_skipped_day_is_crossed() {
+        // Samoa had no 30 December 2011.
+        check(
+            json!({"kind": "cron", "expression": "0 12 * * *"}),
+            "Pacific/Apia",
+            "2011-12-30T00:00:00Z",
+            &["2011-12-30T22:00:00Z", "2011-12-31T22:00:00Z"],
+        );
+    }
+
+    #[test]
+    fn the_cadences_own_zone_comes_first() {
+        check(
+            json!({"kind": "daily", "atHour": 8, "timeZone": "Asia/Tokyo"}),
+            "Europe/Berlin",
+            "2026-04-15T00:00:00Z",
+            &["2026-04-15T23:00:00Z"],
+        );
+        check(json!({"kind": "weekly", "dayOfWeek": 0, "atHour": 8}), "UTC", "2026-04-19T08:00:00Z", &["2026-04-26T08:00:00Z"]);
+    }
+
+    #[test]
+    fn cron_knows_steps_lists_and_names() {
+        check(
+            json!({"kind": "cron", "expression": "*/15 9-10 * * MON,fri"}),
+            "UTC",
+            "2026-04-13T09:50:00Z",
+            &["2026-04-13T10:00:00Z", "2026-04-13T10:15:00Z"],
+        );
+        check(json!({"kind": "cron", "expression": "0 0 29 2 *"}), "UTC", "2026-01-01T00:00:00Z", &["2028-02-29T00:00:00Z"]);
+        check(
+            json!({"kind": "cron", "expression": "0 0 13 * 5"}),
+            "UTC",
+            "2026-04-12T00:00:00Z",
+            &["2026-04-13T00:00:00Z", "2026-04-17T00:00:00Z"],
+        );
+        let never = Cadence::read(&json!({"kind": "cron", "expression": "0 0 30 2 *"})).unwrap();
+        assert_eq!(never.next(at("2026-01-01T00:00:00Z"), &TimeZone::UTC), None);
+    }
+
+    fn bad(cadence: Value, expected: &str) {
+        assert_eq!(Cadence::read(&cadence).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_broken_cadence_says_what_is_allowed() {
+        bad(json!("daily"), "the cadence is \"daily\", but must be an object with a `kind`");
+        bad(json!({"kind": "hourly"}), "the cadence kind is \"hourly\", but must be manual, interval, daily, weekly or cron");
+        bad(json!({"kind": "daily"}), "`atHour` of the cadence is null, but must be a whole number from 0 to 23");
+        bad(json!({"kind": "daily", "atHour": 24}), "`atHour` of the cadence is the number 24, but must be a whole number from 0 to 23");
+        bad(
+            json!({"kind": "interval", "everyMinutes": 0}),
+            "`everyMinutes` of the cadence is the number 0, but must be a whole number of at least 1",
+        );
+        bad(
+            json!({"kind": "weekly", "dayOfWeek": 7, "atHour": 1}),
+            "`dayOfWeek` of the cadence is the number 7, but must be a whole number from 0 (Sunday) to 6",
+        );
+        bad(
+            json!({"kind": "daily", "atHour": 8, "timeZone": "Mars/Olympus"}),
+            "`timeZone` of the cadence is \"Mars/Olympus\", but must be an IANA time zone such as Europe/Berlin",
+        );
+        bad(
+            json!({"kind": "cron", "expression": "* * * * * *"}),
+            "the cron expression \"* * * * * *\" cannot be read: it must have 5 fields: minute, hour, day of month, month, day of week",
+        );
+        assert!(Cadence::read(&json!({"kind": "cron", "expression": "99 * * * *"})).is_err());
+    }
+
+    fn resume(cadence: Value, scheduled: &str, now: &str, next: &str, missed: u32) {
+        let resumption = Cadence::read(&cadence).unwrap().resume(at(scheduled), at(now), &TimeZone::UTC);
+        assert_eq!(resumption, Resumption { next: Some(at(next)), missed });
+    }
+
+    #[test]
+    fn missed_times_are_counted_and_run_once() {
+        let hourly = json!({"kind": "interval", "everyMinutes": 60});
+        resume(hourly.clone(), "2026-04-15T08:00:00Z", "2026-04-15T08:00:10Z", "2026-04-15T09:00:00Z", 0);
+        resume(hourly.clone(), "2026-04-15T08:00:00Z", "2026-04-15T11:30:00Z", "2026-04-15T12:00:00Z", 3);
+        resume(hourly, "2026-04-15T08:00:00Z", "2026-04-15T09:00:00Z", "2026-04-15T10:00:00Z", 1);
+        let daily = json!({"kind": "daily", "atHour": 8});
+        resume(daily, "2026-04-15T08:00:00Z", "2026-04-18T09:00:00Z", "2026-04-19T08:00:00Z", 3);
+        let cron = json!({"kind": "cron", "expression": "* * * * *"});
+        resume(cron, "2026-04-15T08:00:00Z", "2026-04-18T09:00:30Z", "2026-04-18T09:01:00Z", MISSED_COUNTED);
+    }
+}

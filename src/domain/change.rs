@@ -1,0 +1,273 @@
+//! One change of one record, as the log keeps it and as the JSONL form spells it (DESIGN, section 2).
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::merge::{Delta, Record, Stamps};
+use super::time;
+
+/// What a change does to its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Op {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Op {
+    /// The name on the wire and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Op::Insert => "insert",
+            Op::Update => "update",
+            Op::Delete => "delete",
+        }
+    }
+
+    /// Reads the name; anything else is `None`.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Op::Insert, Op::Update, Op::Delete].into_iter().find(|op| op.as_str() == name)
+    }
+}
+
+/// Kinds of origin that the log accepts.
+pub const ORIGINS: [&str; 4] = ["user", "agent", "system", "migration"];
+
+/// A change that is ready to be appended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Event id, a UUID in lower case.
+    pub event_id: String,
+    pub app_id: String,
+    pub table: String,
+    pub record_id: String,
+    pub user_id: String,
+    pub space_id: Option<String>,
+    pub op: Op,
+    pub data: Option<Record>,
+    pub field_meta: Stamps,
+    pub client_id: String,
+    /// When the first server took it in; `None` asks the store for the time of its own row.
+    pub created_at: Option<Timestamp>,
+    pub schema_version: i64,
+    pub actor: Option<Value>,
+    pub origin: Option<String>,
+}
+
+impl Change {
+    /// The JSONL form, one object.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "eventId": self.event_id,
+            "appId": self.app_id,
+            "table": self.table,
+            "recordId": self.record_id,
+            "userId": self.user_id,
+            "spaceId": self.space_id,
+            "op": self.op.as_str(),
+            "data": self.data,
+            "fieldMeta": self.field_meta,
+            "clientId": self.client_id,
+            "schemaVersion": self.schema_version,
+            "actor": self.actor,
+            "origin": self.origin,
+            "createdAt": self.created_at.map(time::iso_micros),
+        })
+    }
+
+    /// What this change says about its record; `fallback` stands in for a creation time that is not set yet.
+    pub fn delta(&self, fallback: Timestamp) -> Delta {
+        Delta { op: self.op, data: self.data.clone(), field_meta: self.field_meta.clone(), created_at: self.created_at.unwrap_or(fallback) }
+    }
+}
+
+/// Why a line is not a change. The message names the field, what stands there and what is allowed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum BadChange {
+    #[error("not a JSON object: {0}")]
+    NotAnObject(String),
+    #[error("`{field}` is missing")]
+    Missing { field: &'static str },
+    #[error("`{field}` is {found}, but must be {allowed}")]
+    Wrong { field: &'static str, found: Found, allowed: &'static str },
+}
+
+/// A value as an error message shows it: its kind, and its text where that is short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found(String);
+
+impl Found {
+    /// Describes a JSON value without repeating the whole of it.
+    pub fn value(value: &Value) -> Self {
+        Found(match value {
+            Value::Null => "null".into(),
+            Value::Bool(b) => b.to_string(),
+            Value::Number(n) => format!("the number {n}"),
+            Value::String(s) if s.chars().count() <= 40 => format!("{s:?}"),
+            Value::String(_) => "a long text".into(),
+            Value::Array(_) => "an array".into(),
+            Value::Object(_) => "an object".into(),
+        })
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads one change from its JSONL object. `make_id` gives an event id where the line has none.
+///
+/// # Errors
+/// [`BadChange`] names the first field that cannot be taken.
+pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result<Change, BadChange> {
+    let event_id = match take_text(&mut object, "eventId")? {
+        Some(text) => {
+            uuid::Uuid::parse_str(&text).map(|id| id.to_string()).map_err(|_| wrong("eventId", &Value::String(text), "a UUID"))?
+        }
+        None => make_id(),
+    };
+    let op = required(&mut object, "op")?;
+    let op = Op::parse(&op).ok_or_else(|| wrong("op", &Value::String(op), "insert, update or delete"))?;
+    let created_at = required(&mut object, "createdAt")?;
+    let created_at = parse_time(&created_at)
+        .ok_or_else(|| wrong("createdAt", &Value::String(created_at), "an ISO time such as 2026-04-15T08:00:00.000000Z"))?;
+    let origin = take_text(&mut object, "origin")?;
+    if let Some(origin) = origin.as_ref().filter(|o| !ORIGINS.contains(&o.as_str())) {
+        return Err(wrong("origin", &Value::String(origin.clone()), "user, agent, system, migration or null"));
+    }
+    let schema_version = match object.remove("schemaVersion") {
+        None | Some(Value::Null) => 1,
+        Some(value) => {
+            value.as_i64().filter(|v| *v == 1).ok_or_else(|| wrong("schemaVersion", &value, "1, the only version this program reads"))?
+        }
+    };
+    let actor = match object.remove("actor") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(actor)) => Some(Value::Object(actor)),
+        Some(value) => return Err(wrong("actor", &value, "an object or null")),
+    };
+    let field_meta = match object.remove("fieldMeta") {
+        None | Some(Value::Null) => object.remove("fieldTimestamps"),
+        given => given,
+    };
+    Ok(Change {
+        event_id,
+        app_id: required(&mut object, "appId")?,
+        table: required(&mut object, "table")?,
+        record_id: required(&mut object, "recordId")?,
+        user_id: required(&mut object, "userId")?,
+        space_id: take_text(&mut object, "spaceId")?,
+        op,
+        data: match object.remove("data") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(data)) => Some(data),
+            Some(value) => return Err(wrong("data", &value, "an object of field values or null")),
+        },
+        field_meta: stamps(field_meta)?,
+        client_id: take_text(&mut object, "clientId")?.unwrap_or_else(|| "import".into()),
+        created_at: Some(created_at),
+        schema_version,
+        actor,
+        origin,
+    })
+}
+
+fn wrong(field: &'static str, found: &Value, allowed: &'static str) -> BadChange {
+    BadChange::Wrong { field, found: Found::value(found), allowed }
+}
+
+/// A text field that may be missing, null or empty.
+fn take_text(object: &mut Record, field: &'static str) -> Result<Option<String>, BadChange> {
+    match object.remove(field) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text).filter(|t| !t.is_empty())),
+        Some(value) => Err(wrong(field, &value, "a text")),
+    }
+}
+
+fn required(object: &mut Record, field: &'static str) -> Result<String, BadChange> {
+    take_text(object, field)?.ok_or(BadChange::Missing { field })
+}
+
+fn stamps(value: Option<Value>) -> Result<Stamps, BadChange> {
+    const ALLOWED: &str = "an object that gives each field an ISO time";
+    match value {
+        None | Some(Value::Null) => Ok(Stamps::new()),
+        Some(Value::Object(object)) => object
+            .into_iter()
+            .map(|(field, stamp)| match stamp {
+                Value::String(stamp) => Ok((field, stamp)),
+                other => Err(wrong("fieldMeta", &other, ALLOWED)),
+            })
+            .collect(),
+        Some(value) => Err(wrong("fieldMeta", &value, ALLOWED)),
+    }
+}
+
+/// Reads an ISO time, or the form that Postgres prints (`2026-04-15 08:00:00.01+00`; without a zone: UTC).
+fn parse_time(text: &str) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().or_else(|| {
+        let civil: jiff::civil::DateTime = text.parse().ok()?;
+        civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: Value, expected: &str) {
+        let Value::Object(object) = line else { unreachable!() };
+        let outcome = match from_json(object, || "made".into()) {
+            Ok(change) => change.to_json().to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(outcome, expected);
+    }
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut line =
+            json!({"appId": "ai", "table": "t", "recordId": "r", "userId": "u", "op": "insert", "createdAt": "2026-04-15T08:00:00Z"});
+        line[field] = value;
+        line
+    }
+
+    #[test]
+    fn the_shortest_line_is_enough() {
+        check(
+            with("data", json!({"a": 1})),
+            r#"{"eventId":"made","appId":"ai","table":"t","recordId":"r","userId":"u","spaceId":null,"op":"insert","data":{"a":1},"fieldMeta":{},"clientId":"import","schemaVersion":1,"actor":null,"origin":null,"createdAt":"2026-04-15T08:00:00.000000Z"}"#,
+        );
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        check(with("op", json!("upsert")), "`op` is \"upsert\", but must be insert, update or delete");
+        check(with("data", json!([1])), "`data` is an array, but must be an object of field values or null");
+        check(with("userId", json!("")), "`userId` is missing");
+        check(with("recordId", json!(7)), "`recordId` is the number 7, but must be a text");
+        check(with("eventId", json!("7")), "`eventId` is \"7\", but must be a UUID");
+        check(with("fieldMeta", json!({"a": 1})), "`fieldMeta` is the number 1, but must be an object that gives each field an ISO time");
+        check(with("createdAt", json!("soon")), "`createdAt` is \"soon\", but must be an ISO time such as 2026-04-15T08:00:00.000000Z");
+        check(with("origin", json!("robot")), "`origin` is \"robot\", but must be user, agent, system, migration or null");
+        check(with("schemaVersion", json!(2)), "`schemaVersion` is the number 2, but must be 1, the only version this program reads");
+    }
+
+    #[test]
+    fn postgres_times_are_read() {
+        for (text, iso) in [
+            ("2026-04-15 08:00:00.01+00", "2026-04-15T08:00:00.010000Z"),
+            ("2026-04-15 10:00:00+02", "2026-04-15T08:00:00.000000Z"),
+            ("2026-04-15 13:30:00.123456+05:30", "2026-04-15T08:00:00.123456Z"),
+            ("2026-04-15 08:00:00", "2026-04-15T08:00:00.000000Z"),
+        ] {
+            assert_eq!(parse_time(text).map(time::iso_micros).as_deref(), Some(iso), "{text}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The rules of the program as plain functions and values.
+//!
+//! This room knows no file, no socket, no clock and no random source: time, ids and jitter come in as
+//! arguments. Everything here can be tested with literals, and nothing here can fail on dirty data; it
+//! returns a value and a list of problems instead.
+
+pub mod actor;
+pub mod agent;
+pub mod backoff;
+pub mod breaker;
+pub mod cadence;
+pub mod change;
+pub mod fields;
+pub mod gate;
+pub mod iteration;
+pub mod merge;
+pub mod mission;
+pub mod policy;
+pub mod time;
+pub mod write_back;

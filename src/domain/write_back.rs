@@ -1,0 +1,148 @@
+//! What a finished run writes into its mission, decided on the mission's newest state (DESIGN, section 6).
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use super::cadence::Cadence;
+use super::iteration;
+use super::merge::{Fold, Record, Stamps, winning_stamp};
+use super::mission::{Mission, MissionState};
+use super::time;
+
+/// The due time that a run was claimed for, and what it came to.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    pub mission_id: &'a str,
+    pub scheduled_for: Timestamp,
+    pub iteration: &'a Value,
+}
+
+/// The rules and clocks that the write follows.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    /// The time that cadences continue from.
+    pub now: Timestamp,
+    /// The wall clock, for field stamps.
+    pub wrote_at: Timestamp,
+    pub zone: &'a TimeZone,
+    pub iterations_kept: usize,
+}
+
+/// The update of the mission.
+#[derive(Debug, PartialEq)]
+pub struct Write {
+    pub data: Record,
+    pub field_meta: Stamps,
+    /// Due times that went by unserved and that this run stands for.
+    pub missed: u32,
+    /// What the run should tell besides, such as a cadence that cannot be followed.
+    pub note: Option<String>,
+}
+
+/// Makes the update.
+///
+/// # Errors
+/// The reason for which the plan is dropped: the mission was deleted, paused or re-scheduled while it was planned.
+pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<Write, String> {
+    let Some((record, stamps)) = fold.live() else { return Err("the mission was deleted meanwhile".into()) };
+    let (mission, _) = Mission::read(finished.mission_id, record);
+    still_due(&mission, finished.scheduled_for)?;
+    let (next, missed, note) = match Cadence::read(&mission.cadence) {
+        Ok(cadence) => {
+            let resumption = cadence.resume(finished.scheduled_for, terms.now, terms.zone);
+            (resumption.next, resumption.missed, None)
+        }
+        Err(bad) => (None, 0, Some(format!("{bad}; the mission will not run again until its cadence is set"))),
+    };
+    let iterations = iteration::append(mission.iterations, finished.iteration.clone(), terms.iterations_kept);
+    let mut data = Record::new();
+    data.insert("iterations".into(), Value::Array(iterations));
+    data.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
+    let field_meta =
+        data.keys().map(|field| (field.clone(), winning_stamp(terms.wrote_at, stamps.get(field).map(String::as_str)))).collect();
+    Ok(Write { data, field_meta, missed, note })
+}
+
+/// Whether a mission still waits for the run that was claimed for `scheduled_for`.
+///
+/// # Errors
+/// The reason why it does not.
+pub fn still_due(mission: &Mission, scheduled_for: Timestamp) -> Result<(), String> {
+    if mission.state != MissionState::Active {
+        return Err(format!("the mission became {} meanwhile", mission.state.as_str()));
+    }
+    if mission.next_run_at == Some(scheduled_for) {
+        return Ok(());
+    }
+    let now_set = mission.next_run_at.map_or("no time".into(), time::iso_millis);
+    Err(format!("the mission was re-scheduled meanwhile from {} to {now_set}", time::iso_millis(scheduled_for)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::change::Op;
+    use crate::domain::merge::Delta;
+    use serde_json::json;
+
+    const SCHEDULED: &str = "2026-04-15T08:00:00Z";
+
+    fn fold(rows: &[(Value, Value)]) -> Fold {
+        let mut fold = Fold::default();
+        for (data, meta) in rows {
+            fold.apply(
+                "m",
+                Delta {
+                    op: Op::Update,
+                    data: data.as_object().cloned(),
+                    field_meta: serde_json::from_value(meta.clone()).unwrap(),
+                    created_at: "2026-04-15T07:00:00Z".parse().unwrap(),
+                },
+            );
+        }
+        fold
+    }
+
+    fn mission() -> (Value, Value) {
+        (
+            json!({"state": "active", "nextRunAt": SCHEDULED, "cadence": {"kind": "interval", "everyMinutes": 60}, "iterations": [{"id": "old"}]}),
+            json!({"nextRunAt": "2026-04-15T07:00:00.000Z"}),
+        )
+    }
+
+    fn run(rows: &[(Value, Value)]) -> Result<Write, String> {
+        let finished = Finished { mission_id: "m", scheduled_for: SCHEDULED.parse().unwrap(), iteration: &json!({"id": "new"}) };
+        let now: Timestamp = "2026-04-15T08:00:05Z".parse().unwrap();
+        write(&fold(rows), &finished, &Terms { now, wrote_at: now, zone: &TimeZone::UTC, iterations_kept: 100 })
+    }
+
+    #[test]
+    fn the_iteration_joins_what_arrived_meanwhile() {
+        let feedback = (json!({"iterations": [{"id": "old", "userFeedback": "good"}]}), json!({"iterations": "2031-01-01T00:00:00.000Z"}));
+        let write = run(&[mission(), feedback]).unwrap();
+        assert_eq!(write.data["iterations"], json!([{"id": "old", "userFeedback": "good"}, {"id": "new"}]));
+        assert_eq!(write.data["nextRunAt"], "2026-04-15T09:00:00.000Z");
+        assert_eq!(write.field_meta["iterations"], "2031-01-01T00:00:00.001Z", "beats a clock that runs ahead");
+        assert_eq!(write.field_meta["nextRunAt"], "2026-04-15T08:00:05.000Z");
+    }
+
+    #[test]
+    fn a_mission_that_moved_on_drops_the_plan() {
+        let later = |data: Value| run(&[mission(), (data, json!({"nextRunAt": "2026-04-15T07:30:00.000Z"}))]).unwrap_err();
+        assert_eq!(later(json!({"deletedAt": "2026-04-15T08:00:01Z"})), "the mission was deleted meanwhile");
+        assert_eq!(later(json!({"state": "paused"})), "the mission became paused meanwhile");
+        assert_eq!(
+            later(json!({"nextRunAt": "2026-04-16T08:00:00Z"})),
+            "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to 2026-04-16T08:00:00.000Z"
+        );
+        assert_eq!(later(json!({"nextRunAt": null})), "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to no time");
+    }
+
+    #[test]
+    fn a_broken_cadence_counts_as_manual_and_is_told() {
+        let write = run(&[mission(), (json!({"cadence": {"kind": "sometimes"}}), json!({}))]).unwrap();
+        assert_eq!(write.data["nextRunAt"], Value::Null);
+        assert!(write.note.unwrap().starts_with("the cadence kind is \"sometimes\""));
+    }
+}

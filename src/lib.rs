@@ -1,0 +1,5 @@
+//! mana-ai: a self-hosted background runner for AI missions, one binary with one SQLite file.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+#![deny(unsafe_code)]
+
+pub mod domain;
