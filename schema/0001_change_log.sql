@@ -39,7 +39,7 @@ BEGIN SELECT RAISE(ABORT, 'the change log is append-only: no delete'); END;
 
 -- REPLACE would delete the old row without asking the trigger above.
 CREATE TRIGGER sync_changes_no_replace BEFORE INSERT ON sync_changes
-WHEN EXISTS (SELECT 1 FROM sync_changes WHERE seq = NEW.seq)
+WHEN EXISTS (SELECT 1 FROM sync_changes WHERE seq = NEW.seq OR id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'the change log is append-only: no replace'); END;
 
 -- Small facts about this database, such as which fixtures it was made from.

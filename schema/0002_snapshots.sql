@@ -33,7 +33,7 @@ CREATE TABLE mission_snapshots (
 ) STRICT;
 
 CREATE INDEX mission_snapshots_applied ON mission_snapshots (user_id, last_applied_at);
-CREATE INDEX mission_snapshots_due ON mission_snapshots (next_run_at, user_id, mission_id, agent_id)
+CREATE INDEX mission_snapshots_due ON mission_snapshots (next_run_at, user_id, mission_id, agent_id, state, liveness)
     WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL;
 
 -- How far each projection has read the log.
@@ -50,7 +50,7 @@ CREATE TABLE mission_counts (
     missions INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO mission_counts (state, missions) VALUES ('active', 0), ('paused', 0), ('done', 0), ('archived', 0);
+INSERT INTO mission_counts (state, missions) VALUES ('active', 0), ('paused', 0), ('done', 0), ('archived', 0), ('unknown', 0);
 
 CREATE TRIGGER mission_counts_insert AFTER INSERT ON mission_snapshots WHEN NEW.liveness = 'live'
 BEGIN UPDATE mission_counts SET missions = missions + 1 WHERE state = NEW.state; END;

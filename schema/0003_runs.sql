@@ -1,7 +1,7 @@
 -- Runs: one row per claimed due time of a mission (DESIGN, section 6).
 -- An open run has no outcome; it is claimed by a live process (owner) or waits for its next attempt.
 CREATE TABLE runs (
-    id              TEXT PRIMARY KEY,
+    id              TEXT PRIMARY KEY,            -- also the event id of the row that its write-back appends
     user_id         TEXT    NOT NULL,
     mission_id      TEXT    NOT NULL,
     agent_id        TEXT,
@@ -17,8 +17,7 @@ CREATE TABLE runs (
     outcome         TEXT CHECK (outcome IN ('planned', 'failed', 'dropped')),
     reason          TEXT,                        -- why it waits, failed or was dropped
     note            TEXT,                        -- what else the user should know, such as a broken cadence
-    iteration       TEXT,                        -- the iteration as written, kept beyond the mission's own list
-    change_id       TEXT                         -- event id of the row that the write-back appended
+    iteration       TEXT                         -- the iteration as written, kept beyond the mission's own list
 ) STRICT;
 
 CREATE UNIQUE INDEX runs_one_open_per_mission ON runs (user_id, mission_id) WHERE outcome IS NULL;

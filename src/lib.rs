@@ -3,3 +3,5 @@
 #![deny(unsafe_code)]
 
 pub mod domain;
+pub mod projection;
+pub mod store;

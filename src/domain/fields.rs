@@ -73,11 +73,11 @@ impl<'a> Fields<'a> {
         self.read(field, used, |v| whole(v).filter(|n| *n >= least))
     }
 
-    /// An RFC 3339 time.
+    /// An RFC 3339 time, to the microsecond, the unit of the store.
     pub fn time(&mut self, field: &'static str) -> Option<Timestamp> {
         self.read(field, "no time", |v| match v.as_str() {
             Some("") => Some(None),
-            text => text.and_then(time::parse_rfc3339).map(Some),
+            text => text.and_then(time::parse_rfc3339).map(|at| Some(time::from_micros(time::to_micros(at)))),
         })
         .flatten()
     }

@@ -1,0 +1,56 @@
+//! What can go wrong with the database, in words that say what to do.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::ErrorCode;
+
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// A failure of the database. Clones share the cause, since one commit may answer many writers.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot use the data directory {}: {reason}; check that it exists and that you may write there, or choose another with --data-dir", path.display())]
+    Directory { path: PathBuf, reason: String },
+    #[error("{} is not a database of mana-ai; move it away or choose another directory with --data-dir", path.display())]
+    NotOurs { path: PathBuf },
+    #[error("the database {} has schema version {found}, but this program knows only up to {known}; use the newer mana-ai that wrote it", path.display())]
+    TooNew { path: PathBuf, found: i64, known: i64 },
+    #[error("the database {} cannot be written; check the permissions of the file and its directory", path.display())]
+    ReadOnly { path: PathBuf },
+    #[error("the disk of {} is full; nothing of this write was kept, free some space and try again", path.display())]
+    Full { path: PathBuf },
+    #[error("the database {} is locked by another process; nothing of this write was kept, try again when that process is done", path.display())]
+    Busy { path: PathBuf },
+    #[error("the database {} is damaged: {reason}; stop mana-ai and restore a copy", path.display())]
+    Corrupt { path: PathBuf, reason: String },
+    #[error("the database {} failed: {cause}", path.display())]
+    Sqlite { path: PathBuf, cause: Arc<rusqlite::Error> },
+    #[error("the database is closing")]
+    Stopped,
+}
+
+impl StoreError {
+    /// Sorts an error of SQLite by what its user can do about it.
+    pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
+        let path = path.to_owned();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => StoreError::Full { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
+            Some(ErrorCode::NotADatabase) => StoreError::NotOurs { path },
+            Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, reason: error.to_string() },
+            _ => StoreError::Sqlite { path, cause: Arc::new(error) },
+        }
+    }
+
+    /// No reader could be had.
+    pub(super) fn reader(path: &Path, error: &r2d2::Error) -> Self {
+        StoreError::Directory { path: path.to_owned(), reason: format!("no connection for reading ({error})") }
+    }
+
+    /// Whether the same write may succeed a little later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. })
+    }
+}

@@ -1,0 +1,124 @@
+//! The database: every line of SQL, behind typed methods.
+//!
+//! One thread writes and answers only after the commit is durable; a pool of readers serves the rest. This room
+//! knows records, changes and runs; it must not know HTTP, the planner or the command line, and no connection or
+//! row leaves it. The methods are async and keep SQLite on blocking threads.
+
+mod changes;
+mod error;
+mod files;
+mod migrate;
+#[cfg(test)]
+mod plans;
+mod readers;
+mod runs;
+mod snapshots;
+mod stats;
+mod write_back;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+pub use changes::{Appended, LogRow, RowFilter};
+pub use error::{StoreError, StoreResult};
+pub use migrate::SCHEMA_VERSION;
+pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
+pub use snapshots::{Due, Refreshed, Snapshot, Table};
+pub use stats::Stats;
+pub use write_back::{Close, Closed};
+
+use readers::Pool;
+use writer::{Tx, Writer};
+
+/// How a database is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long a statement waits for another process before it gives up.
+    pub busy_timeout: Duration,
+    /// Whether each commit waits for the disk (`synchronous=FULL`), or may be lost with the power (`NORMAL`).
+    pub durable: bool,
+    /// Connections that read at the same time.
+    pub readers: u32,
+    /// A bound on the size of the database file, in pages; `None`: the disk is the bound.
+    pub max_pages: Option<u32>,
+    /// The wall clock, for `sync_at` and the times of snapshots.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { busy_timeout: Duration::from_secs(5), durable: true, readers: 4, max_pages: None, clock: Timestamp::now }
+    }
+}
+
+/// One database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    writer: Writer,
+    readers: Pool,
+    permits: Semaphore,
+}
+
+impl Store {
+    /// The name of the database file in a data directory.
+    pub const FILE_NAME: &str = "mana-ai.db";
+
+    /// Opens the database in `data_dir`, makes both where they are missing, and brings the schema up to date.
+    /// It blocks, so it is called before the async side starts or on a blocking thread.
+    ///
+    /// # Errors
+    /// A directory that cannot be made or written, a file that is not ours or newer than this program, a lock that
+    /// another process does not give up.
+    pub fn open(data_dir: &Path, options: &Options) -> StoreResult<Self> {
+        let path = files::prepare(data_dir)?;
+        let mut connection = files::connect(&path, options)?;
+        migrate::migrate(&mut connection, &path)?;
+        files::enter_wal(&connection, &path, options)?;
+        let writer = Writer::start(connection, path.clone(), options.clock)?;
+        let readers = readers::pool(&path, options);
+        let permits = Semaphore::new(options.readers as usize);
+        Ok(Store { shared: Arc::new(Shared { path, writer, readers, permits }) })
+    }
+
+    /// Where the database file is.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Writes that wait for the writer now.
+    pub fn queued_writes(&self) -> usize {
+        self.shared.writer.queued()
+    }
+
+    /// Runs a query on a reader. The permits keep waiting queries from filling the blocking threads.
+    async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static) -> StoreResult<T> {
+        let _permit = self.shared.permits.acquire().await.map_err(|_| StoreError::Stopped)?;
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || {
+            let connection = shared.readers.get().map_err(|error| StoreError::reader(&shared.path, &error))?;
+            query(&connection).map_err(|error| StoreError::sqlite(&shared.path, error))
+        })
+        .await
+        .map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Runs `job` in the next group of writes and answers when that group is durable. A job that fails leaves nothing.
+    async fn write<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.shared.writer.submit(job).await
+    }
+}

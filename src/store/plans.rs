@@ -1,0 +1,43 @@
+//! Shows that the queries that run all day use their index.
+
+use rusqlite::Connection;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use super::changes::{PULL_APP, PULL_TABLE, pull};
+use super::snapshots::{DUE, NEW_ROWS};
+use super::{Options, Store};
+
+/// The plan of a query, one step a line.
+fn plan(query: &str, parameters: usize) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(dir.path(), &Options::default()).unwrap());
+    let connection = Connection::open(dir.path().join(Store::FILE_NAME)).unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+    let rows = statement.query_map(params_from_iter(vec![Value::Integer(1); parameters]), |row| row.get::<_, String>(3)).unwrap();
+    rows.map(|row| row.unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+fn check(query: &str, parameters: usize, expected: &str) {
+    assert_eq!(plan(query, parameters), expected, "{query}");
+}
+
+#[test]
+fn the_due_scan_is_one_range_of_its_index() {
+    check(DUE, 1, "SEARCH mission_snapshots USING COVERING INDEX mission_snapshots_due (next_run_at>? AND next_run_at<?)");
+}
+
+#[test]
+fn a_refresh_reads_only_new_rows_of_its_table() {
+    check(NEW_ROWS, 3, "SEARCH sync_changes USING INDEX sync_changes_projected (table_name=? AND seq>?)");
+}
+
+#[test]
+fn pulls_read_only_new_rows_of_their_user() {
+    check(&pull(PULL_APP), 4, "SEARCH sync_changes USING INDEX sync_changes_pull_app (user_id=? AND app_id=? AND sync_at>?)");
+    check(
+        &pull(PULL_TABLE),
+        5,
+        "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
+    );
+}

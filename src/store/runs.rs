@@ -1,0 +1,330 @@
+//! Runs: one row for each due time of a mission that was claimed (DESIGN, section 6).
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
+
+use super::changes::from_text;
+use super::snapshots::Due;
+use super::writer::Tx;
+use super::{Store, StoreResult};
+use crate::domain::iteration::Usage;
+use crate::domain::time;
+
+/// A due mission that passed its gates.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    pub due: Due,
+    /// The bound of its agent, checked once more in the claiming transaction.
+    pub max_in_flight: Option<u64>,
+    /// Ids for the run and its iteration, should a new run be made.
+    pub run_id: String,
+    pub iteration_id: String,
+}
+
+/// What came of a candidate.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    Claimed(Claimed),
+    /// The agent reached its bound meanwhile.
+    AtLimit,
+    /// Another process claimed it, or it is not due any more.
+    Gone,
+}
+
+/// A run that this process holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    pub run_id: String,
+    pub iteration_id: String,
+    pub due: Due,
+    /// Attempts that failed before.
+    pub attempts: u32,
+}
+
+/// A run that has not ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenRun {
+    pub id: String,
+    pub user_id: String,
+    pub mission_id: String,
+    pub agent_id: Option<String>,
+    pub scheduled_for: Timestamp,
+    /// The process that works on it; `None`: it waits for its next attempt.
+    pub owner: Option<String>,
+    pub next_attempt_at: Option<Timestamp>,
+    pub attempts: u32,
+    pub reason: Option<String>,
+}
+
+/// One request for a plan, as it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub latency_ms: u64,
+    pub model: String,
+    pub prompt_version: String,
+    pub usage: Usage,
+    /// `None`: it gave a plan.
+    pub error: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FinishedRun {
+    pub at: Timestamp,
+    /// `planned`, `failed` or `dropped`.
+    pub outcome: String,
+    pub iteration: Option<Value>,
+}
+
+/// A run with its history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    pub run: OpenRun,
+    pub iteration_id: String,
+    pub claimed_at: Timestamp,
+    pub missed_times: u32,
+    pub interruptions: u32,
+    pub note: Option<String>,
+    pub finished: Option<FinishedRun>,
+    pub attempts: Vec<Attempt>,
+}
+
+const OPEN_COLUMNS: &str = "id, user_id, mission_id, agent_id, scheduled_for, owner, next_attempt_at, attempts, reason";
+
+impl Store {
+    /// The runs that have not ended.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn open_runs(&self) -> StoreResult<Vec<OpenRun>> {
+        self.read(|c| {
+            let query = format!("SELECT {OPEN_COLUMNS} FROM runs WHERE outcome IS NULL");
+            c.prepare_cached(&query)?.query_map([], open_run)?.collect()
+        })
+        .await
+    }
+
+    /// Claims what is still due and still within the bound of its agent, all in one transaction.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is claimed then.
+    pub async fn claim(&self, candidates: Vec<Candidate>, owner: String, now: Timestamp) -> StoreResult<Vec<Claim>> {
+        self.write(move |tx| candidates.into_iter().map(|candidate| tx.sql(|c| claim(c, candidate, &owner, now))).collect()).await
+    }
+
+    /// The processes that hold claims.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn claim_holders(&self) -> StoreResult<Vec<String>> {
+        self.read(|c| {
+            let query = "SELECT DISTINCT owner FROM runs WHERE outcome IS NULL AND owner IS NOT NULL";
+            c.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect()
+        })
+        .await
+    }
+
+    /// Makes the claims of a process that ended claimable again, at once. Answers how many there were.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn release_claims_of(&self, owner: String) -> StoreResult<usize> {
+        self.write(move |tx| {
+            tx.sql(|c| {
+                c.prepare_cached(
+                    "UPDATE runs SET owner = NULL, next_attempt_at = NULL, interruptions = interruptions + 1, \
+                     reason = 'the process that planned it ended' WHERE outcome IS NULL AND owner = ?1",
+                )?
+                .execute([owner])
+            })
+        })
+        .await
+    }
+
+    /// Ends the waiting runs whose mission does not wait for them any more. Answers how many.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn drop_orphans(&self, now: Timestamp) -> StoreResult<usize> {
+        const ORPHANS: &str = "outcome IS NULL AND owner IS NULL AND NOT EXISTS (SELECT 1 FROM mission_snapshots m \
+             WHERE m.user_id = runs.user_id AND m.mission_id = runs.mission_id AND m.state = 'active' \
+             AND m.liveness = 'live' AND m.next_run_at = runs.scheduled_for)";
+        if self.read(|c| c.prepare_cached(&format!("SELECT 1 FROM runs WHERE {ORPHANS}"))?.exists([]).map(|any| !any)).await? {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            tx.sql(|c| {
+                c.prepare_cached(&format!(
+                    "UPDATE runs SET outcome = 'dropped', finished_at = ?1, next_attempt_at = NULL, reason = \
+                     'the mission was deleted, paused or re-scheduled while it waited for its next attempt' WHERE {ORPHANS}"
+                ))?
+                .execute([time::to_micros(now)])
+            })
+        })
+        .await
+    }
+
+    /// Tokens that each of these agents (user, agent) used after `since`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tokens_since(&self, agents: Vec<(String, String)>, since: Timestamp) -> StoreResult<HashMap<(String, String), u64>> {
+        self.read(move |c| {
+            let query = "SELECT coalesce(sum(total_tokens), 0) FROM run_attempts WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3";
+            let mut statement = c.prepare_cached(query)?;
+            let sum = |(user, agent): (String, String)| {
+                let tokens: u64 = statement.query_row(params![user, agent, time::to_micros(since)], |row| row.get(0))?;
+                Ok(((user, agent), tokens))
+            };
+            agents.into_iter().map(sum).collect()
+        })
+        .await
+    }
+
+    /// The latest runs, newest first, of one mission or all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn runs(&self, user: Option<String>, mission: Option<String>, limit: u32) -> StoreResult<Vec<RunRow>> {
+        self.read(move |c| {
+            let query = format!(
+                "SELECT {OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, finished_at, outcome, iteration FROM runs \
+                 WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR mission_id = ?2) ORDER BY claimed_at DESC, id LIMIT ?3"
+            );
+            let mut runs: Vec<RunRow> = c.prepare(&query)?.query_map(params![user, mission, limit], run_row)?.collect::<Result<_, _>>()?;
+            let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
+                            total_tokens, error FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
+            let mut attempts = c.prepare_cached(attempts)?;
+            for run in &mut runs {
+                run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
+            }
+            Ok(runs)
+        })
+        .await
+    }
+}
+
+fn claim(c: &Connection, candidate: Candidate, owner: &str, now: Timestamp) -> rusqlite::Result<Claim> {
+    let Candidate { due, max_in_flight, run_id, iteration_id } = candidate;
+    let (scheduled, now) = (time::to_micros(due.scheduled_for), time::to_micros(now));
+    let still_due = "SELECT 1 FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2 AND next_run_at = ?3 \
+                     AND state = 'active' AND liveness = 'live'";
+    if !c.prepare_cached(still_due)?.exists(params![due.user_id, due.mission_id, scheduled])? {
+        return Ok(Claim::Gone);
+    }
+    if let Some(bound) = max_in_flight {
+        let in_flight = "SELECT count(*) FROM runs WHERE outcome IS NULL AND owner IS NOT NULL AND user_id = ?1 AND agent_id IS ?2";
+        let in_flight: u64 = c.prepare_cached(in_flight)?.query_row(params![due.user_id, due.agent_id], |row| row.get(0))?;
+        if in_flight >= bound {
+            return Ok(Claim::AtLimit);
+        }
+    }
+    let open =
+        "SELECT id, iteration_id, attempts, owner, scheduled_for FROM runs WHERE user_id = ?1 AND mission_id = ?2 AND outcome IS NULL";
+    let open = c
+        .prepare_cached(open)?
+        .query_row(params![due.user_id, due.mission_id], |row| {
+            let free = row.get::<_, Option<String>>(3)?.is_none() && row.get::<_, i64>(4)? == scheduled;
+            Ok((free, Claimed { run_id: row.get(0)?, iteration_id: row.get(1)?, due: due.clone(), attempts: row.get(2)? }))
+        })
+        .optional()?;
+    match open {
+        Some((false, _)) => Ok(Claim::Gone),
+        Some((true, claimed)) => {
+            let resume = "UPDATE runs SET owner = ?2, claimed_at = ?3, next_attempt_at = NULL, agent_id = ?4 WHERE id = ?1";
+            c.prepare_cached(resume)?.execute(params![claimed.run_id, owner, now, due.agent_id])?;
+            Ok(Claim::Claimed(claimed))
+        }
+        None => {
+            let insert = "INSERT INTO runs (id, user_id, mission_id, agent_id, iteration_id, scheduled_for, owner, claimed_at) \
+                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+            c.prepare_cached(insert)?.execute(params![
+                run_id,
+                due.user_id,
+                due.mission_id,
+                due.agent_id,
+                iteration_id,
+                scheduled,
+                owner,
+                now
+            ])?;
+            Ok(Claim::Claimed(Claimed { run_id, iteration_id, due, attempts: 0 }))
+        }
+    }
+}
+
+/// Records an attempt of a run, numbered after the ones before.
+pub(super) fn add_attempt(tx: &Tx<'_>, run: &Claimed, attempt: &Attempt) -> StoreResult<()> {
+    let insert = "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, \
+                  prompt_tokens, completion_tokens, total_tokens, error) \
+                  VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    tx.sql(|c| {
+        c.prepare_cached(insert)?.execute(params![
+            run.run_id,
+            run.due.user_id,
+            run.due.agent_id,
+            time::to_micros(attempt.started_at),
+            time::to_micros(attempt.finished_at),
+            attempt.latency_ms,
+            attempt.model,
+            attempt.prompt_version,
+            attempt.usage.prompt,
+            attempt.usage.completion,
+            attempt.usage.total,
+            attempt.error,
+        ])
+    })?;
+    Ok(())
+}
+
+fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
+    Ok(OpenRun {
+        id: row.get(0)?,
+        user_id: row.get(1)?,
+        mission_id: row.get(2)?,
+        agent_id: row.get(3)?,
+        scheduled_for: time::from_micros(row.get(4)?),
+        owner: row.get(5)?,
+        next_attempt_at: row.get::<_, Option<i64>>(6)?.map(time::from_micros),
+        attempts: row.get(7)?,
+        reason: row.get(8)?,
+    })
+}
+
+fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    let finished = match row.get::<_, Option<String>>("outcome")? {
+        None => None,
+        Some(outcome) => Some(FinishedRun {
+            at: time::from_micros(row.get::<_, Option<i64>>("finished_at")?.unwrap_or_default()),
+            outcome,
+            iteration: row.get::<_, Option<String>>("iteration")?.map(|text| from_text(&text)),
+        }),
+    };
+    Ok(RunRow {
+        run: open_run(row)?,
+        iteration_id: row.get("iteration_id")?,
+        claimed_at: time::from_micros(row.get("claimed_at")?),
+        missed_times: row.get("missed_times")?,
+        interruptions: row.get("interruptions")?,
+        note: row.get("note")?,
+        finished,
+        attempts: Vec::new(),
+    })
+}
+
+fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        started_at: time::from_micros(row.get(0)?),
+        finished_at: time::from_micros(row.get(1)?),
+        latency_ms: row.get(2)?,
+        model: row.get(3)?,
+        prompt_version: row.get(4)?,
+        usage: Usage { prompt: row.get(5)?, completion: row.get(6)?, total: row.get(7)? },
+        error: row.get(8)?,
+    })
+}

@@ -1,0 +1,70 @@
+//! Figures about the database for operators, each cheap enough for every scrape.
+
+use jiff::Timestamp;
+
+use super::changes::last_seq;
+use super::{Store, StoreResult};
+use crate::domain::time;
+
+/// A look at the database.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// Live missions by state.
+    pub missions: Vec<(String, i64)>,
+    /// Runs that a process works on.
+    pub in_flight: i64,
+    /// Runs that wait for their next attempt.
+    pub waiting: i64,
+    /// The due time of the mission that waits longest, or will run next.
+    pub first_due: Option<Timestamp>,
+    /// Rows in the log.
+    pub log_rows: i64,
+    /// Size of the database file, in bytes.
+    pub database_bytes: i64,
+    /// Size of the write-ahead log, in bytes.
+    pub wal_bytes: i64,
+}
+
+impl Store {
+    /// Takes a look.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn stats(&self) -> StoreResult<Stats> {
+        let wal = self.path().with_extension("db-wal");
+        self.read(move |c| {
+            let missions = c
+                .prepare_cached("SELECT state, missions FROM mission_counts ORDER BY state")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<_, _>>()?;
+            let (in_flight, waiting) = c
+                .prepare_cached("SELECT count(owner), count(*) - count(owner) FROM runs WHERE outcome IS NULL")?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let first_due: Option<i64> = c
+                .prepare_cached(
+                    "SELECT min(next_run_at) FROM mission_snapshots WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL",
+                )?
+                .query_row([], |row| row.get(0))?;
+            let pages: i64 = c.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            let page_size: i64 = c.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            Ok(Stats {
+                missions,
+                in_flight,
+                waiting,
+                first_due: first_due.map(time::from_micros),
+                log_rows: last_seq(c)?,
+                database_bytes: pages * page_size,
+                wal_bytes: std::fs::metadata(wal).map_or(0, |m| i64::try_from(m.len()).unwrap_or(i64::MAX)),
+            })
+        })
+        .await
+    }
+
+    /// Writes something durable, to learn whether that works.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn probe(&self) -> StoreResult<()> {
+        self.set_fact("last write probe", time::iso_millis(Timestamp::now())).await
+    }
+}

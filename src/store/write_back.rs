@@ -1,0 +1,150 @@
+//! The end of a run in one transaction: the mission's new state, the log row, the attempt and the run (DESIGN, section 6).
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
+
+use super::changes::{append_one, last_seq, to_text};
+use super::runs::{Attempt, Claimed, add_attempt};
+use super::snapshots::{Table, newest_mission, save};
+use super::writer::Tx;
+use super::{Store, StoreResult};
+use crate::domain::change::{Change, Op};
+use crate::domain::time;
+use crate::domain::write_back::{Finished, Terms, write};
+
+/// How a run is to be closed, or set to wait.
+#[derive(Debug, Clone)]
+pub enum Close {
+    /// Append an iteration to the mission; `failed` tells why, where the iteration says so.
+    Write { iteration: Value, actor: Value, failed: Option<String>, zone: TimeZone, iterations_kept: usize },
+    /// Try again at a time; the attempt counts.
+    Retry { at: Timestamp, reason: String },
+    /// Give the claim back without an attempt; claimable again at a time.
+    Release { at: Option<Timestamp>, reason: String },
+    /// End without a trace in the mission.
+    Drop { reason: String },
+}
+
+/// What the closing transaction did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Closed {
+    /// The iteration is in the log; `missed` due times were covered by this run.
+    Written {
+        missed: u32,
+        note: Option<String>,
+    },
+    /// The plan was dropped, and why.
+    Dropped {
+        reason: String,
+    },
+    Waiting,
+    /// Another process took the claim over: this one wrote nothing.
+    Lost,
+}
+
+impl Store {
+    /// Closes a claimed run, with the attempt that led there, at `now` of the runner.
+    ///
+    /// # Errors
+    /// When the database cannot be written; the run is still claimed then.
+    pub async fn close(&self, run: Claimed, owner: String, attempt: Option<Attempt>, close: Close, now: Timestamp) -> StoreResult<Closed> {
+        self.write(move |tx| {
+            if !holds(tx, &run, &owner)? {
+                return Ok(Closed::Lost);
+            }
+            if let Some(attempt) = &attempt {
+                add_attempt(tx, &run, attempt)?;
+            }
+            match close {
+                Close::Retry { at, reason } => wait(tx, &run, Some(at), &reason, 1),
+                Close::Release { at, reason } => wait(tx, &run, at, &reason, 0),
+                Close::Drop { reason } => drop_run(tx, &run, now, reason),
+                Close::Write { iteration, actor, failed, zone, iterations_kept } => {
+                    let terms = Terms { now, wrote_at: tx.now(), zone: &zone, iterations_kept };
+                    write_back(tx, &run, &iteration, actor, failed.as_deref(), &terms)
+                }
+            }
+        })
+        .await
+    }
+}
+
+fn holds(tx: &Tx<'_>, run: &Claimed, owner: &str) -> StoreResult<bool> {
+    tx.sql(|c| c.prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND owner = ?2 AND outcome IS NULL")?.exists(params![run.run_id, owner]))
+}
+
+fn wait(tx: &Tx<'_>, run: &Claimed, at: Option<Timestamp>, reason: &str, attempts: u32) -> StoreResult<Closed> {
+    let update = "UPDATE runs SET owner = NULL, next_attempt_at = ?2, reason = ?3, attempts = attempts + ?4 WHERE id = ?1";
+    tx.sql(|c| c.prepare_cached(update)?.execute(params![run.run_id, at.map(time::to_micros), reason, attempts]))?;
+    Ok(Closed::Waiting)
+}
+
+fn drop_run(tx: &Tx<'_>, run: &Claimed, now: Timestamp, reason: String) -> StoreResult<Closed> {
+    let update = "UPDATE runs SET outcome = 'dropped', owner = NULL, finished_at = ?2, reason = ?3 WHERE id = ?1";
+    tx.sql(|c| c.prepare_cached(update)?.execute(params![run.run_id, time::to_micros(now), reason]))?;
+    Ok(Closed::Dropped { reason })
+}
+
+fn write_back(tx: &Tx<'_>, run: &Claimed, iteration: &Value, actor: Value, failed: Option<&str>, terms: &Terms<'_>) -> StoreResult<Closed> {
+    let due = &run.due;
+    let mut newest = newest_mission(tx, &due.user_id, &due.mission_id)?;
+    let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration };
+    let write = match write(&newest.fold, &finished, terms) {
+        Ok(write) => write,
+        Err(reason) => {
+            return drop_run(tx, run, terms.now, failed.map_or(reason.clone(), |error| format!("{reason}; before that: {error}")));
+        }
+    };
+    let change = Change {
+        // The run's id: a second write of the same run could not enter the log.
+        event_id: run.run_id.clone(),
+        app_id: "ai".into(),
+        table: Table::Missions.log_name().into(),
+        record_id: due.mission_id.clone(),
+        user_id: due.user_id.clone(),
+        space_id: space_of(tx, run)?,
+        op: Op::Update,
+        data: Some(write.data),
+        field_meta: write.field_meta,
+        client_id: "mana-ai-runner".into(),
+        created_at: None,
+        schema_version: 1,
+        actor: Some(actor),
+        origin: Some("agent".into()),
+    };
+    append_one(tx, &change)?;
+    let seq = tx.sql(last_seq)?;
+    let sync_at = tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
+    newest.take(&due.mission_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
+    save(tx, Table::Missions, &due.user_id, &due.mission_id, &newest)?;
+    let update = "UPDATE runs SET outcome = ?2, owner = NULL, finished_at = ?3, reason = ?4, note = ?5, missed_times = ?6, iteration = ?7, \
+                  attempts = attempts + ?8 WHERE id = ?1";
+    let outcome = if failed.is_some() { "failed" } else { "planned" };
+    tx.sql(|c| {
+        c.prepare_cached(update)?.execute(params![
+            run.run_id,
+            outcome,
+            time::to_micros(terms.now),
+            failed,
+            write.note,
+            write.missed,
+            to_text(iteration),
+            u32::from(failed.is_some()),
+        ])
+    })?;
+    Ok(Closed::Written { missed: write.missed, note: write.note })
+}
+
+/// A mission that lives in a space keeps living there.
+fn space_of(tx: &Tx<'_>, run: &Claimed) -> StoreResult<Option<String>> {
+    let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND +user_id = ?3 AND +app_id = 'ai' \
+                 ORDER BY created_at DESC, seq DESC LIMIT 1";
+    tx.sql(|c| {
+        c.prepare_cached(query)?
+            .query_row(params![Table::Missions.log_name(), run.due.mission_id, run.due.user_id], |row| row.get(0))
+            .optional()
+            .map(Option::flatten)
+    })
+}

@@ -1,0 +1,159 @@
+//! The one thread that writes: jobs that wait together share a transaction and one sync of the disk.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::{StoreError, StoreResult};
+use crate::domain::time;
+
+/// At most this many jobs share a commit.
+const GROUP: usize = 64;
+/// Jobs that may wait before their callers wait to hand them in.
+const QUEUE: usize = 1_024;
+
+/// A transaction as a job sees it.
+pub(super) struct Tx<'a> {
+    pub connection: &'a Connection,
+    path: &'a std::path::Path,
+    clock: fn() -> Timestamp,
+    last_sync_at: Cell<Option<i64>>,
+}
+
+impl Tx<'_> {
+    /// The wall clock.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The `sync_at` of the next row: max(now, last + 1), in microseconds (DESIGN, section 2).
+    pub fn next_sync_at(&self) -> rusqlite::Result<i64> {
+        let last = match self.last_sync_at.get() {
+            Some(last) => last,
+            None => {
+                let query = "SELECT coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0)";
+                self.connection.prepare_cached(query)?.query_row([], |row| row.get(0))?
+            }
+        };
+        let next = time::to_micros(self.now()).max(last + 1);
+        self.last_sync_at.set(Some(next));
+        Ok(next)
+    }
+
+    /// Runs statements and sorts their error.
+    pub fn sql<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> StoreResult<T> {
+        run(self.connection).map_err(|error| StoreError::sqlite(self.path, error))
+    }
+}
+
+/// Tells a job's caller how it went, once the commit is known.
+type Answer = Box<dyn FnOnce(StoreResult<()>)>;
+/// A job runs in the transaction, or hears why there is none.
+type Job = Box<dyn FnOnce(StoreResult<&Tx<'_>>) -> Answer + Send>;
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Writer {
+    pub fn start(connection: Connection, path: PathBuf, clock: fn() -> Timestamp) -> StoreResult<Self> {
+        let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE);
+        let queued = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::clone(&queued);
+        let mut connection = connection;
+        let run = move || {
+            while let Some(first) = inbox.blocking_recv() {
+                let mut group = vec![first];
+                while group.len() < GROUP
+                    && let Ok(job) = inbox.try_recv()
+                {
+                    group.push(job);
+                }
+                waiting.fetch_sub(group.len(), Ordering::Relaxed);
+                commit_group(&mut connection, &path, clock, group);
+            }
+        };
+        std::thread::Builder::new().name("store-writer".into()).spawn(run).map_err(|_| StoreError::Stopped)?;
+        Ok(Writer { jobs, queued })
+    }
+
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    pub async fn submit<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let outcome = match tx {
+                Ok(tx) => in_savepoint(tx, job),
+                Err(error) => Err(error.into()),
+            };
+            Box::new(move |committed| {
+                // A caller that went away does not need the answer.
+                let _ = sender.send(outcome.and_then(|value| committed.map(|()| value).map_err(E::from)));
+            })
+        });
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        if self.jobs.send(job).await.is_err() {
+            return Err(StoreError::Stopped.into());
+        }
+        receiver.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
+    }
+}
+
+/// Runs a job so that its failure undoes its own statements and no one else's.
+fn in_savepoint<T, E: From<StoreError>>(tx: &Tx<'_>, job: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+    tx.sql(|c| c.execute_batch("SAVEPOINT job"))?;
+    let outcome = job(tx);
+    let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    match (outcome, tx.sql(|c| c.execute_batch(end))) {
+        (Ok(value), Ok(())) => Ok(value),
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where
+/// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
+fn commit_group(connection: &mut Connection, path: &std::path::Path, clock: fn() -> Timestamp, group: Vec<Job>) {
+    let fail = |error| StoreError::sqlite(path, error);
+    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+        Ok(transaction) => transaction,
+        Err(error) => {
+            let error = fail(error);
+            for job in group {
+                job(Err(error.clone()))(Err(error.clone()));
+            }
+            return;
+        }
+    };
+    let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None) };
+    let mut lost = None;
+    let answers: Vec<Answer> = group
+        .into_iter()
+        .map(|job| {
+            let answer = job(lost.clone().map_or(Ok(&tx), Err));
+            if lost.is_none() && tx.connection.is_autocommit() {
+                lost = Some(StoreError::Full { path: path.to_owned() });
+            }
+            answer
+        })
+        .collect();
+    let committed = match lost {
+        Some(error) => Err(error),
+        None => transaction.commit().map_err(fail),
+    };
+    for answer in answers {
+        answer(committed.clone());
+    }
+}
