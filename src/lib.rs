@@ -3,5 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod domain;
+pub mod inputs;
+pub mod planner;
 pub mod projection;
 pub mod store;

@@ -1,0 +1,312 @@
+//! One request to an OpenAI-compatible chat endpoint, and every way it can go wrong (DESIGN, section 7).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+use super::prompt::Prompt;
+use crate::domain::iteration::Usage;
+
+/// An answer longer than this, in bytes, is no plan.
+const MAX_ANSWER: usize = 4 * 1024 * 1024;
+
+/// Where the model is and how to ask it.
+#[derive(Clone)]
+pub struct Settings {
+    /// Base address, such as `http://127.0.0.1:11434`.
+    pub url: reqwest::Url,
+    pub api_key: Option<String>,
+    pub model: String,
+    /// For one whole request.
+    pub timeout: Duration,
+}
+
+/// The model's answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    pub text: String,
+    pub usage: Usage,
+    /// As the server names it, else as it was asked for.
+    pub model: String,
+}
+
+/// What kind of failure it was; the value of the metric label `kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Unreachable,
+    Timeout,
+    Auth,
+    RateLimited,
+    Rejected,
+    Server,
+    /// An answer that is not of the chat API, such as an HTML page.
+    Malformed,
+    /// An answer of the chat API without a text.
+    Empty,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Unreachable => "unreachable",
+            Kind::Timeout => "timeout",
+            Kind::Auth => "auth",
+            Kind::RateLimited => "rate-limited",
+            Kind::Rejected => "rejected",
+            Kind::Server => "server",
+            Kind::Malformed => "malformed",
+            Kind::Empty => "empty",
+        }
+    }
+
+    /// Whether other missions would meet the same, so that the circuit breaker counts it.
+    pub fn is_provider_down(self) -> bool {
+        !matches!(self, Kind::Rejected | Kind::Empty)
+    }
+}
+
+/// A failed request.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    pub kind: Kind,
+    pub message: String,
+}
+
+pub struct Provider {
+    client: Client,
+    settings: Settings,
+    /// Whether the server takes `response_format`, until it refuses it once.
+    takes_format: AtomicBool,
+}
+
+impl Provider {
+    /// # Errors
+    /// When the TLS side cannot be set up.
+    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("mana-ai/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Provider { client, settings, takes_format: AtomicBool::new(true) })
+    }
+
+    /// The model that is asked for.
+    pub fn model(&self) -> &str {
+        &self.settings.model
+    }
+
+    /// Host and port of the server: the value of the metric label `provider`.
+    pub fn name(&self) -> String {
+        let host = self.settings.url.host_str().unwrap_or("unknown");
+        self.settings.url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Asks for an answer to a prompt in the json dialect.
+    ///
+    /// # Errors
+    /// [`ProviderError`] says what happened and what its user can do.
+    pub async fn ask(&self, prompt: &Prompt) -> Result<Answer, ProviderError> {
+        let with_format = self.takes_format.load(Ordering::Relaxed);
+        let outcome = self.request(prompt, with_format).await;
+        match outcome {
+            // Some servers refuse the field. Only where the same request passes without it was that the reason.
+            Err(error) if with_format && error.kind == Kind::Rejected => {
+                let answer = self.request(prompt, false).await?;
+                self.takes_format.store(false, Ordering::Relaxed);
+                Ok(answer)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn request(&self, prompt: &Prompt, with_format: bool) -> Result<Answer, ProviderError> {
+        let mut body = json!({
+            "model": self.settings.model,
+            "temperature": 0.3,
+            "stream": false,
+            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
+        });
+        if with_format {
+            body["response_format"] = json!({"type": "json_object"});
+        }
+        let mut request = self.client.post(self.endpoint()).json(&body);
+        if let Some(key) = &self.settings.api_key {
+            request = request.bearer_auth(key);
+        }
+        let mut response = request.send().await.map_err(|error| self.no_answer(&error))?;
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MAX_ANSWER {
+                return Err(self.error(Kind::Malformed, "answered more than 4 MB"));
+            }
+        }
+        if !status.is_success() {
+            return Err(self.refused(status, &bytes));
+        }
+        self.read(&bytes)
+    }
+
+    fn endpoint(&self) -> String {
+        let base = self.settings.url.as_str().trim_end_matches('/');
+        format!("{}/v1/chat/completions", base.strip_suffix("/v1").unwrap_or(base))
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Answer, ProviderError> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|_| {
+            let what = if bytes.trim_ascii().is_empty() { "answered nothing" } else { "answered something that is not JSON" };
+            self.error(Kind::Malformed, &format!("{what}; check that MANA_LLM_URL is the base address of an OpenAI-compatible server"))
+        })?;
+        if let Some(message) = error_message(&value) {
+            return Err(self.error(Kind::Server, &format!("answered with an error: {message}")));
+        }
+        let message = value.pointer("/choices/0/message").ok_or_else(|| {
+            self.error(Kind::Malformed, "answered JSON without `choices`; check that MANA_LLM_URL is an OpenAI-compatible server")
+        })?;
+        let text = content(message);
+        if text.trim().is_empty() {
+            return Err(self.error(Kind::Empty, &format!("gave an empty answer; the model {} may not suit", self.settings.model)));
+        }
+        let count = |field: &str| value.pointer(&format!("/usage/{field}")).and_then(Value::as_u64).unwrap_or(0);
+        let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
+        Ok(Answer {
+            text,
+            usage: Usage { prompt, completion, total: count("total_tokens").max(prompt.saturating_add(completion)) },
+            model: value.get("model").and_then(Value::as_str).filter(|m| !m.is_empty()).unwrap_or(&self.settings.model).to_owned(),
+        })
+    }
+
+    fn refused(&self, status: StatusCode, bytes: &[u8]) -> ProviderError {
+        let said = serde_json::from_slice(bytes).ok().and_then(|value| error_message(&value)).unwrap_or_default();
+        let (kind, advice) = match status.as_u16() {
+            401 | 403 => (Kind::Auth, "check MANA_LLM_API_KEY"),
+            404 => (Kind::Rejected, "check MANA_LLM_MODEL and MANA_LLM_URL"),
+            408 | 504 => (Kind::Timeout, "the server gave up waiting"),
+            429 => (Kind::RateLimited, "the server asks for fewer requests"),
+            300..=499 => (Kind::Rejected, "the server refused the request"),
+            _ => (Kind::Server, "see the log of that server"),
+        };
+        let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
+        self.error(kind, &format!("answered {status}{said}; {advice}"))
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> ProviderError {
+        if error.is_timeout() {
+            let seconds = self.settings.timeout.as_secs_f64();
+            return self
+                .error(Kind::Timeout, &format!("did not answer within {seconds} s; raise MANA_LLM_TIMEOUT_MS or use a faster model"));
+        }
+        self.error(
+            Kind::Unreachable,
+            &format!("cannot be reached ({}); check that it runs and that MANA_LLM_URL is right", root_cause(error)),
+        )
+    }
+
+    fn error(&self, kind: Kind, what: &str) -> ProviderError {
+        let mut message = format!("the model server {} {what}", self.name());
+        // A server may repeat what it was sent.
+        if let Some(key) = self.settings.api_key.as_deref().filter(|key| !key.is_empty()) {
+            message = message.replace(key, "***");
+        }
+        ProviderError { kind, message }
+    }
+}
+
+/// The text of a message: a string, or the text parts of an array.
+fn content(message: &Value) -> String {
+    match message.get("content") {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect(),
+        _ => String::new(),
+    }
+}
+
+/// What an error body says: `{detail: {kind, message}}`, `{error: {…}}`, or either as a text.
+fn error_message(value: &Value) -> Option<String> {
+    let body = value.get("detail").or_else(|| value.get("error")).filter(|body| !body.is_null())?;
+    let field = |name: &str| body.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let kind = field("kind").or_else(|| field("code")).or_else(|| field("type"));
+    let text = body.as_str().or_else(|| field("message"));
+    let said = match (kind, text) {
+        (Some(kind), Some(text)) => format!("{kind}: {text}"),
+        (one, other) => one.or(other).unwrap_or("no reason given").to_owned(),
+    };
+    Some(said.chars().filter(|c| !c.is_control()).take(300).collect())
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(url: &str) -> Provider {
+        let url = url.parse().unwrap();
+        let settings = Settings { url, api_key: Some("sk-secret".into()), model: "m".into(), timeout: Duration::from_secs(1) };
+        Provider::new(settings).unwrap()
+    }
+
+    #[test]
+    fn the_address_may_end_in_v1() {
+        for url in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"] {
+            assert_eq!(provider(url).endpoint(), "http://h:1/v1/chat/completions");
+        }
+    }
+
+    #[test]
+    fn both_forms_of_errors_are_read() {
+        let said = |body: Value| error_message(&body).unwrap_or_default();
+        assert_eq!(said(json!({"detail": {"kind": "capability", "message": "no tools"}})), "capability: no tools");
+        assert_eq!(said(json!({"error": {"message": "bad key", "type": "auth", "code": null}})), "auth: bad key");
+        assert_eq!(said(json!({"error": "model not found"})), "model not found");
+        assert_eq!(said(json!({"choices": []})), "");
+    }
+
+    #[test]
+    fn every_status_says_what_to_do_and_never_repeats_the_key() {
+        let body = br#"{"error": {"message": "your key sk-secret is wrong"}}"#;
+        let message = |status: u16| provider("http://h").refused(StatusCode::from_u16(status).unwrap(), body);
+        assert_eq!(message(401).message, "the model server h answered 401 Unauthorized (your key *** is wrong); check MANA_LLM_API_KEY");
+        for (status, kind) in [
+            (400, Kind::Rejected),
+            (404, Kind::Rejected),
+            (429, Kind::RateLimited),
+            (500, Kind::Server),
+            (503, Kind::Server),
+            (504, Kind::Timeout),
+            (302, Kind::Rejected),
+        ] {
+            assert_eq!(message(status).kind, kind, "{status}");
+        }
+    }
+
+    #[test]
+    fn answers_are_read_or_named() {
+        let read = |body: &str| provider("http://h").read(body.as_bytes());
+        let answer =
+            read(r#"{"model": "big", "choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}"#)
+                .unwrap();
+        assert_eq!((answer.text.as_str(), answer.model.as_str(), answer.usage.total), ("hi", "big", 7));
+        for (body, kind) in [
+            ("", Kind::Malformed),
+            ("<html>", Kind::Malformed),
+            ("{}", Kind::Malformed),
+            (r#"{"choices": [{"message": {"content": ""}}]}"#, Kind::Empty),
+            (r#"{"error": "overloaded"}"#, Kind::Server),
+        ] {
+            assert_eq!(read(body).unwrap_err().kind, kind, "{body}");
+        }
+    }
+}
