@@ -4,6 +4,8 @@
 
 pub mod domain;
 pub mod inputs;
+pub mod metrics;
 pub mod planner;
 pub mod projection;
+pub mod runner;
 pub mod store;

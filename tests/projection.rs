@@ -38,7 +38,7 @@ async fn finds_the_same_due_missions_as_other_implementations() {
         refresh(&store).await.unwrap();
         let mut found = Vec::new();
         for due in store.due(case["now"].as_str().unwrap().parse().unwrap()).await.unwrap() {
-            let mission = store.mission(&due.user_id, &due.mission_id).await.unwrap().unwrap();
+            let mission = store.snapshot(Table::Missions, &due.user_id, &due.mission_id).await.unwrap().unwrap();
             found.push(json!({
                 "id": due.mission_id, "agentId": due.agent_id, "title": mission.record["title"],
                 "nextRunAt": time::iso_millis(due.scheduled_for),

@@ -101,7 +101,8 @@ fn document(record: &Record) -> Option<(String, String)> {
     }
     let content = lines.join("\n");
     let encrypted = is_ciphertext(&title) || lines.iter().any(|line| line.contains("enc:1:"));
-    (!encrypted && !(title.is_empty() && content.is_empty())).then_some((title, content))
+    let empty = title.is_empty() && content.is_empty();
+    (!encrypted && !empty).then_some((title, content))
 }
 
 /// A value as text: itself, or JSON where it is something else.

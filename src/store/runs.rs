@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::changes::from_text;
 use super::snapshots::Due;
@@ -146,6 +146,28 @@ impl Store {
         .await
     }
 
+    /// Gives back the claims of a process that lives, `except` those that it still works on. Answers how many.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn give_back(&self, owner: String, except: Vec<String>, reason: &'static str) -> StoreResult<usize> {
+        let held = {
+            let owner = owner.clone();
+            let query = "SELECT id FROM runs WHERE outcome IS NULL AND owner = ?1";
+            self.read(move |c| c.prepare_cached(query)?.query_map([owner], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>())
+        };
+        let stray: Vec<String> = held.await?.into_iter().filter(|id| !except.contains(id)).collect();
+        if stray.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            let update =
+                "UPDATE runs SET owner = NULL, next_attempt_at = NULL, reason = ?3 WHERE id = ?1 AND owner = ?2 AND outcome IS NULL";
+            tx.sql(|c| stray.iter().map(|id| c.prepare_cached(update)?.execute(params![id, owner, reason])).sum())
+        })
+        .await
+    }
+
     /// Ends the waiting runs whose mission does not wait for them any more. Answers how many.
     ///
     /// # Errors
@@ -206,6 +228,52 @@ impl Store {
             Ok(runs)
         })
         .await
+    }
+}
+
+impl RunRow {
+    /// The form in which commands and pages show it.
+    pub fn to_json(&self) -> Value {
+        let iso = |at: Timestamp| time::iso_millis(at);
+        let attempts: Vec<Value> = self
+            .attempts
+            .iter()
+            .map(|a| {
+                json!({
+                    "startedAt": iso(a.started_at), "finishedAt": iso(a.finished_at), "latencyMs": a.latency_ms, "model": a.model,
+                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "error": a.error,
+                })
+            })
+            .collect();
+        json!({
+            "id": self.run.id,
+            "userId": self.run.user_id,
+            "missionId": self.run.mission_id,
+            "agentId": self.run.agent_id,
+            "iterationId": self.iteration_id,
+            "scheduledFor": iso(self.run.scheduled_for),
+            "claimedAt": iso(self.claimed_at),
+            "finishedAt": self.finished.as_ref().map(|f| iso(f.at)),
+            "state": self.state(),
+            "outcome": self.finished.as_ref().map(|f| f.outcome.clone()),
+            "reason": self.run.reason,
+            "note": self.note,
+            "failedAttempts": self.run.attempts,
+            "interruptions": self.interruptions,
+            "missedTimes": self.missed_times,
+            "nextAttemptAt": self.run.next_attempt_at.map(iso),
+            "tokens": self.attempts.iter().map(|a| a.usage.total).sum::<u64>(),
+            "attempts": attempts,
+        })
+    }
+
+    /// Where the run stands, in one word.
+    pub fn state(&self) -> &str {
+        match (&self.finished, &self.run.owner) {
+            (Some(finished), _) => &finished.outcome,
+            (None, Some(_)) => "in flight",
+            (None, None) => "waiting",
+        }
     }
 }
 

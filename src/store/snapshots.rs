@@ -118,16 +118,17 @@ impl Store {
         self.read(move |c| c.prepare_cached(DUE)?.query_map([time::to_micros(now)], due)?.collect()).await
     }
 
-    /// One live mission.
+    /// One live record of a table.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn mission(&self, user: &str, id: &str) -> StoreResult<Option<Snapshot>> {
+    pub async fn snapshot(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<Snapshot>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
-            let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
-                         WHERE user_id = ?1 AND mission_id = ?2 AND liveness = 'live'";
-            c.prepare_cached(query)?.query_row([user, id], snapshot).optional()
+            let (name, key) = table.snapshots();
+            let query =
+                format!("SELECT user_id, {key}, record, field_meta FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
+            c.prepare_cached(&query)?.query_row([user, id], snapshot).optional()
         })
         .await
     }

@@ -1,0 +1,141 @@
+//! From due missions to written plans: `refresh → due → gate → claim → plan → write back` (DESIGN, section 6).
+//!
+//! A tick scans and claims, and is done in milliseconds; the claimed runs are planned in parallel by tasks of their
+//! own. This room must not know SQL, HTTP routes or how a prompt is worded.
+
+mod explain;
+mod presence;
+mod queue;
+mod tick;
+mod work;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::{Semaphore, watch};
+
+pub use explain::{Explanation, explain};
+pub use presence::{Presence, PresenceError};
+pub use tick::{Note, Tick, TickStats, Verdict};
+pub use work::{Ending, Settled};
+
+use crate::domain::backoff::Backoff;
+use crate::domain::breaker::{Breaker, Limits};
+use crate::metrics::Metrics;
+use crate::planner::Planner;
+use crate::store::{Store, StoreResult};
+use queue::FairQueue;
+use work::Job;
+
+/// Tells the time: the wall clock, or a fixed time for a look at another moment.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The rules of a runner, as configured.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Plans that are made at the same time.
+    pub max_parallel: usize,
+    /// Attempts before a run fails.
+    pub max_attempts: u32,
+    /// Iterations that a mission's record keeps.
+    pub iterations_kept: usize,
+    pub backoff: Backoff,
+    pub breaker: Limits,
+    /// For cadences without a zone of their own.
+    pub zone: TimeZone,
+}
+
+/// Runs missions. One per process.
+pub struct Runner {
+    store: Store,
+    planner: Planner,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+    clock: Clock,
+    presence: Presence,
+    breaker: Mutex<Breaker>,
+    queue: Mutex<FairQueue<Job>>,
+    /// Runs that this process has claimed and not closed.
+    active: Mutex<HashSet<String>>,
+    planning: Semaphore,
+    /// How many plans are being made.
+    busy: watch::Sender<usize>,
+    stopping: AtomicBool,
+    scanning: tokio::sync::Mutex<()>,
+}
+
+impl Runner {
+    /// A runner that shows its presence in `data_dir`, so that its claims are taken over when it dies.
+    ///
+    /// # Errors
+    /// When the presence cannot be shown.
+    pub fn new(
+        store: Store,
+        planner: Planner,
+        metrics: Arc<Metrics>,
+        settings: Settings,
+        clock: Clock,
+        data_dir: &Path,
+    ) -> Result<Arc<Self>, PresenceError> {
+        Ok(Arc::new(Runner {
+            presence: Presence::show(data_dir)?,
+            breaker: Mutex::new(Breaker::new(settings.breaker)),
+            queue: Mutex::default(),
+            active: Mutex::default(),
+            planning: Semaphore::new(settings.max_parallel.max(1)),
+            busy: watch::Sender::new(0),
+            stopping: AtomicBool::new(false),
+            scanning: tokio::sync::Mutex::new(()),
+            store,
+            planner,
+            metrics,
+            settings,
+            clock,
+        }))
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Starts nothing new, waits up to `grace` for the plans under way, and gives every claim back.
+    /// Answers how many plans were cut short.
+    ///
+    /// # Errors
+    /// When the claims cannot be given back; they are taken over once this process is gone.
+    pub async fn stop(&self, grace: Duration) -> StoreResult<usize> {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.planning.close();
+        let _scan = self.scanning.lock().await;
+        let mut busy = self.busy.subscribe();
+        let cut_short = match tokio::time::timeout(grace, busy.wait_for(|busy| *busy == 0)).await {
+            Ok(_) => 0,
+            Err(_) => *self.busy.borrow(),
+        };
+        self.store.give_back(self.presence.owner().to_owned(), Vec::new(), "the program was stopped").await?;
+        self.presence.end();
+        Ok(cut_short)
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// Locks a mutex whose data stays sound whatever a panicking holder did.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
