@@ -2,7 +2,12 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
 
+pub mod cli;
+pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod exchange;
+pub mod http;
 pub mod inputs;
 pub mod metrics;
 pub mod planner;

@@ -126,6 +126,27 @@ impl Runner {
         Ok(cut_short)
     }
 
+    /// Brings the gauges about the database up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn observe_store(&self) -> StoreResult<()> {
+        let stats = self.store.stats().await?;
+        let metrics = &self.metrics;
+        for (state, missions) in &stats.missions {
+            metrics.missions.with_label_values(&[state.as_str()]).set(*missions as f64);
+        }
+        metrics.runs_in_flight.set(stats.in_flight);
+        metrics.runs_waiting.set(stats.waiting);
+        let age = stats.first_due.map_or(0.0, |due| self.now().duration_since(due).as_secs_f64());
+        metrics.oldest_due_age_seconds.set(age.max(0.0));
+        metrics.writer_queue.set(i64::try_from(self.store.queued_writes()).unwrap_or(i64::MAX));
+        metrics.log_rows.set(stats.log_rows);
+        metrics.database_bytes.set(stats.database_bytes);
+        metrics.wal_bytes.set(stats.wal_bytes);
+        Ok(())
+    }
+
     fn now(&self) -> Timestamp {
         (self.clock)()
     }

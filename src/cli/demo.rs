@@ -1,0 +1,99 @@
+//! `mana-ai demo`
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+use tokio::time::{Duration, MissedTickBehavior};
+
+use super::serve::{Server, asked_to_stop};
+use super::{Context, Failure, Outcome, output, setup};
+use crate::config::{Config, Raw};
+use crate::demo::{self, model, narrator::Narrator};
+use crate::http;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// End after this many ticks [default: go on until stopped]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    ticks: Option<u32>,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let mut config = quicker(context.config, &context.raw);
+    let store = setup::store(&config).await?;
+    demo::load(&store).await.map_err(Failure::failed)?;
+    let model = model::start().await.map_err(Failure::failed)?;
+    config.llm_url = format!("http://{model}").parse().map_err(Failure::failed)?;
+    config.llm_model = model::MODEL.into();
+    config.llm_api_key = None;
+    let listener = listen(&config, &context.raw).await?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let runner = setup::runner(&config, store.clone(), None)?;
+    let server = Server::start(listener, &config, &runner)?;
+    welcome(&config, address)?;
+    let mut narrator = Narrator::default();
+    let mut interval = tokio::time::interval(config.tick_interval);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut left = args.ticks.unwrap_or(u32::MAX);
+    while left > 0 {
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = asked_to_stop() => break,
+        }
+        let tick = runner.tick().await?;
+        let notes = tick.notes.clone();
+        let (stats, settled) = tick.settle().await;
+        say(&narrator.tell(&store, &stats, &notes, &settled).await?)?;
+        left -= u32::from(args.ticks.is_some());
+    }
+    runner.stop(Duration::from_secs(2)).await?;
+    server.stop().await;
+    goodbye(&config)
+}
+
+/// A demo does not wait a minute, unless it is told to.
+fn quicker(mut config: Config, raw: &Raw) -> Config {
+    if raw.is_default("tick_interval_ms") {
+        config.tick_interval = Duration::from_secs(3);
+    }
+    if raw.is_default("retry_base_ms") {
+        config.retry_base = Duration::from_secs(2);
+    }
+    config
+}
+
+/// The configured port, or any other where that was not asked for and is taken.
+async fn listen(config: &Config, raw: &Raw) -> Result<TcpListener, Failure> {
+    match http::listen(SocketAddr::new(config.host, config.port)).await {
+        Err(_) if raw.is_default("port") => http::listen(SocketAddr::new(config.host, 0)).await,
+        outcome => outcome,
+    }
+    .map_err(Failure::failed)
+}
+
+fn say(lines: &[String]) -> Outcome {
+    let mut out = output::stdout();
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(out.flush()?)
+}
+
+fn welcome(config: &Config, address: SocketAddr) -> Outcome {
+    let dir = config.data_dir.display();
+    say(&[
+        "mana-ai demo: two people, five agents, ten missions, and a scripted model behind a real HTTP server.".into(),
+        format!("Data in {dir}; metrics at http://{address}/metrics. In another terminal, look around with:"),
+        format!("  mana-ai missions --data-dir {dir}"),
+        format!("  mana-ai explain mission-news --data-dir {dir}"),
+        format!("  mana-ai export --data-dir {dir} | tail -1"),
+        "Ctrl-C stops it.".into(),
+        String::new(),
+    ])
+}
+
+fn goodbye(config: &Config) -> Outcome {
+    let dir = config.data_dir.display();
+    say(&[String::new(), format!("Stopped. The plans are in {dir}: `mana-ai runs --data-dir {dir}` lists them. Delete it to start over.")])
+}

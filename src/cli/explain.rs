@@ -1,0 +1,71 @@
+//! `mana-ai explain`
+
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::{Context, Failure, Outcome, output, parse_time, runs, setup};
+use crate::projection;
+use crate::runner::{Explanation, explain};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Id of the mission
+    mission: String,
+    /// The user, where several have a mission of this id
+    #[arg(long)]
+    user: Option<String>,
+    /// The time to explain [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    now: Option<Timestamp>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let store = setup::store(&context.config).await?;
+    projection::refresh(&store).await?;
+    let mut found = store.missions_with_id(&args.mission).await?;
+    found.retain(|snapshot| args.user.as_ref().is_none_or(|user| user == &snapshot.user_id));
+    let snapshot = match found.as_slice() {
+        [] => {
+            return Err(Failure::Failed(format!("there is no mission {:?}, or it is deleted; `mana-ai missions` lists all", args.mission)));
+        }
+        [one] => one,
+        many => {
+            let users: Vec<&str> = many.iter().map(|snapshot| snapshot.user_id.as_str()).collect();
+            return Err(Failure::Usage(format!(
+                "several users have a mission {:?}; choose with --user: {}",
+                args.mission,
+                users.join(", ")
+            )));
+        }
+    };
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let explanation = explain(&store, snapshot, now, &context.config.time_zone).await?;
+    if args.json { Ok(output::json_lines([explanation.to_json()])?) } else { Ok(print(&explanation)?) }
+}
+
+fn print(explanation: &Explanation) -> std::io::Result<()> {
+    let mut out = output::stdout();
+    writeln!(out, "{} ({} of {})", explanation.title, explanation.mission_id, explanation.user_id)?;
+    match explanation.obstacle() {
+        None => writeln!(out, "It would run in a tick at {}.", output::when(Some(explanation.at)))?,
+        Some(step) => writeln!(out, "It would not run at {}, because of: {}.", output::when(Some(explanation.at)), step.compared)?,
+    }
+    writeln!(out)?;
+    for step in &explanation.steps {
+        writeln!(out, "  {} {:<18} {}", if step.passed { "✓" } else { "✗" }, step.name, step.compared)?;
+    }
+    writeln!(out)?;
+    match (explanation.next_run_at, explanation.then) {
+        (None, _) => writeln!(out, "Next run: none by itself.")?,
+        (at, None) => writeln!(out, "Next run: {}, then none by itself.", output::when(at))?,
+        (at, then) => writeln!(out, "Next run: {}, then {}.", output::when(at), output::when(then))?,
+    }
+    writeln!(out, "Latest runs:")?;
+    out.flush()?;
+    drop(out);
+    runs::table(&explanation.runs)
+}

@@ -1,0 +1,56 @@
+//! `mana-ai missions`
+
+use jiff::Timestamp;
+
+use super::{Context, Outcome, agents::line, output, parse_time, setup};
+use crate::domain::mission::{Mission, MissionState};
+use crate::projection;
+use crate::store::{Snapshot, Table};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Only missions of this user
+    #[arg(long)]
+    user: Option<String>,
+    /// Only missions that are due
+    #[arg(long)]
+    due: bool,
+    /// The time for --due [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    now: Option<Timestamp>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let store = setup::store(&context.config).await?;
+    projection::refresh(&store).await?;
+    let now = args.now.unwrap_or_else(Timestamp::now);
+    let read = |snapshot: Snapshot| {
+        let (mission, _) = Mission::read(&snapshot.id, &snapshot.record);
+        (snapshot, mission)
+    };
+    let due = |mission: &Mission| mission.state == MissionState::Active && mission.next_run_at.is_some_and(|at| at <= now);
+    let missions = store.snapshots(Table::Missions, args.user).await?.into_iter().map(read);
+    let missions: Vec<_> = missions.filter(|(_, mission)| !args.due || due(mission)).collect();
+    if args.json {
+        return Ok(output::json_lines(missions.iter().map(|(snapshot, _)| line(snapshot)))?);
+    }
+    let row = |(snapshot, mission): &(Snapshot, Mission)| {
+        let awaiting = mission.iterations.iter().filter(|i| i["overallStatus"] == "awaiting-review").count();
+        vec![
+            snapshot.user_id.clone(),
+            mission.id.clone(),
+            mission.title.clone(),
+            mission.state.as_str().to_owned(),
+            mission.agent_id.clone().unwrap_or_else(|| "-".into()),
+            output::when(mission.next_run_at),
+            mission.iterations.len().to_string(),
+            awaiting.to_string(),
+        ]
+    };
+    let header = ["User", "Mission", "Title", "State", "Agent", "Next run", "Iterations", "To review"];
+    let none = if args.due { "No mission is due." } else { "There are no missions." };
+    Ok(output::table(&header, missions.iter().map(row).collect(), none)?)
+}

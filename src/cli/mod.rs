@@ -1,0 +1,229 @@
+//! The command line: one file a command (DESIGN, section 12).
+//!
+//! This room reads arguments, calls the rooms that do the work, and prints. Results go to stdout, everything else
+//! to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod agents;
+mod cadence;
+mod config;
+mod demo;
+mod explain;
+mod export;
+mod import;
+mod missions;
+mod output;
+mod runs;
+mod serve;
+mod setup;
+mod tick;
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, Raw, SETTINGS, Scope};
+
+/// Runs AI missions in the background: one binary, one SQLite file.
+#[derive(Parser)]
+#[command(name = "mana-ai", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Serve HTTP and run due missions until stopped
+    Serve,
+    /// Show the program at work: example data and a scripted model, no setup
+    Demo(demo::Args),
+    /// Look for due missions once, run them, and print the statistics
+    Tick(tick::Args),
+    /// Read changes from JSONL, or from the CSV of a Postgres COPY, into the log
+    Import(import::Args),
+    /// Write the log as JSONL
+    Export(export::Args),
+    /// List agents
+    Agents(agents::Args),
+    /// List missions
+    Missions(missions::Args),
+    /// List runs: attempts, tokens, outcome, reason
+    Runs(runs::Args),
+    /// Tell why a mission runs or does not, gate by gate
+    Explain(explain::Args),
+    /// Compute the next times of a cadence
+    Cadence(cadence::Args),
+    /// Show the settings in force
+    Config(config::Args),
+}
+
+/// Commands that plan, and so take all settings.
+const RUNNER_COMMANDS: [&str; 4] = ["serve", "demo", "tick", "config"];
+
+/// What a command knows besides its own arguments.
+struct Context {
+    raw: Raw,
+    config: Config,
+}
+
+/// Why a command ends without success.
+#[derive(Debug)]
+enum Failure {
+    /// Wrong usage: exit code 2.
+    Usage(String),
+    /// It failed: exit code 1.
+    Failed(String),
+    /// The reader of stdout went away, which is no failure.
+    NoReader,
+}
+
+impl Failure {
+    fn failed(error: impl Display) -> Self {
+        Failure::Failed(error.to_string())
+    }
+}
+
+impl From<crate::store::StoreError> for Failure {
+    fn from(error: crate::store::StoreError) -> Self {
+        Failure::failed(error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Failure::NoReader
+        } else {
+            Failure::failed(format!("cannot write the output: {error}"))
+        }
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let matches = match command().try_get_matches_from(std::env::args_os()) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version come this way too, with the code 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(&matches) {
+        Ok(()) | Err(Failure::NoReader) => ExitCode::SUCCESS,
+        Err(Failure::Usage(message)) => complain(&message, 2),
+        Err(Failure::Failed(message)) => complain(&message, 1),
+    }
+}
+
+fn complain(message: &str, code: u8) -> ExitCode {
+    eprintln!("mana-ai: {message}");
+    ExitCode::from(code)
+}
+
+fn run(matches: &ArgMatches) -> Outcome {
+    let cli = Cli::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
+    let given = matches.subcommand().map(|(_, given)| given);
+    let context = context(given)?;
+    start_logging(&context.config, &cli.command)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
+    let outcome = runtime.block_on(dispatch(cli.command, context));
+    // Nothing of value is left; a slow model must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(command: Cmd, context: Context) -> Outcome {
+    match command {
+        Cmd::Serve => serve::run(context).await,
+        Cmd::Demo(args) => demo::run(context, args).await,
+        Cmd::Tick(args) => tick::run(context, args).await,
+        Cmd::Import(args) => import::run(context, args).await,
+        Cmd::Export(args) => export::run(context, args).await,
+        Cmd::Agents(args) => agents::run(context, args).await,
+        Cmd::Missions(args) => missions::run(context, args).await,
+        Cmd::Runs(args) => runs::run(context, args).await,
+        Cmd::Explain(args) => explain::run(context, args).await,
+        Cmd::Cadence(args) => cadence::run(&context, &args),
+        Cmd::Config(args) => config::run(&context, &args),
+    }
+}
+
+/// The commands with the flags of the settings: some everywhere, the others where they matter.
+fn command() -> Command {
+    let file = Arg::new("config_file").long("config").value_name("FILE").value_parser(clap::value_parser!(PathBuf));
+    let file = file.help("TOML file with settings [env: MANA_AI_CONFIG] [default: mana-ai.toml in the data directory, if there]");
+    let mut command =
+        Cli::command().arg(file.global(true).help_heading("Settings")).args(flags(Scope::Every).map(|flag| flag.global(true)));
+    for name in RUNNER_COMMANDS {
+        command = command.mut_subcommand(name, |sub| sub.args(flags(Scope::Runner)));
+    }
+    command
+}
+
+fn flags(scope: Scope) -> impl Iterator<Item = Arg> {
+    SETTINGS.iter().filter(move |s| !s.secret && s.scope == scope).map(|setting| {
+        let default = setting.default.map_or(String::new(), |d| format!(" [default: {}]", if d.is_empty() { "none" } else { d }));
+        Arg::new(setting.key)
+            .long(setting.key.replace('_', "-"))
+            .value_name("VALUE")
+            .help(format!("{} [env: {}]{default}", setting.help, setting.variable))
+            .help_heading("Settings")
+    })
+}
+
+fn context(given: Option<&ArgMatches>) -> Result<Context, Failure> {
+    let flag = |key: &str| given.and_then(|given| given.try_get_one::<String>(key).ok().flatten().cloned());
+    let flags: HashMap<&'static str, String> = SETTINGS.iter().filter_map(|s| Some((s.key, flag(s.key)?))).collect();
+    let file = given.and_then(|given| given.try_get_one::<PathBuf>("config_file").ok().flatten().cloned());
+    let environment = |name: &str| std::env::var_os(name).map(OsString::into_string).and_then(Result::ok);
+    let raw = Raw::collect(&flags, environment, file.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let config = Config::read(&raw).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Context { raw, config })
+}
+
+fn start_logging(config: &Config, command: &Cmd) -> Outcome {
+    let default = if matches!(command, Cmd::Serve) { "info" } else { "warn" };
+    let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(default)).map_err(|error| {
+        Failure::Usage(format!("MANA_AI_LOG is not a log filter ({error}); use error, warn, info, debug, trace, or directives"))
+    })?;
+    let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    // A second start in one process keeps the first.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).try_init();
+    Ok(())
+}
+
+/// Reads a time argument.
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    crate::domain::time::parse_rfc3339(text).ok_or_else(|| "not an RFC 3339 time such as 2026-04-15T08:00:00Z".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command() {
+        let mut command = command().term_width(110);
+        let mut help = command.render_help().to_string();
+        for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+            let name = sub.get_name().to_owned();
+            help += &format!("\n=== {name} ===\n{}", sub.render_help());
+        }
+        insta::assert_snapshot!(help);
+    }
+}

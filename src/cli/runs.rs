@@ -1,0 +1,49 @@
+//! `mana-ai runs`
+
+use super::{Context, Outcome, output, setup};
+use crate::store::RunRow;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Only runs of this mission
+    #[arg(long)]
+    mission: Option<String>,
+    /// Only runs of this user
+    #[arg(long)]
+    user: Option<String>,
+    /// How many, the newest first
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let store = setup::store(&context.config).await?;
+    let runs = store.runs(args.user, args.mission, args.limit).await?;
+    if args.json {
+        return Ok(output::json_lines(runs.iter().map(RunRow::to_json))?);
+    }
+    Ok(table(&runs)?)
+}
+
+/// Prints runs for people.
+pub(super) fn table(runs: &[RunRow]) -> std::io::Result<()> {
+    let row = |run: &RunRow| {
+        let last = run.attempts.last();
+        vec![
+            output::when(Some(run.run.scheduled_for)),
+            run.run.user_id.clone(),
+            run.run.mission_id.clone(),
+            run.state().to_owned(),
+            run.attempts.len().to_string(),
+            last.map_or_else(|| "-".into(), |a| format!("{:.1} s", a.latency_ms as f64 / 1_000.0)),
+            run.attempts.iter().map(|a| a.usage.total).sum::<u64>().to_string(),
+            last.map_or_else(|| "-".into(), |a| a.model.clone()),
+            [run.run.reason.as_deref(), run.note.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; "),
+        ]
+    };
+    let header = ["Due", "User", "Mission", "State", "Attempts", "Took", "Tokens", "Model", "Why"];
+    output::table(&header, runs.iter().map(row).collect(), "There are no runs.")
+}

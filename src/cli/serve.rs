@@ -1,0 +1,103 @@
+//! `mana-ai serve`
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, Instant, MissedTickBehavior};
+
+use super::{Context, Failure, Outcome, setup};
+use crate::config::Config;
+use crate::http::{self, Api, ServiceKey};
+use crate::runner::Runner;
+
+pub(super) async fn run(context: Context) -> Outcome {
+    let config = context.config;
+    let store = setup::store(&config).await?;
+    let listener = http::listen(SocketAddr::new(config.host, config.port)).await.map_err(Failure::failed)?;
+    let runner = setup::runner(&config, store, None)?;
+    let address = listener.local_addr().map_err(Failure::failed)?;
+    let server = Server::start(listener, &config, &runner)?;
+    tracing::info!(%address, data_dir = %config.data_dir.display(), model = config.llm_model, "mana-ai listens");
+    let ticking = tokio::spawn(tick_forever(Arc::clone(&runner), config.clone()));
+    asked_to_stop().await;
+    tracing::info!(grace = ?config.shutdown_grace, "stopping: plans under way may finish");
+    ticking.abort();
+    let cut_short = runner.stop(config.shutdown_grace).await?;
+    server.stop().await;
+    tracing::info!(cut_short, "stopped");
+    Ok(())
+}
+
+/// The HTTP side, running in a task of its own.
+pub(super) struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    pub fn start(listener: TcpListener, config: &Config, runner: &Arc<Runner>) -> Result<Self, Failure> {
+        let service_key = ServiceKey::load(config.service_key.as_deref(), &config.data_dir).map_err(Failure::failed)?;
+        let api = Api { runner: Arc::clone(runner), service_key, cors_origins: config.cors_origins.clone() };
+        let (stop, stopped) = oneshot::channel();
+        let app = http::router(api);
+        let task = tokio::spawn(async move {
+            let asked = async move {
+                // A dropped sender means the same.
+                let _ = stopped.await;
+            };
+            axum::serve(listener, app).with_graceful_shutdown(asked).await
+        });
+        Ok(Server { stop, task })
+    }
+
+    /// Lets answers finish, but not for long.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.task).await;
+    }
+}
+
+/// Ticks at once and then at every interval, also while runs of earlier ticks are in flight.
+async fn tick_forever(runner: Arc<Runner>, config: Config) {
+    if !config.tick_enabled {
+        tracing::info!("ticks are off (TICK_ENABLED); POST /internal/tick still works");
+        return;
+    }
+    let mut interval = tokio::time::interval_at(Instant::now(), config.tick_interval);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        match runner.tick().await {
+            Ok(tick) => {
+                tokio::spawn(async move {
+                    let (stats, _) = tick.settle().await;
+                    if stats.due > 0 {
+                        tracing::info!(
+                            due = stats.due,
+                            written = stats.written_back,
+                            deferred = stats.deferred,
+                            errors = stats.errors.len(),
+                            "a tick settled"
+                        );
+                    }
+                });
+            }
+            Err(error) => tracing::error!(%error, "a tick failed; the next one tries again"),
+        }
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(super) async fn asked_to_stop() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,315 @@
+//! What the program is told: flags, then the environment, then a TOML file, then defaults (DESIGN, section 11).
+//!
+//! One table lists every setting; the command line, the file, `--help` and `mana-ai config` are made from it. This
+//! room must not know what the settings are used for.
+
+mod settings;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+pub use settings::{SETTINGS, Scope, Setting};
+
+/// The name of the file that is read from the data directory where no other is named.
+pub const FILE_NAME: &str = "mana-ai.toml";
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    Flag,
+    Environment,
+    File(PathBuf),
+    Default,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Flag => f.write_str("flag"),
+            Source::Environment => f.write_str("environment"),
+            Source::File(path) => write!(f, "{}", path.display()),
+            Source::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A wrong setting; the message names it, its value and what is allowed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{name} is {value:?} ({origin}), but must be {allowed}")]
+    Wrong { name: String, value: String, origin: String, allowed: &'static str },
+    #[error("cannot read the configuration file {}: {reason}", path.display())]
+    File { path: PathBuf, reason: String },
+    #[error("the configuration file {} has {key:?}, which is no setting; `mana-ai config` lists them all", path.display())]
+    UnknownKey { path: PathBuf, key: String },
+}
+
+/// Every setting's text and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Raw {
+    values: BTreeMap<&'static str, (String, Source)>,
+}
+
+impl Raw {
+    /// Collects the settings. `flags` holds those that the command line gave; `environment` looks a variable up.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that has a key that is no setting.
+    pub fn collect(
+        flags: &HashMap<&'static str, String>,
+        environment: impl Fn(&str) -> Option<String>,
+        file: Option<&Path>,
+    ) -> Result<Self, ConfigError> {
+        let given = |setting: &Setting| {
+            let flag = flags.get(setting.key).map(|value| (value.clone(), Source::Flag));
+            flag.or_else(|| Some((environment(setting.variable).filter(|v| !v.is_empty())?, Source::Environment)))
+        };
+        let mut values: BTreeMap<_, _> = SETTINGS.iter().filter_map(|s| Some((s.key, given(s)?))).collect();
+        let data_dir = values.get("data_dir").map_or(settings::DATA_DIR, |(dir, _)| dir);
+        let (path, required) = match file.map(Path::to_owned).or_else(|| environment("MANA_AI_CONFIG").map(PathBuf::from)) {
+            Some(path) => (path, true),
+            None => (Path::new(data_dir).join(FILE_NAME), false),
+        };
+        if required || path.exists() {
+            for (key, value) in read_file(&path)? {
+                values.entry(key).or_insert((value, Source::File(path.clone())));
+            }
+        }
+        for setting in SETTINGS {
+            if let Some(default) = setting.default {
+                values.entry(setting.key).or_insert((default.to_owned(), Source::Default));
+            }
+        }
+        Ok(Raw { values })
+    }
+
+    /// Each setting with what is in force; secrets are masked.
+    pub fn in_force(&self) -> Vec<(&'static Setting, Option<String>, Source)> {
+        let shown = |setting: &'static Setting| match self.values.get(setting.key) {
+            None => (setting, None, Source::Default),
+            Some((_, source)) if setting.secret => (setting, Some("********".into()), source.clone()),
+            Some((value, source)) => (setting, Some(value.clone()), source.clone()),
+        };
+        SETTINGS.iter().map(shown).collect()
+    }
+
+    /// Whether nobody set this.
+    pub fn is_default(&self, key: &str) -> bool {
+        self.values.get(key).is_none_or(|(_, source)| *source == Source::Default)
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.values.get(key).map(|(value, _)| value.clone())
+    }
+
+    fn read<T>(&self, key: &'static str, allowed: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, ConfigError> {
+        let value = self.text(key).unwrap_or_default();
+        read(value.trim()).ok_or_else(|| self.wrong(key, allowed))
+    }
+
+    fn wrong(&self, key: &'static str, allowed: &'static str) -> ConfigError {
+        let setting = SETTINGS.iter().find(|s| s.key == key);
+        let (value, source) = self.values.get(key).cloned().unwrap_or((String::new(), Source::Default));
+        let (name, origin) = match &source {
+            Source::Flag => (format!("--{}", key.replace('_', "-")), "given on the command line".into()),
+            Source::File(path) => (format!("`{key}`"), format!("in {}", path.display())),
+            _ => (setting.map_or(key, |s| s.variable).to_owned(), "from the environment".into()),
+        };
+        let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { value };
+        ConfigError::Wrong { name, value, origin, allowed }
+    }
+
+    fn number<T: TryFrom<u64>>(&self, key: &'static str, least: u64, allowed: &'static str) -> Result<T, ConfigError> {
+        self.read(key, allowed, |v| v.parse::<u64>().ok().filter(|n| *n >= least).and_then(|n| T::try_from(n).ok()))
+    }
+
+    fn millis(&self, key: &'static str, least: u64, allowed: &'static str) -> Result<Duration, ConfigError> {
+        const A_YEAR: u64 = 366 * 24 * 3_600_000;
+        self.read(key, allowed, |v| v.parse().ok().filter(|ms| (least..=A_YEAR).contains(ms)).map(Duration::from_millis))
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
+    let failed = |reason: String| ConfigError::File { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let entry = |(key, value): (String, toml::Value)| {
+        let setting = SETTINGS.iter().find(|s| s.key == key);
+        let setting = setting.ok_or_else(|| ConfigError::UnknownKey { path: path.to_owned(), key: key.clone() })?;
+        Ok((setting.key, plain(value).ok_or_else(|| failed(format!("{key} must be a text, a number, true or false, or a list of texts")))?))
+    };
+    table.into_iter().map(entry).collect()
+}
+
+fn plain(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(switch) => Some(switch.to_string()),
+        toml::Value::Array(items) => items.into_iter().map(plain).collect::<Option<Vec<_>>>().map(|items| items.join(",")),
+        _ => None,
+    }
+}
+
+/// The settings with their types.
+#[derive(Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub host: IpAddr,
+    pub port: u16,
+    pub llm_url: reqwest::Url,
+    pub llm_api_key: Option<String>,
+    pub llm_model: String,
+    pub llm_timeout: Duration,
+    pub service_key: Option<String>,
+    pub cors_origins: Vec<String>,
+    pub tick_enabled: bool,
+    pub tick_interval: Duration,
+    pub time_zone: TimeZone,
+    pub max_parallel_plans: usize,
+    pub max_attempts: u32,
+    pub max_iterations_kept: usize,
+    pub retry_base: Duration,
+    pub retry_max: Duration,
+    pub breaker_failures: u32,
+    pub breaker_cooldown: Duration,
+    pub shutdown_grace: Duration,
+    pub busy_timeout: Duration,
+    pub durable: bool,
+    /// Directives of tracing-subscriber; `None`: what suits the command.
+    pub log: Option<String>,
+}
+
+impl Config {
+    /// Reads the texts.
+    ///
+    /// # Errors
+    /// The first setting that has a wrong value.
+    pub fn read(raw: &Raw) -> Result<Self, ConfigError> {
+        const MILLIS: &str = "a whole number of milliseconds, at least 1 and at most a year";
+        Ok(Config {
+            data_dir: PathBuf::from(raw.text("data_dir").unwrap_or_default()),
+            host: raw.read("host", "an IP address such as 127.0.0.1", |v| v.parse().ok())?,
+            port: raw.number("port", 0, "a port number from 0 to 65535")?,
+            llm_url: raw.read("llm_url", "an http or https address such as http://127.0.0.1:11434", |v| {
+                v.parse::<reqwest::Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            })?,
+            llm_api_key: raw.text("llm_api_key"),
+            llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
+            llm_timeout: raw.millis("llm_timeout_ms", 1, MILLIS)?,
+            service_key: match raw.text("service_key") {
+                Some(key) if key.trim().len() < 16 => return Err(raw.wrong("service_key", "at least 16 characters long")),
+                key => key.map(|key| key.trim().to_owned()),
+            },
+            cors_origins: raw.read("cors_origins", "* or origins such as https://app.example.com, separated by commas", origins)?,
+            tick_enabled: raw.read("tick_enabled", "true or false", |v| match v {
+                "true" | "1" | "yes" | "on" => Some(true),
+                "false" | "0" | "no" | "off" => Some(false),
+                _ => None,
+            })?,
+            tick_interval: raw.millis("tick_interval_ms", 10, "a whole number of milliseconds, at least 10 and at most a year")?,
+            time_zone: raw.read("time_zone", "an IANA time zone such as Europe/Berlin", |v| TimeZone::get(v).ok())?,
+            max_parallel_plans: raw.number::<u16>("max_parallel_plans", 1, "a whole number from 1 to 65535")?.into(),
+            max_attempts: raw.number::<u16>("max_attempts", 1, "a whole number from 1 to 65535")?.into(),
+            max_iterations_kept: raw.number::<u16>("max_iterations_kept", 1, "a whole number from 1 to 65535")?.into(),
+            retry_base: raw.millis("retry_base_ms", 1, MILLIS)?,
+            retry_max: raw.millis("retry_max_ms", 1, MILLIS)?,
+            breaker_failures: raw.number::<u16>("breaker_failures", 1, "a whole number from 1 to 65535")?.into(),
+            breaker_cooldown: raw.millis("breaker_cooldown_ms", 1, MILLIS)?,
+            shutdown_grace: raw.millis("shutdown_grace_ms", 0, "a whole number of milliseconds, at most a year")?,
+            busy_timeout: raw.millis("busy_timeout_ms", 0, "a whole number of milliseconds, at most a year")?,
+            durable: raw.read("synchronous", "full or normal", |v| match v.to_ascii_lowercase().as_str() {
+                "full" => Some(true),
+                "normal" => Some(false),
+                _ => None,
+            })?,
+            log: raw.text("log"),
+        })
+    }
+}
+
+fn origins(text: &str) -> Option<Vec<String>> {
+    let origin = |origin: &str| {
+        let sound =
+            origin == "*" || origin.parse::<reqwest::Url>().is_ok_and(|url| url.has_host() && url.origin().ascii_serialization() == origin);
+        sound.then(|| origin.to_owned())
+    };
+    text.split(',').map(str::trim).filter(|o| !o.is_empty()).map(|o| origin(o.trim_end_matches('/'))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collect(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: Option<&str>) -> Result<Raw, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, file.unwrap_or_default()).unwrap();
+        let flags = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
+        let look = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Raw::collect(&flags, look, Some(&path))
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
+        let port = |raw: Raw| Config::read(&raw).unwrap().port;
+        assert_eq!(port(collect(&[("port", "1")], &[("PORT", "2")], Some("port = 3")).unwrap()), 1);
+        assert_eq!(port(collect(&[], &[("PORT", "2")], Some("port = 3")).unwrap()), 2);
+        assert_eq!(port(collect(&[], &[("PORT", "")], Some("port = 3")).unwrap()), 3);
+        assert_eq!(port(collect(&[], &[], None).unwrap()), 3067);
+    }
+
+    fn wrong(environment: (&str, &str), expected: &str) {
+        let raw = collect(&[], &[environment], None).unwrap();
+        assert_eq!(Config::read(&raw).err().unwrap().to_string(), expected);
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_variable_the_value_and_what_is_allowed() {
+        wrong(("PORT", "http"), "PORT is \"http\" (from the environment), but must be a port number from 0 to 65535");
+        wrong(("MAX_ATTEMPTS", "0"), "MAX_ATTEMPTS is \"0\" (from the environment), but must be a whole number from 1 to 65535");
+        wrong(("TICK_ENABLED", "maybe"), "TICK_ENABLED is \"maybe\" (from the environment), but must be true or false");
+        wrong(
+            ("MANA_LLM_URL", "ollama"),
+            "MANA_LLM_URL is \"ollama\" (from the environment), but must be an http or https address such as http://127.0.0.1:11434",
+        );
+        wrong(
+            ("MANA_AI_TIME_ZONE", "Mars"),
+            "MANA_AI_TIME_ZONE is \"Mars\" (from the environment), but must be an IANA time zone such as Europe/Berlin",
+        );
+        wrong(
+            ("MANA_SERVICE_KEY", "short"),
+            "MANA_SERVICE_KEY is \"********\" (from the environment), but must be at least 16 characters long",
+        );
+        wrong(
+            ("CORS_ORIGINS", "https://a.example/x"),
+            "CORS_ORIGINS is \"https://a.example/x\" (from the environment), but must be * or origins such as https://app.example.com, separated by commas",
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_in_the_file_is_refused() {
+        assert!(matches!(collect(&[], &[], Some("prot = 3")), Err(ConfigError::UnknownKey { key, .. }) if key == "prot"));
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let raw = collect(&[], &[("MANA_LLM_API_KEY", "sk-1")], None).unwrap();
+        let shown: Vec<_> = raw.in_force().into_iter().filter(|(s, ..)| s.secret).map(|(s, v, _)| (s.key, v)).collect();
+        assert_eq!(shown, [("llm_api_key", Some("********".to_owned())), ("service_key", None)]);
+    }
+
+    #[test]
+    fn every_setting_is_read_and_every_flag_is_its_key() {
+        let mut keys: Vec<_> = SETTINGS.iter().map(|s| s.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), SETTINGS.len());
+        Config::read(&collect(&[], &[], None).unwrap()).map(drop).unwrap();
+    }
+}

@@ -1,0 +1,82 @@
+//! The table of all settings.
+
+/// Which commands take a setting as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All.
+    Every,
+    /// Those that plan: `serve`, `demo`, `tick`, and `config`, which shows them.
+    Runner,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The key in the file; with `-` for `_` also the flag.
+    pub key: &'static str,
+    /// The environment variable.
+    pub variable: &'static str,
+    pub default: Option<&'static str>,
+    pub help: &'static str,
+    /// A secret has no flag, since other users of the machine can read command lines, and it is never shown.
+    pub secret: bool,
+    pub scope: Scope,
+}
+
+pub(super) const DATA_DIR: &str = "./mana-ai-data";
+
+const fn setting(key: &'static str, variable: &'static str, default: &'static str, scope: Scope, help: &'static str) -> Setting {
+    Setting { key, variable, default: Some(default), help, secret: false, scope }
+}
+
+const fn secret(key: &'static str, variable: &'static str, help: &'static str) -> Setting {
+    Setting { key, variable, default: None, help, secret: true, scope: Scope::Runner }
+}
+
+use Scope::{Every, Runner};
+
+/// Every setting, in the order in which they are shown.
+pub static SETTINGS: &[Setting] = &[
+    setting("data_dir", "MANA_AI_DATA_DIR", DATA_DIR, Every, "Directory of the database and the keys"),
+    setting("host", "MANA_AI_HOST", "127.0.0.1", Runner, "Address to listen on"),
+    setting("port", "PORT", "3067", Runner, "Port to listen on; 0 takes any free one"),
+    setting("llm_url", "MANA_LLM_URL", "http://127.0.0.1:11434", Runner, "Base address of an OpenAI-compatible model server"),
+    secret("llm_api_key", "MANA_LLM_API_KEY", "Bearer token for the model server"),
+    setting("llm_model", "MANA_LLM_MODEL", "llama3.1:8b", Runner, "Model to ask"),
+    setting("llm_timeout_ms", "MANA_LLM_TIMEOUT_MS", "120000", Runner, "How long one answer of the model may take"),
+    secret("service_key", "MANA_SERVICE_KEY", "Key for /internal routes; without one, it is made at first start in the data directory"),
+    setting("cors_origins", "CORS_ORIGINS", "", Runner, "Web origins that may call the server, separated by commas"),
+    setting("tick_enabled", "TICK_ENABLED", "true", Runner, "Whether the server looks for due missions by itself"),
+    setting("tick_interval_ms", "TICK_INTERVAL_MS", "60000", Runner, "Time between two looks for due missions"),
+    setting("time_zone", "MANA_AI_TIME_ZONE", "UTC", Every, "Time zone of cadences that name none"),
+    setting("max_parallel_plans", "MAX_PARALLEL_PLANS", "8", Runner, "Plans that are made at the same time"),
+    setting("max_attempts", "MAX_ATTEMPTS", "5", Runner, "Attempts before a run fails"),
+    setting("max_iterations_kept", "MAX_ITERATIONS_KEPT", "100", Runner, "Iterations that a mission's record keeps"),
+    setting("retry_base_ms", "RETRY_BASE_MS", "30000", Runner, "Wait after the first failed attempt; it doubles each time"),
+    setting("retry_max_ms", "RETRY_MAX_MS", "3600000", Runner, "Longest wait between two attempts"),
+    setting("breaker_failures", "BREAKER_FAILURES", "5", Runner, "Failures in a row after which the model server is left alone"),
+    setting("breaker_cooldown_ms", "BREAKER_COOLDOWN_MS", "60000", Runner, "How long it is left alone"),
+    setting(
+        "shutdown_grace_ms",
+        "SHUTDOWN_GRACE_MS",
+        "20000",
+        Runner,
+        "How long plans under way may take to finish when the program stops",
+    ),
+    setting("busy_timeout_ms", "BUSY_TIMEOUT_MS", "5000", Every, "How long to wait for another process that holds the database"),
+    setting(
+        "synchronous",
+        "MANA_AI_SYNCHRONOUS",
+        "full",
+        Every,
+        "full: a write survives a power cut; normal: the last ones may not, and writes are faster",
+    ),
+    Setting {
+        key: "log",
+        variable: "MANA_AI_LOG",
+        default: None,
+        help: "What to log on stderr: error, warn, info, debug, trace, or directives such as mana_ai=debug [default: info for serve, else warn]",
+        secret: false,
+        scope: Every,
+    },
+];

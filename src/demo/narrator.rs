@@ -1,0 +1,104 @@
+//! Tells in plain words what each tick decided and why.
+
+use std::collections::HashMap;
+
+use crate::domain::gate::Decision;
+use crate::domain::mission::Mission;
+use crate::domain::time;
+use crate::runner::{Ending, Note, Settled, TickStats, Verdict};
+use crate::store::{Snapshot, Store, StoreResult, Table};
+
+/// Tells about tick after tick; what stays the same is not told twice.
+#[derive(Default)]
+pub struct Narrator {
+    ticks: u32,
+    last_waiting: Vec<String>,
+}
+
+impl Narrator {
+    /// Lines about a tick whose runs have settled; none where nothing happened.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tell(&mut self, store: &Store, stats: &TickStats, notes: &[Note], settled: &[Settled]) -> StoreResult<Vec<String>> {
+        self.ticks += 1;
+        let rows = store.snapshots(Table::Missions, None).await?;
+        let missions: HashMap<_, _> = rows.iter().map(|row| ((row.user_id.as_str(), row.id.as_str()), row)).collect();
+        let name = |user: &str, id: &str| missions.get(&(user, id)).map_or_else(|| id.to_owned(), |row| title(row));
+        let waiting: Vec<String> =
+            notes.iter().filter_map(|note| kept(note).map(|why| format!("  {} – {why}", who(note, &name)))).collect();
+        let same = waiting == self.last_waiting;
+        self.last_waiting.clone_from(&waiting);
+        if settled.is_empty() && same {
+            return Ok(Vec::new());
+        }
+        let mut lines = vec![format!("Tick {} at {}: {} due", self.ticks, clock(stats), count(stats.due, "mission"))];
+        for run in settled {
+            let agent = notes.iter().find(|n| n.mission_id == run.mission_id && n.user_id == run.user_id).and_then(|n| n.agent.clone());
+            let next = missions.get(&(run.user_id.as_str(), run.mission_id.as_str())).map(|row| next_run(row)).unwrap_or_default();
+            lines.push(format!(
+                "  {} “{}” – {}",
+                agent.as_deref().unwrap_or("Mana"),
+                name(&run.user_id, &run.mission_id),
+                ended(&run.ending, &next)
+            ));
+        }
+        if same && !waiting.is_empty() {
+            lines.push(format!("  The other {} still wait, for the same reasons.", waiting.len()));
+        } else {
+            lines.extend(waiting);
+        }
+        Ok(lines)
+    }
+}
+
+fn who(note: &Note, name: &impl Fn(&str, &str) -> String) -> String {
+    format!("{} “{}”", note.agent.as_deref().unwrap_or("Mana"), name(&note.user_id, &note.mission_id))
+}
+
+/// Why a mission did not start.
+fn kept(note: &Note) -> Option<String> {
+    Some(match &note.verdict {
+        Verdict::Started => return None,
+        Verdict::Skipped(check) => match check.decision {
+            Decision::SkippedArchived => "skipped: its agent is archived".into(),
+            Decision::SkippedPaused => "skipped: its agent is paused".into(),
+            Decision::SkippedConcurrency => format!("not now: {}", check.compared),
+            _ => format!("skipped, the agent's budget is used up: {}", check.compared),
+        },
+        Verdict::InFlight => "still being planned".into(),
+        Verdict::Deferred { why, .. } => format!("waits to try again: {why}"),
+    })
+}
+
+fn ended(ending: &Ending, next: &str) -> String {
+    match ending {
+        Ending::Planned { summary, steps: 0, .. } => format!("nothing to do: {summary} {next}"),
+        Ending::Planned { summary, steps, .. } => format!("planned {}, now up for review: {summary} {next}", count(*steps, "step")),
+        Ending::Failed { reason } => format!("failed for good: {reason} {next}"),
+        Ending::Dropped { reason } => format!("plan dropped: {reason}"),
+        Ending::Retrying { reason, .. } => format!("will try again soon: {reason}"),
+        Ending::Released { reason } => format!("put back: {reason}"),
+        Ending::Lost => "another process took it over".into(),
+        Ending::Broken { reason } => format!("could not be written: {reason}"),
+    }
+}
+
+fn title(row: &Snapshot) -> String {
+    Mission::read(&row.id, &row.record).0.label().to_owned()
+}
+
+fn next_run(row: &Snapshot) -> String {
+    match Mission::read(&row.id, &row.record).0.next_run_at {
+        None => "(No next time: it is started by hand.)".into(),
+        Some(at) => format!("(Next: {}.)", time::iso_millis(at).replace(".000Z", "Z")),
+    }
+}
+
+fn clock(stats: &TickStats) -> String {
+    time::iso_millis(stats.scanned_at)[11..19].to_owned()
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}

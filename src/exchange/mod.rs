@@ -1,0 +1,123 @@
+//! The change log as files: JSONL as clients write it, and CSV as Postgres writes it (DESIGN, section 2).
+//!
+//! This room turns bytes into changes and names the line where it cannot. It must not know the database.
+
+mod csv_form;
+mod json_form;
+
+use std::io::BufRead;
+
+use crate::domain::change::{BadChange, Change};
+use crate::store::StoreError;
+
+/// A line that is not a change.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct BadLine {
+    pub line: u64,
+    pub reason: String,
+}
+
+impl BadLine {
+    fn new(line: u64, bad: &BadChange) -> Self {
+        BadLine { line, reason: bad.to_string() }
+    }
+}
+
+/// Why an import stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("{0}; nothing of the file was kept. Correct the line, or keep the good lines with --skip-bad")]
+    Line(#[from] BadLine),
+    #[error("the file cannot be read: {0}; nothing of it was kept")]
+    Read(std::io::Error),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// The changes of a file, one after the other, each or why it is none.
+pub type Changes = Box<dyn Iterator<Item = Result<Change, ImportError>> + Send>;
+
+/// Reads a file in either form: JSONL where it starts with `{`, else CSV with a header.
+///
+/// # Errors
+/// When the start of the file cannot be read, or is neither form.
+pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Changes, ImportError> {
+    let start = file.fill_buf().map_err(ImportError::Read)?;
+    let bom = start.starts_with(b"\xef\xbb\xbf");
+    if bom {
+        file.consume(3);
+    }
+    let start = file.fill_buf().map_err(ImportError::Read)?;
+    match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') | None => Ok(Box::new(json_form::Lines::new(file))),
+        Some(_) => csv_form::rows(file),
+    }
+}
+
+/// An event id for a line without one.
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(text: &str) -> Vec<String> {
+        match read(Box::new(std::io::Cursor::new(text.to_owned()))) {
+            Err(error) => vec![error.to_string()],
+            Ok(changes) => changes
+                .map(|change| match change {
+                    Ok(change) => {
+                        let mut json = change.to_json();
+                        json["eventId"] = "id".into();
+                        json.to_string()
+                    }
+                    Err(ImportError::Line(bad)) => bad.to_string(),
+                    Err(other) => other.to_string(),
+                })
+                .collect(),
+        }
+    }
+
+    const JSON: &str = r#"{"appId":"ai","table":"t","recordId":"r","userId":"u","op":"insert","data":{"a":"x, \"y\""},"fieldTimestamps":{"a":"2026-04-15T08:00:00.000Z"},"clientId":"c","createdAt":"2026-04-15T08:00:00.000001Z"}"#;
+
+    #[test]
+    fn both_forms_give_the_same_changes() {
+        let csv = "seq,id,app_id,table_name,record_id,user_id,space_id,op,data,field_timestamps,client_id,created_at,actor,origin\n\
+            7,00000000-0000-4000-8000-000000000001,ai,t,r,u,,insert,\"{\"\"a\"\": \"\"x, \\\"\"y\\\"\"\"\"}\",\"{\"\"a\"\": \"\"2026-04-15T08:00:00.000Z\"\"}\",c,2026-04-15 08:00:00.000001+00,,\n";
+        assert_eq!(outcome(csv), outcome(JSON));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_the_next_is_read() {
+        let broken = format!("{{\"op\": 1}}\n\n{JSON}\n{{\"half\": ");
+        let lines = outcome(&broken);
+        assert_eq!(lines[0], "line 1: `op` is the number 1, but must be a text");
+        assert_eq!(lines[1], outcome(JSON)[0]);
+        assert_eq!(lines[2], "line 4: not a JSON object: EOF while parsing a value at column 8");
+    }
+
+    #[test]
+    fn a_file_of_neither_form_is_refused() {
+        assert_eq!(
+            outcome("hello\nworld\n"),
+            ["line 1: the file is neither JSONL, which starts with {, nor a CSV with the columns of sync_changes: `app_id` is missing; \
+              nothing of the file was kept. Correct the line, or keep the good lines with --skip-bad"]
+        );
+        assert!(outcome("").is_empty() && outcome("\u{feff}\n \n").is_empty());
+    }
+
+    #[test]
+    fn a_bad_csv_row_is_named_by_its_line() {
+        let csv = "id,app_id,table_name,record_id,user_id,op,data,client_id,created_at\n\
+            00000000-0000-4000-8000-000000000001,ai,t,r,u,insert,\"{\"\"a\"\":\n1}\",c,2026-04-15 08:00:00+00\n\
+            00000000-0000-4000-8000-000000000002,ai,t,r,u,insert,[oops,c,2026-04-15 08:00:00+00\n\
+            too,few\n";
+        let lines = outcome(csv);
+        assert!(lines[0].starts_with('{'), "{lines:?}");
+        assert!(lines[1].starts_with("line 4: not a JSON object: column `data`"), "{lines:?}");
+        assert_eq!(lines[2], "line 5: not a JSON object: the row has 2 columns, the header has 9");
+    }
+}
