@@ -1,20 +1,65 @@
-//! What the integration tests share.
+//! What the integration tests share: stores, the program itself, and a model server with scripted answers.
 #![allow(dead_code)]
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
 use mana_ai::domain::change::{self, Change};
 use mana_ai::store::{Options, Store, StoreError};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A store in a directory of its own, without waiting for the disk.
 pub fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path(), &Options { durable: false, ..Options::default() }).unwrap();
+    let store = open(dir.path());
     (dir, store)
+}
+
+pub fn open(dir: &Path) -> Store {
+    Store::open(dir, &Options { durable: false, ..Options::default() }).unwrap()
 }
 
 /// The change that a line of JSONL stands for.
 pub fn change(line: &Value) -> Change {
     change::from_json(line.as_object().unwrap().clone(), || uuid::Uuid::new_v4().to_string()).unwrap()
+}
+
+/// A line that creates a record of the app `ai`.
+pub fn insert(user: &str, table: &str, id: &str, data: Value) -> Value {
+    json!({
+        "appId": "ai", "table": table, "recordId": id, "userId": user, "op": "insert", "data": data,
+        "createdAt": "2026-04-15T07:00:00.000000Z", "clientId": "test",
+    })
+}
+
+/// A line that changes fields of a mission, written at a time.
+pub fn edit(user: &str, id: &str, data: Value, at: &str) -> Value {
+    let stamps: serde_json::Map<_, _> = data.as_object().unwrap().keys().map(|field| (field.clone(), json!(at))).collect();
+    json!({
+        "appId": "ai", "table": "aiMissions", "recordId": id, "userId": user, "op": "update", "data": data,
+        "fieldMeta": stamps, "createdAt": at, "clientId": "phone", "origin": "user",
+    })
+}
+
+/// An active mission that is due since `at` and then every hour.
+pub fn hourly(user: &str, id: &str, agent: Option<&str>, at: &str) -> Value {
+    insert(
+        user,
+        "aiMissions",
+        id,
+        json!({
+            "title": format!("Mission {id}"), "objective": format!("objective of {id}"), "state": "active", "nextRunAt": at,
+            "cadence": {"kind": "interval", "everyMinutes": 60}, "inputs": [], "iterations": [], "agentId": agent,
+        }),
+    )
 }
 
 pub async fn append(store: &Store, changes: impl IntoIterator<Item = Change>) {
@@ -26,4 +71,249 @@ pub async fn append(store: &Store, changes: impl IntoIterator<Item = Change>) {
 pub fn vectors(name: &str) -> Vec<Value> {
     let path = format!("{}/tests/vectors/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+pub fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The program on a data directory of its own.
+pub struct Mana {
+    pub dir: tempfile::TempDir,
+    settings: Vec<(String, String)>,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub stdout: String,
+    pub stderr: String,
+    pub code: Option<i32>,
+}
+
+impl Ran {
+    fn new(output: Output) -> Self {
+        Ran {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            code: output.status.code(),
+        }
+    }
+
+    /// The output as JSON lines of a command that succeeded.
+    #[track_caller]
+    pub fn json(&self) -> Vec<Value> {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Checks that the command failed with a code and said this on stderr, and nothing on stdout.
+    #[track_caller]
+    pub fn fails(&self, code: i32, message: &str) {
+        assert!(self.code == Some(code) && self.stderr.contains(message), "expected exit {code} and {message:?}: {self:?}");
+        assert!(!self.stderr.contains("panicked"), "{self:?}");
+    }
+}
+
+impl Default for Mana {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Mana {
+    pub fn new() -> Self {
+        Mana { dir: tempfile::tempdir().unwrap(), settings: Vec::new() }
+    }
+
+    /// With a setting from the environment.
+    pub fn with(mut self, variable: &str, value: impl ToString) -> Self {
+        self.settings.push((variable.into(), value.to_string()));
+        self
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mana-ai"));
+        command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+        command.env("MANA_AI_DATA_DIR", self.dir.path()).envs(self.settings.iter().map(|(k, v)| (k, v)));
+        command.current_dir(self.dir.path()).args(args);
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::new(self.command(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// Runs a command that reads this from stdin.
+    pub fn run_with(&self, args: &[&str], stdin: &str) -> Ran {
+        use std::io::Write;
+        let mut child =
+            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // A command that fails at once may not read all.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        Ran::new(child.wait_with_output().unwrap())
+    }
+
+    pub fn import(&self, lines: &[Value]) {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let ran = self.run_with(&["import", "-"], &text);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+
+    /// The live missions by id.
+    pub fn mission(&self, id: &str) -> Value {
+        let missions = self.run(&["missions", "--json"]).json();
+        missions.into_iter().find(|mission| mission["id"] == id).unwrap()["record"].clone()
+    }
+
+    pub fn store(&self) -> Store {
+        open(self.dir.path())
+    }
+
+    /// What `PRAGMA integrity_check` says.
+    pub fn integrity(&self) -> String {
+        let connection = rusqlite::Connection::open(self.dir.path().join(Store::FILE_NAME)).unwrap();
+        connection.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap()
+    }
+
+    /// Starts `serve` on a free port and waits until it listens.
+    pub fn serve(&self) -> Served {
+        let log = self.dir.path().join("serve.log");
+        let child = self
+            .command(&["serve", "--port", "0", "--log", "info"])
+            .stderr(std::fs::File::create(&log).unwrap())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = wait_for("the server to listen", || {
+            let text = std::fs::read_to_string(&log).unwrap();
+            let line = text.lines().find(|line| line.contains("mana-ai listens"))?;
+            line.split_once("address=")?.1.split_whitespace().next()?.parse().ok()
+        });
+        Served { child, address, log }
+    }
+}
+
+/// A running server; it is killed when it goes out of scope.
+pub struct Served {
+    pub child: Child,
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl Served {
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub fn terminate(mut self) -> Option<i32> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Polls until there is a value; the bound only keeps a broken program from hanging the tests.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(120) {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// An answer of the scripted model.
+pub enum Reply {
+    Plan(Value),
+    Raw { status: u16, content_type: &'static str, body: String },
+}
+
+impl Reply {
+    /// One step that creates a task.
+    pub fn task(title: &str) -> Self {
+        Reply::Plan(json!({
+            "summary": "one task", "steps": [{"summary": title, "toolName": "create_task", "params": {"title": title}, "rationale": "because"}],
+        }))
+    }
+
+    pub fn raw(status: u16, body: &str) -> Self {
+        Reply::Raw { status, content_type: "text/html", body: body.into() }
+    }
+}
+
+type Answer = Box<dyn Fn(&Value) -> Reply + Send + Sync>;
+
+/// A real HTTP server that answers like a model, in a thread of its own.
+pub struct Model {
+    pub address: SocketAddr,
+    requests: Arc<Mutex<Vec<Value>>>,
+}
+
+struct Script {
+    answer: Answer,
+    delay: Duration,
+    requests: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Model {
+    pub fn start(delay: Duration, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let script = Arc::new(Script { answer: Box::new(answer), delay, requests: Arc::clone(&requests) });
+        let (ready, address) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+                ready.send(listener.local_addr().unwrap()).unwrap();
+                let app = Router::new().route("/v1/chat/completions", post(Self::complete)).with_state(script);
+                axum::serve(listener, app).await.unwrap();
+            });
+        });
+        Model { address: address.recv().unwrap(), requests }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn requests(&self) -> Vec<Value> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    async fn complete(State(script): State<Arc<Script>>, Json(request): Json<Value>) -> Response {
+        let reply = (script.answer)(&request);
+        script.requests.lock().unwrap().push(request);
+        tokio::time::sleep(script.delay).await;
+        match reply {
+            Reply::Raw { status, content_type, body } => {
+                (StatusCode::from_u16(status).unwrap(), [("content-type", content_type)], body).into_response()
+            }
+            Reply::Plan(plan) => Json(json!({
+                "model": "scripted",
+                "choices": [{"message": {"role": "assistant", "content": plan.to_string()}}],
+                "usage": {"prompt_tokens": 70, "completion_tokens": 30, "total_tokens": 100},
+            }))
+            .into_response(),
+        }
+    }
+}
+
+/// The heading of the mission in a request's prompt.
+pub fn asked_about(request: &Value) -> String {
+    let prompt = request["messages"][1]["content"].as_str().unwrap();
+    prompt.lines().find_map(|line| line.strip_prefix("# ")).unwrap().to_owned()
 }

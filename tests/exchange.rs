@@ -1,0 +1,133 @@
+//! Import and export through the binary: nothing lost, nothing doubled, every bad line named (DESIGN, sections 2 and 12).
+
+mod common;
+
+use common::{Mana, fixture, insert, vectors};
+use serde_json::{Value, json};
+
+const WORLD: &str = "fixtures/demo/world.jsonl";
+
+fn world() -> Vec<Value> {
+    std::fs::read_to_string(fixture(WORLD)).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn an_export_is_what_was_imported() {
+    let mana = Mana::new();
+    let file = fixture(WORLD);
+    let first = mana.run(&["import", file.to_str().unwrap()]);
+    assert_eq!(first.stderr, "30 changes imported, 0 known already\n");
+    assert_eq!(mana.run(&["export"]).json(), world());
+    let again = mana.run(&["import", file.to_str().unwrap()]);
+    assert_eq!(again.stderr, "0 changes imported, 30 known already\n");
+    assert_eq!(mana.run(&["export"]).json(), world());
+    let goals = mana.run(&["export", "--app", "companion", "--user", "ben"]).json();
+    assert_eq!(goals.iter().map(|row| &row["recordId"]).collect::<Vec<_>>(), ["goal-read"]);
+    assert_eq!(mana.run(&["export", "--table", "notes"]).json().len(), 2);
+}
+
+#[test]
+fn the_csv_of_a_real_postgres_gives_the_same_snapshots() {
+    let (from_jsonl, from_csv) = (Mana::new(), Mana::new());
+    assert_eq!(from_jsonl.run(&["import", fixture(WORLD).to_str().unwrap()]).code, Some(0));
+    let ran = from_csv.run(&["import", fixture("tests/fixtures/world.postgres.csv").to_str().unwrap()]);
+    assert_eq!(ran.stderr, "30 changes imported, 0 known already\n");
+    for command in ["missions", "agents"] {
+        let lines = from_jsonl.run(&[command, "--json"]).json();
+        assert!(lines.len() >= 5);
+        assert_eq!(lines, from_csv.run(&[command, "--json"]).json());
+    }
+}
+
+#[test]
+fn due_missions_are_those_of_other_implementations() {
+    for case in vectors("due").into_iter().step_by(5) {
+        let mana = Mana::new();
+        mana.import(case["changes"].as_array().unwrap());
+        let due = mana.run(&["missions", "--due", "--now", case["now"].as_str().unwrap(), "--json"]).json();
+        let mut expected: Vec<_> = case["expectedDue"].as_array().unwrap().iter().map(|m| m["id"].clone()).collect();
+        expected.sort_by_key(|id| id.as_str().unwrap().to_owned());
+        assert_eq!(due.iter().map(|m| m["id"].clone()).collect::<Vec<_>>(), expected, "{}", case["id"]);
+    }
+}
+
+#[test]
+fn a_deleted_mission_is_not_listed_and_conflicts_go_to_the_newer_write() {
+    let mana = Mana::new();
+    mana.run(&["import", fixture(WORLD).to_str().unwrap()]);
+    let missions = mana.run(&["missions", "--json"]).json();
+    assert_eq!(missions.len(), 10);
+    assert!(missions.iter().all(|mission| mission["id"] != "mission-crypto"));
+    let spending = missions.iter().find(|mission| mission["id"] == "mission-spending").unwrap();
+    assert_eq!(spending["record"]["title"], "Keep spending under control (and still have fun)");
+    assert!(spending["record"]["objective"].as_str().unwrap().contains("music and friends"));
+    assert_eq!(spending["fieldMeta"]["title"], "2026-04-05T10:00:00.000Z");
+    assert_eq!(mana.mission("mission-garden")["title"], "A green balcony");
+}
+
+fn good() -> String {
+    format!("{}\n", insert("u", "agents", "a", json!({"name": "A"})))
+}
+
+fn bad_line(line: &str, message: &str) {
+    let mana = Mana::new();
+    let text = format!("{}{line}\n{}", good(), good());
+    mana.run_with(&["import", "-"], &text).fails(1, message);
+    assert_eq!(mana.run(&["export"]).stdout, "", "nothing of the file is kept");
+    let ran = mana.run_with(&["import", "-", "--skip-bad"], &text);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains(message) && ran.stderr.contains("2 changes imported, 0 known already, 1 bad lines skipped"), "{ran:?}");
+    assert_eq!(mana.run(&["export"]).json().len(), 2);
+}
+
+#[test]
+fn a_bad_line_is_named_and_costs_the_good_ones_nothing() {
+    bad_line("{\"half\": ", "line 2: not a JSON object: EOF");
+    bad_line("[]", "line 2: not a JSON object");
+    let with = |field: &str, value: Value| {
+        let mut line = insert("u", "agents", "a", json!({}));
+        line[field] = value;
+        line.to_string()
+    };
+    bad_line(&with("op", json!("upsert")), "line 2: `op` is \"upsert\", but must be insert, update or delete");
+    bad_line(&with("data", json!("text")), "line 2: `data` is \"text\", but must be an object");
+    bad_line(&with("fieldMeta", json!({"a": 5})), "line 2: `fieldMeta` is the number 5");
+    bad_line(&with("recordId", json!("")), "line 2: `recordId` is missing");
+    bad_line(&with("createdAt", json!("yesterday")), "line 2: `createdAt` is \"yesterday\"");
+    bad_line(&with("eventId", json!("17")), "line 2: `eventId` is \"17\", but must be a UUID");
+}
+
+#[test]
+fn files_that_cannot_be_read_say_so() {
+    let mana = Mana::new();
+    mana.run(&["import", "nowhere.jsonl"]).fails(1, "cannot open nowhere.jsonl");
+    mana.run(&["import", "."]).fails(1, "cannot open .: it is a directory");
+    mana.run(&["import"]).fails(2, "Usage");
+    mana.run_with(&["import", "-"], "hello\n").fails(1, "neither JSONL");
+    assert_eq!(mana.run_with(&["import", "-"], "").stderr, "0 changes imported, 0 known already\n");
+}
+
+#[test]
+fn fields_of_a_wrong_type_do_not_stop_anything() {
+    let mana = Mana::new();
+    mana.import(&[
+        insert("u", "aiMissions", "m", json!({"title": 7, "state": ["active"], "nextRunAt": 12, "inputs": "x", "iterations": {}, "cadence": 5})),
+        insert("u", "agents", "a", json!({"name": {}, "policy": 3, "maxConcurrentMissions": "two"})),
+    ]);
+    let ran = mana.run(&["missions"]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("unknown"), "{ran:?}");
+    assert!(ran.stderr.contains("wrong type"), "{ran:?}");
+    assert_eq!(mana.mission("m")["title"], 7, "the record itself passes through");
+    assert!(mana.run(&["agents"]).stdout.contains("Unnamed"));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mana = Mana::new();
+    let lines: Vec<Value> = (0..3_000).map(|n| insert("u", "notes", &format!("n{n}"), json!({"text": "x".repeat(100)}))).collect();
+    mana.import(&lines);
+    let program = mana.command(&["export"]).get_program().to_owned();
+    let shell = format!("{} export | head -1; exit ${{PIPESTATUS[0]}}", program.to_str().unwrap());
+    let status = std::process::Command::new("bash").args(["-c", &shell]).env("MANA_AI_DATA_DIR", mana.dir.path()).output().unwrap();
+    assert_eq!((status.status.code(), status.stderr.len()), (Some(0), 0));
+}
