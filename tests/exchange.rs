@@ -111,7 +111,12 @@ fn files_that_cannot_be_read_say_so() {
 fn fields_of_a_wrong_type_do_not_stop_anything() {
     let mana = Mana::new();
     mana.import(&[
-        insert("u", "aiMissions", "m", json!({"title": 7, "state": ["active"], "nextRunAt": 12, "inputs": "x", "iterations": {}, "cadence": 5})),
+        insert(
+            "u",
+            "aiMissions",
+            "m",
+            json!({"title": 7, "state": ["active"], "nextRunAt": 12, "inputs": "x", "iterations": {}, "cadence": 5}),
+        ),
         insert("u", "agents", "a", json!({"name": {}, "policy": 3, "maxConcurrentMissions": "two"})),
     ]);
     let ran = mana.run(&["missions"]);

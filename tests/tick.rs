@@ -72,7 +72,10 @@ fn the_request_is_what_openai_compatible_servers_read() {
     mana.import(&[hourly("u", "m", None, DUE)]);
     tick(&mana, NOW);
     let request = model.requests().remove(0);
-    assert_eq!((&request["model"], &request["temperature"], &request["response_format"]["type"]), (&json!("tiny"), &json!(0.3), &json!("json_object")));
+    assert_eq!(
+        (&request["model"], &request["temperature"], &request["response_format"]["type"]),
+        (&json!("tiny"), &json!(0.3), &json!("json_object"))
+    );
     assert_eq!(request["messages"][0]["role"], "system");
     assert!(request["messages"][0]["content"].as_str().unwrap().starts_with("<agent_context>\n"));
     assert!(request["messages"][1]["content"].as_str().unwrap().contains("# Mission m"));
@@ -118,7 +121,13 @@ fn agents_gate_their_missions() {
     let mut asked: Vec<String> = model.requests().iter().map(asked_about).collect();
     asked.sort();
     assert_eq!(asked, ["Mission a1", "Mission a2", "Mission g", "Mission n", "Mission o"]);
-    let actors: Vec<Value> = mana.run(&["export"]).json().into_iter().filter(|row| row["origin"] == "agent").map(|row| row["actor"]["displayName"].clone()).collect();
+    let actors: Vec<Value> = mana
+        .run(&["export"])
+        .json()
+        .into_iter()
+        .filter(|row| row["origin"] == "agent")
+        .map(|row| row["actor"]["displayName"].clone())
+        .collect();
     assert_eq!(actors.iter().filter(|name| *name == "Mana").count(), 3, "missions without a living agent are Mana's: {actors:?}");
     assert_eq!(tick(&mana, NOW)["decisions"], json!({"ran": 1, "skipped-archived": 1, "skipped-paused": 1, "skipped-budget": 1}));
 }
@@ -246,7 +255,10 @@ fn after_the_last_attempt_the_user_sees_the_failure_and_the_mission_goes_on() {
     let mission = mana.mission("m");
     assert_eq!(mission["nextRunAt"], "2026-04-15T09:00:00.000Z");
     let iteration = &mission["iterations"][0];
-    assert_eq!((&iteration["overallStatus"], &iteration["errorDetails"]["name"], &iteration["errorDetails"]["phase"]), (&json!("failed"), &json!("Provider:server"), &json!("planner")));
+    assert_eq!(
+        (&iteration["overallStatus"], &iteration["errorDetails"]["name"], &iteration["errorDetails"]["phase"]),
+        (&json!("failed"), &json!("Provider:server"), &json!("planner"))
+    );
     assert!(iteration["errorDetails"]["message"].as_str().unwrap().contains("500"));
     let run = mana.run(&["runs", "--mission", "m", "--json"]).json().remove(0);
     assert_eq!((run["attempts"].as_array().unwrap().len(), &run["failedAttempts"]), (3, &json!(3)));
@@ -267,7 +279,10 @@ fn a_broken_cadence_runs_once_and_is_reported() {
 fn the_oldest_settled_iterations_leave_and_the_history_keeps_them() {
     let model = Model::start(Duration::ZERO, |_| Reply::Plan(json!({"summary": "nothing", "steps": []})));
     let mana = mana(&model).with("MAX_ITERATIONS_KEPT", 2);
-    mana.import(&[hourly("u", "m", None, DUE), edit("u", "m", json!({"iterations": [{"id": "mine", "overallStatus": "awaiting-review"}]}), DUE)]);
+    mana.import(&[
+        hourly("u", "m", None, DUE),
+        edit("u", "m", json!({"iterations": [{"id": "mine", "overallStatus": "awaiting-review"}]}), DUE),
+    ]);
     for hour in 8..12 {
         assert_eq!(tick(&mana, &format!("2026-04-15T{hour:02}:00:00Z"))["plansWrittenBack"], 1);
     }

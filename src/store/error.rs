@@ -24,6 +24,8 @@ pub enum StoreError {
     Busy { path: PathBuf },
     #[error("the database {} is damaged: {reason}; stop mana-ai and restore a copy", path.display())]
     Corrupt { path: PathBuf, reason: String },
+    #[error("the disk of {} failed ({reason}); nothing of this write was kept, check its free space, its limits and its health", path.display())]
+    Io { path: PathBuf, reason: String },
     #[error("the database {} failed: {cause}", path.display())]
     Sqlite { path: PathBuf, cause: Arc<rusqlite::Error> },
     #[error("the database is closing")]
@@ -39,6 +41,7 @@ impl StoreError {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
             Some(ErrorCode::NotADatabase) => StoreError::NotOurs { path },
+            Some(ErrorCode::SystemIoFailure) => StoreError::Io { path, reason: error.to_string() },
             Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, reason: error.to_string() },
             _ => StoreError::Sqlite { path, cause: Arc::new(error) },
         }
@@ -51,6 +54,6 @@ impl StoreError {
 
     /// Whether the same write may succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. })
+        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Io { .. })
     }
 }

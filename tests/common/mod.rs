@@ -147,11 +147,20 @@ impl Mana {
     /// Runs a command that reads this from stdin.
     pub fn run_with(&self, args: &[&str], stdin: &str) -> Ran {
         use std::io::Write;
-        let mut child =
-            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // A command that fails at once may not read all.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
         Ran::new(child.wait_with_output().unwrap())
+    }
+
+    /// Like [`Mana::serve`], keeping the directory for as long as the server.
+    pub fn serve_kept(self) -> (Served, Mana) {
+        (self.serve(), self)
+    }
+
+    /// Like [`Mana::run`], for a program that was just set up.
+    pub fn run_kept(self, args: &[&str]) -> (Ran, Mana) {
+        (self.run(args), self)
     }
 
     pub fn import(&self, lines: &[Value]) {
