@@ -81,19 +81,27 @@ fn say(lines: &[String]) -> Outcome {
 }
 
 fn welcome(config: &Config, address: SocketAddr) -> Outcome {
-    let dir = config.data_dir.display();
+    let (program, dir) = (program(), config.data_dir.display());
     say(&[
         "mana-ai demo: two people, five agents, ten missions, and a scripted model behind a real HTTP server.".into(),
         format!("Data in {dir}; metrics at http://{address}/metrics. In another terminal, look around with:"),
-        format!("  mana-ai missions --data-dir {dir}"),
-        format!("  mana-ai explain mission-news --data-dir {dir}"),
-        format!("  mana-ai export --data-dir {dir} | tail -1"),
+        format!("  {program} missions --data-dir {dir}"),
+        format!("  {program} explain mission-news --data-dir {dir}"),
+        format!("  {program} export --data-dir {dir} | tail -1"),
         "Ctrl-C stops it.".into(),
         String::new(),
     ])
 }
 
 fn goodbye(config: &Config) -> Outcome {
-    let dir = config.data_dir.display();
-    say(&[String::new(), format!("Stopped. The plans are in {dir}: `mana-ai runs --data-dir {dir}` lists them. Delete it to start over.")])
+    let (program, dir) = (program(), config.data_dir.display());
+    say(&[
+        String::new(),
+        format!("Stopped. The plans are in {dir}: `{program} runs --data-dir {dir}` lists them. Delete it to start over."),
+    ])
+}
+
+/// How the user calls this program, so that what is printed can be copied.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "mana-ai".into())
 }

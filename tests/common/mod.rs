@@ -269,30 +269,40 @@ type Answer = Box<dyn Fn(&Value) -> Reply + Send + Sync>;
 /// A real HTTP server that answers like a model, in a thread of its own.
 pub struct Model {
     pub address: SocketAddr,
-    requests: Arc<Mutex<Vec<Value>>>,
+    script: Arc<Script>,
 }
 
 struct Script {
     answer: Answer,
     delay: Duration,
-    requests: Arc<Mutex<Vec<Value>>>,
+    requests: Mutex<Vec<Value>>,
+    /// Requests that are being answered now, and the most there were.
+    busy: Mutex<(usize, usize)>,
+}
+
+impl Script {
+    fn enter(&self) {
+        let mut busy = self.busy.lock().unwrap();
+        busy.0 += 1;
+        busy.1 = busy.1.max(busy.0);
+    }
 }
 
 impl Model {
     pub fn start(delay: Duration, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let script = Arc::new(Script { answer: Box::new(answer), delay, requests: Arc::clone(&requests) });
+        let script = Arc::new(Script { answer: Box::new(answer), delay, requests: Mutex::default(), busy: Mutex::default() });
+        let served = Arc::clone(&script);
         let (ready, address) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
                 ready.send(listener.local_addr().unwrap()).unwrap();
-                let app = Router::new().route("/v1/chat/completions", post(Self::complete)).with_state(script);
+                let app = Router::new().route("/v1/chat/completions", post(Self::complete)).with_state(served);
                 axum::serve(listener, app).await.unwrap();
             });
         });
-        Model { address: address.recv().unwrap(), requests }
+        Model { address: address.recv().unwrap(), script }
     }
 
     pub fn url(&self) -> String {
@@ -300,13 +310,20 @@ impl Model {
     }
 
     pub fn requests(&self) -> Vec<Value> {
-        self.requests.lock().unwrap().clone()
+        self.script.requests.lock().unwrap().clone()
+    }
+
+    /// How many requests it answered at the same time, at most.
+    pub fn peak(&self) -> usize {
+        self.script.busy.lock().unwrap().1
     }
 
     async fn complete(State(script): State<Arc<Script>>, Json(request): Json<Value>) -> Response {
         let reply = (script.answer)(&request);
         script.requests.lock().unwrap().push(request);
+        script.enter();
         tokio::time::sleep(script.delay).await;
+        script.busy.lock().unwrap().0 -= 1;
         match reply {
             Reply::Raw { status, content_type, body } => {
                 (StatusCode::from_u16(status).unwrap(), [("content-type", content_type)], body).into_response()
