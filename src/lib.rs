@@ -2,11 +2,13 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 #![deny(unsafe_code)]
 
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod exchange;
+pub mod grants;
 pub mod http;
 pub mod inputs;
 pub mod metrics;

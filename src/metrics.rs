@@ -10,17 +10,19 @@ use prometheus::{
 
 use crate::domain::gate::Decision;
 use crate::domain::mission::MissionState;
+use crate::grants::Skip;
+use crate::store::{ReadAttempt, ReadStatus};
 
 /// Agents that get a label value of their own; the rest count under `other`.
 const AGENTS_NAMED: usize = 1_000;
+/// The same for tables, whose names clients choose.
+const TABLES_NAMED: usize = 100;
 
 const REQUEST_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const TICK_SECONDS: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 const PLANNER_SECONDS: &[f64] = &[0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 const ROUNDS: &[f64] = &[1.0, 2.0, 3.0, 4.0, 5.0];
 
-/// Reasons for which a mission's grant is not used.
-const GRANT_SKIPS: [&str; 5] = ["not-configured", "expired", "malformed", "wrap-rejected", "wrong-mission"];
 /// How a run can end.
 const OUTCOMES: [&str; 3] = ["planned", "failed", "dropped"];
 
@@ -30,6 +32,7 @@ macro_rules! metrics {
         pub struct Metrics {
             registry: Registry,
             agents: Mutex<HashSet<String>>,
+            tables: Mutex<HashSet<String>>,
             $($(#[doc = $doc])* pub $name: $kind,)*
         }
 
@@ -46,7 +49,7 @@ macro_rules! metrics {
                     registry.register(Box::new($name.clone()))?;
                 )*
                 registry.register(Box::new(ProcessCollector::for_self()))?;
-                let metrics = Metrics { registry, agents: Mutex::default(), $($name,)* };
+                let metrics = Metrics { registry, agents: Mutex::default(), tables: Mutex::default(), $($name,)* };
                 metrics.start_known_series();
                 Ok(metrics)
             }
@@ -111,6 +114,8 @@ metrics! {
     decrypts_total: IntCounterVec = counters(&["table"]);
     /// Encrypted records outside of their grant, left unread.
     grant_scope_violations_total: IntCounterVec = counters(&["table"]);
+    /// Encrypted records that their grant covers and that could not be read.
+    decrypt_failures_total: IntCounterVec = counters(&["table"]);
     /// Missions whose grant was not used.
     grant_skips_total: IntCounterVec = counters(&["reason"]);
     /// What became of due missions that have an agent.
@@ -160,8 +165,8 @@ impl Metrics {
         for decision in Decision::ALL {
             self.agent_decisions_total.with_label_values(&[decision.as_str()]);
         }
-        for reason in GRANT_SKIPS {
-            self.grant_skips_total.with_label_values(&[reason]);
+        for skip in Skip::ALL {
+            self.grant_skips_total.with_label_values(&[skip.as_str()]);
         }
         for outcome in OUTCOMES {
             self.runs_total.with_label_values(&[outcome]);
@@ -173,9 +178,19 @@ impl Metrics {
 
     /// Counts tokens of an agent, under a bounded number of names.
     pub fn count_tokens(&self, agent_id: &str, tokens: u64) {
-        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let named = agents.contains(agent_id) || (agents.len() < AGENTS_NAMED && agents.insert(agent_id.to_owned()));
-        self.tokens_used_total.with_label_values(&[if named { agent_id } else { "other" }]).inc_by(tokens);
+        self.tokens_used_total.with_label_values(&[bounded(&self.agents, AGENTS_NAMED, agent_id)]).inc_by(tokens);
+    }
+
+    /// Counts attempts to read encrypted records, under a bounded number of table names.
+    pub fn count_reads(&self, attempts: &[ReadAttempt]) {
+        for attempt in attempts {
+            let table = bounded(&self.tables, TABLES_NAMED, &attempt.table);
+            match attempt.status {
+                ReadStatus::Ok => self.decrypts_total.with_label_values(&[table]).inc(),
+                ReadStatus::ScopeViolation => self.grant_scope_violations_total.with_label_values(&[table]).inc(),
+                ReadStatus::Failed => self.decrypt_failures_total.with_label_values(&[table]).inc(),
+            }
+        }
     }
 
     /// The text form that Prometheus reads.
@@ -189,6 +204,13 @@ impl Metrics {
     }
 }
 
+/// The name itself while there are few, `other` beyond `limit` names.
+fn bounded<'a>(known: &Mutex<HashSet<String>>, limit: usize, name: &'a str) -> &'a str {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    let named = known.contains(name) || (known.len() < limit && known.insert(name.to_owned()));
+    if named { name } else { "other" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +222,9 @@ mod tests {
     #[test]
     fn the_names_of_all_metrics() {
         let metrics = Metrics::new().unwrap();
-        for labelled in [&metrics.decrypts_total, &metrics.grant_scope_violations_total, &metrics.tokens_used_total] {
+        for labelled in
+            [&metrics.decrypts_total, &metrics.decrypt_failures_total, &metrics.grant_scope_violations_total, &metrics.tokens_used_total]
+        {
             labelled.with_label_values(&["x"]);
         }
         metrics.provider_errors_total.with_label_values(&["x", "y"]);

@@ -47,6 +47,7 @@ impl House {
             backoff: Backoff { base: SignedDuration::from_secs(10), max: SignedDuration::from_secs(60) },
             breaker: Limits { failures: 100, cooldown: SignedDuration::from_secs(60) },
             zone: TimeZone::UTC,
+            private_key: None,
         };
         change(&mut settings);
         let server = provider::Settings {

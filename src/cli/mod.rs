@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod explain;
 mod export;
+mod grant;
 mod import;
 mod missions;
 mod output;
@@ -16,6 +17,7 @@ mod runs;
 mod serve;
 mod setup;
 mod tick;
+mod token;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -25,7 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, Raw, SETTINGS, Scope};
@@ -60,6 +62,10 @@ enum Cmd {
     Explain(explain::Args),
     /// Compute the next times of a cadence
     Cadence(cadence::Args),
+    /// Issue and inspect the key grants of missions
+    Grant(grant::Args),
+    /// Make tokens for users' clients
+    Token(token::Args),
     /// Show the settings in force
     Config(config::Args),
 }
@@ -154,6 +160,8 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Runs(args) => runs::run(context, args).await,
         Cmd::Explain(args) => explain::run(context, args).await,
         Cmd::Cadence(args) => cadence::run(&context, &args),
+        Cmd::Grant(args) => grant::run(&context, args),
+        Cmd::Token(args) => token::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),
     }
 }
@@ -207,6 +215,13 @@ fn parse_time(text: &str) -> Result<Timestamp, String> {
     crate::domain::time::parse_rfc3339(text).ok_or_else(|| "not an RFC 3339 time such as 2026-04-15T08:00:00Z".into())
 }
 
+/// Reads a length of time; a day is 24 hours.
+fn parse_duration(text: &str) -> Result<SignedDuration, String> {
+    let days = SpanRelativeTo::days_are_24_hours();
+    let span = text.parse::<Span>().and_then(|span| span.to_duration(days));
+    span.map_err(|_| "not a length of time such as 90m, 12h or 30d".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,14 +231,19 @@ mod tests {
         command().debug_assert();
     }
 
+    fn tell(command: &mut Command, path: &str, help: &mut String) {
+        for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
+            let path = format!("{path} {}", sub.get_name()).trim_start().to_owned();
+            *help += &format!("\n=== {path} ===\n{}", sub.render_help());
+            tell(sub, &path, help);
+        }
+    }
+
     #[test]
     fn the_help_of_every_command() {
         let mut command = command().term_width(110);
         let mut help = command.render_help().to_string();
-        for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help") {
-            let name = sub.get_name().to_owned();
-            help += &format!("\n=== {name} ===\n{}", sub.render_help());
-        }
+        tell(&mut command, "", &mut help);
         insta::assert_snapshot!(help);
     }
 }

@@ -10,8 +10,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 
 use super::{Context, Failure, Outcome, setup};
+use crate::auth::ServiceKey;
 use crate::config::Config;
-use crate::http::{self, Api, ServiceKey};
+use crate::http::{self, Api};
 use crate::runner::Runner;
 
 pub(super) async fn run(context: Context) -> Outcome {
@@ -41,7 +42,8 @@ pub(super) struct Server {
 impl Server {
     pub fn start(listener: TcpListener, config: &Config, runner: &Arc<Runner>) -> Result<Self, Failure> {
         let service_key = ServiceKey::load(config.service_key.as_deref(), &config.data_dir).map_err(Failure::failed)?;
-        let api = Api { runner: Arc::clone(runner), service_key, cors_origins: config.cors_origins.clone() };
+        let users = setup::users(config)?;
+        let api = Api { runner: Arc::clone(runner), service_key, users, cors_origins: config.cors_origins.clone() };
         let (stop, stopped) = oneshot::channel();
         let app = http::router(api);
         let task = tokio::spawn(async move {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Failure;
+use crate::auth::{LocalKey, Users};
 use crate::config::Config;
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::Limits;
+use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::planner::provider;
@@ -38,17 +40,32 @@ pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> R
         None => Arc::new(Timestamp::now),
     };
     let dir: &Path = &config.data_dir;
-    Runner::new(store, planner, metrics, rules(config), clock, dir).map_err(Failure::failed)
+    Runner::new(store, planner, metrics, rules(config)?, clock, dir).map_err(Failure::failed)
 }
 
-fn rules(config: &Config) -> Settings {
+/// Those who check users' tokens: with the keys of an identity provider, else with our own.
+pub(super) fn users(config: &Config) -> Result<Users, Failure> {
+    match &config.jwks_url {
+        Some(url) => Users::remote(url.clone()).map_err(Failure::failed),
+        None => Ok(Users::local(LocalKey::load(&config.data_dir).map_err(Failure::failed)?)),
+    }
+}
+
+/// The key that opens grants, where one is configured.
+pub(super) fn private_key(config: &Config) -> Result<Option<PrivateKey>, Failure> {
+    let key = config.private_key_pem.as_ref().map(|pem| PrivateKey::from_pem(pem)).transpose();
+    key.map_err(|error| Failure::Usage(format!("MANA_AI_PRIVATE_KEY_PEM is {error}")))
+}
+
+fn rules(config: &Config) -> Result<Settings, Failure> {
     let signed = |duration: std::time::Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
-    Settings {
+    Ok(Settings {
         max_parallel: config.max_parallel_plans,
         max_attempts: config.max_attempts,
         iterations_kept: config.max_iterations_kept,
         backoff: Backoff { base: signed(config.retry_base), max: signed(config.retry_max) },
         breaker: Limits { failures: config.breaker_failures, cooldown: signed(config.breaker_cooldown) },
         zone: config.time_zone.clone(),
-    }
+        private_key: private_key(config)?.map(Arc::new),
+    })
 }

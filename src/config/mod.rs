@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
 
 pub use settings::{SETTINGS, Scope, Setting};
 
@@ -50,9 +51,16 @@ pub enum ConfigError {
 }
 
 /// Every setting's text and where it comes from.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Raw {
     values: BTreeMap<&'static str, (String, Source)>,
+}
+
+/// Shows what `mana-ai config` shows, since some values are secrets.
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.in_force().into_iter().map(|(setting, value, source)| (setting.key, (value, source)))).finish()
+    }
 }
 
 impl Raw {
@@ -167,6 +175,9 @@ pub struct Config {
     pub llm_model: String,
     pub llm_timeout: Duration,
     pub service_key: Option<String>,
+    pub jwks_url: Option<reqwest::Url>,
+    /// PEM text, also where the setting names a file.
+    pub private_key_pem: Option<Zeroizing<String>>,
     pub cors_origins: Vec<String>,
     pub tick_enabled: bool,
     pub tick_interval: Duration,
@@ -196,9 +207,7 @@ impl Config {
             data_dir: PathBuf::from(raw.text("data_dir").unwrap_or_default()),
             host: raw.read("host", "an IP address such as 127.0.0.1", |v| v.parse().ok())?,
             port: raw.number("port", 0, "a port number from 0 to 65535")?,
-            llm_url: raw.read("llm_url", "an http or https address such as http://127.0.0.1:11434", |v| {
-                v.parse::<reqwest::Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            })?,
+            llm_url: raw.read("llm_url", "an http or https address such as http://127.0.0.1:11434", web_address)?,
             llm_api_key: raw.text("llm_api_key"),
             llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
             llm_timeout: raw.millis("llm_timeout_ms", 1, MILLIS)?,
@@ -206,6 +215,16 @@ impl Config {
                 Some(key) if key.trim().len() < 16 => return Err(raw.wrong("service_key", "at least 16 characters long")),
                 key => key.map(|key| key.trim().to_owned()),
             },
+            jwks_url: raw.read("jwks_url", "an http or https address such as https://auth.example.com/jwks", |v| match v {
+                "" => Some(None),
+                url => web_address(url).map(Some),
+            })?,
+            private_key_pem: raw.text("private_key_pem").map(|text| pem(&text).ok_or(text)).transpose().map_err(|_| {
+                raw.wrong(
+                    "private_key_pem",
+                    "a private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"), or the path of a file that holds one",
+                )
+            })?,
             cors_origins: raw.read("cors_origins", "* or origins such as https://app.example.com, separated by commas", origins)?,
             tick_enabled: raw.read("tick_enabled", "true or false", |v| match v {
                 "true" | "1" | "yes" | "on" => Some(true),
@@ -231,6 +250,20 @@ impl Config {
             log: raw.text("log"),
         })
     }
+}
+
+fn web_address(text: &str) -> Option<reqwest::Url> {
+    text.parse::<reqwest::Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+/// A key given by value, where environments often spell line ends as `\n`, or by the path of a file.
+fn pem(text: &str) -> Option<Zeroizing<String>> {
+    let is_pem = |text: &str| text.contains("-----BEGIN ");
+    if is_pem(text) {
+        return Some(Zeroizing::new(text.replace("\\n", "\n")));
+    }
+    let file = std::fs::read_to_string(text.trim()).map(Zeroizing::new).ok()?;
+    is_pem(&file).then_some(file)
 }
 
 fn origins(text: &str) -> Option<Vec<String>> {
@@ -293,6 +326,18 @@ mod tests {
     }
 
     #[test]
+    fn a_private_key_is_given_by_value_or_by_file() {
+        let read = |value: &str| Config::read(&collect(&[], &[("MANA_AI_PRIVATE_KEY_PEM", value)], None).unwrap());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "-----BEGIN PRIVATE KEY-----\nb\n").unwrap();
+        for value in ["-----BEGIN PRIVATE KEY-----\\nb\\n", "-----BEGIN PRIVATE KEY-----\nb\n", file.path().to_str().unwrap()] {
+            assert_eq!(*read(value).unwrap().private_key_pem.unwrap(), "-----BEGIN PRIVATE KEY-----\nb\n");
+        }
+        let error = read("/no/such/file").err().unwrap().to_string();
+        assert!(error.starts_with("MANA_AI_PRIVATE_KEY_PEM is \"********\"") && error.contains("path of a file"), "{error}");
+    }
+
+    #[test]
     fn an_unknown_key_in_the_file_is_refused() {
         assert!(matches!(collect(&[], &[], Some("prot = 3")), Err(ConfigError::UnknownKey { key, .. }) if key == "prot"));
     }
@@ -301,7 +346,8 @@ mod tests {
     fn secrets_are_masked() {
         let raw = collect(&[], &[("MANA_LLM_API_KEY", "sk-1")], None).unwrap();
         let shown: Vec<_> = raw.in_force().into_iter().filter(|(s, ..)| s.secret).map(|(s, v, _)| (s.key, v)).collect();
-        assert_eq!(shown, [("llm_api_key", Some("********".to_owned())), ("service_key", None)]);
+        assert_eq!(shown, [("llm_api_key", Some("********".to_owned())), ("service_key", None), ("private_key_pem", None)]);
+        assert!(!format!("{raw:?}").contains("sk-1"));
     }
 
     #[test]

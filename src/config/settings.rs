@@ -45,6 +45,18 @@ pub static SETTINGS: &[Setting] = &[
     setting("llm_model", "MANA_LLM_MODEL", "llama3.1:8b", Runner, "Model to ask"),
     setting("llm_timeout_ms", "MANA_LLM_TIMEOUT_MS", "120000", Runner, "How long one answer of the model may take"),
     secret("service_key", "MANA_SERVICE_KEY", "Key for /internal routes; without one, it is made at first start in the data directory"),
+    setting(
+        "jwks_url",
+        "JWKS_URL",
+        "",
+        Runner,
+        "Where the keys of users' tokens are; without it, tokens of `mana-ai token create` are taken",
+    ),
+    secret(
+        "private_key_pem",
+        "MANA_AI_PRIVATE_KEY_PEM",
+        "RSA key that opens the grants of missions: PKCS#8 PEM, or the path of such a file",
+    ),
     setting("cors_origins", "CORS_ORIGINS", "", Runner, "Web origins that may call the server, separated by commas"),
     setting("tick_enabled", "TICK_ENABLED", "true", Runner, "Whether the server looks for due missions by itself"),
     setting("tick_interval_ms", "TICK_INTERVAL_MS", "60000", Runner, "Time between two looks for due missions"),

@@ -1,7 +1,7 @@
 //! Errors as clients of the HTTP surface see them: `{error: {code, message}}`.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -27,6 +27,14 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this route does not take this method")
     }
 
+    pub fn bad_request(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
+    }
+
+    pub fn unavailable(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+    }
+
     pub fn unauthorized(message: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message)
     }
@@ -42,7 +50,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_passing() || matches!(error, StoreError::Stopped) {
             tracing::warn!(%error, "a request cannot be served now");
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database cannot serve this now; try again later");
+            return Self::unavailable("the database cannot serve this now; try again later");
         }
         Self::internal(&error)
     }
@@ -50,6 +58,11 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({"error": {"code": self.code, "message": self.message}}))).into_response()
+        let mut response = (self.status, Json(json!({"error": {"code": self.code, "message": self.message}}))).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, section 11.6.1: a refusal names the scheme.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
     }
 }

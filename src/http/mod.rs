@@ -3,16 +3,17 @@
 //! This room maps requests to the runner and the store and their errors to statuses, in one place. It decides
 //! nothing about missions.
 
+mod caller;
 mod error;
+mod me;
 mod measure;
-mod secret;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -21,11 +22,12 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::auth::{ServiceKey, Users};
 use crate::domain::time;
 use crate::runner::Runner;
 use crate::store::StoreResult;
+use caller::Service;
 use error::ApiError;
-pub use secret::{SecretError, ServiceKey};
 
 /// The result of a write probe serves all health checks of this long.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -34,12 +36,14 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub struct Api {
     pub runner: Arc<Runner>,
     pub service_key: ServiceKey,
+    pub users: Users,
     pub cors_origins: Vec<String>,
 }
 
 struct Shared {
     runner: Arc<Runner>,
     service_key: ServiceKey,
+    users: Users,
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
 }
 
@@ -63,11 +67,14 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors_origins);
     let metrics = Arc::clone(api.runner.metrics());
-    let shared = Arc::new(Shared { runner: api.runner, service_key: api.service_key, probe: tokio::sync::Mutex::new(None) });
+    let Api { runner, service_key, users, .. } = api;
+    let shared = Arc::new(Shared { runner, service_key, users, probe: tokio::sync::Mutex::new(None) });
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(render_metrics))
+        .route("/.well-known/jwks.json", get(public_keys))
         .route("/internal/tick", post(tick))
+        .route("/api/v1/me/ai-audit", get(me::audit))
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared)
@@ -124,11 +131,12 @@ async fn render_metrics(State(shared): State<Arc<Shared>>) -> Result<Response, A
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
-async fn tick(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Result<Response, ApiError> {
-    let given = headers.get("x-service-key").map(HeaderValue::as_bytes);
-    if !given.is_some_and(|given| shared.service_key.is(given)) {
-        return Err(ApiError::unauthorized("the header X-Service-Key is missing or wrong"));
-    }
+async fn public_keys(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
+    let keys = shared.users.public_keys().ok_or_else(ApiError::not_found)?;
+    Ok(Json(keys).into_response())
+}
+
+async fn tick(_: Service, State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
     let (stats, _) = shared.runner.tick().await?.settle().await;
     Ok(Json(stats.to_json()).into_response())
 }

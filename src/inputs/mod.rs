@@ -1,13 +1,20 @@
 //! The records that a mission links, as texts for its prompt (DESIGN, section 8).
 //!
-//! This room replays records through the store and shapes them; it must not know the model or how a prompt looks.
+//! This room replays records through the store, opens the encrypted ones under the mission's grant, and writes each
+//! attempt down before it uses what it read. It must not know the model or how a prompt looks.
 
-use serde_json::Value;
+mod module;
+
+use std::fmt;
+
+use jiff::Timestamp;
 
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
-use crate::domain::mission::InputRef;
-use crate::store::{Store, StoreResult};
+use crate::domain::mission::{InputRef, Mission};
+use crate::grants::{Opened, PrivateKey, Skip, Unreadable};
+use crate::store::{ReadAttempt, ReadFor, ReadStatus, Store, StoreResult};
+use module::Module;
 
 /// A linked record that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,132 +29,196 @@ pub struct Input {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resolved {
     pub inputs: Vec<Input>,
-    /// Inputs of an unknown module, gone, or not readable.
-    pub left_out: usize,
+    pub left_out: Vec<LeftOut>,
+    /// Attempts to read encrypted records, as they were written down.
+    pub attempts: Vec<ReadAttempt>,
+    /// Why the mission's grant was not used, where it has one and needed it.
+    pub skip: Option<Skip>,
+}
+
+/// An input that the prompt goes without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub input: InputRef,
+    pub why: Why,
+}
+
+/// Why an input is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    TooMany,
+    UnknownModule,
+    /// It does not exist, is deleted, or is another user's, which looks the same.
+    Gone,
+    Empty,
+    /// It is encrypted, and the mission has no grant.
+    NoGrant,
+    Skipped(Skip),
+    OutsideGrant,
+    Unreadable(Unreadable),
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::TooMany => write!(f, "a prompt takes {MAX_INPUTS} inputs"),
+            Why::UnknownModule => f.write_str("its module is unknown"),
+            Why::Gone => f.write_str("there is no such record"),
+            Why::Empty => f.write_str("it is empty"),
+            Why::NoGrant => f.write_str("it is encrypted, and the mission has no grant"),
+            Why::Skipped(skip) => skip.fmt(f),
+            Why::OutsideGrant => f.write_str("it is outside of the grant"),
+            Why::Unreadable(unreadable) => unreadable.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.input.module, self.input.id, self.why)
+    }
+}
+
+impl Resolved {
+    /// A sentence about what was left out and why, where something was.
+    pub fn note(&self) -> Option<String> {
+        const NAMED: usize = 5;
+        let count = match self.left_out.len() {
+            0 => return None,
+            1 => "1 linked input was left out".to_owned(),
+            n => format!("{n} linked inputs were left out"),
+        };
+        let mut named: Vec<String> = self.left_out.iter().take(NAMED).map(ToString::to_string).collect();
+        if self.left_out.len() > NAMED {
+            named.push("…".into());
+        }
+        Some(format!("{count} ({})", named.join("; ")))
+    }
 }
 
 /// More inputs than this are left out: no prompt has room for them.
 const MAX_INPUTS: usize = 50;
 
-/// The app that keeps the records of a module, and how many characters of content a prompt takes.
-fn module(name: &str) -> Option<(&'static str, usize)> {
-    Some(match name {
-        "goals" => ("companion", 500),
-        "notes" => ("notes", 500),
-        "tasks" | "todo" => ("todo", 500),
-        "calendar" => ("calendar", 500),
-        "journal" => ("journal", 500),
-        "kontext" => ("kontext", 1_500),
-        "profile" => ("profile", 2_000),
-        _ => return None,
-    })
+/// On whose behalf inputs are read.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'a> {
+    pub user_id: &'a str,
+    pub mission: &'a Mission,
+    pub iteration_id: &'a str,
+    /// This server's key, where it has one.
+    pub private_key: Option<&'a PrivateKey>,
+    pub now: Timestamp,
 }
 
-/// Replays each input of a user's mission.
+/// Reads each input of a mission. The attempts to read encrypted ones are on disk when this returns.
 ///
 /// # Errors
-/// When the database cannot be read; an input that cannot be read is left out instead.
-pub async fn resolve(store: &Store, user: &str, inputs: &[InputRef]) -> StoreResult<Resolved> {
-    let mut resolved = Resolved { inputs: Vec::new(), left_out: inputs.len().saturating_sub(MAX_INPUTS) };
-    for input in inputs.iter().take(MAX_INPUTS) {
-        match read(store, user, input).await? {
-            Some(read) => resolved.inputs.push(read),
-            None => resolved.left_out += 1,
+/// When the database fails; an input that cannot be read is left out instead.
+pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved> {
+    let mut resolved = Resolved::default();
+    let mut grant = LazyGrant::default();
+    for (n, input) in reader.mission.inputs.iter().enumerate() {
+        let read = if n < MAX_INPUTS { read(store, reader, input, &mut grant, &mut resolved.attempts).await? } else { Err(Why::TooMany) };
+        match read {
+            Ok(read) => resolved.inputs.push(read),
+            Err(why) => resolved.left_out.push(LeftOut { input: input.clone(), why }),
         }
+    }
+    resolved.skip = grant.skip();
+    if !resolved.attempts.is_empty() {
+        let mission_id = reader.mission.id.clone();
+        let reader_id = ReadFor { user_id: reader.user_id.into(), mission_id, iteration_id: reader.iteration_id.into() };
+        store.record_reads(reader_id, resolved.attempts.clone(), reader.now).await?;
     }
     Ok(resolved)
 }
 
-async fn read(store: &Store, user: &str, input: &InputRef) -> StoreResult<Option<Input>> {
-    let Some((app, limit)) = module(&input.module) else { return Ok(None) };
-    let fold = store.replay(user, app, &input.table, &input.id).await?;
-    let text = fold.live().and_then(|(record, _)| if input.module == "goals" { Some(goal(record)) } else { document(record) });
-    Ok(text.map(|(title, content)| Input {
-        module: input.module.clone(),
-        id: input.id.clone(),
-        title: cut(&title, 200),
-        content: cut(&content, limit),
-    }))
-}
-
-/// A goal as its progress.
-fn goal(record: &Record) -> (String, String) {
-    let number = |paths: &[&str]| {
-        let root = Value::Object(record.clone());
-        paths.iter().find_map(|path| root.pointer(path).filter(|v| v.is_number()).map(ToString::to_string))
+async fn read(
+    store: &Store,
+    reader: &Reader<'_>,
+    input: &InputRef,
+    grant: &mut LazyGrant,
+    attempts: &mut Vec<ReadAttempt>,
+) -> StoreResult<Result<Input, Why>> {
+    let Some(module) = Module::find(&input.module) else { return Ok(Err(Why::UnknownModule)) };
+    let fold = store.replay(reader.user_id, module.app(), &input.table, &input.id).await?;
+    let Some((record, _)) = fold.live() else { return Ok(Err(Why::Gone)) };
+    let sealed: Vec<String> = module.fields(record).into_iter().filter(|field| is_sealed(record, field)).map(str::to_owned).collect();
+    let text = if sealed.is_empty() {
+        module.text(record)
+    } else {
+        let outcome = unseal(reader, input, record.clone(), &sealed, grant);
+        if let Some(attempt) = attempt(input, &outcome) {
+            attempts.push(attempt);
+        }
+        match outcome {
+            Ok(record) => module.text(&record),
+            Err(why) => return Ok(Err(why)),
+        }
     };
-    let current = number(&["/progress/current", "/currentValue", "/current"]).unwrap_or_else(|| "0".into());
-    let target = number(&["/progress/target", "/targetValue", "/target/value", "/target"]);
-    let period = record.get("period").or_else(|| record.get("target")?.get("period")).and_then(Value::as_str);
-    let mut content = format!("Progress: {current}");
-    if let Some(target) = target {
-        content += &format!(" of {target}");
-    }
-    if let Some(period) = period {
-        content += &format!(" per {period}");
-    }
-    (text(record.get("title")).unwrap_or_default(), content)
+    let read = text.map(|(title, content)| Input { module: input.module.clone(), id: input.id.clone(), title, content });
+    Ok(read.ok_or(Why::Empty))
 }
 
-/// A record with a heading and a body; `None` where either is ciphertext.
-fn document(record: &Record) -> Option<(String, String)> {
-    let title = ["title", "name"].iter().find_map(|field| text(record.get(*field))).unwrap_or_default();
-    let mut lines: Vec<String> =
-        ["content", "description", "body", "text"].iter().find_map(|field| text(record.get(*field))).into_iter().collect();
-    for field in ["status", "priority", "dueDate", "startTime", "endTime", "location", "mood"] {
-        if let Some(value) = text(record.get(field)) {
-            lines.push(format!("{field}: {value}"));
+fn is_sealed(record: &Record, field: &str) -> bool {
+    record.get(field).and_then(|value| value.as_str()).is_some_and(is_ciphertext)
+}
+
+/// The record with its sealed fields open: all of them, or none.
+fn unseal(reader: &Reader<'_>, input: &InputRef, mut record: Record, sealed: &[String], grant: &mut LazyGrant) -> Result<Record, Why> {
+    let opened = grant.open(reader)?;
+    if !opened.covers(&input.table, &input.id) {
+        return Err(Why::OutsideGrant);
+    }
+    for field in sealed {
+        if let Some(value) = record.get_mut(field) {
+            *value = opened.key().decrypt(value.as_str().unwrap_or_default().trim_start()).map_err(Why::Unreadable)?;
         }
     }
-    let content = lines.join("\n");
-    let encrypted = is_ciphertext(&title) || lines.iter().any(|line| line.contains("enc:1:"));
-    let empty = title.is_empty() && content.is_empty();
-    (!encrypted && !empty).then_some((title, content))
+    Ok(record)
 }
 
-/// A value as text: itself, or JSON where it is something else.
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()).filter(|t| !t.is_empty()),
-        other => Some(other.to_string()),
-    }
+/// What the user is told of an attempt; without a grant there was none.
+fn attempt(input: &InputRef, outcome: &Result<Record, Why>) -> Option<ReadAttempt> {
+    let (status, reason) = match outcome {
+        Ok(_) => (ReadStatus::Ok, None),
+        Err(Why::OutsideGrant) => (ReadStatus::ScopeViolation, Some("not-in-grant")),
+        Err(Why::Skipped(skip)) => (ReadStatus::Failed, Some(skip.as_str())),
+        Err(Why::Unreadable(unreadable)) => (ReadStatus::Failed, Some(unreadable.as_str())),
+        Err(_) => return None,
+    };
+    Some(ReadAttempt { table: input.table.clone(), record_id: input.id.clone(), status, reason })
 }
 
-fn cut(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
+/// A mission's grant, opened when the first encrypted input asks for it.
+#[derive(Default)]
+enum LazyGrant {
+    #[default]
+    Closed,
+    Open(Box<Opened>),
+    Skipped(Skip),
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn record(value: Value) -> Record {
-        value.as_object().unwrap().clone()
-    }
-
-    #[test]
-    fn a_goal_is_its_progress() {
-        let goals = [
-            (json!({"title": "Run", "currentValue": 3, "targetValue": 10, "period": "week"}), "Progress: 3 of 10 per week"),
-            (json!({"title": "Run", "progress": {"current": 1, "target": 2}}), "Progress: 1 of 2"),
-            (json!({"title": "Run", "target": {"value": 5, "period": "day"}}), "Progress: 0 of 5 per day"),
-        ];
-        for (goal_record, content) in goals {
-            assert_eq!(goal(&record(goal_record)), ("Run".into(), content.into()));
+impl LazyGrant {
+    fn open(&mut self, reader: &Reader<'_>) -> Result<&Opened, Why> {
+        let Some(grant) = &reader.mission.grant else { return Err(Why::NoGrant) };
+        if matches!(self, LazyGrant::Closed) {
+            *self = match Opened::open(grant, &reader.mission.id, reader.private_key, reader.now) {
+                Ok(opened) => LazyGrant::Open(Box::new(opened)),
+                Err(skip) => LazyGrant::Skipped(skip),
+            };
+        }
+        match self {
+            LazyGrant::Open(opened) => Ok(opened),
+            LazyGrant::Skipped(skip) => Err(Why::Skipped(*skip)),
+            LazyGrant::Closed => Err(Why::NoGrant),
         }
     }
 
-    #[test]
-    fn a_document_is_title_and_content_unless_encrypted() {
-        let note = json!({"title": "T", "content": {"blocks": [1]}, "status": "open"});
-        assert_eq!(document(&record(note)), Some(("T".into(), "{\"blocks\":[1]}\nstatus: open".into())));
-        assert_eq!(document(&record(json!({"title": "T", "content": "enc:1:a.b"}))), None);
-        assert_eq!(document(&record(json!({"title": "enc:1:a.b", "content": "plain"}))), None);
-        assert_eq!(document(&record(json!({"x": 1}))), None);
+    fn skip(&self) -> Option<Skip> {
+        match self {
+            LazyGrant::Skipped(skip) => Some(*skip),
+            _ => None,
+        }
     }
 }

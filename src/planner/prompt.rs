@@ -113,8 +113,10 @@ fn inputs(resolved: &Resolved) -> String {
             user_data(&format!("{}\n{}", clean(&heading, 500), clean(&input.content, TEXT_LIMIT)))
         })
         .collect();
-    if resolved.left_out > 0 {
-        lines.push(format!("{} linked inputs could not be read and are left out.", resolved.left_out));
+    match resolved.left_out.len() {
+        0 => {}
+        1 => lines.push("1 linked input could not be read and is left out.".into()),
+        n => lines.push(format!("{n} linked inputs could not be read and are left out.")),
     }
     if lines.is_empty() {
         lines.push("(none)".into());
@@ -173,8 +175,9 @@ fn without_ciphertext(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::mission::InputRef;
     use crate::domain::policy::Policy;
-    use crate::inputs::Input;
+    use crate::inputs::{Input, LeftOut, Why};
     use crate::planner::tools::Catalog;
     use serde_json::json;
 
@@ -186,6 +189,10 @@ mod tests {
         let offered = catalog.offered(&policy);
         let now = "2026-04-15T08:00:00Z".parse().unwrap();
         write(&Material { agent: Some(&agent), mission: &mission, inputs: &inputs, offered: &offered, now })
+    }
+
+    fn left_out() -> LeftOut {
+        LeftOut { input: InputRef { module: "notes".into(), table: "notes".into(), id: "n".into() }, why: Why::Gone }
     }
 
     #[test]
@@ -202,7 +209,7 @@ mod tests {
                      "plan": [{"summary": "call the bank", "status": "rejected", "intent": {"kind": "toolCall", "toolName": "create_task"}}]},
                 ],
             }),
-            Resolved { inputs: vec![input], left_out: 2 },
+            Resolved { inputs: vec![input], left_out: vec![left_out(); 2], ..Resolved::default() },
         );
         insta::assert_snapshot!(format!("{}\n\n=== user ===\n\n{}", written.system, written.user));
     }
@@ -215,7 +222,7 @@ mod tests {
             json!({"name": attack, "role": attack, "systemPrompt": attack, "memory": attack}),
             json!({"title": attack, "objective": attack, "conceptMarkdown": attack,
                    "iterations": [{"summary": attack, "userFeedback": attack, "plan": [{"summary": attack, "intent": {"toolName": attack}}]}]}),
-            Resolved { inputs: vec![input], left_out: 0 },
+            Resolved { inputs: vec![input], ..Resolved::default() },
         );
         let all = format!("{}{}", written.system, written.user);
         assert!(!all.contains("enc:1:") && !all.contains("abc+/"), "{all}");

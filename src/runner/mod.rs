@@ -26,6 +26,7 @@ pub use work::{Ending, Settled};
 
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::{Breaker, Limits};
+use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::store::{Store, StoreResult};
@@ -48,6 +49,8 @@ pub struct Settings {
     pub breaker: Limits,
     /// For cadences without a zone of their own.
     pub zone: TimeZone,
+    /// Opens the grants of missions; without it, encrypted inputs are left out.
+    pub private_key: Option<Arc<PrivateKey>>,
 }
 
 /// Runs missions. One per process.

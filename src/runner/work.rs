@@ -15,7 +15,7 @@ use crate::domain::gate::{Load, first_bite};
 use crate::domain::iteration::{self, Frame, Outcome, Plan};
 use crate::domain::mission::Mission;
 use crate::domain::write_back::still_due;
-use crate::inputs;
+use crate::inputs::{self, Reader, Resolved};
 use crate::planner::prompt::Material;
 use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
@@ -74,6 +74,17 @@ pub enum Ending {
     },
 }
 
+/// What is known at the end of an attempt.
+struct End<'a> {
+    run: &'a Claimed,
+    mission: &'a Mission,
+    agent: Option<&'a Agent>,
+    /// What was left out of the prompt.
+    note: Option<String>,
+    attempt: Attempt,
+    frame: Frame,
+}
+
 /// Waits between tries to write the end of a run: a passing lock must not cost a plan.
 const WRITE_TRIES: [Duration; 5] =
     [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(10), Duration::from_secs(20)];
@@ -116,7 +127,7 @@ impl Runner {
             let reason = "the model server is out of order".into();
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
-        let inputs = inputs::resolve(&self.store, user, &mission.inputs).await?;
+        let inputs = self.read_inputs(run, &mission, now).await?;
         let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
         let offered = self.planner.offered(&policy);
         let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, now };
@@ -140,10 +151,22 @@ impl Runner {
             prompt_version: attempt.prompt_version.clone(),
             usage: planned.usage,
         };
+        let end = End { run, mission: &mission, agent: agent.as_ref(), note: inputs.note(), attempt, frame };
         match planned.outcome {
-            Ok(plan) => self.write_plan(run, &mission, agent.as_ref(), &offered, attempt, &frame, plan).await,
-            Err(error) => self.take_failure(run, &mission, agent.as_ref(), attempt, &frame, &error).await,
+            Ok(plan) => self.write_plan(end, &offered, plan).await,
+            Err(error) => self.take_failure(end, &error).await,
         }
+    }
+
+    async fn read_inputs(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Resolved> {
+        let private_key = self.settings.private_key.as_deref();
+        let reader = Reader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, now };
+        let resolved = inputs::resolve(&self.store, &reader).await?;
+        self.metrics.count_reads(&resolved.attempts);
+        if let Some(skip) = resolved.skip {
+            self.metrics.grant_skips_total.with_label_values(&[skip.as_str()]).inc();
+        }
+        Ok(resolved)
     }
 
     /// The agent of a run that waited in the queue, unless it may not run any more.
@@ -167,22 +190,12 @@ impl Runner {
         })
     }
 
-    #[allow(clippy::too_many_arguments)]
-    async fn write_plan(
-        &self,
-        run: &Claimed,
-        mission: &Mission,
-        agent: Option<&Agent>,
-        offered: &[Offered<'_>],
-        attempt: Attempt,
-        frame: &Frame,
-        plan: Plan,
-    ) -> StoreResult<Settled> {
+    async fn write_plan(&self, end: End<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<Settled> {
         self.metrics.plans_produced_total.inc();
         let (summary, steps) = (plan.summary.clone(), plan.steps.len());
         let tools: Vec<String> = plan.steps.iter().map(|step| step.tool.clone()).collect();
-        let close = self.write(mission, agent, frame, &Outcome::Planned(plan), None);
-        let mut settled = self.close(run, Some(attempt), close).await?;
+        let close = self.write(&end, &Outcome::Planned(plan), None);
+        let mut settled = self.close(end.run, Some(end.attempt), close).await?;
         settled.produced = true;
         if let Ending::Planned { summary: s, steps: n, .. } = &mut settled.ending {
             (*s, *n) = (summary, steps);
@@ -195,15 +208,7 @@ impl Runner {
         Ok(settled)
     }
 
-    async fn take_failure(
-        &self,
-        run: &Claimed,
-        mission: &Mission,
-        agent: Option<&Agent>,
-        attempt: Attempt,
-        frame: &Frame,
-        error: &PlanError,
-    ) -> StoreResult<Settled> {
+    async fn take_failure(&self, end: End<'_>, error: &PlanError) -> StoreResult<Settled> {
         let reason = error.to_string();
         let parse_failure = error.provider_kind().is_none();
         if parse_failure {
@@ -211,24 +216,25 @@ impl Runner {
         } else {
             self.metrics.mission_errors_total.inc();
         }
-        let failed = run.attempts + 1;
+        let failed = end.run.attempts + 1;
         let close = if failed >= self.settings.max_attempts {
-            self.write(mission, agent, frame, &Outcome::Failed(error.details()), Some(reason.clone()))
+            self.write(&end, &Outcome::Failed(error.details()), Some(reason.clone()))
         } else {
             self.metrics.retries_total.inc();
             let wait = self.settings.backoff.wait(failed, rand::random::<f64>());
-            Close::Retry { at: attempt.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
+            Close::Retry { at: end.attempt.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
         };
-        let settled = self.close(run, Some(attempt), close).await?;
+        let settled = self.close(end.run, Some(end.attempt), close).await?;
         Ok(Settled { parse_failure, error: Some(reason), ..settled })
     }
 
-    fn write(&self, mission: &Mission, agent: Option<&Agent>, frame: &Frame, outcome: &Outcome, failed: Option<String>) -> Close {
-        let work = actor::Work { mission_id: &mission.id, iteration_id: &frame.id, rationale: &mission.objective };
+    fn write(&self, end: &End<'_>, outcome: &Outcome, failed: Option<String>) -> Close {
+        let work = actor::Work { mission_id: &end.mission.id, iteration_id: &end.frame.id, rationale: &end.mission.objective };
         Close::Write {
-            iteration: iteration::to_json(frame, outcome),
-            actor: actor::runner(agent, Some(work)),
+            iteration: iteration::to_json(&end.frame, outcome),
+            actor: actor::runner(end.agent, Some(work)),
             failed,
+            note: end.note.clone(),
             zone: self.settings.zone.clone(),
             iterations_kept: self.settings.iterations_kept,
         }

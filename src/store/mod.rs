@@ -4,6 +4,7 @@
 //! knows records, changes and runs; it must not know HTTP, the planner or the command line, and no connection or
 //! row leaves it. The methods are async and keep SQLite on blocking threads.
 
+mod audit;
 mod changes;
 mod error;
 mod files;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use changes::{Appended, LogRow, RowFilter};
 pub use error::{StoreError, StoreResult};
 pub use migrate::SCHEMA_VERSION;

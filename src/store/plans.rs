@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
+use super::audit::{BY_MISSION, BY_USER};
 use super::changes::{PULL_APP, PULL_TABLE, pull};
 use super::snapshots::{DUE, NEW_ROWS};
 use super::{Options, Store};
@@ -40,4 +41,10 @@ fn pulls_read_only_new_rows_of_their_user() {
         5,
         "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
     );
+}
+
+#[test]
+fn an_audit_reads_only_rows_of_its_user() {
+    check(BY_USER, 2, "SEARCH decrypt_audit USING INDEX decrypt_audit_user (user_id=?)");
+    check(BY_MISSION, 3, "SEARCH decrypt_audit USING INDEX decrypt_audit_mission (user_id=? AND mission_id=?)");
 }

@@ -17,8 +17,8 @@ use crate::domain::write_back::{Finished, Terms, write};
 /// How a run is to be closed, or set to wait.
 #[derive(Debug, Clone)]
 pub enum Close {
-    /// Append an iteration to the mission; `failed` tells why, where the iteration says so.
-    Write { iteration: Value, actor: Value, failed: Option<String>, zone: TimeZone, iterations_kept: usize },
+    /// Append an iteration to the mission; `failed` tells why, where the iteration says so; `note` is kept on the run.
+    Write { iteration: Value, actor: Value, failed: Option<String>, note: Option<String>, zone: TimeZone, iterations_kept: usize },
     /// Try again at a time; the attempt counts.
     Retry { at: Timestamp, reason: String },
     /// Give the claim back without an attempt; claimable again at a time.
@@ -61,9 +61,9 @@ impl Store {
                 Close::Retry { at, reason } => wait(tx, &run, Some(at), &reason, 1),
                 Close::Release { at, reason } => wait(tx, &run, at, &reason, 0),
                 Close::Drop { reason } => drop_run(tx, &run, now, reason),
-                Close::Write { iteration, actor, failed, zone, iterations_kept } => {
+                Close::Write { iteration, actor, failed, note, zone, iterations_kept } => {
                     let terms = Terms { now, wrote_at: tx.now(), zone: &zone, iterations_kept };
-                    write_back(tx, &run, &iteration, actor, failed.as_deref(), &terms)
+                    write_back(tx, &run, &iteration, actor, failed.as_deref(), note, &terms)
                 }
             }
         })
@@ -87,7 +87,15 @@ fn drop_run(tx: &Tx<'_>, run: &Claimed, now: Timestamp, reason: String) -> Store
     Ok(Closed::Dropped { reason })
 }
 
-fn write_back(tx: &Tx<'_>, run: &Claimed, iteration: &Value, actor: Value, failed: Option<&str>, terms: &Terms<'_>) -> StoreResult<Closed> {
+fn write_back(
+    tx: &Tx<'_>,
+    run: &Claimed,
+    iteration: &Value,
+    actor: Value,
+    failed: Option<&str>,
+    note: Option<String>,
+    terms: &Terms<'_>,
+) -> StoreResult<Closed> {
     let due = &run.due;
     let mut newest = newest_mission(tx, &due.user_id, &due.mission_id)?;
     let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration };
@@ -122,19 +130,21 @@ fn write_back(tx: &Tx<'_>, run: &Claimed, iteration: &Value, actor: Value, faile
     let update = "UPDATE runs SET outcome = ?2, owner = NULL, finished_at = ?3, reason = ?4, note = ?5, missed_times = ?6, iteration = ?7, \
                   attempts = attempts + ?8 WHERE id = ?1";
     let outcome = if failed.is_some() { "failed" } else { "planned" };
+    let notes: Vec<String> = note.into_iter().chain(write.note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
     tx.sql(|c| {
         c.prepare_cached(update)?.execute(params![
             run.run_id,
             outcome,
             time::to_micros(terms.now),
             failed,
-            write.note,
+            note,
             write.missed,
             to_text(iteration),
             u32::from(failed.is_some()),
         ])
     })?;
-    Ok(Closed::Written { missed: write.missed, note: write.note })
+    Ok(Closed::Written { missed: write.missed, note })
 }
 
 /// A mission that lives in a space keeps living there.

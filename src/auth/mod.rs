@@ -1,0 +1,64 @@
+//! Who may call: the service key for internal routes, signed tokens for users (DESIGN, section 9).
+//!
+//! Users come with a JSON Web Token. Its keys are those of an identity provider (JWKS), or one that this program made
+//! for itself. This room must not know routes, the store or missions.
+
+mod jwks;
+mod local;
+mod secret_file;
+mod service_key;
+mod token;
+
+pub use jwks::JwksError;
+pub use local::LocalKey;
+pub use secret_file::SecretError;
+pub use service_key::ServiceKey;
+pub use token::Refused;
+
+use jsonwebtoken::jwk::JwkSet;
+use jwks::Remote;
+
+/// Checks users' tokens.
+pub struct Users {
+    keys: Keys,
+}
+
+enum Keys {
+    Local(Box<LocalKey>),
+    Remote(Remote),
+}
+
+impl Users {
+    /// Tokens that this program signed itself.
+    pub fn local(key: LocalKey) -> Self {
+        Users { keys: Keys::Local(Box::new(key)) }
+    }
+
+    /// Tokens of an identity provider whose keys are at `url`.
+    ///
+    /// # Errors
+    /// When the TLS side cannot be set up.
+    pub fn remote(url: reqwest::Url) -> Result<Self, JwksError> {
+        Ok(Users { keys: Keys::Remote(Remote::new(url)?) })
+    }
+
+    /// The id of the user that a token speaks for.
+    ///
+    /// # Errors
+    /// Why the token is not taken, in words without secrets.
+    pub async fn user_of(&self, token: &str) -> Result<String, Refused> {
+        let header = token::header(token)?;
+        match &self.keys {
+            Keys::Local(key) => token::verify(token, &header, std::slice::from_ref(key.verifying())),
+            Keys::Remote(remote) => token::verify(token, &header, &remote.keys_for(&header).await?),
+        }
+    }
+
+    /// The public keys of local mode; an identity provider serves its own.
+    pub fn public_keys(&self) -> Option<JwkSet> {
+        match &self.keys {
+            Keys::Local(key) => Some(key.public_keys()),
+            Keys::Remote(_) => None,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Reads and checks a JSON Web Token (RFC 7519) against public keys, by the advice of RFC 8725.
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use serde::Deserialize;
+
+/// The longest token, in bytes.
+const MAX_TOKEN: usize = 8 * 1024;
+/// The longest user id, in bytes.
+const MAX_SUBJECT: usize = 256;
+/// How far the clocks of signer and server may be apart, in seconds.
+const LEEWAY: u64 = 60;
+
+/// Why a token is not taken. The words go to the caller and hold nothing of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("the token is longer than 8 KB")]
+    TooLong,
+    #[error("the token is no JSON Web Token that this server reads")]
+    Malformed,
+    #[error("the token's algorithm is not taken here; EdDSA, ES256 and RS256 are")]
+    Algorithm,
+    #[error("the token was signed with a key that this server does not know")]
+    UnknownKey,
+    #[error("the token's signature is wrong")]
+    Signature,
+    #[error("the token has no time of expiry")]
+    NoExpiry,
+    #[error("the token has expired")]
+    Expired,
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    #[error("the token names no user")]
+    NoSubject,
+    /// Nothing is wrong with the token: its key cannot be had now.
+    #[error("the keys of the identity provider cannot be had now; try again later")]
+    Unavailable,
+}
+
+/// A public key and what it may be used for.
+#[derive(Clone)]
+pub(super) struct VerifyingKey {
+    pub id: Option<String>,
+    pub algorithm: Algorithm,
+    key: DecodingKey,
+}
+
+impl VerifyingKey {
+    /// Takes a key that signs with one of our algorithms; the kind of the key decides which, never a token.
+    pub fn from_jwk(jwk: &Jwk) -> Option<Self> {
+        let (algorithm, name) = match &jwk.algorithm {
+            AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => (Algorithm::EdDSA, KeyAlgorithm::EdDSA),
+            AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => (Algorithm::ES256, KeyAlgorithm::ES256),
+            AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+            _ => return None,
+        };
+        let signs = jwk.common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
+        let fits = jwk.common.key_algorithm.is_none_or(|alg| alg == name);
+        let key = DecodingKey::from_jwk(jwk).ok().filter(|_| signs && fits)?;
+        Some(VerifyingKey { id: jwk.common.key_id.clone(), algorithm, key })
+    }
+
+    /// Whether a token with this header may have been signed with this key.
+    pub fn fits(&self, header: &Header) -> bool {
+        self.algorithm == header.alg && header.kid.as_ref().is_none_or(|kid| self.id.as_ref() == Some(kid))
+    }
+}
+
+/// The head of a token, before anything of it is trusted.
+///
+/// # Errors
+/// A token that no key could save.
+pub(super) fn header(token: &str) -> Result<Header, Refused> {
+    if token.len() > MAX_TOKEN {
+        return Err(Refused::TooLong);
+    }
+    // An algorithm that the library does not know, such as "none", is no token to it.
+    let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Malformed)?;
+    if !matches!(header.alg, Algorithm::EdDSA | Algorithm::ES256 | Algorithm::RS256) {
+        return Err(Refused::Algorithm);
+    }
+    // RFC 7515, section 4.1.11: an extension that we do not understand must stop us.
+    if header.crit.is_some() {
+        return Err(Refused::Malformed);
+    }
+    Ok(header)
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+}
+
+/// The user that a token speaks for.
+///
+/// # Errors
+/// Why it is not taken.
+pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey]) -> Result<String, Refused> {
+    let mut refused = Refused::UnknownKey;
+    for key in keys.iter().filter(|key| key.fits(header)) {
+        match jsonwebtoken::decode::<serde_json::Value>(token, &key.key, &rules(key.algorithm)) {
+            Ok(data) => return subject(data.claims),
+            Err(error) => refused = reason(error.kind()),
+        }
+        if refused != Refused::Signature {
+            break;
+        }
+    }
+    Err(refused)
+}
+
+fn rules(algorithm: Algorithm) -> Validation {
+    let mut rules = Validation::new(algorithm);
+    rules.leeway = LEEWAY;
+    rules.validate_nbf = true;
+    rules.validate_aud = false;
+    rules.set_required_spec_claims(&["exp", "sub"]);
+    rules
+}
+
+fn subject(claims: serde_json::Value) -> Result<String, Refused> {
+    let Claims { sub } = serde_json::from_value(claims).map_err(|_| Refused::NoSubject)?;
+    if sub.trim().is_empty() || sub.len() > MAX_SUBJECT { Err(Refused::NoSubject) } else { Ok(sub) }
+}
+
+fn reason(kind: &ErrorKind) -> Refused {
+    match kind {
+        ErrorKind::InvalidSignature => Refused::Signature,
+        ErrorKind::ExpiredSignature => Refused::Expired,
+        ErrorKind::ImmatureSignature => Refused::NotYetValid,
+        ErrorKind::InvalidAlgorithm => Refused::Algorithm,
+        ErrorKind::MissingRequiredClaim(claim) if claim == "exp" => Refused::NoExpiry,
+        ErrorKind::MissingRequiredClaim(_) => Refused::NoSubject,
+        _ => Refused::Malformed,
+    }
+}

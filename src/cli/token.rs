@@ -1,0 +1,51 @@
+//! `mana-ai token`
+
+use std::io::Write;
+
+use clap::Subcommand;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Context, Failure, Outcome, output, parse_duration, setup};
+use crate::auth::LocalKey;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// Print a token with which a user's client may call this server
+    Create(Create),
+}
+
+#[derive(clap::Args)]
+struct Create {
+    /// Id of the user that the token speaks for
+    #[arg(long)]
+    user: String,
+    /// How long it is valid, such as 12h or 30d
+    #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_duration)]
+    ttl: SignedDuration,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let Cmd::Create(Create { user, ttl }) = args.command;
+    if user.trim().is_empty() || user.len() > 256 {
+        return Err(Failure::Usage("--user must be 1 to 256 characters long".into()));
+    }
+    if ttl < SignedDuration::from_mins(1) {
+        return Err(Failure::Usage("--ttl must be at least a minute".into()));
+    }
+    if context.config.jwks_url.is_some() {
+        return Err(Failure::Usage("JWKS_URL is set, so tokens come from that identity provider; unset it to make them here".into()));
+    }
+    // Makes the data directory where it is missing.
+    setup::store(&context.config).await?;
+    let key = LocalKey::load(&context.config.data_dir).map_err(Failure::failed)?;
+    let token = key.issue(&user, Timestamp::now(), ttl).map_err(Failure::failed)?;
+    let mut out = output::stdout();
+    writeln!(out, "{token}")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,50 @@
+//! Who calls: a route that takes one of these is closed to everybody else.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderValue;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::Shared;
+use super::error::ApiError;
+use crate::auth::Refused;
+
+/// The user that a bearer token speaks for (RFC 6750).
+pub(super) struct User(pub String);
+
+/// A caller with the service key.
+pub(super) struct Service;
+
+impl FromRequestParts<Arc<Shared>> for User {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = token else {
+            return Err(ApiError::unauthorized("this route wants the header Authorization: Bearer with a token"));
+        };
+        match shared.users.user_of(token.trim()).await {
+            Ok(user) => Ok(User(user)),
+            Err(Refused::Unavailable) => Err(ApiError::unavailable(&Refused::Unavailable.to_string())),
+            Err(refused) => {
+                tracing::debug!(%refused, "refused a caller");
+                Err(ApiError::unauthorized(&refused.to_string()))
+            }
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Shared>> for Service {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+        let given = parts.headers.get("x-service-key").map(HeaderValue::as_bytes);
+        match given.is_some_and(|given| shared.service_key.is(given)) {
+            true => Ok(Service),
+            false => Err(ApiError::unauthorized("the header X-Service-Key is missing or wrong")),
+        }
+    }
+}
