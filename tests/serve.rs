@@ -5,39 +5,13 @@ mod common;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use common::{Mana, Model, Reply, Served, hourly, insert, wait_for};
+use common::{Mana, Model, Reply, get, hourly, insert, metric, request, wait_for};
 use serde_json::{Value, json};
 
 const LONG_AGO: &str = "2026-04-15T08:00:00.000Z";
 
-/// One request with a real client; answers status and body.
-fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut request = reqwest::Client::new().request(method.parse().unwrap(), url);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
-    })
-}
-
-fn get(url: &str) -> (u16, String) {
-    request("GET", url, &[])
-}
-
 fn quiet() -> Mana {
     Mana::new().with("TICK_ENABLED", "false").with("MANA_LLM_URL", "http://127.0.0.1:9")
-}
-
-/// The value of a series: its name, or its name and some of its labels, as in `name{a="b"`.
-fn metric(served: &Served, series: &str) -> f64 {
-    let (_, text) = get(&served.url("/metrics"));
-    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-    let is = |line: &&str| line.starts_with(&format!("{name}{{")) && labels.split(',').all(|label| line.contains(label));
-    let line = text.lines().find(is).unwrap_or_else(|| panic!("{series} in {text}"));
-    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -343,3 +343,29 @@ pub fn asked_about(request: &Value) -> String {
     let prompt = request["messages"][1]["content"].as_str().unwrap();
     prompt.lines().find_map(|line| line.strip_prefix("# ")).unwrap().to_owned()
 }
+
+/// One request with a real client; answers status and body.
+pub fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    })
+}
+
+pub fn get(url: &str) -> (u16, String) {
+    request("GET", url, &[])
+}
+
+/// The value of a series: its name, or its name and some of its labels, as in `name{a="b"`.
+pub fn metric(served: &Served, series: &str) -> f64 {
+    let (_, text) = get(&served.url("/metrics"));
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    let is = |line: &&str| line.starts_with(&format!("{name}{{")) && labels.split(',').all(|label| line.contains(label));
+    let line = text.lines().find(is).unwrap_or_else(|| panic!("{series} in {text}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
