@@ -27,6 +27,8 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     config.llm_url = format!("http://{model}").parse().map_err(Failure::failed)?;
     config.llm_model = model::MODEL.into();
     config.llm_api_key = None;
+    config.private_key_pem = Some(demo::private_key_pem());
+    config.jwks_url = None;
     let listener = listen(&config, &context.raw).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let runner = setup::runner(&config, store.clone(), None)?;
@@ -88,6 +90,10 @@ fn welcome(config: &Config, address: SocketAddr) -> Outcome {
         format!("  {program} missions --data-dir {dir}"),
         format!("  {program} explain mission-news --data-dir {dir}"),
         format!("  {program} export --data-dir {dir} | tail -1"),
+        "Ben sees what was read of his encrypted notes with a token of his own:".into(),
+        format!(
+            "  curl -H \"Authorization: Bearer $({program} token create --user ben --data-dir {dir})\" http://{address}/api/v1/me/ai-audit"
+        ),
         "Ctrl-C stops it.".into(),
         String::new(),
     ])

@@ -8,6 +8,7 @@ pub mod narrator;
 use std::io::Cursor;
 
 use include_dir::{Dir, include_dir};
+use zeroize::Zeroizing;
 
 use crate::exchange::{self, ImportError};
 use crate::store::{RowFilter, Store};
@@ -32,6 +33,11 @@ pub enum DemoError {
 
 fn fixture(name: &str) -> &'static str {
     FIXTURES.get_file(name).and_then(|file| file.contents_utf8()).unwrap_or_default()
+}
+
+/// The key that opens the grant of the example world; it protects nothing.
+pub fn private_key_pem() -> Zeroizing<String> {
+    Zeroizing::new(fixture("private-key.pem").to_owned())
 }
 
 /// Loads the example world into an empty database; one that has it already is left as its user made it.

@@ -73,8 +73,14 @@ fn kept(note: &Note) -> Option<String> {
 
 fn ended(ending: &Ending, next: &str) -> String {
     match ending {
-        Ending::Planned { summary, steps: 0, .. } => format!("nothing to do: {summary} {next}"),
-        Ending::Planned { summary, steps, .. } => format!("planned {}, now up for review: {summary} {next}", count(*steps, "step")),
+        Ending::Planned { summary, steps, note, .. } => {
+            let plan = match steps {
+                0 => "nothing to do".to_owned(),
+                steps => format!("planned {}, now up for review", count(*steps, "step")),
+            };
+            let note = note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+            format!("{plan}: {summary} {next}{note}")
+        }
         Ending::Failed { reason } => format!("failed for good: {reason} {next}"),
         Ending::Dropped { reason } => format!("plan dropped: {reason}"),
         Ending::Retrying { reason, .. } => format!("will try again soon: {reason}"),
