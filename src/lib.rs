@@ -16,3 +16,4 @@ pub mod planner;
 pub mod projection;
 pub mod runner;
 pub mod store;
+pub mod sync;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Mana, Model, Reply, append, change, get, hourly, insert, request, store};
 use mana_ai::projection;
-use mana_ai::store::{ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, Table};
+use mana_ai::store::{Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, Table};
 use serde_json::{Value, json};
 
 const DUE: &str = "2026-04-15T08:00:00.000Z";
@@ -56,8 +56,10 @@ async fn the_log_is_read_by_user() {
     for user in USERS {
         let filter = RowFilter { user: Some(user.into()), ..RowFilter::default() };
         is_of(user, "rows_after", &format!("{:?}", store.rows_after(filter, 0, 100).await.unwrap()));
-        for table in [None, Some("notes")] {
-            is_of(user, "changes_since", &format!("{:?}", store.changes_since(user, "notes", table, 0, 100).await.unwrap()));
+        for tables in [&[][..], &["notes"], &["notes", "folders"]] {
+            let tables = tables.iter().map(|&table| table.to_owned()).collect();
+            let pull = Pull { user_id: user.into(), app_id: "notes".into(), tables, limit: 100, ..Pull::default() };
+            is_of(user, "pull", &format!("{:?}", store.pull(pull).await.unwrap().rows));
         }
         is_of(user, "replay", &format!("{:?}", store.replay(user, "notes", "notes", "n").await.unwrap()));
         assert!(store.replay(user, "notes", "notes", private(other(user))).await.unwrap().live().is_none());

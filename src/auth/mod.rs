@@ -13,7 +13,7 @@ pub use jwks::JwksError;
 pub use local::LocalKey;
 pub use secret_file::SecretError;
 pub use service_key::ServiceKey;
-pub use token::Refused;
+pub use token::{Claims, Refused};
 
 use jsonwebtoken::jwk::JwkSet;
 use jwks::Remote;
@@ -42,11 +42,11 @@ impl Users {
         Ok(Users { keys: Keys::Remote(Remote::new(url)?) })
     }
 
-    /// The id of the user that a token speaks for.
+    /// What a token says, once it is known to be good.
     ///
     /// # Errors
     /// Why the token is not taken, in words without secrets.
-    pub async fn user_of(&self, token: &str) -> Result<String, Refused> {
+    pub async fn check(&self, token: &str) -> Result<Claims, Refused> {
         let header = token::header(token)?;
         match &self.keys {
             Keys::Local(key) => token::verify(token, &header, std::slice::from_ref(key.verifying())),

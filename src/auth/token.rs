@@ -1,9 +1,10 @@
 //! Reads and checks a JSON Web Token (RFC 7519) against public keys, by the advice of RFC 8725.
 
+use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
-use serde::Deserialize;
+use serde_json::Value;
 
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
@@ -87,20 +88,23 @@ pub(super) fn header(token: &str) -> Result<Header, Refused> {
     Ok(header)
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
+/// What a token that was taken says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims {
+    /// The user that it speaks for.
+    pub user: String,
+    pub expires_at: Timestamp,
 }
 
-/// The user that a token speaks for.
+/// Checks a token.
 ///
 /// # Errors
 /// Why it is not taken.
-pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey]) -> Result<String, Refused> {
+pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey]) -> Result<Claims, Refused> {
     let mut refused = Refused::UnknownKey;
     for key in keys.iter().filter(|key| key.fits(header)) {
-        match jsonwebtoken::decode::<serde_json::Value>(token, &key.key, &rules(key.algorithm)) {
-            Ok(data) => return subject(data.claims),
+        match jsonwebtoken::decode::<Value>(token, &key.key, &rules(key.algorithm)) {
+            Ok(data) => return claims(&data.claims),
             Err(error) => refused = reason(error.kind()),
         }
         if refused != Refused::Signature {
@@ -119,9 +123,14 @@ fn rules(algorithm: Algorithm) -> Validation {
     rules
 }
 
-fn subject(claims: serde_json::Value) -> Result<String, Refused> {
-    let Claims { sub } = serde_json::from_value(claims).map_err(|_| Refused::NoSubject)?;
-    if sub.trim().is_empty() || sub.len() > MAX_SUBJECT { Err(Refused::NoSubject) } else { Ok(sub) }
+fn claims(claims: &Value) -> Result<Claims, Refused> {
+    let user = claims.get("sub").and_then(Value::as_str).filter(|user| !user.trim().is_empty() && user.len() <= MAX_SUBJECT);
+    let expires_at = claims.get("exp").and_then(Value::as_f64).map(|seconds| seconds as i64);
+    Ok(Claims {
+        user: user.ok_or(Refused::NoSubject)?.to_owned(),
+        // Beyond what can be told is beyond any use.
+        expires_at: Timestamp::from_second(expires_at.ok_or(Refused::NoExpiry)?).unwrap_or(Timestamp::MAX),
+    })
 }
 
 fn reason(kind: &ErrorKind) -> Refused {

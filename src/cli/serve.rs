@@ -14,6 +14,7 @@ use crate::auth::ServiceKey;
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::runner::Runner;
+use crate::sync::{self, Hub};
 
 pub(super) async fn run(context: Context) -> Outcome {
     let config = context.config;
@@ -37,13 +38,18 @@ pub(super) async fn run(context: Context) -> Outcome {
 pub(super) struct Server {
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
+    hub: Arc<Hub>,
+    following: JoinHandle<()>,
 }
 
 impl Server {
     pub fn start(listener: TcpListener, config: &Config, runner: &Arc<Runner>) -> Result<Self, Failure> {
         let service_key = ServiceKey::load(config.service_key.as_deref(), &config.data_dir).map_err(Failure::failed)?;
         let users = setup::users(config)?;
-        let api = Api { runner: Arc::clone(runner), service_key, users, cors_origins: config.cors_origins.clone() };
+        let hub = Arc::new(Hub::default());
+        let following = tokio::spawn(sync::follow(runner.store().clone(), Arc::clone(&hub)));
+        let cors_origins = config.cors_origins.clone();
+        let api = Api { runner: Arc::clone(runner), service_key, users, hub: Arc::clone(&hub), cors_origins };
         let (stop, stopped) = oneshot::channel();
         let app = http::router(api);
         let task = tokio::spawn(async move {
@@ -53,11 +59,13 @@ impl Server {
             };
             axum::serve(listener, app).with_graceful_shutdown(asked).await
         });
-        Ok(Server { stop, task })
+        Ok(Server { stop, task, hub, following })
     }
 
     /// Lets answers finish, but not for long.
     pub async fn stop(self) {
+        self.following.abort();
+        self.hub.close();
         let _ = self.stop.send(());
         let _ = tokio::time::timeout(Duration::from_secs(2), self.task).await;
     }

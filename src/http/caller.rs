@@ -9,10 +9,10 @@ use axum::http::request::Parts;
 
 use super::Shared;
 use super::error::ApiError;
-use crate::auth::Refused;
+use crate::auth::{Claims, Refused};
 
 /// The user that a bearer token speaks for (RFC 6750).
-pub(super) struct User(pub String);
+pub(super) struct User(pub Claims);
 
 /// A caller with the service key.
 pub(super) struct Service;
@@ -26,8 +26,8 @@ impl FromRequestParts<Arc<Shared>> for User {
         let Some((_, token)) = token else {
             return Err(ApiError::unauthorized("this route wants the header Authorization: Bearer with a token"));
         };
-        match shared.users.user_of(token.trim()).await {
-            Ok(user) => Ok(User(user)),
+        match shared.users.check(token.trim()).await {
+            Ok(claims) => Ok(User(claims)),
             Err(Refused::Unavailable) => Err(ApiError::unavailable(&Refused::Unavailable.to_string())),
             Err(refused) => {
                 tracing::debug!(%refused, "refused a caller");

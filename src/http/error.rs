@@ -3,9 +3,24 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::StoreError;
+
+/// How every error looks.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    error: ErrorText,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ErrorText {
+    /// A word for programs
+    code: &'static str,
+    /// A sentence for people
+    message: String,
+}
 
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -29,6 +44,14 @@ impl ApiError {
 
     pub fn bad_request(message: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", message)
+    }
+
+    pub fn too_large(message: &str) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
+    }
+
+    pub fn too_many(message: &str) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", message)
     }
 
     pub fn unavailable(message: &str) -> Self {
@@ -58,11 +81,15 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({"error": {"code": self.code, "message": self.message}}))).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
+        let body = ErrorBody { error: ErrorText { code: self.code, message: self.message } };
+        let mut response = (self.status, Json(body)).into_response();
+        let told = match self.status {
             // RFC 9110, section 11.6.1: a refusal names the scheme.
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, HeaderValue::from_static("2"))),
+            _ => None,
+        };
+        response.headers_mut().extend(told);
         response
     }
 }

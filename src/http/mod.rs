@@ -7,36 +7,41 @@ mod caller;
 mod error;
 mod me;
 mod measure;
+mod openapi;
+mod operation;
+mod params;
+mod socket;
+mod stream;
+mod sync;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use jiff::Timestamp;
-use serde_json::json;
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::auth::{ServiceKey, Users};
-use crate::domain::time;
 use crate::runner::Runner;
 use crate::store::StoreResult;
-use caller::Service;
+use crate::sync::Hub;
 use error::ApiError;
-
-/// The result of a write probe serves all health checks of this long.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the routes share.
 pub struct Api {
     pub runner: Arc<Runner>,
     pub service_key: ServiceKey,
     pub users: Users,
+    /// Told of changes; the streams of clients listen to it.
+    pub hub: Arc<Hub>,
     pub cors_origins: Vec<String>,
 }
 
@@ -44,7 +49,14 @@ struct Shared {
     runner: Arc<Runner>,
     service_key: ServiceKey,
     users: Users,
+    hub: Arc<Hub>,
+    /// Kilobytes of pushes that may still be taken in.
+    intake: Semaphore,
+    /// Sockets that may still come without having said who they are.
+    strangers: Arc<Semaphore>,
+    /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
+    openapi: OnceLock<String>,
 }
 
 /// The server cannot listen.
@@ -67,19 +79,42 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors_origins);
     let metrics = Arc::clone(api.runner.metrics());
-    let Api { runner, service_key, users, .. } = api;
-    let shared = Arc::new(Shared { runner, service_key, users, probe: tokio::sync::Mutex::new(None) });
-    Router::new()
-        .route("/health", get(health))
-        .route("/metrics", get(render_metrics))
-        .route("/.well-known/jwks.json", get(public_keys))
-        .route("/internal/tick", post(tick))
-        .route("/api/v1/me/ai-audit", get(me::audit))
+    let shared = Arc::new(Shared {
+        runner: api.runner,
+        service_key: api.service_key,
+        users: api.users,
+        hub: api.hub,
+        intake: Semaphore::new(sync::INTAKE_KB),
+        strangers: Arc::new(Semaphore::new(socket::STRANGERS)),
+        probe: tokio::sync::Mutex::default(),
+        openapi: OnceLock::new(),
+    });
+    let (router, document) = routes().split_for_parts();
+    // A document that cannot be written would show in a test.
+    let _ = shared.openapi.set(document.to_json().unwrap_or_default());
+    router
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared)
+        .layer(RequestDecompressionLayer::new())
+        .layer(CompressionLayer::new())
         .layer(cors)
         .layer(axum::middleware::from_fn_with_state(metrics, measure::measure))
+}
+
+fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(operation::health))
+        .routes(routes!(operation::metrics))
+        .routes(routes!(operation::tick))
+        .routes(routes!(operation::public_keys))
+        .routes(routes!(operation::openapi))
+        .routes(routes!(me::audit))
+        .routes(routes!(sync::push))
+        .routes(routes!(sync::pull))
+        .routes(routes!(stream::stream))
+        .routes(routes!(socket::all))
+        .routes(routes!(socket::one))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
@@ -93,50 +128,4 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static("x-client-id")])
         .max_age(Duration::from_secs(600))
-}
-
-async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let mut probe = shared.probe.lock().await;
-    let fresh = probe.as_ref().filter(|(at, _)| at.elapsed() < PROBE_EVERY).map(|(_, outcome)| outcome.clone());
-    let outcome = match fresh {
-        Some(outcome) => outcome,
-        None => {
-            let outcome = shared.runner.store().probe().await;
-            *probe = Some((Instant::now(), outcome.clone()));
-            outcome
-        }
-    };
-    drop(probe);
-    let about = |status: &str, ok: bool| {
-        json!({
-            "status": status, "ok": ok, "service": "mana-ai", "version": env!("CARGO_PKG_VERSION"),
-            "time": time::iso_millis(Timestamp::now()),
-        })
-    };
-    match outcome {
-        Ok(()) => Json(about("ok", true)).into_response(),
-        Err(error) => {
-            // The reason names paths of this machine, so it goes to the log and not to whoever asks.
-            tracing::error!(%error, "the database cannot be written");
-            let mut body = about("unavailable", false);
-            body["reason"] = "the database cannot be written; see the log".into();
-            (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
-        }
-    }
-}
-
-async fn render_metrics(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
-    shared.runner.observe_store().await?;
-    let text = shared.runner.metrics().render().map_err(|error| ApiError::internal(&error))?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
-}
-
-async fn public_keys(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
-    let keys = shared.users.public_keys().ok_or_else(ApiError::not_found)?;
-    Ok(Json(keys).into_response())
-}
-
-async fn tick(_: Service, State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
-    let (stats, _) = shared.runner.tick().await?.settle().await;
-    Ok(Json(stats.to_json()).into_response())
 }

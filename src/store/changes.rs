@@ -40,12 +40,6 @@ pub struct RowFilter {
 pub(super) const COLUMNS: &str = "seq, sync_at, id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, schema_version, actor, origin";
 
-/// Pulls of a whole app, and of one table of it.
-pub(super) const PULL_APP: &str =
-    "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 ORDER BY sync_at LIMIT ?4";
-pub(super) const PULL_TABLE: &str =
-    "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 AND table_name = ?5 ORDER BY sync_at LIMIT ?4";
-
 const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, sync_at, schema_version, actor, origin) \
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 \
@@ -73,6 +67,23 @@ impl Store {
         .await
     }
 
+    /// Appends what a client pushed, all in one transaction; changes whose event id is known are passed over.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is kept then.
+    pub async fn push(&self, changes: Vec<Change>) -> StoreResult<Appended> {
+        self.write(move |tx| {
+            let mut appended = Appended::default();
+            for change in changes {
+                let new = push_one(tx, change)?;
+                appended.added += u64::from(new);
+                appended.known += u64::from(!new);
+            }
+            Ok(appended)
+        })
+        .await
+    }
+
     /// Rows after `seq`, oldest first, at most `limit`.
     ///
     /// # Errors
@@ -90,19 +101,6 @@ impl Store {
             }
             query += &format!(" ORDER BY seq LIMIT {limit}");
             c.prepare_cached(&query)?.query_map(given.as_slice(), log_row)?.collect()
-        })
-        .await
-    }
-
-    /// Rows of one user and app after `sync_at` (microseconds), of one table or all, oldest first, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn changes_since(&self, user: &str, app: &str, table: Option<&str>, sync_at: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
-        let (user, app, table) = (user.to_owned(), app.to_owned(), table.map(str::to_owned));
-        self.read(move |c| match table {
-            None => c.prepare_cached(&pull(PULL_APP))?.query_map(params![user, app, sync_at, limit], log_row)?.collect(),
-            Some(table) => c.prepare_cached(&pull(PULL_TABLE))?.query_map(params![user, app, sync_at, limit, table], log_row)?.collect(),
         })
         .await
     }
@@ -157,15 +155,33 @@ impl Store {
     }
 }
 
-/// A pull query with its columns.
-pub(super) fn pull(query: &str) -> String {
-    query.replacen("{}", COLUMNS, 1)
-}
-
 /// Appends one change in the running transaction; `false` where its event id is known.
 pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
+    let sync_at = tx.sql(|_| tx.next_sync_at())?;
+    insert(tx, change, sync_at)
+}
+
+/// Appends a change of a client. A later insert of a record counts from the time of its row (DESIGN, section 3, rule 2);
+/// that is spelled out, since other clients see the rows but not which came first.
+fn push_one(tx: &Tx<'_>, mut change: Change) -> StoreResult<bool> {
+    let sync_at = tx.sql(|_| tx.next_sync_at())?;
+    if change.op == Op::Insert && is_known(tx, &change)? {
+        let stamp = time::stamp(time::from_micros(sync_at));
+        for field in change.data.iter().flat_map(|data| data.keys()) {
+            change.field_meta.entry(field.clone()).or_insert_with(|| stamp.clone());
+        }
+    }
+    insert(tx, &change, sync_at)
+}
+
+/// Whether the log has a row of this change's record.
+fn is_known(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
+    let query = "SELECT 1 FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND +user_id = ?3 AND +app_id = ?4";
+    tx.sql(|c| c.prepare_cached(query)?.exists(params![change.table, change.record_id, change.user_id, change.app_id]))
+}
+
+fn insert(tx: &Tx<'_>, change: &Change, sync_at: i64) -> StoreResult<bool> {
     tx.sql(|c| {
-        let sync_at = tx.next_sync_at()?;
         let added = c.prepare_cached(INSERT)?.execute(params![
             change.event_id,
             change.app_id,
@@ -187,7 +203,7 @@ pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
     })
 }
 
-fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+pub(super) fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
     let Delta { op, data, field_meta, created_at } = delta(row)?;
     Ok(LogRow {
         seq: row.get("seq")?,

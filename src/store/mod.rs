@@ -11,6 +11,7 @@ mod files;
 mod migrate;
 #[cfg(test)]
 mod plans;
+mod pull;
 mod readers;
 mod runs;
 mod snapshots;
@@ -24,12 +25,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use changes::{Appended, LogRow, RowFilter};
 pub use error::{StoreError, StoreResult};
 pub use migrate::SCHEMA_VERSION;
+pub use pull::{Head, Page, Pull};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
 pub use snapshots::{Due, Refreshed, Snapshot, Table};
 pub use stats::Stats;
@@ -101,6 +103,16 @@ impl Store {
     /// Writes that wait for the writer now.
     pub fn queued_writes(&self) -> usize {
         self.shared.writer.queued()
+    }
+
+    /// Whether the writer has as many waiting writes as it takes: a new one should come back later.
+    pub fn is_overloaded(&self) -> bool {
+        self.shared.writer.is_full()
+    }
+
+    /// Changes after every commit of this process.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.shared.writer.commits()
     }
 
     /// Runs a query on a reader. The permits keep waiting queries from filling the blocking threads.

@@ -5,7 +5,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
-use super::changes::{PULL_APP, PULL_TABLE, pull};
+use super::pull::{HEADS, PULL_APP, PULL_TABLE};
 use super::snapshots::{DUE, NEW_ROWS};
 use super::{Options, Store};
 
@@ -35,12 +35,13 @@ fn a_refresh_reads_only_new_rows_of_its_table() {
 
 #[test]
 fn pulls_read_only_new_rows_of_their_user() {
-    check(&pull(PULL_APP), 4, "SEARCH sync_changes USING INDEX sync_changes_pull_app (user_id=? AND app_id=? AND sync_at>?)");
+    check(&PULL_APP.replace("{}", "*"), 3, "SEARCH sync_changes USING INDEX sync_changes_pull_app (user_id=? AND app_id=? AND sync_at>?)");
     check(
-        &pull(PULL_TABLE),
-        5,
+        &PULL_TABLE.replace("{}", "*"),
+        4,
         "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
     );
+    check(HEADS, 2, "SEARCH sync_changes USING INTEGER PRIMARY KEY (rowid>?)");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{StoreError, StoreResult};
 use crate::domain::time;
@@ -59,6 +59,7 @@ type Job = Box<dyn FnOnce(StoreResult<&Tx<'_>>) -> Answer + Send>;
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     queued: Arc<AtomicUsize>,
+    commits: watch::Receiver<()>,
 }
 
 impl Writer {
@@ -67,6 +68,7 @@ impl Writer {
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
         let mut connection = connection;
+        let (committed, commits) = watch::channel(());
         let run = move || {
             while let Some(first) = inbox.blocking_recv() {
                 let mut group = vec![first];
@@ -77,14 +79,26 @@ impl Writer {
                 }
                 waiting.fetch_sub(group.len(), Ordering::Relaxed);
                 commit_group(&mut connection, &path, clock, group);
+                // Nobody may be listening.
+                let _ = committed.send(());
             }
         };
         std::thread::Builder::new().name("store-writer".into()).spawn(run).map_err(|_| StoreError::Stopped)?;
-        Ok(Writer { jobs, queued })
+        Ok(Writer { jobs, queued, commits })
     }
 
     pub fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Whether a job would have to wait before it can be handed in.
+    pub fn is_full(&self) -> bool {
+        self.jobs.capacity() == 0
+    }
+
+    /// Changes after every group of writes.
+    pub fn commits(&self) -> watch::Receiver<()> {
+        self.commits.clone()
     }
 
     pub async fn submit<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
@@ -103,10 +117,10 @@ impl Writer {
                 let _ = sender.send(outcome.and_then(|value| committed.map(|()| value).map_err(E::from)));
             })
         });
+        // A caller that gives up while it waits for a place must not count as queued.
+        let Ok(place) = self.jobs.reserve().await else { return Err(StoreError::Stopped.into()) };
         self.queued.fetch_add(1, Ordering::Relaxed);
-        if self.jobs.send(job).await.is_err() {
-            return Err(StoreError::Stopped.into());
-        }
+        place.send(job);
         receiver.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
     }
 }

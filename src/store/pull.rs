@@ -1,0 +1,140 @@
+//! Reading the log from a cursor, for sync clients (DESIGN, section 9).
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, Row, params};
+
+use super::changes::{COLUMNS, LogRow, last_seq, log_row};
+use super::{Store, StoreResult};
+
+/// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
+const LOOKED_AT: usize = 20_000;
+/// Bytes of data after which a page ends.
+const PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Pull {
+    pub user_id: String,
+    pub app_id: String,
+    /// Only these tables; none: all of the app.
+    pub tables: BTreeSet<String>,
+    /// The cursor: rows after this `sync_at`, in microseconds.
+    pub since: i64,
+    /// The client that asks; its own rows are passed over.
+    pub not_client: Option<String>,
+    /// Rows that a page has at most.
+    pub limit: usize,
+}
+
+/// Rows in the order of the log, and the cursor that accounts for all that were looked at.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    pub rows: Vec<LogRow>,
+    /// Microseconds.
+    pub synced_until: i64,
+    /// Whether there may be more.
+    pub has_more: bool,
+}
+
+/// Which record a row is about, without its data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub seq: i64,
+    pub user_id: String,
+    pub app_id: String,
+    pub table: String,
+    pub client_id: String,
+}
+
+/// Pulls of a whole app, and of one table of it.
+pub(super) const PULL_APP: &str = "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 ORDER BY sync_at";
+pub(super) const PULL_TABLE: &str =
+    "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 AND table_name = ?4 ORDER BY sync_at";
+pub(super) const HEADS: &str = "SELECT seq, user_id, app_id, table_name, client_id FROM sync_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+
+impl Store {
+    /// Reads a page. Whoever continues from its `synced_until` misses nothing: rows get their `sync_at` in the order of
+    /// their commits, and one statement sees one state of the log.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn pull(&self, pull: Pull) -> StoreResult<Page> {
+        self.read(move |c| {
+            // One state of the log for all that follows.
+            let c = c.unchecked_transaction()?;
+            let mut only = pull.tables.iter();
+            match (only.next(), only.next()) {
+                (Some(table), None) => {
+                    let mut statement = c.prepare_cached(&PULL_TABLE.replace("{}", COLUMNS))?;
+                    let rows = statement.query_map(params![pull.user_id, pull.app_id, pull.since, table], sized)?;
+                    page(&c, &pull, rows)
+                }
+                _ => {
+                    let mut statement = c.prepare_cached(&PULL_APP.replace("{}", COLUMNS))?;
+                    let rows = statement.query_map(params![pull.user_id, pull.app_id, pull.since], sized)?;
+                    page(&c, &pull, rows)
+                }
+            }
+        })
+        .await
+    }
+
+    /// The heads of rows after `seq`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn heads_after(&self, seq: i64, limit: u32) -> StoreResult<Vec<Head>> {
+        self.read(move |c| {
+            let head = |row: &Row<'_>| {
+                Ok(Head { seq: row.get(0)?, user_id: row.get(1)?, app_id: row.get(2)?, table: row.get(3)?, client_id: row.get(4)? })
+            };
+            c.prepare_cached(HEADS)?.query_map(params![seq, limit], head)?.collect()
+        })
+        .await
+    }
+
+    /// The last `seq` of the log, 0 where it is empty.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_seq(&self) -> StoreResult<i64> {
+        self.read(last_seq).await
+    }
+}
+
+fn page(connection: &Connection, pull: &Pull, rows: impl Iterator<Item = rusqlite::Result<(usize, LogRow)>>) -> rusqlite::Result<Page> {
+    let mut page = Page { synced_until: pull.since, ..Page::default() };
+    let (mut looked_at, mut bytes) = (0, 0);
+    for row in rows {
+        if page.rows.len() >= pull.limit || looked_at >= LOOKED_AT || bytes >= PAGE_BYTES {
+            page.has_more = true;
+            break;
+        }
+        let (size, row) = row?;
+        looked_at += 1;
+        page.synced_until = row.sync_at;
+        let own = pull.not_client.as_ref() == Some(&row.change.client_id);
+        let asked = pull.tables.is_empty() || pull.tables.contains(&row.change.table);
+        if asked && !own {
+            bytes += size;
+            page.rows.push(row);
+        }
+    }
+    if looked_at == 0 {
+        // A cursor from beyond the log, as after a restore, must not skip what comes next.
+        page.synced_until = pull.since.min(last_sync_at(connection)?);
+    }
+    Ok(page)
+}
+
+/// A row with the bytes of its data.
+fn sized(row: &Row<'_>) -> rusqlite::Result<(usize, LogRow)> {
+    Ok((row.get_ref("data")?.as_bytes_or_null()?.map_or(0, <[u8]>::len), log_row(row)?))
+}
+
+fn last_sync_at(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0)")?
+        .query_row([], |row| row.get(0))
+}

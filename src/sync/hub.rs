@@ -1,0 +1,204 @@
+//! Who listens for changes, and what each has not heard yet.
+//!
+//! A listener has a mailbox that says which tables changed, not what changed: whoever is slow finds the news of an hour
+//! in the room of a minute, and asks for the rows by its cursor. So no listener holds up a writer or fills the memory.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Notify;
+
+/// Listeners that one user may have at a time.
+const PER_USER: usize = 32;
+/// Table names that a mailbox keeps for an app; beyond, it only says that something changed.
+const TABLES_NAMED: usize = 64;
+/// Apps that a mailbox keeps; beyond, it drops the names of apps too.
+const APPS_NAMED: usize = 64;
+
+/// Apps with the tables that changed; no tables means: any.
+pub type Pending = BTreeMap<String, BTreeSet<String>>;
+
+/// A user has as many listeners as one may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this user has {PER_USER} streams open, which is the most; close one")]
+pub struct TooMany;
+
+/// All listeners of the process.
+#[derive(Default)]
+pub struct Hub {
+    listeners: Mutex<Listeners>,
+}
+
+#[derive(Default)]
+struct Listeners {
+    by_user: HashMap<String, Vec<Weak<Inner>>>,
+    closed: bool,
+}
+
+/// One listener's news. Dropping it ends the listening.
+pub struct Mailbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// The only app to hear of; `None`: all.
+    app: Option<String>,
+    /// The client that listens; its own pushes are no news.
+    client: Option<String>,
+    state: Mutex<State>,
+    ready: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Pending,
+    closed: bool,
+}
+
+impl Hub {
+    /// Listens to a user's changes.
+    ///
+    /// # Errors
+    /// When the user has as many listeners as one may have.
+    pub fn listen(&self, user: &str, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
+        let mut listeners = lock(&self.listeners);
+        let closed = listeners.closed;
+        let of_user = listeners.by_user.entry(user.to_owned()).or_default();
+        of_user.retain(|listener| listener.strong_count() > 0);
+        if of_user.len() >= PER_USER {
+            return Err(TooMany);
+        }
+        let state = Mutex::new(State { closed, ..State::default() });
+        let inner = Arc::new(Inner { app, client, state, ready: Notify::new() });
+        of_user.push(Arc::downgrade(&inner));
+        Ok(Mailbox { inner })
+    }
+
+    /// Tells a user's listeners that a client changed a table of an app.
+    pub fn publish(&self, user: &str, app: &str, table: &str, client: &str) {
+        let mut listeners = lock(&self.listeners);
+        let Some(of_user) = listeners.by_user.get_mut(user) else { return };
+        of_user.retain(|listener| listener.upgrade().map(|inner| inner.hear(app, table, client)).is_some());
+        if of_user.is_empty() {
+            listeners.by_user.remove(user);
+        }
+    }
+
+    /// How many listen.
+    pub fn listening(&self) -> usize {
+        lock(&self.listeners).by_user.values().flatten().filter(|listener| listener.strong_count() > 0).count()
+    }
+
+    /// Ends every listening, now and later: the program stops.
+    pub fn close(&self) {
+        let mut listeners = lock(&self.listeners);
+        listeners.closed = true;
+        for inner in listeners.by_user.values().flatten().filter_map(Weak::upgrade) {
+            lock(&inner.state).closed = true;
+            inner.ready.notify_one();
+        }
+    }
+}
+
+impl Inner {
+    fn hear(&self, app: &str, table: &str, client: &str) {
+        let foreign_app = self.app.as_ref().is_some_and(|only| only != app);
+        let own = self.client.as_ref().is_some_and(|own| own == client);
+        if foreign_app || own {
+            return;
+        }
+        note(&mut lock(&self.state).pending, app, table);
+        self.ready.notify_one();
+    }
+}
+
+fn note(pending: &mut Pending, app: &str, table: &str) {
+    if !pending.contains_key(app) && pending.len() >= APPS_NAMED {
+        return;
+    }
+    let tables = pending.entry(app.to_owned()).or_insert_with(|| BTreeSet::from([table.to_owned()]));
+    if tables.is_empty() || tables.len() >= TABLES_NAMED {
+        tables.clear();
+    } else {
+        tables.insert(table.to_owned());
+    }
+}
+
+impl Mailbox {
+    /// Waits for news and takes it; `None` once the program stops.
+    pub async fn news(&self) -> Option<Pending> {
+        loop {
+            {
+                let mut state = lock(&self.inner.state);
+                if state.closed {
+                    return None;
+                }
+                if !state.pending.is_empty() {
+                    return Some(std::mem::take(&mut state.pending));
+                }
+            }
+            self.inner.ready.notified().await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(entries: &[(&str, &[&str])]) -> Option<Pending> {
+        let tables = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Some(entries.iter().map(|(app, names)| ((*app).to_owned(), tables(names))).collect())
+    }
+
+    #[tokio::test]
+    async fn news_are_of_the_user_and_the_app_and_of_other_clients() {
+        let hub = Hub::default();
+        let all = hub.listen("ada", None, Some("phone".into())).unwrap();
+        let one = hub.listen("ada", Some("notes".into()), None).unwrap();
+        hub.publish("ada", "notes", "notes", "phone");
+        hub.publish("ada", "notes", "folders", "laptop");
+        hub.publish("ada", "todo", "tasks", "laptop");
+        hub.publish("ben", "notes", "notes", "laptop");
+        assert_eq!(all.news().await, pending(&[("notes", &["folders"]), ("todo", &["tasks"])]));
+        assert_eq!(one.news().await, pending(&[("notes", &["folders", "notes"])]));
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_sleeps_holds_a_bounded_amount() {
+        let hub = Hub::default();
+        let mailbox = hub.listen("ada", None, None).unwrap();
+        for n in 0..10_000 {
+            hub.publish("ada", "notes", &format!("table {n}"), "c");
+            hub.publish("ada", &format!("app {n}"), "t", "c");
+        }
+        let news = mailbox.news().await.unwrap();
+        assert_eq!(news.len(), APPS_NAMED);
+        assert!(news["notes"].is_empty(), "any table");
+    }
+
+    #[tokio::test]
+    async fn listeners_are_bounded_and_leave_nothing_behind() {
+        let hub = Hub::default();
+        let mailboxes: Vec<_> = (0..PER_USER).map(|_| hub.listen("ada", None, None).unwrap()).collect();
+        assert!(hub.listen("ada", None, None).is_err() && hub.listen("ben", None, None).is_ok());
+        drop(mailboxes);
+        assert_eq!(hub.listening(), 0);
+        hub.publish("ada", "notes", "notes", "c");
+        assert!(!lock(&hub.listeners).by_user.contains_key("ada"));
+        assert!(hub.listen("ada", None, None).is_ok());
+    }
+
+    #[tokio::test]
+    async fn closing_ends_all() {
+        let hub = Hub::default();
+        let mailbox = hub.listen("ada", None, None).unwrap();
+        hub.close();
+        assert_eq!(mailbox.news().await, None);
+        assert_eq!(hub.listen("ada", None, None).unwrap().news().await, None);
+    }
+}

@@ -1,0 +1,278 @@
+//! What a client pushes, and the rows of the log that it becomes.
+
+use std::collections::BTreeMap;
+
+use aws_lc_rs::digest;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::domain::change::{Change, ORIGINS, Op};
+use crate::domain::merge::{Record, Stamps};
+
+/// The wire version that this program speaks.
+const SCHEMA_VERSION: i64 = 1;
+/// Changes that one push may carry.
+pub const MAX_CHANGES: usize = 10_000;
+/// Characters of a name: of a table, a record, a client.
+const MAX_NAME: usize = 512;
+
+/// Changes that a client made while nobody looked.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Push {
+    /// Who pushes; the header `X-Client-Id` beats it
+    #[serde(default)]
+    client_id: Option<String>,
+    /// The app of the path, where it is given
+    #[serde(default)]
+    app_id: Option<String>,
+    /// The last `syncedUntil` that the client got; nothing at first
+    #[serde(default)]
+    since: Option<String>,
+    /// Version of this form, 1
+    #[serde(default)]
+    schema_version: Option<i64>,
+    /// What changed, in the order in which it happened
+    #[serde(default)]
+    changes: Vec<ChangeIn>,
+}
+
+/// One change of one record.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeIn {
+    /// A UUID that makes a second delivery of the change harmless
+    #[serde(default)]
+    event_id: Option<String>,
+    table: String,
+    id: String,
+    /// insert, update or delete
+    op: String,
+    /// The fields of a new record
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    data: Option<Record>,
+    /// The fields that changed, each with the time at which the client wrote it
+    #[serde(default)]
+    fields: Option<BTreeMap<String, FieldIn>>,
+    #[serde(default)]
+    deleted_at: Option<String>,
+    #[serde(default)]
+    space_id: Option<String>,
+    /// Who did it, as `{kind, principalId, displayName}`
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    actor: Option<Record>,
+    /// user, agent, system or migration
+    #[serde(default)]
+    origin: Option<String>,
+}
+
+/// A field's new value.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FieldIn {
+    #[serde(default)]
+    value: Value,
+    /// When the client wrote it
+    #[serde(default)]
+    at: Option<String>,
+    /// The older name of `at`
+    #[serde(default)]
+    updated_at: Option<String>,
+}
+
+/// A push that cannot be taken: nothing of it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPush {
+    #[error("no client is named; send the header X-Client-Id or `clientId`")]
+    NoClient,
+    #[error("`appId` is {0:?}, but the path names another app")]
+    OtherApp(String),
+    #[error("`schemaVersion` is {0}, but this server speaks version 1; update the server")]
+    SchemaVersion(i64),
+    #[error("a push takes at most {MAX_CHANGES} changes, and this one has {0}; send it in parts")]
+    TooMany(usize),
+    #[error("change {at}: {reason}")]
+    Change { at: usize, reason: String },
+}
+
+/// A push as the log takes it.
+#[derive(Debug)]
+pub struct Pushed {
+    pub client_id: String,
+    /// The cursor's text.
+    pub since: String,
+    pub changes: Vec<Change>,
+}
+
+/// Who pushes where, as the request says.
+#[derive(Debug, Clone, Copy)]
+pub struct Sender<'a> {
+    pub user_id: &'a str,
+    pub app_id: &'a str,
+    /// The header `X-Client-Id`.
+    pub client_id: Option<&'a str>,
+}
+
+impl Push {
+    /// Checks the push and spells it as rows. `now` (ISO) stands in where a delete has no time; `make_id` gives event ids.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn read(self, sender: Sender<'_>, now: &str, mut make_id: impl FnMut() -> Uuid) -> Result<Pushed, BadPush> {
+        let client_id = sender.client_id.map(str::to_owned).or(self.client_id).filter(|id| is_name(id)).ok_or(BadPush::NoClient)?;
+        if let Some(app) = self.app_id.filter(|app| !app.is_empty() && app != sender.app_id) {
+            return Err(BadPush::OtherApp(app));
+        }
+        let schema_version = self.schema_version.unwrap_or(SCHEMA_VERSION);
+        if schema_version > SCHEMA_VERSION {
+            return Err(BadPush::SchemaVersion(schema_version));
+        }
+        if self.changes.len() > MAX_CHANGES {
+            return Err(BadPush::TooMany(self.changes.len()));
+        }
+        let read = |(at, change): (usize, ChangeIn)| {
+            change.read(sender, &client_id, now, &mut make_id).map_err(|reason| BadPush::Change { at, reason })
+        };
+        let changes = self.changes.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
+        Ok(Pushed { client_id, since: self.since.unwrap_or_default(), changes })
+    }
+}
+
+impl ChangeIn {
+    fn read(self, sender: Sender<'_>, client_id: &str, now: &str, make_id: impl FnOnce() -> Uuid) -> Result<Change, String> {
+        let op = Op::parse(&self.op).ok_or_else(|| format!("`op` is {:?}, but must be insert, update or delete", self.op))?;
+        for (name, value) in [("table", &self.table), ("id", &self.id)] {
+            if !is_name(value) {
+                return Err(format!("`{name}` must be a text of 1 to {MAX_NAME} characters"));
+            }
+        }
+        if let Some(origin) = self.origin.as_ref().filter(|origin| !ORIGINS.contains(&origin.as_str())) {
+            return Err(format!("`origin` is {origin:?}, but must be one of {}", ORIGINS.join(", ")));
+        }
+        let given_id =
+            self.event_id.map(|id| Uuid::parse_str(&id).map_err(|_| format!("`eventId` is {id:?}, but must be a UUID"))).transpose()?;
+        let mut data = self.data.unwrap_or_default();
+        let mut field_meta = Stamps::new();
+        for (name, field) in self.fields.unwrap_or_default() {
+            if let Some(at) = field.at.or(field.updated_at) {
+                field_meta.insert(name.clone(), at);
+            }
+            data.insert(name, field.value);
+        }
+        if op == Op::Delete {
+            data.insert("deletedAt".into(), self.deleted_at.unwrap_or_else(|| now.to_owned()).into());
+        }
+        let in_data = data.get("spaceId").and_then(Value::as_str).map(str::to_owned);
+        let event_id = given_id.unwrap_or_else(|| match op {
+            Op::Insert => insert_id(sender, client_id, &self.table, &self.id, &data),
+            Op::Update | Op::Delete => make_id(),
+        });
+        Ok(Change {
+            event_id: event_id.to_string(),
+            app_id: sender.app_id.to_owned(),
+            table: self.table,
+            record_id: self.id,
+            user_id: sender.user_id.to_owned(),
+            space_id: self.space_id.or(in_data).filter(|space| !space.is_empty()),
+            op,
+            data: (!data.is_empty()).then_some(data),
+            field_meta,
+            client_id: client_id.to_owned(),
+            created_at: None,
+            schema_version: SCHEMA_VERSION,
+            actor: self.actor.map(Value::Object),
+            origin: self.origin,
+        })
+    }
+}
+
+/// The event id of an insert that brings none, made of what it says (RFC 9562, version 8). An answer that got lost makes
+/// a client push again; a second insert without stamps would undo edits that were made between the two.
+fn insert_id(sender: Sender<'_>, client_id: &str, table: &str, id: &str, data: &Record) -> Uuid {
+    let said = serde_json::json!([sender.user_id, sender.app_id, client_id, table, id, data]);
+    let hash = digest::digest(&digest::SHA256, said.to_string().as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.as_ref()[..16]);
+    Uuid::new_v8(bytes)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().count() <= MAX_NAME
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const SENDER: Sender<'_> = Sender { user_id: "u", app_id: "notes", client_id: None };
+
+    fn read(body: Value) -> Result<Pushed, BadPush> {
+        let push: Push = serde_json::from_value(body).unwrap();
+        push.read(SENDER, "2026-04-15T08:00:00.000Z", || Uuid::from_u128(7))
+    }
+
+    fn one(change: Value) -> Result<Change, BadPush> {
+        read(json!({"clientId": "c", "changes": [change]})).map(|mut pushed| pushed.changes.remove(0))
+    }
+
+    #[test]
+    fn each_operation_becomes_a_row() {
+        let row = one(json!({"table": "notes", "id": "1", "op": "insert", "data": {"title": "a", "spaceId": "s"}})).unwrap();
+        assert_eq!(
+            (row.op, row.data, row.field_meta.len(), row.space_id),
+            (Op::Insert, json!({"title": "a", "spaceId": "s"}).as_object().cloned(), 0, Some("s".into()))
+        );
+        let fields = json!({"a": {"value": 1, "at": "t1", "updatedAt": "t0"}, "b": {"value": null, "updatedAt": "t2"}, "c": {"value": []}});
+        let row = one(json!({"table": "notes", "id": "1", "op": "update", "fields": fields, "spaceId": "top", "origin": "user"})).unwrap();
+        assert_eq!(json!(row.data), json!({"a": 1, "b": null, "c": []}));
+        assert_eq!(json!(row.field_meta), json!({"a": "t1", "b": "t2"}));
+        assert_eq!((row.space_id.as_deref(), row.origin.as_deref(), row.actor), (Some("top"), Some("user"), None));
+        let row = one(json!({"table": "notes", "id": "1", "op": "delete", "deletedAt": "t3"})).unwrap();
+        assert_eq!(json!(row.data), json!({"deletedAt": "t3"}));
+        let row = one(json!({"table": "notes", "id": "1", "op": "delete"})).unwrap();
+        assert_eq!(json!(row.data), json!({"deletedAt": "2026-04-15T08:00:00.000Z"}));
+    }
+
+    #[test]
+    fn the_same_insert_has_the_same_id_and_another_has_another() {
+        let id = |data: Value| one(json!({"table": "notes", "id": "1", "op": "insert", "data": data})).unwrap().event_id;
+        assert_eq!(id(json!({"a": 1})), id(json!({"a": 1})));
+        assert_ne!(id(json!({"a": 1})), id(json!({"a": 2})));
+        let given = "0193e4c0-5c5c-4000-8000-00000000abcd";
+        let row = one(json!({"eventId": given.to_uppercase(), "table": "notes", "id": "1", "op": "insert"})).unwrap();
+        assert_eq!((row.event_id.as_str(), row.data), (given, None));
+        assert_eq!(one(json!({"table": "t", "id": "1", "op": "update"})).unwrap().event_id, Uuid::from_u128(7).to_string());
+    }
+
+    #[test]
+    fn what_cannot_be_taken_says_why() {
+        let change = json!({"table": "notes", "id": "1", "op": "update"});
+        for (body, message) in [
+            (json!({"changes": []}), "X-Client-Id"),
+            (json!({"clientId": "", "changes": []}), "X-Client-Id"),
+            (json!({"clientId": "c", "appId": "todo"}), "\"todo\""),
+            (json!({"clientId": "c", "schemaVersion": 2}), "version 1"),
+            (json!({"clientId": "c", "changes": [change, {"table": "", "id": "1", "op": "update"}]}), "change 1: `table`"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "", "op": "update"}]}), "`id`"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "upsert"}]}), "insert, update or delete"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "update", "origin": "me"}]}), "`origin`"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "update", "eventId": "x"}]}), "UUID"),
+            (json!({"clientId": "c", "changes": vec![change.clone(); MAX_CHANGES + 1]}), "in parts"),
+        ] {
+            let error = read(body.clone()).unwrap_err().to_string();
+            assert!(error.contains(message), "{message}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_header_beats_the_body() {
+        let push: Push = serde_json::from_value(json!({"clientId": "body", "since": "s"})).unwrap();
+        let pushed = push.read(Sender { client_id: Some("header"), ..SENDER }, "", Uuid::nil).unwrap();
+        assert_eq!((pushed.client_id.as_str(), pushed.since.as_str()), ("header", "s"));
+    }
+}

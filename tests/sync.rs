@@ -1,0 +1,321 @@
+//! Push and pull through the server: the wire, its limits, and cursors that miss nothing (DESIGN, section 9).
+
+mod common;
+
+use common::{Mana, Served, get, insert, metric};
+use serde_json::{Value, json};
+
+/// A server and the callers that it knows.
+struct World {
+    served: Served,
+    mana: Mana,
+}
+
+impl World {
+    fn new() -> Self {
+        let mana = Mana::new().with("TICK_ENABLED", "false").with("MANA_LLM_URL", "http://127.0.0.1:9");
+        World { served: mana.serve(), mana }
+    }
+
+    fn user(&self, user: &str) -> Caller<'_> {
+        let token = self.mana.run(&["token", "create", "--user", user]).stdout.trim().to_owned();
+        Caller { world: self, token }
+    }
+}
+
+struct Caller<'a> {
+    world: &'a World,
+    token: String,
+}
+
+impl Caller<'_> {
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        client: Option<&str>,
+        body: Option<Vec<u8>>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut request = reqwest::Client::new().request(method.parse().unwrap(), self.world.served.url(path)).bearer_auth(&self.token);
+            if let Some(client) = client {
+                request = request.header("X-Client-Id", client);
+            }
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            if let Some(body) = body {
+                request = request.body(body);
+            }
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            let retry = response.headers().get("retry-after").map_or(String::new(), |v| v.to_str().unwrap().to_owned());
+            (status, response.json().await.unwrap_or_default(), retry)
+        })
+    }
+
+    fn push(&self, app: &str, body: &Value) -> (u16, Value) {
+        let (status, answer, _) = self.send("POST", &format!("/sync/{app}"), None, Some(body.to_string().into_bytes()), &[]);
+        (status, answer)
+    }
+
+    #[track_caller]
+    fn pushed(&self, app: &str, client: &str, since: &str, changes: Value) -> Value {
+        let (status, answer) = self.push(app, &json!({"clientId": client, "appId": app, "since": since, "changes": changes}));
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["conflicts"], json!([]));
+        answer
+    }
+
+    #[track_caller]
+    fn pulled(&self, app: &str, table: &str, since: &str, client: Option<&str>) -> Value {
+        let since = since.replace('+', "%2B");
+        let (status, answer, _) = self.send("GET", &format!("/sync/{app}/pull?collection={table}&since={since}"), client, None, &[]);
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    #[track_caller]
+    fn refused(&self, app: &str, body: &Value, status: u16, message: &str) {
+        let (found, answer) = self.push(app, body);
+        assert_eq!(found, status, "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains(message), "{answer}");
+    }
+}
+
+fn note(id: &str, title: &str) -> Value {
+    json!({"table": "notes", "id": id, "op": "insert", "data": {"title": title}})
+}
+
+fn ids(answer: &Value) -> Vec<&str> {
+    answer["serverChanges"].as_array().unwrap().iter().map(|change| change["id"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_one_client_pushes_another_is_told() {
+    let world = World::new();
+    let ada = world.user("ada");
+    let actor = json!({"kind": "user", "principalId": "ada", "displayName": "Ada"});
+    let first = ada.pushed(
+        "notes",
+        "phone",
+        "",
+        json!([
+            {"table": "notes", "id": "1", "op": "insert", "data": {"title": "a", "body": "x"}, "spaceId": "s", "actor": actor, "origin": "user"},
+            {"table": "notes", "id": "1", "op": "update", "fields": {"title": {"value": "b", "at": "2026-04-15T08:00:00.000Z"}, "body": {"value": null, "updatedAt": "2026-04-15T08:00:01.000Z"}}},
+            {"table": "folders", "id": "f", "op": "delete", "deletedAt": "2026-04-15T08:00:02.000Z"},
+        ]),
+    );
+    assert_eq!(first["serverChanges"], json!([]), "its own changes are no news");
+    let told = ada.pushed("notes", "laptop", "1970-01-01T00:00:00.000Z", json!([]));
+    let mut changes = told["serverChanges"].clone();
+    for change in changes.as_array_mut().unwrap() {
+        assert!(uuid::Uuid::parse_str(change["eventId"].as_str().unwrap()).is_ok());
+        change.as_object_mut().unwrap().remove("eventId");
+    }
+    let at = |text: &str, value: Value| json!({"value": value, "at": text, "updatedAt": text});
+    assert_eq!(
+        changes,
+        json!([
+            {"schemaVersion": 1, "table": "notes", "id": "1", "op": "insert", "data": {"title": "a", "body": "x"}, "spaceId": "s", "actor": actor, "origin": "user"},
+            {"schemaVersion": 1, "table": "notes", "id": "1", "op": "update", "fields": {"title": at("2026-04-15T08:00:00.000Z", json!("b")), "body": at("2026-04-15T08:00:01.000Z", Value::Null)}},
+            {"schemaVersion": 1, "table": "folders", "id": "f", "op": "delete", "deletedAt": "2026-04-15T08:00:02.000Z"},
+        ])
+    );
+    assert_eq!((&told["syncedUntil"], told.get("hasMore")), (&first["syncedUntil"], None));
+    let again = ada.pushed("notes", "laptop", told["syncedUntil"].as_str().unwrap(), json!([]));
+    assert_eq!((&again["serverChanges"], &again["syncedUntil"]), (&json!([]), &told["syncedUntil"]));
+    assert_eq!(ids(&ada.pulled("notes", "notes", "", None)), ["1", "1"]);
+    assert_eq!(ids(&ada.pulled("notes", "notes", "", Some("phone"))), Vec::<&str>::new());
+    assert_eq!(ids(&ada.pulled("todo", "notes", "", None)), Vec::<&str>::new());
+    assert_eq!(ids(&world.user("ben").pulled("notes", "notes", "", None)), Vec::<&str>::new(), "nothing of another user");
+}
+
+#[test]
+fn the_header_names_the_client_before_the_body_does() {
+    let world = World::new();
+    let ada = world.user("ada");
+    let body = json!({"clientId": "body", "changes": [note("1", "a")]}).to_string().into_bytes();
+    assert_eq!(ada.send("POST", "/sync/notes", Some("header"), Some(body), &[]).0, 200);
+    assert_eq!(ids(&ada.pulled("notes", "notes", "", Some("body"))), ["1"]);
+    assert_eq!(ids(&ada.pulled("notes", "notes", "", Some("header"))), Vec::<&str>::new());
+}
+
+#[test]
+fn pages_lead_through_all_rows() {
+    let world = World::new();
+    let ada = world.user("ada");
+    for part in 0..3 {
+        let changes: Vec<Value> = (0..2_500).map(|n| note(&format!("{:05}", part * 2_500 + n), "x")).collect();
+        ada.pushed("notes", "phone", "", json!(changes));
+    }
+    // Rows of the asking client in between must not stop it.
+    ada.pushed("notes", "laptop", "", json!((0..1_500).map(|n| note(&format!("own {n}"), "x")).collect::<Vec<_>>()));
+    ada.pushed("notes", "phone", "", json!([note("07500", "last")]));
+    let expected: Vec<String> = (0..=7_500).map(|n| format!("{n:05}")).collect();
+    let walk = |next: &dyn Fn(&str) -> Value, most: usize| {
+        let (mut since, mut seen) = (String::new(), Vec::new());
+        loop {
+            let answer = next(&since);
+            assert!(ids(&answer).len() <= most);
+            seen.extend(ids(&answer).into_iter().map(str::to_owned));
+            since = answer["syncedUntil"].as_str().unwrap().to_owned();
+            if answer.get("hasMore").is_none() {
+                return seen;
+            }
+            assert_eq!(answer["hasMore"], true);
+        }
+    };
+    assert_eq!(walk(&|since| ada.pulled("notes", "notes", since, Some("laptop")), 1_000), expected);
+    assert_eq!(walk(&|since| ada.pushed("notes", "laptop", since, json!([])), 5_000), expected);
+}
+
+#[test]
+fn a_push_is_kept_whole_or_not_at_all() {
+    let world = World::new();
+    let ada = world.user("ada");
+    let with = |change: Value| json!({"clientId": "c", "changes": [note("1", "a"), change]});
+    for (body, message) in [
+        (with(json!({"table": "notes", "id": "2", "op": "upsert"})), "change 1: `op`"),
+        (with(json!({"table": "", "id": "2", "op": "insert"})), "change 1: `table`"),
+        (with(json!({"table": "notes", "id": "", "op": "insert"})), "change 1: `id`"),
+        (with(json!({"table": "notes", "op": "insert"})), "missing field `id`"),
+        (with(json!({"table": "notes", "id": "2", "op": "insert", "data": [1]})), "changes[1].data"),
+        (with(json!({"table": "notes", "id": "2", "op": "update", "fields": {"a": 1}})), "changes[1].fields"),
+        (json!({"clientId": "c", "schemaVersion": 2, "changes": [note("1", "a")]}), "version 1"),
+        (json!({"clientId": "c", "since": "now", "changes": [note("1", "a")]}), "`since`"),
+        (json!({"clientId": "c", "appId": "todo", "changes": [note("1", "a")]}), "another app"),
+        (json!({"changes": [note("1", "a")]}), "X-Client-Id"),
+        (json!([]), "X-Client-Id"),
+        (json!("push"), "Push"),
+    ] {
+        ada.refused("notes", &body, 400, message);
+    }
+    let (status, answer, _) = ada.send("POST", "/sync/notes", None, Some(b"{\"clientId\":".to_vec()), &[]);
+    assert_eq!(status, 400, "{answer}");
+    assert_eq!(ids(&ada.pulled("notes", "notes", "", None)), Vec::<&str>::new());
+    assert_eq!(metric(&world.served, "mana_ai_log_rows"), 0.0);
+}
+
+#[test]
+fn a_body_is_bounded_also_when_it_is_compressed() {
+    let world = World::new();
+    let ada = world.user("ada");
+    let body = |bytes: usize| json!({"clientId": "c", "changes": [note("1", &"x".repeat(bytes))]}).to_string().into_bytes();
+    assert_eq!(ada.send("POST", "/sync/notes", None, Some(body(9 << 20)), &[]).0, 200);
+    assert_eq!(ada.send("POST", "/sync/notes", None, Some(body(10 << 20)), &[]).0, 413);
+    let gzip = [("content-encoding", "gzip")];
+    let (status, answer, _) = ada.send("POST", "/sync/notes", None, Some(zipped(&body(1 << 20))), &gzip);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(ada.send("POST", "/sync/notes", None, Some(zipped(&body(200 << 20))), &gzip).0, 413, "a bomb");
+    let (status, answer, _) = ada.send("POST", "/sync/notes", None, Some(b"not gzip at all".to_vec()), &gzip);
+    assert_eq!(status, 400, "{answer}");
+    assert_eq!(ada.send("POST", "/sync/notes", None, Some(body(10)), &[("content-encoding", "br")]).0, 415);
+}
+
+fn zipped(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn the_same_push_twice_undoes_nothing() {
+    let world = World::new();
+    let ada = world.user("ada");
+    let twice = json!([note("1", "first"), {"eventId": "0193e4c0-5c5c-4000-8000-00000000abcd", "table": "notes", "id": "1", "op": "update", "fields": {"done": {"value": true}}}]);
+    ada.pushed("notes", "phone", "", twice.clone());
+    ada.pushed(
+        "notes",
+        "laptop",
+        "",
+        json!([{"table": "notes", "id": "1", "op": "update", "fields": {"title": {"value": "edited", "at": "2020-01-01T00:00:00Z"}}}]),
+    );
+    ada.pushed("notes", "phone", "", twice);
+    let answer = ada.pulled("notes", "notes", "", None);
+    let ops: Vec<_> = answer["serverChanges"].as_array().unwrap().iter().map(|change| change["op"].as_str().unwrap()).collect();
+    assert_eq!(ops, ["insert", "update", "update"]);
+}
+
+#[test]
+fn a_later_insert_of_a_record_says_from_when_it_counts() {
+    let world = World::new();
+    let ada = world.user("ada");
+    ada.pushed("notes", "phone", "", json!([note("1", "phone")]));
+    ada.pushed("notes", "laptop", "", json!([note("1", "laptop")]));
+    let answer = ada.pulled("notes", "notes", "", None);
+    let told = answer["serverChanges"].as_array().unwrap();
+    assert_eq!(told[0].get("fields"), None);
+    assert_eq!((&told[1]["data"]["title"], &told[1]["fields"]["title"]["value"]), (&json!("laptop"), &json!("laptop")));
+    assert!(told[1]["fields"]["title"]["at"].as_str().unwrap() <= answer["syncedUntil"].as_str().unwrap());
+}
+
+#[test]
+fn a_mission_that_a_client_pushes_is_run_and_the_plan_is_pulled() {
+    let model = common::Model::start(std::time::Duration::ZERO, |_| common::Reply::task("x"));
+    let mana = Mana::new().with("TICK_ENABLED", "false").with("MANA_LLM_URL", model.url());
+    let world = World { served: mana.serve(), mana };
+    let ada = world.user("ada");
+    let mission =
+        json!({"title": "m", "objective": "o", "state": "active", "nextRunAt": "2026-04-15T08:00:00Z", "cadence": {"kind": "manual"}});
+    let answer = ada.pushed("ai", "phone", "", json!([{"table": "aiMissions", "id": "m", "op": "insert", "data": mission}]));
+    assert_eq!(world.mana.run(&["tick", "--json"]).json()[0]["plansWrittenBack"], 1, "by another process, beside the server");
+    let told = ada.pulled("ai", "aiMissions", answer["syncedUntil"].as_str().unwrap(), Some("phone"));
+    let change = &told["serverChanges"][0];
+    assert_eq!((&change["op"], &change["origin"], &change["actor"]["kind"]), (&json!("update"), &json!("agent"), &json!("ai")));
+    assert_eq!(change["fields"]["iterations"]["value"][0]["overallStatus"], "awaiting-review");
+    assert_eq!(change["fields"]["nextRunAt"]["value"], Value::Null);
+}
+
+#[test]
+fn a_cursor_from_beyond_the_log_is_brought_back() {
+    let world = World::new();
+    let ada = world.user("ada");
+    let known = ada.pushed("notes", "phone", "", json!([note("1", "a")]))["syncedUntil"].clone();
+    let answer = ada.pulled("notes", "notes", "2099-01-01T00:00:00.000000Z", None);
+    assert_eq!(answer["syncedUntil"], known);
+}
+
+#[test]
+fn nothing_is_told_without_a_token() {
+    let world = World::new();
+    let url = |path: &str| world.served.url(path);
+    for path in ["/sync/notes/pull?collection=notes", "/sync/notes/stream"] {
+        assert_eq!(get(&url(path)).0, 401, "{path}");
+    }
+    assert_eq!(common::request("POST", &url("/sync/notes"), &[]).0, 401);
+    let nobody = Caller { world: &world, token: "x".into() };
+    assert_eq!(nobody.push("notes", &json!({"clientId": "c"})).0, 401);
+}
+
+#[test]
+fn old_data_is_told_like_new() {
+    let world = World::new();
+    let mut line = insert("ada", "notes", "old", json!({"title": "t"}));
+    line["appId"] = "notes".into();
+    line["actor"] = Value::Null;
+    world.mana.import(&[line]);
+    let told = world.user("ada").pulled("notes", "notes", "", None);
+    assert_eq!((&told["serverChanges"][0]["data"]["title"], told["serverChanges"][0].get("actor")), (&json!("t"), None));
+    assert!(told["syncedUntil"].as_str().unwrap() > "2026-04-15T08", "the time of the row in this log, not of its making");
+}
+
+#[test]
+fn the_openapi_document_tells_of_every_route() {
+    let world = World::new();
+    let (status, body) = get(&world.served.url("/openapi.json"));
+    assert_eq!(status, 200);
+    let document: Value = serde_json::from_str(&body).unwrap();
+    let mut routes = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            routes.push(format!("{} {path}", method.to_uppercase()));
+            let (status, _) = common::request(&method.to_uppercase(), &world.served.url(&path.replace("{appId}", "notes")), &[]);
+            assert!(status != 404 && status != 405, "{method} {path}: {status}");
+        }
+    }
+    insta::assert_snapshot!(routes.join("\n"));
+}
