@@ -319,3 +319,49 @@ fn the_openapi_document_tells_of_every_route() {
     }
     insta::assert_snapshot!(routes.join("\n"));
 }
+
+#[test]
+fn what_was_acknowledged_survives_every_kill_and_is_there_once() {
+    let mana = Mana::new().with("TICK_ENABLED", "false").with("MANA_LLM_URL", "http://127.0.0.1:9");
+    let token = mana.run(&["token", "create", "--user", "ada"]).stdout.trim().to_owned();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let (mut acknowledged, mut sent) = (Vec::new(), 0_usize);
+    for round in 0..8 {
+        let mut served = mana.serve();
+        let url = served.url("/sync/notes");
+        let tasks: Vec<_> = (0..8)
+            .map(|client| {
+                let (url, token, first) = (url.clone(), token.clone(), sent + client * 1_000);
+                runtime.spawn(async move {
+                    let http = reqwest::Client::new();
+                    let mut taken = Vec::new();
+                    for n in first.. {
+                        let changes = json!([note(&n.to_string(), "a"), note(&format!("{n}b"), "b")]);
+                        let body = json!({"clientId": format!("c{client}"), "changes": changes});
+                        match http.post(&url).bearer_auth(&token).json(&body).send().await {
+                            Ok(answer) if answer.status() == 200 => taken.push(n),
+                            _ => return taken,
+                        }
+                    }
+                    taken
+                })
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(150 + 40 * round));
+        served.child.kill().unwrap();
+        served.child.wait().unwrap();
+        acknowledged.extend(tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()));
+        sent += 8_000;
+    }
+    assert!(acknowledged.len() > 50, "{}", acknowledged.len());
+    assert_eq!(mana.integrity(), "ok");
+    let mut kept: Vec<String> = mana.run(&["export"]).json().iter().map(|row| row["recordId"].as_str().unwrap().to_owned()).collect();
+    kept.sort();
+    let all = kept.len();
+    kept.dedup();
+    assert_eq!(kept.len(), all, "no change is there twice");
+    for n in acknowledged {
+        assert!(kept.binary_search(&n.to_string()).is_ok() && kept.binary_search(&format!("{n}b")).is_ok(), "{n} was acknowledged");
+    }
+    assert!(kept.iter().filter(|id| !id.ends_with('b')).all(|id| kept.binary_search(&format!("{id}b")).is_ok()), "pushes are whole");
+}

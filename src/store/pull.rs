@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, Rows, params};
 
 use super::changes::{COLUMNS, LogRow, last_seq, log_row};
 use super::{Store, StoreResult};
@@ -63,17 +63,15 @@ impl Store {
         self.read(move |c| {
             // One state of the log for all that follows.
             let c = c.unchecked_transaction()?;
-            let mut only = pull.tables.iter();
-            match (only.next(), only.next()) {
-                (Some(table), None) => {
+            let (mut named, more) = (pull.tables.iter(), pull.tables.len() > 1);
+            match named.next().filter(|_| !more) {
+                Some(table) => {
                     let mut statement = c.prepare_cached(&PULL_TABLE.replace("{}", COLUMNS))?;
-                    let rows = statement.query_map(params![pull.user_id, pull.app_id, pull.since, table], sized)?;
-                    page(&c, &pull, rows)
+                    page(&c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since, table])?)
                 }
-                _ => {
+                None => {
                     let mut statement = c.prepare_cached(&PULL_APP.replace("{}", COLUMNS))?;
-                    let rows = statement.query_map(params![pull.user_id, pull.app_id, pull.since], sized)?;
-                    page(&c, &pull, rows)
+                    page(&c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since])?)
                 }
             }
         })
@@ -103,22 +101,19 @@ impl Store {
     }
 }
 
-fn page(connection: &Connection, pull: &Pull, rows: impl Iterator<Item = rusqlite::Result<(usize, LogRow)>>) -> rusqlite::Result<Page> {
+fn page(connection: &Connection, pull: &Pull, mut rows: Rows<'_>) -> rusqlite::Result<Page> {
     let mut page = Page { synced_until: pull.since, ..Page::default() };
     let (mut looked_at, mut bytes) = (0, 0);
-    for row in rows {
+    while let Some(row) = rows.next()? {
         if page.rows.len() >= pull.limit || looked_at >= LOOKED_AT || bytes >= PAGE_BYTES {
             page.has_more = true;
             break;
         }
-        let (size, row) = row?;
         looked_at += 1;
-        page.synced_until = row.sync_at;
-        let own = pull.not_client.as_ref() == Some(&row.change.client_id);
-        let asked = pull.tables.is_empty() || pull.tables.contains(&row.change.table);
-        if asked && !own {
-            bytes += size;
-            page.rows.push(row);
+        page.synced_until = row.get("sync_at")?;
+        if is_asked_for(pull, row)? {
+            bytes += row.get_ref("data")?.as_bytes_or_null()?.map_or(0, <[u8]>::len);
+            page.rows.push(log_row(row)?);
         }
     }
     if looked_at == 0 {
@@ -128,9 +123,9 @@ fn page(connection: &Connection, pull: &Pull, rows: impl Iterator<Item = rusqlit
     Ok(page)
 }
 
-/// A row with the bytes of its data.
-fn sized(row: &Row<'_>) -> rusqlite::Result<(usize, LogRow)> {
-    Ok((row.get_ref("data")?.as_bytes_or_null()?.map_or(0, <[u8]>::len), log_row(row)?))
+fn is_asked_for(pull: &Pull, row: &Row<'_>) -> rusqlite::Result<bool> {
+    let own = pull.not_client.as_deref() == Some(row.get_ref("client_id")?.as_str()?);
+    Ok(!own && (pull.tables.is_empty() || pull.tables.contains(row.get_ref("table_name")?.as_str()?)))
 }
 
 fn last_sync_at(connection: &Connection) -> rusqlite::Result<i64> {
