@@ -34,6 +34,7 @@ pub(super) struct StreamQuery {
     /// Tables, separated by commas; nothing: all of the app
     collections: Option<String>,
     /// The last `syncedUntil`; nothing at first
+    #[param(format = DateTime)]
     since: Option<String>,
 }
 

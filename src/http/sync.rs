@@ -40,8 +40,10 @@ const PULL_ROWS: usize = 1_000;
 #[into_params(parameter_in = Query)]
 pub(super) struct PullQuery {
     /// The table
+    #[param(min_length = 1)]
     collection: String,
     /// The last `syncedUntil`; nothing at first
+    #[param(format = DateTime)]
     since: Option<String>,
 }
 

@@ -24,15 +24,18 @@ const MAX_NAME: usize = 512;
 pub struct Push {
     /// Who pushes; the header `X-Client-Id` beats it
     #[serde(default)]
+    #[schema(min_length = 1, max_length = 512)]
     client_id: Option<String>,
     /// The app of the path, where it is given
     #[serde(default)]
     app_id: Option<String>,
     /// The last `syncedUntil` that the client got; nothing at first
     #[serde(default)]
+    #[schema(format = DateTime)]
     since: Option<String>,
     /// Version of this form, 1
     #[serde(default)]
+    #[schema(maximum = 1)]
     schema_version: Option<i64>,
     /// What changed, in the order in which it happened
     #[serde(default)]
@@ -45,10 +48,14 @@ pub struct Push {
 pub struct ChangeIn {
     /// A UUID that makes a second delivery of the change harmless
     #[serde(default)]
+    #[schema(format = "uuid")]
     event_id: Option<String>,
+    #[schema(min_length = 1, max_length = 512)]
     table: String,
+    #[schema(min_length = 1, max_length = 512)]
     id: String,
     /// insert, update or delete
+    #[schema(pattern = "^(insert|update|delete)$")]
     op: String,
     /// The fields of a new record
     #[serde(default)]
@@ -67,6 +74,7 @@ pub struct ChangeIn {
     actor: Option<Record>,
     /// user, agent, system or migration
     #[serde(default)]
+    #[schema(pattern = "^(user|agent|system|migration)$")]
     origin: Option<String>,
 }
 
