@@ -365,3 +365,45 @@ fn what_was_acknowledged_survives_every_kill_and_is_there_once() {
     }
     assert!(kept.iter().filter(|id| !id.ends_with('b')).all(|id| kept.binary_search(&format!("{id}b")).is_ok()), "pushes are whole");
 }
+
+#[test]
+fn when_it_takes_in_all_it_can_it_says_when_to_come_back() {
+    use std::io::Write;
+    let world = World::new();
+    let ada = world.user("ada");
+    let head = format!("POST /sync/notes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 10000000\r\n\r\n{{", ada.token);
+    let slow: Vec<_> = (0..6)
+        .map(|_| {
+            let mut socket = std::net::TcpStream::connect(world.served.address).unwrap();
+            socket.write_all(head.as_bytes()).unwrap();
+            socket
+        })
+        .collect();
+    let body = json!({"clientId": "c", "changes": [note("1", &"x".repeat(8 << 20))]}).to_string().into_bytes();
+    let (status, answer, retry) = common::wait_for("the server to be full", || {
+        Some(ada.send("POST", "/sync/notes", None, Some(body.clone()), &[])).filter(|(status, ..)| *status != 200)
+    });
+    assert_eq!((status, &answer["error"]["code"], retry.as_str()), (503, &json!("unavailable"), "2"));
+    let small = json!({"clientId": "c", "changes": [note("2", "small")]});
+    assert_eq!(ada.push("notes", &small).0, 200, "there is room for a small one");
+    drop(slow);
+    common::wait_for("room", || (ada.send("POST", "/sync/notes", None, Some(body.clone()), &[]).0 == 200).then_some(()));
+}
+
+#[test]
+fn answers_are_compressed_for_those_who_ask() {
+    use std::io::Read;
+    let world = World::new();
+    let ada = world.user("ada");
+    ada.pushed("notes", "phone", "", json!((0..200).map(|n| note(&n.to_string(), "the same words again")).collect::<Vec<_>>()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (encoding, bytes) = runtime.block_on(async {
+        let request = reqwest::Client::new().get(world.served.url("/sync/notes/pull?collection=notes")).bearer_auth(&ada.token);
+        let response = request.header("accept-encoding", "gzip").send().await.unwrap();
+        (response.headers()["content-encoding"].to_str().unwrap().to_owned(), response.bytes().await.unwrap())
+    });
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(bytes.as_ref()).read_to_string(&mut text).unwrap();
+    assert_eq!((encoding.as_str(), ids(&serde_json::from_str(&text).unwrap()).len()), ("gzip", 200));
+    assert!(bytes.len() * 4 < text.len());
+}
