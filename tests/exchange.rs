@@ -16,14 +16,14 @@ fn an_export_is_what_was_imported() {
     let mana = Mana::new();
     let file = fixture(WORLD);
     let first = mana.run(&["import", file.to_str().unwrap()]);
-    assert_eq!(first.stderr, "30 changes imported, 0 known already\n");
+    assert_eq!(first.stderr, "34 changes imported, 0 known already\n");
     assert_eq!(mana.run(&["export"]).json(), world());
     let again = mana.run(&["import", file.to_str().unwrap()]);
-    assert_eq!(again.stderr, "0 changes imported, 30 known already\n");
+    assert_eq!(again.stderr, "0 changes imported, 34 known already\n");
     assert_eq!(mana.run(&["export"]).json(), world());
     let goals = mana.run(&["export", "--app", "companion", "--user", "ben"]).json();
     assert_eq!(goals.iter().map(|row| &row["recordId"]).collect::<Vec<_>>(), ["goal-read"]);
-    assert_eq!(mana.run(&["export", "--table", "notes"]).json().len(), 2);
+    assert_eq!(mana.run(&["export", "--table", "notes"]).json().len(), 5);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn the_csv_of_a_real_postgres_gives_the_same_snapshots() {
     let (from_jsonl, from_csv) = (Mana::new(), Mana::new());
     assert_eq!(from_jsonl.run(&["import", fixture(WORLD).to_str().unwrap()]).code, Some(0));
     let ran = from_csv.run(&["import", fixture("tests/fixtures/world.postgres.csv").to_str().unwrap()]);
-    assert_eq!(ran.stderr, "30 changes imported, 0 known already\n");
+    assert_eq!(ran.stderr, "34 changes imported, 0 known already\n");
     for command in ["missions", "agents"] {
         let lines = from_jsonl.run(&[command, "--json"]).json();
         assert!(lines.len() >= 5);
