@@ -30,13 +30,15 @@ fn mana(dir: &Path, args: &[&str]) -> Command {
 fn serve(dir: &Path) -> Server {
     let log = dir.join("serve.log");
     let child = mana(dir, &["serve", "--port", "0"]).stderr(std::fs::File::create(&log).unwrap()).stdout(Stdio::null()).spawn().unwrap();
-    loop {
+    let mut server = Server { child, url: String::new() };
+    while server.url.is_empty() {
+        std::thread::sleep(Duration::from_millis(10));
         let text = std::fs::read_to_string(&log).unwrap();
         if let Some((_, rest)) = text.split_once("address=") {
-            return Server { child, url: format!("http://{}", rest.split_whitespace().next().unwrap()) };
+            server.url = format!("http://{}", rest.split_whitespace().next().unwrap());
         }
-        std::thread::sleep(Duration::from_millis(10));
     }
+    server
 }
 
 fn memory_mb(server: &Server) -> f64 {

@@ -55,6 +55,8 @@ impl House {
             api_key: None,
             model: "scripted".into(),
             timeout: Duration::from_secs(60),
+            dialect: Default::default(),
+            headers: Default::default(),
         };
         let planner = Planner::new(server, Catalog::builtin()).unwrap();
         let clock = Arc::clone(&self.clock);

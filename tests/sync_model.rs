@@ -72,6 +72,8 @@ fn start(dir: &Path) -> (Router, Store) {
         api_key: None,
         model: "none".into(),
         timeout: Duration::from_secs(1),
+        dialect: Default::default(),
+        headers: Default::default(),
     };
     let rules = Settings {
         max_parallel: 1,

@@ -73,8 +73,8 @@ fn the_request_is_what_openai_compatible_servers_read() {
     tick(&mana, NOW);
     let request = model.requests().remove(0);
     assert_eq!(
-        (&request["model"], &request["temperature"], &request["response_format"]["type"]),
-        (&json!("tiny"), &json!(0.3), &json!("json_object"))
+        (&request["model"], &request["temperature"], &request["tools"][0]["function"]["name"]),
+        (&json!("tiny"), &json!(0.3), &json!("create_task"))
     );
     assert_eq!(request["messages"][0]["role"], "system");
     assert!(request["messages"][0]["content"].as_str().unwrap().starts_with("<agent_context>\n"));

@@ -32,6 +32,8 @@ pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> R
         api_key: config.llm_api_key.clone(),
         model: config.llm_model.clone(),
         timeout: config.llm_timeout,
+        dialect: config.planner,
+        headers: config.llm_headers.clone(),
     };
     let planner = Planner::new(settings, Catalog::builtin()).map_err(Failure::failed)?;
     let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);

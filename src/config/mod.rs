@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use reqwest::header::{HeaderMap, HeaderName};
 use zeroize::Zeroizing;
 
+use crate::planner::dialect::Dialect;
 pub use settings::{SETTINGS, Scope, Setting};
 
 /// The name of the file that is read from the data directory where no other is named.
@@ -174,6 +176,9 @@ pub struct Config {
     pub llm_api_key: Option<String>,
     pub llm_model: String,
     pub llm_timeout: Duration,
+    pub planner: Dialect,
+    pub tools_file: Option<PathBuf>,
+    pub llm_headers: HeaderMap,
     pub service_key: Option<String>,
     pub jwks_url: Option<reqwest::Url>,
     /// PEM text, also where the setting names a file.
@@ -211,6 +216,12 @@ impl Config {
             llm_api_key: raw.text("llm_api_key"),
             llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
             llm_timeout: raw.millis("llm_timeout_ms", 1, MILLIS)?,
+            planner: raw.read("planner", "auto, tools or json", Dialect::parse)?,
+            tools_file: raw.text("tools_file").filter(|path| !path.is_empty()).map(PathBuf::from),
+            llm_headers: match raw.text("llm_headers") {
+                None => HeaderMap::new(),
+                Some(text) => headers(&text).ok_or_else(|| raw.wrong("llm_headers", "a JSON object of header names and texts"))?,
+            },
             service_key: match raw.text("service_key") {
                 Some(key) if key.trim().len() < 16 => return Err(raw.wrong("service_key", "at least 16 characters long")),
                 key => key.map(|key| key.trim().to_owned()),
@@ -250,6 +261,11 @@ impl Config {
             log: raw.text("log"),
         })
     }
+}
+
+fn headers(text: &str) -> Option<HeaderMap> {
+    let object: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
+    object.into_iter().map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?))).collect()
 }
 
 fn web_address(text: &str) -> Option<reqwest::Url> {
@@ -346,7 +362,10 @@ mod tests {
     fn secrets_are_masked() {
         let raw = collect(&[], &[("MANA_LLM_API_KEY", "sk-1")], None).unwrap();
         let shown: Vec<_> = raw.in_force().into_iter().filter(|(s, ..)| s.secret).map(|(s, v, _)| (s.key, v)).collect();
-        assert_eq!(shown, [("llm_api_key", Some("********".to_owned())), ("service_key", None), ("private_key_pem", None)]);
+        assert_eq!(
+            shown,
+            [("llm_api_key", Some("********".to_owned())), ("llm_headers", None), ("service_key", None), ("private_key_pem", None)]
+        );
         assert!(!format!("{raw:?}").contains("sk-1"));
     }
 

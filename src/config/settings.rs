@@ -44,6 +44,15 @@ pub static SETTINGS: &[Setting] = &[
     secret("llm_api_key", "MANA_LLM_API_KEY", "Bearer token for the model server"),
     setting("llm_model", "MANA_LLM_MODEL", "llama3.1:8b", Runner, "Model to ask"),
     setting("llm_timeout_ms", "MANA_LLM_TIMEOUT_MS", "120000", Runner, "How long one answer of the model may take"),
+    setting(
+        "planner",
+        "MANA_AI_PLANNER",
+        "auto",
+        Runner,
+        "How plans are asked for: tools (native tool calls), json, or auto (tools where the server takes them)",
+    ),
+    setting("tools_file", "MANA_AI_TOOLS", "", Runner, "JSON file with tools of your own, which extend or replace the catalog"),
+    secret("llm_headers", "MANA_LLM_HEADERS", "More headers for the model server, as a JSON object of texts"),
     secret("service_key", "MANA_SERVICE_KEY", "Key for /internal routes; without one, it is made at first start in the data directory"),
     setting(
         "jwks_url",

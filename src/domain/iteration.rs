@@ -29,6 +29,18 @@ pub struct Usage {
     pub total: u64,
 }
 
+impl std::ops::Add for Usage {
+    type Output = Usage;
+
+    fn add(self, other: Usage) -> Usage {
+        Usage {
+            prompt: self.prompt.saturating_add(other.prompt),
+            completion: self.completion.saturating_add(other.completion),
+            total: self.total.saturating_add(other.total),
+        }
+    }
+}
+
 impl Usage {
     pub fn to_json(self) -> Value {
         json!({"promptTokens": self.prompt, "completionTokens": self.completion, "totalTokens": self.total})

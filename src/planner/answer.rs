@@ -1,4 +1,4 @@
-//! Reads a plan out of a model's answer in the json dialect (DESIGN, section 7).
+//! Reads a plan out of a model's answer: tool calls, or a JSON object (DESIGN, section 7).
 
 use serde_json::{Map, Value};
 
@@ -19,30 +19,88 @@ pub enum NoPlan {
     #[error("the answer is {0}, but must be a JSON object with `summary` and `steps`")]
     NotAnObject(Found),
     #[error("`steps` is {0}, but must be an array")]
-    Steps(Found),
+    NoSteps(Found),
     #[error("the plan has {0} steps, but at most {MAX_STEPS} are allowed")]
     TooMany(usize),
-    #[error("step {n}: {problem}")]
-    Step { n: usize, problem: String },
+    #[error("{}", .0.join("; "))]
+    Steps(Vec<String>),
 }
 
-/// Reads the answer; only offered tools may be named.
+/// A tool call as the server tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub tool: String,
+    /// What should be a JSON object.
+    pub arguments: String,
+}
+
+/// Reads tool calls. The text beside them is the summary.
+///
+/// # Errors
+/// [`NoPlan`] says what is wrong.
+pub fn read_calls(calls: &[Call], text: &str) -> Result<Plan, NoPlan> {
+    if calls.len() > MAX_STEPS {
+        return Err(NoPlan::TooMany(calls.len()));
+    }
+    let steps = all(calls.iter().map(step_of_call))?;
+    let said = without_thoughts(text).trim();
+    let summary = if said.is_empty() { steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join("; ") } else { said.into() };
+    Ok(Plan { summary, steps })
+}
+
+fn step_of_call(call: &Call) -> Result<Step, String> {
+    let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
+    let arguments: Value =
+        serde_json::from_str(arguments).map_err(|error| format!("the arguments of {} are no JSON: {error}", call.tool))?;
+    let Value::Object(mut params) = arguments else {
+        return Err(format!("the arguments of {} are {}, but must be an object", call.tool, Found::value(&arguments)));
+    };
+    let rationale = match params.remove("rationale") {
+        Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => return Err("`rationale` is missing".into()),
+    };
+    params.retain(|_, value| !value.is_null());
+    let what = params.values().find_map(Value::as_str).unwrap_or_default();
+    let summary = format!("{}: {what}", call.tool.replace('_', " "));
+    Ok(Step { summary: summary.trim_end_matches([':', ' ']).chars().take(200).collect(), tool: call.tool.clone(), params, rationale })
+}
+
+/// All steps, or everything that is wrong with them.
+fn all(steps: impl Iterator<Item = Result<Step, String>>) -> Result<Vec<Step>, NoPlan> {
+    let (mut read, mut problems) = (Vec::new(), Vec::new());
+    for (n, step) in steps.enumerate() {
+        match step {
+            Ok(step) => read.push(step),
+            Err(problem) => problems.push(format!("step {}: {problem}", n + 1)),
+        }
+    }
+    if problems.is_empty() { Ok(read) } else { Err(NoPlan::Steps(problems)) }
+}
+
+/// Without what a reasoning model thought aloud first.
+fn without_thoughts(text: &str) -> &str {
+    match text.trim_start().strip_prefix("<think>") {
+        Some(rest) => rest.split_once("</think>").map_or("", |(_, said)| said),
+        None => text,
+    }
+}
+
+/// Reads a JSON object; only offered tools may be named.
 ///
 /// # Errors
 /// [`NoPlan`] says what is wrong.
 pub fn read(text: &str, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
-    let json = json_part(text).ok_or(NoPlan::NoJson)?;
+    let json = json_part(without_thoughts(text)).ok_or(NoPlan::NoJson)?;
     let value: Value = serde_json::from_str(json).map_err(|error| NoPlan::BrokenJson(error.to_string()))?;
     let Value::Object(object) = &value else { return Err(NoPlan::NotAnObject(Found::value(&value))) };
     let steps = object.get("steps").unwrap_or(&Value::Null);
-    let Value::Array(steps) = steps else { return Err(NoPlan::Steps(Found::value(steps))) };
+    let Value::Array(steps) = steps else { return Err(NoPlan::NoSteps(Found::value(steps))) };
     if steps.len() > MAX_STEPS {
         return Err(NoPlan::TooMany(steps.len()));
     }
-    let read = |(n, value)| step(value, offered).map_err(|problem| NoPlan::Step { n: n + 1, problem });
     Ok(Plan {
         summary: object.get("summary").and_then(Value::as_str).unwrap_or_default().trim().to_owned(),
-        steps: steps.iter().enumerate().map(read).collect::<Result<_, _>>()?,
+        steps: all(steps.iter().map(|value| step(value, offered)))?,
     })
 }
 

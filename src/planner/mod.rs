@@ -3,6 +3,8 @@
 //! This room must not know the store, when missions run, or what becomes of a plan.
 
 pub mod answer;
+pub mod check;
+pub mod dialect;
 pub mod prompt;
 pub mod provider;
 pub mod tools;
@@ -11,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
-use prompt::Material;
-use provider::{Kind, Provider, ProviderError, Settings};
+use prompt::{Material, Prompt};
+use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
 use tools::{Catalog, Offered};
 
 /// Makes plans with one model server and one tool catalog.
@@ -31,8 +33,10 @@ pub struct Planned {
     pub model: String,
     /// How long the requests took together.
     pub latency: Duration,
-    /// Requests that were made.
+    /// Questions that the model was asked: one, or two where the first answer had to be corrected.
     pub rounds: u32,
+    /// What the user should know about the plan.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no plan.
@@ -40,8 +44,8 @@ pub struct Planned {
 pub enum PlanError {
     #[error("{0}")]
     Provider(#[from] ProviderError),
-    #[error("the model's answer is not a plan: {0}")]
-    Parse(#[from] answer::NoPlan),
+    #[error("the model's answer is not a plan that can be used, also after it was asked to correct it: {}", .0.join("; "))]
+    Parse(Vec<String>),
 }
 
 impl PlanError {
@@ -84,23 +88,103 @@ impl Planner {
         self.provider.name()
     }
 
-    /// Asks the model for a plan.
+    /// Asks the model for a plan. An answer that cannot be used goes back once, with what is wrong with it.
     pub async fn plan(&self, material: &Material<'_>) -> Planned {
         let started = Instant::now();
-        let answer = self.provider.ask(&prompt::write(material)).await;
-        let latency = started.elapsed();
-        match answer {
-            Err(error) => {
-                let model = self.provider.model().to_owned();
-                Planned { outcome: Err(error.into()), usage: Usage::default(), model, latency, rounds: 1 }
+        let prompt = prompt::write(material);
+        let mut planned = Planned {
+            outcome: Ok(Plan::default()),
+            usage: Usage::default(),
+            model: self.provider.model().to_owned(),
+            latency: Duration::ZERO,
+            rounds: 1,
+            notes: Vec::new(),
+        };
+        planned.outcome = self.rounds(&prompt, material, &mut planned).await;
+        planned.latency = started.elapsed();
+        planned
+    }
+
+    async fn rounds(&self, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
+        let first = self.ask(prompt, material, &[], planned).await?;
+        let problems = match judge(&first, material) {
+            Verdict::Good(plan) => return Ok(plan),
+            Verdict::Repeats(_, problems) => problems.iter().map(ToString::to_string).collect(),
+            Verdict::Bad(problems) => problems,
+        };
+        planned.rounds = 2;
+        let said = Message { role: "assistant", content: as_text(&first) };
+        let asked = Message { role: "user", content: prompt::repair(&problems) };
+        let second = self.ask(prompt, material, &[said, asked], planned).await?;
+        match judge(&second, material) {
+            Verdict::Good(plan) => Ok(plan),
+            Verdict::Repeats(plan, problems) => {
+                planned.notes.push("steps that its user had rejected before were taken out of the plan".into());
+                Ok(without(plan, &problems))
             }
-            Ok(answer) => Planned {
-                outcome: answer::read(&answer.text, material.offered).map_err(PlanError::from),
-                usage: answer.usage,
-                model: answer.model,
-                latency,
-                rounds: 1,
-            },
+            Verdict::Bad(problems) => Err(PlanError::Parse(problems)),
         }
     }
+
+    async fn ask(
+        &self,
+        prompt: &Prompt,
+        material: &Material<'_>,
+        more: &[Message],
+        planned: &mut Planned,
+    ) -> Result<Answer, ProviderError> {
+        let messages = |form| {
+            let system = Message { role: "system", content: prompt.system(form) };
+            let user = Message { role: "user", content: prompt.user.clone() };
+            [&[system, user], more].concat()
+        };
+        let answer = self.provider.ask(messages, material.offered).await?;
+        planned.usage = planned.usage + answer.usage;
+        planned.model.clone_from(&answer.model);
+        Ok(answer)
+    }
+}
+
+enum Verdict {
+    Good(Plan),
+    /// Sound but for steps that the user rejected before.
+    Repeats(Plan, Vec<check::Problem>),
+    Bad(Vec<String>),
+}
+
+/// Reads an answer and checks its plan.
+fn judge(answer: &Answer, material: &Material<'_>) -> Verdict {
+    let read = match answer.calls.as_slice() {
+        [] => answer::read(&answer.text, material.offered),
+        calls => answer::read_calls(calls, &answer.text),
+    };
+    let plan = match read {
+        Ok(plan) => plan,
+        Err(answer::NoPlan::Steps(problems)) => return Verdict::Bad(problems),
+        Err(no_plan) => return Verdict::Bad(vec![no_plan.to_string()]),
+    };
+    let problems = check::check(&plan, material.offered, &check::rejected(&material.mission.iterations));
+    if problems.is_empty() {
+        Verdict::Good(plan)
+    } else if problems.iter().all(|problem| problem.repeats) {
+        Verdict::Repeats(plan, problems)
+    } else {
+        Verdict::Bad(problems.iter().map(ToString::to_string).collect())
+    }
+}
+
+fn without(mut plan: Plan, problems: &[check::Problem]) -> Plan {
+    let mut at = 0;
+    plan.steps.retain(|_| {
+        at += 1;
+        !problems.iter().any(|problem| problem.at == at - 1)
+    });
+    plan
+}
+
+/// What the model said, in words that every server takes back as its own.
+fn as_text(answer: &Answer) -> String {
+    let call = |call: &answer::Call| format!("{} {}", call.tool, call.arguments);
+    let calls: Vec<String> = answer.calls.iter().map(call).collect();
+    [answer.text.trim(), &calls.join("\n")].join("\n").trim().chars().take(20_000).collect()
 }

@@ -1,12 +1,15 @@
 //! One request to an OpenAI-compatible chat endpoint, and every way it can go wrong (DESIGN, section 7).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use super::prompt::Prompt;
+use super::answer::Call;
+use super::dialect::{Dialect, Form};
+use super::tools::Offered;
 use crate::domain::iteration::Usage;
 
 /// An answer longer than this, in bytes, is no plan.
@@ -21,12 +24,24 @@ pub struct Settings {
     pub model: String,
     /// For one whole request.
     pub timeout: Duration,
+    pub dialect: Dialect,
+    /// Headers that the server wants besides.
+    pub headers: HeaderMap,
+}
+
+/// A part of the conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    pub role: &'static str,
+    pub content: String,
 }
 
 /// The model's answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     pub text: String,
+    /// Empty where the model answered in words.
+    pub calls: Vec<Call>,
     pub usage: Usage,
     /// As the server names it, else as it was asked for.
     pub model: String,
@@ -73,13 +88,17 @@ impl Kind {
 pub struct ProviderError {
     pub kind: Kind,
     pub message: String,
+    /// How long the server asked to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Whether another form of the same request may pass.
+    refuses_form: bool,
 }
 
 pub struct Provider {
     client: Client,
     settings: Settings,
-    /// Whether the server takes `response_format`, until it refuses it once.
-    takes_format: AtomicBool,
+    /// The first of the dialect's forms that the server does not refuse.
+    form: AtomicUsize,
 }
 
 impl Provider {
@@ -90,9 +109,10 @@ impl Provider {
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
             .redirect(reqwest::redirect::Policy::none())
+            .default_headers(settings.headers.clone())
             .user_agent(concat!("mana-ai/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Provider { client, settings, takes_format: AtomicBool::new(true) })
+        Ok(Provider { client, settings, form: AtomicUsize::new(0) })
     }
 
     /// The model that is asked for.
@@ -106,33 +126,35 @@ impl Provider {
         self.settings.url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
     }
 
-    /// Asks for an answer to a prompt in the json dialect.
+    /// Asks for an answer, in the best form that the server takes; what it takes is remembered.
     ///
     /// # Errors
     /// [`ProviderError`] says what happened and what its user can do.
-    pub async fn ask(&self, prompt: &Prompt) -> Result<Answer, ProviderError> {
-        let with_format = self.takes_format.load(Ordering::Relaxed);
-        let outcome = self.request(prompt, with_format).await;
-        match outcome {
-            // Some servers refuse the field. Only where the same request passes without it was that the reason.
-            Err(error) if with_format && error.kind == Kind::Rejected => {
-                let answer = self.request(prompt, false).await?;
-                self.takes_format.store(false, Ordering::Relaxed);
-                Ok(answer)
+    pub async fn ask(&self, messages: impl Fn(Form) -> Vec<Message>, offered: &[Offered<'_>]) -> Result<Answer, ProviderError> {
+        let forms = self.settings.dialect.forms();
+        let first = self.form.load(Ordering::Relaxed);
+        let mut refused = None;
+        for (at, &form) in forms.iter().enumerate().skip(first) {
+            match self.request(&messages(form), form, offered).await {
+                // Only where the same request passes in another form was the form the reason.
+                Err(error) if error.refuses_form && at + 1 < forms.len() => refused = refused.or(Some(error)),
+                // The first refusal tells more than that of a poorer form.
+                Err(error) if error.refuses_form => return Err(refused.unwrap_or(error)),
+                Err(error) => return Err(error),
+                Ok(answer) => {
+                    self.form.store(at, Ordering::Relaxed);
+                    return Ok(answer);
+                }
             }
-            outcome => outcome,
         }
+        Err(refused.unwrap_or_else(|| self.error(Kind::Rejected, "takes no form of request that this program knows")))
     }
 
-    async fn request(&self, prompt: &Prompt, with_format: bool) -> Result<Answer, ProviderError> {
-        let mut body = json!({
-            "model": self.settings.model,
-            "temperature": 0.3,
-            "stream": false,
-            "messages": [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}],
-        });
-        if with_format {
-            body["response_format"] = json!({"type": "json_object"});
+    async fn request(&self, messages: &[Message], form: Form, offered: &[Offered<'_>]) -> Result<Answer, ProviderError> {
+        let messages: Vec<Value> = messages.iter().map(|message| json!({"role": message.role, "content": message.content})).collect();
+        let mut body = json!({"model": self.settings.model, "temperature": 0.3, "stream": false, "messages": messages});
+        if let Some(object) = body.as_object_mut() {
+            object.extend(form.fields(offered));
         }
         let mut request = self.client.post(self.endpoint()).json(&body);
         if let Some(key) = &self.settings.api_key {
@@ -140,6 +162,8 @@ impl Provider {
         }
         let mut response = request.send().await.map_err(|error| self.no_answer(&error))?;
         let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let streams = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
             bytes.extend_from_slice(&chunk);
@@ -148,7 +172,12 @@ impl Provider {
             }
         }
         if !status.is_success() {
-            return Err(self.refused(status, &bytes));
+            return Err(ProviderError { retry_after, ..self.refused(status, &bytes) });
+        }
+        if streams || bytes.starts_with(b"data:") {
+            return Err(
+                self.error(Kind::Malformed, "answered with a stream, which was not asked for; turn streaming off in that server or proxy")
+            );
         }
         self.read(&bytes)
     }
@@ -169,14 +198,15 @@ impl Provider {
         let message = value.pointer("/choices/0/message").ok_or_else(|| {
             self.error(Kind::Malformed, "answered JSON without `choices`; check that MANA_LLM_URL is an OpenAI-compatible server")
         })?;
-        let text = content(message);
-        if text.trim().is_empty() {
+        let (text, calls) = (content(message), calls(message));
+        if text.trim().is_empty() && calls.is_empty() {
             return Err(self.error(Kind::Empty, &format!("gave an empty answer; the model {} may not suit", self.settings.model)));
         }
         let count = |field: &str| value.pointer(&format!("/usage/{field}")).and_then(Value::as_u64).unwrap_or(0);
         let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
         Ok(Answer {
             text,
+            calls,
             usage: Usage { prompt, completion, total: count("total_tokens").max(prompt.saturating_add(completion)) },
             model: value.get("model").and_then(Value::as_str).filter(|m| !m.is_empty()).unwrap_or(&self.settings.model).to_owned(),
         })
@@ -186,14 +216,18 @@ impl Provider {
         let said = serde_json::from_slice(bytes).ok().and_then(|value| error_message(&value)).unwrap_or_default();
         let (kind, advice) = match status.as_u16() {
             401 | 403 => (Kind::Auth, "check MANA_LLM_API_KEY"),
-            404 => (Kind::Rejected, "check MANA_LLM_MODEL and MANA_LLM_URL"),
+            404 if said.contains("model") => (Kind::Rejected, "load that model in the server, or set MANA_LLM_MODEL to one that it has"),
+            404 => (Kind::Rejected, "check that MANA_LLM_URL is the base address of an OpenAI-compatible server, and MANA_LLM_MODEL"),
             408 | 504 => (Kind::Timeout, "the server gave up waiting"),
             429 => (Kind::RateLimited, "the server asks for fewer requests"),
             300..=499 => (Kind::Rejected, "the server refused the request"),
             _ => (Kind::Server, "see the log of that server"),
         };
+        // Some servers have no better word for a field that they do not know than that they failed.
+        let of_form = ["tool", "jinja", "response_format", "json_schema", "grammar"].iter().any(|word| said.contains(word));
+        let refuses_form = matches!(status.as_u16(), 400 | 422 | 501) || (status.as_u16() == 500 && of_form);
         let said = if said.is_empty() { String::new() } else { format!(" ({said})") };
-        self.error(kind, &format!("answered {status}{said}; {advice}"))
+        ProviderError { refuses_form, ..self.error(kind, &format!("answered {status}{said}; {advice}")) }
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> ProviderError {
@@ -214,7 +248,7 @@ impl Provider {
         if let Some(key) = self.settings.api_key.as_deref().filter(|key| !key.is_empty()) {
             message = message.replace(key, "***");
         }
-        ProviderError { kind, message }
+        ProviderError { kind, message, retry_after: None, refuses_form: false }
     }
 }
 
@@ -225,6 +259,27 @@ fn content(message: &Value) -> String {
         Some(Value::Array(parts)) => parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect(),
         _ => String::new(),
     }
+}
+
+/// The tool calls of a message; arguments that come as an object instead of a text are taken as well.
+fn calls(message: &Value) -> Vec<Call> {
+    let calls = message.get("tool_calls").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let call = |call: &Value| {
+        let function = call.get("function")?;
+        let arguments = match function.get("arguments") {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        Some(Call { tool: function.get("name")?.as_str()?.to_owned(), arguments })
+    };
+    calls.iter().filter_map(call).collect()
+}
+
+/// How long to wait, where the server says so in seconds (RFC 9110, section 10.2.3), and at most an hour.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(3_600)))
 }
 
 /// What an error body says: `{detail: {kind, message}}`, `{error: {…}}`, or either as a text.
@@ -254,7 +309,14 @@ mod tests {
 
     fn provider(url: &str) -> Provider {
         let url = url.parse().unwrap();
-        let settings = Settings { url, api_key: Some("sk-secret".into()), model: "m".into(), timeout: Duration::from_secs(1) };
+        let settings = Settings {
+            url,
+            api_key: Some("sk-secret".into()),
+            model: "m".into(),
+            timeout: Duration::from_secs(1),
+            dialect: Dialect::Auto,
+            headers: HeaderMap::new(),
+        };
         Provider::new(settings).unwrap()
     }
 

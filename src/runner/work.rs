@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
 
 use super::tick::day_before;
@@ -151,7 +151,7 @@ impl Runner {
             prompt_version: attempt.prompt_version.clone(),
             usage: planned.usage,
         };
-        let end = End { run, mission: &mission, agent: agent.as_ref(), note: inputs.note(), attempt, frame };
+        let end = End { run, mission: &mission, agent: agent.as_ref(), note: note(&inputs, &planned.notes), attempt, frame };
         match planned.outcome {
             Ok(plan) => self.write_plan(end, &offered, plan).await,
             Err(error) => self.take_failure(end, &error).await,
@@ -222,6 +222,11 @@ impl Runner {
         } else {
             self.metrics.retries_total.inc();
             let wait = self.settings.backoff.wait(failed, rand::random::<f64>());
+            let asked = match error {
+                PlanError::Provider(error) => error.retry_after.and_then(|wait| SignedDuration::try_from(wait).ok()),
+                PlanError::Parse(_) => None,
+            };
+            let wait = asked.map_or(wait, |asked| wait.max(asked));
             Close::Retry { at: end.attempt.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
         };
         let settled = self.close(end.run, Some(end.attempt), close).await?;
@@ -332,6 +337,12 @@ impl Runner {
         let position = lock(&self.breaker).position();
         self.metrics.breaker_state.set(position as i64);
     }
+}
+
+/// What the user should know about a plan: what its prompt went without, and what was done to it.
+fn note(inputs: &Resolved, notes: &[String]) -> Option<String> {
+    let all: Vec<String> = inputs.note().into_iter().chain(notes.iter().cloned()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 impl Ending {

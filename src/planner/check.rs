@@ -1,0 +1,149 @@
+//! Whether each step of a plan can be carried out as it stands (DESIGN, section 7).
+
+use serde_json::{Map, Value};
+
+use super::tools::{Kind, Offered, Parameter};
+use crate::domain::change::Found;
+use crate::domain::iteration::{Plan, Step};
+
+/// A step that its user rejected before.
+pub type Rejected<'a> = (&'a str, &'a Map<String, Value>);
+
+/// What is wrong with a plan, in words for the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Which step, from 0.
+    pub at: usize,
+    pub what: String,
+    /// Whether the step is sound in itself, and only repeats what was rejected.
+    pub repeats: bool,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {}: {}", self.at + 1, self.what)
+    }
+}
+
+/// Everything that is wrong.
+pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (at, step) in plan.steps.iter().enumerate() {
+        let mut found = |what: String, repeats: bool| problems.push(Problem { at, what, repeats });
+        let Some(offer) = offered.iter().find(|offered| offered.tool.name == step.tool) else {
+            found(format!("the tool {:?} does not exist or is not offered", step.tool), false);
+            continue;
+        };
+        for parameter in &offer.tool.parameters {
+            if let Some(what) = wrong(step, parameter) {
+                found(what, false);
+            }
+        }
+        let earlier = &plan.steps[..at];
+        if earlier.iter().any(|other| other.tool == step.tool && other.params == step.params) {
+            found("it repeats an earlier step of this plan".into(), false);
+        } else if offer.tool.once && earlier.iter().any(|other| other.tool == step.tool) {
+            found(format!("{} may be used once in a plan", step.tool), false);
+        }
+        if rejected.iter().any(|(tool, params)| *tool == step.tool && **params == step.params) {
+            found("the user rejected this very step before; change it or leave it out".into(), true);
+        }
+    }
+    problems
+}
+
+fn wrong(step: &Step, parameter: &Parameter) -> Option<String> {
+    let name = &parameter.name;
+    let value = match step.params.get(name) {
+        None | Some(Value::Null) => return parameter.required.then(|| format!("the parameter `{name}` of {} is missing", step.tool)),
+        Some(value) => value,
+    };
+    let fits = match parameter.kind {
+        Kind::String => value.is_string(),
+        Kind::Number => value.is_number(),
+        Kind::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        Kind::Boolean => value.is_boolean(),
+    };
+    if !fits {
+        return Some(format!(
+            "the parameter `{name}` of {} is {}, but must be a {}",
+            step.tool,
+            Found::value(value),
+            parameter.kind.as_str()
+        ));
+    }
+    let text = value.as_str()?;
+    if parameter.required && text.trim().is_empty() {
+        return Some(format!("the parameter `{name}` of {} is empty", step.tool));
+    }
+    let unknown = !parameter.allowed.is_empty() && !parameter.allowed.iter().any(|allowed| allowed == text);
+    unknown.then(|| {
+        format!("the parameter `{name}` of {} is {}, but must be one of {}", step.tool, Found::value(value), parameter.allowed.join(", "))
+    })
+}
+
+/// The steps of earlier iterations that the user rejected.
+pub fn rejected(iterations: &[Value]) -> Vec<Rejected<'_>> {
+    let steps = iterations.iter().filter_map(|iteration| iteration.get("plan")?.as_array()).flatten();
+    let rejected = steps.filter(|step| step.get("status").and_then(Value::as_str) == Some("rejected"));
+    rejected.filter_map(|step| Some((step.pointer("/intent/toolName")?.as_str()?, step.pointer("/intent/params")?.as_object()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::Policy;
+    use crate::planner::tools::Catalog;
+    use serde_json::json;
+
+    fn problems(steps: &[(&str, Value)], rejected: &[Rejected<'_>]) -> Vec<String> {
+        let step = |(tool, params): &(&str, Value)| Step {
+            summary: String::new(),
+            tool: (*tool).into(),
+            params: params.as_object().unwrap().clone(),
+            rationale: "r".into(),
+        };
+        let plan = Plan { summary: String::new(), steps: steps.iter().map(step).collect() };
+        check(&plan, &Catalog::builtin().offered(&Policy::default()), rejected).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn parameters_are_held_to_their_tool() {
+        for (tool, params, expected) in [
+            ("create_task", json!({"title": "x", "priority": "low", "dueDate": null, "more": 1}), ""),
+            ("create_task", json!({}), "step 1: the parameter `title` of create_task is missing"),
+            ("create_task", json!({"title": null}), "step 1: the parameter `title` of create_task is missing"),
+            ("create_task", json!({"title": "  "}), "step 1: the parameter `title` of create_task is empty"),
+            ("create_task", json!({"title": 7}), "step 1: the parameter `title` of create_task is the number 7, but must be a string"),
+            (
+                "create_task",
+                json!({"title": "x", "priority": "urgent"}),
+                "step 1: the parameter `priority` of create_task is \"urgent\", but must be one of low, medium, high",
+            ),
+            (
+                "add_transaction",
+                json!({"type": "income", "amount": "12", "description": "x"}),
+                "step 1: the parameter `amount` of add_transaction is \"12\", but must be a number",
+            ),
+            ("rm_rf", json!({}), "step 1: the tool \"rm_rf\" does not exist or is not offered"),
+        ] {
+            assert_eq!(problems(&[(tool, params)], &[]).join("; "), expected);
+        }
+    }
+
+    #[test]
+    fn a_step_comes_once_and_not_again_after_it_was_rejected() {
+        let task = json!({"title": "x"});
+        assert_eq!(
+            problems(&[("create_task", task.clone()), ("create_task", task.clone())], &[]),
+            ["step 2: it repeats an earlier step of this plan"]
+        );
+        let timers = [("start_timer", json!({"description": "a"})), ("start_timer", json!({"description": "b"}))];
+        assert_eq!(problems(&timers, &[]), ["step 2: start_timer may be used once in a plan"]);
+        let before = json!([{"plan": [{"status": "rejected", "intent": {"toolName": "create_task", "params": {"title": "x"}}}, {"status": "planned"}]}]);
+        let rejected = rejected(before.as_array().unwrap());
+        assert_eq!(rejected.len(), 1);
+        assert!(problems(&[("create_task", task)], &rejected)[0].contains("rejected this very step"));
+        assert!(problems(&[("create_task", json!({"title": "y"}))], &rejected).is_empty());
+    }
+}
