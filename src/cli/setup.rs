@@ -27,6 +27,18 @@ pub(super) async fn store(config: &Config) -> StoreResult<Store> {
 
 /// A runner with the configured rules; `now` stops its clock.
 pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> Result<Arc<Runner>, Failure> {
+    let planner = planner(config)?;
+    let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);
+    let clock: Clock = match now {
+        Some(now) => Arc::new(move || now),
+        None => Arc::new(Timestamp::now),
+    };
+    let dir: &Path = &config.data_dir;
+    Runner::new(store, planner, metrics, rules(config)?, clock, dir).map_err(Failure::failed)
+}
+
+/// A planner with the configured model server and tools.
+pub(super) fn planner(config: &Config) -> Result<Planner, Failure> {
     let settings = provider::Settings {
         url: config.llm_url.clone(),
         api_key: config.llm_api_key.clone(),
@@ -35,14 +47,15 @@ pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> R
         dialect: config.planner,
         headers: config.llm_headers.clone(),
     };
-    let planner = Planner::new(settings, Catalog::builtin()).map_err(Failure::failed)?;
-    let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);
-    let clock: Clock = match now {
-        Some(now) => Arc::new(move || now),
-        None => Arc::new(Timestamp::now),
+    let catalog = match &config.tools_file {
+        None => Catalog::builtin(),
+        Some(path) => {
+            let wrong = |what: String| Failure::Usage(format!("the tools of {} (MANA_AI_TOOLS) cannot be used: {what}", path.display()));
+            let file = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            Catalog::builtin().with(&file).map_err(|error| wrong(error.to_string()))?
+        }
     };
-    let dir: &Path = &config.data_dir;
-    Runner::new(store, planner, metrics, rules(config)?, clock, dir).map_err(Failure::failed)
+    Planner::new(settings, catalog).map_err(Failure::failed)
 }
 
 /// Those who check users' tokens: with the keys of an identity provider, else with our own.

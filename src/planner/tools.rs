@@ -6,6 +6,7 @@ use crate::domain::policy::{Policy, ToolDecision};
 
 /// A tool of the catalog.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tool {
     pub name: String,
     pub module: String,
@@ -18,6 +19,7 @@ pub struct Tool {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Parameter {
     pub name: String,
     #[serde(rename = "type")]
@@ -64,7 +66,78 @@ pub struct Offered<'a> {
     pub decision: ToolDecision,
 }
 
+/// A catalog file that cannot be used: where the mistake is, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadCatalog {
+    #[error("{0}")]
+    Form(String),
+    #[error("tool {tool:?}: {what}")]
+    Tool { tool: String, what: String },
+}
+
+/// A user's own tools as an object; a plain list extends the catalog.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replacing {
+    #[serde(default)]
+    replace: bool,
+    tools: Vec<Tool>,
+}
+
+fn wrong(tool: &Tool, what: &str) -> BadCatalog {
+    BadCatalog::Tool { tool: tool.name.clone(), what: what.into() }
+}
+
+/// Names are those that model servers take for functions.
+fn check(tool: &Tool) -> Result<(), BadCatalog> {
+    let is_name = |name: &str| (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    if !is_name(&tool.name) {
+        return Err(wrong(tool, "its `name` must be 1 to 64 letters, digits, _ or -"));
+    }
+    if tool.module.is_empty() || tool.description.trim().is_empty() {
+        return Err(wrong(tool, "`module` and `description` must say something: the policy and the model go by them"));
+    }
+    for (at, parameter) in tool.parameters.iter().enumerate() {
+        let name = &parameter.name;
+        if !is_name(name) || name == "rationale" {
+            return Err(wrong(tool, &format!("the parameter {name:?} must have a name of letters, digits, _ or -, other than rationale")));
+        }
+        if tool.parameters[..at].iter().any(|other| other.name == *name) {
+            return Err(wrong(tool, &format!("the parameter {name:?} stands twice")));
+        }
+        if parameter.kind != Kind::String && !parameter.allowed.is_empty() {
+            return Err(wrong(tool, &format!("the parameter {name:?} has an `enum`, which only a string may have")));
+        }
+    }
+    Ok(())
+}
+
 impl Catalog {
+    /// The catalog with the tools of a user's file.
+    ///
+    /// # Errors
+    /// The first mistake of the file, with its place.
+    pub fn with(self, file: &str) -> Result<Self, BadCatalog> {
+        let form = |error: serde_json::Error| BadCatalog::Form(format!("{error}"));
+        let (replace, tools) = match serde_json::from_str::<serde_json::Value>(file).map_err(form)? {
+            serde_json::Value::Object(_) => {
+                let Replacing { replace, tools } = serde_json::from_str(file).map_err(form)?;
+                (replace, tools)
+            }
+            _ => (false, serde_json::from_str::<Vec<Tool>>(file).map_err(form)?),
+        };
+        let mut catalog = if replace { Catalog::default() } else { self };
+        for (at, tool) in tools.iter().enumerate() {
+            check(tool)?;
+            if tools[..at].iter().any(|other| other.name == tool.name) {
+                return Err(wrong(tool, "stands twice in the file"));
+            }
+        }
+        catalog.tools.retain(|known| !tools.iter().any(|tool| tool.name == known.name));
+        catalog.tools.extend(tools);
+        Ok(catalog)
+    }
+
     /// The catalog that comes with the program.
     pub fn builtin() -> Self {
         // A test reads it, so that it cannot be broken in a release.
@@ -114,6 +187,36 @@ mod tests {
             for parameter in &tool.parameters {
                 assert!(!parameter.description.is_empty(), "{} of {}", parameter.name, tool.name);
             }
+        }
+    }
+
+    #[test]
+    fn a_file_extends_or_replaces_the_catalog() {
+        let water = r#"{"name": "water_plants", "module": "garden", "description": "Water the plants.", "parameters": []}"#;
+        let with = |file: &str| Catalog::builtin().with(file);
+        assert_eq!(with(&format!("[{water}]")).unwrap().tools().len(), 25);
+        assert_eq!(with(&water.replace("water_plants", "stop_timer").replace('{', "[{").replace('}', "}]")).unwrap().tools().len(), 24);
+        let only = with(&format!(r#"{{"replace": true, "tools": [{water}]}}"#)).unwrap();
+        assert_eq!(only.tools().iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["water_plants"]);
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_told_with_its_place() {
+        let tool = |rest: &str| format!("[\n{{\"name\": \"x\", \"module\": \"m\", \"description\": \"d\", {rest}}}]");
+        for (file, says) in [
+            ("[{", "line 1 column 2"),
+            ("3", "invalid type: integer `3`, expected a sequence at line 1"),
+            ("{\"tool\": []}", "unknown field `tool`"),
+            ("[\n{\"module\": \"m\"}]", "missing field `name` at line 2"),
+            (tool("\"parameters\": [{\"name\": \"a\", \"type\": \"int\"}]").as_str(), "unknown variant `int`, expected one of `string`"),
+            (tool("\"params\": []").as_str(), "unknown field `params`"),
+            (tool("\"parameters\": [{\"name\": \"rationale\", \"type\": \"string\"}]").as_str(), "tool \"x\": the parameter \"rationale\""),
+            (tool("\"parameters\": [{\"name\": \"a\", \"type\": \"number\", \"enum\": [\"1\"]}]").as_str(), "has an `enum`"),
+            (tool("\"once\": true").replace("\"x\"", "\"a b\"").as_str(), "its `name` must be"),
+            (tool("\"once\": true").replace("\"d\"", "\"\"").as_str(), "must say something"),
+        ] {
+            let error = Catalog::builtin().with(file).unwrap_err().to_string();
+            assert!(error.contains(says), "{file}: {error}");
         }
     }
 
