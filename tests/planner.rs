@@ -29,7 +29,7 @@ fn planner(model: &Model, dialect: Dialect) -> Planner {
         dialect,
         headers: [("x-team".parse().unwrap(), "garden".parse().unwrap())].into_iter().collect(),
     };
-    Planner::new(settings, Catalog::builtin()).unwrap()
+    Planner::new(settings, Catalog::builtin(), 16_384).unwrap()
 }
 
 async fn plan(planner: &Planner, mission: &Value) -> Planned {
@@ -37,7 +37,7 @@ async fn plan(planner: &Planner, mission: &Value) -> Planned {
     let offered = planner.offered(&Policy::default());
     let inputs = Resolved::default();
     let now = "2026-04-15T08:00:00Z".parse().unwrap();
-    planner.plan(&Material { agent: None, mission: &mission, inputs: &inputs, offered: &offered, now }).await
+    planner.plan(&Material { agent: None, mission: &mission, inputs: &inputs, offered: &offered, budget: None, now }).await
 }
 
 /// An answer of the chat API.
@@ -177,6 +177,6 @@ async fn headers_of_the_user_are_sent() {
         dialect: Dialect::Auto,
         headers: [("x-team".parse().unwrap(), "garden".parse().unwrap())].into_iter().collect(),
     };
-    plan(&Planner::new(settings, Catalog::builtin()).unwrap(), &json!({"title": "t"})).await.outcome.unwrap_err();
+    plan(&Planner::new(settings, Catalog::builtin(), 16_384).unwrap(), &json!({"title": "t"})).await.outcome.unwrap_err();
     assert_eq!(*seen.lock().unwrap(), "garden");
 }

@@ -58,7 +58,7 @@ impl House {
             dialect: Default::default(),
             headers: Default::default(),
         };
-        let planner = Planner::new(server, Catalog::builtin()).unwrap();
+        let planner = Planner::new(server, Catalog::builtin(), 16_384).unwrap();
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || *clock.lock().unwrap());
         Runner::new(self.store.clone(), planner, Arc::new(Metrics::new().unwrap()), settings, clock, self.dir.path()).unwrap()

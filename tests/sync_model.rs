@@ -84,7 +84,7 @@ fn start(dir: &Path) -> (Router, Store) {
         zone: jiff::tz::TimeZone::UTC,
         private_key: None,
     };
-    let planner = Planner::new(model, Catalog::builtin()).unwrap();
+    let planner = Planner::new(model, Catalog::builtin(), 16_384).unwrap();
     let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now), dir).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());
     let api = Api {

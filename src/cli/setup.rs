@@ -55,7 +55,7 @@ pub(super) fn planner(config: &Config) -> Result<Planner, Failure> {
             Catalog::builtin().with(&file).map_err(|error| wrong(error.to_string()))?
         }
     };
-    Planner::new(settings, catalog).map_err(Failure::failed)
+    Planner::new(settings, catalog, config.llm_context_tokens).map_err(Failure::failed)
 }
 
 /// Those who check users' tokens: with the keys of an identity provider, else with our own.

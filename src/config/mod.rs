@@ -177,6 +177,7 @@ pub struct Config {
     pub llm_model: String,
     pub llm_timeout: Duration,
     pub planner: Dialect,
+    pub llm_context_tokens: u64,
     pub tools_file: Option<PathBuf>,
     pub llm_headers: HeaderMap,
     pub service_key: Option<String>,
@@ -217,6 +218,7 @@ impl Config {
             llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
             llm_timeout: raw.millis("llm_timeout_ms", 1, MILLIS)?,
             planner: raw.read("planner", "auto, tools or json", Dialect::parse)?,
+            llm_context_tokens: raw.number("llm_context_tokens", 1_024, "a whole number of at least 1024")?,
             tools_file: raw.text("tools_file").filter(|path| !path.is_empty()).map(PathBuf::from),
             llm_headers: match raw.text("llm_headers") {
                 None => HeaderMap::new(),

@@ -51,6 +51,13 @@ pub static SETTINGS: &[Setting] = &[
         Runner,
         "How plans are asked for: tools (native tool calls), json, or auto (tools where the server takes them)",
     ),
+    setting(
+        "llm_context_tokens",
+        "MANA_LLM_CONTEXT_TOKENS",
+        "16384",
+        Runner,
+        "Tokens that the model reads and writes at most; inputs that do not fit are left out",
+    ),
     setting("tools_file", "MANA_AI_TOOLS", "", Runner, "JSON file with tools of your own, which extend or replace the catalog"),
     secret("llm_headers", "MANA_LLM_HEADERS", "More headers for the model server, as a JSON object of texts"),
     secret("service_key", "MANA_SERVICE_KEY", "Key for /internal routes; without one, it is made at first start in the data directory"),

@@ -10,8 +10,9 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::domain::fields::is_ciphertext;
-use crate::domain::merge::Record;
+use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::{InputRef, Mission};
+use crate::domain::time;
 use crate::grants::{Opened, PrivateKey, Skip, Unreadable};
 use crate::store::{ReadAttempt, ReadFor, ReadStatus, Store, StoreResult};
 use module::Module;
@@ -23,6 +24,8 @@ pub struct Input {
     pub id: String,
     pub title: String,
     pub content: String,
+    /// When it was last written, as far as its fields tell.
+    pub updated_at: Option<Timestamp>,
 }
 
 /// What came of a mission's inputs.
@@ -142,7 +145,8 @@ async fn read(
 ) -> StoreResult<Result<Input, Why>> {
     let Some(module) = Module::find(&input.module) else { return Ok(Err(Why::UnknownModule)) };
     let fold = store.replay(reader.user_id, module.app(), &input.table, &input.id).await?;
-    let Some((record, _)) = fold.live() else { return Ok(Err(Why::Gone)) };
+    let Some((record, stamps)) = fold.live() else { return Ok(Err(Why::Gone)) };
+    let updated_at = newest(record, stamps);
     let sealed: Vec<String> = module.fields(record).into_iter().filter(|field| is_sealed(record, field)).map(str::to_owned).collect();
     let text = if sealed.is_empty() {
         module.text(record)
@@ -156,8 +160,13 @@ async fn read(
             Err(why) => return Ok(Err(why)),
         }
     };
-    let read = text.map(|(title, content)| Input { module: input.module.clone(), id: input.id.clone(), title, content });
+    let read = text.map(|(title, content)| Input { module: input.module.clone(), id: input.id.clone(), title, content, updated_at });
     Ok(read.ok_or(Why::Empty))
+}
+
+fn newest(record: &Record, stamps: &Stamps) -> Option<Timestamp> {
+    let told = ["updatedAt", "createdAt"].iter().filter_map(|field| record.get(*field)?.as_str());
+    stamps.values().map(String::as_str).chain(told).filter_map(time::parse_rfc3339).max()
 }
 
 fn is_sealed(record: &Record, field: &str) -> bool {

@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod check;
 pub mod dialect;
+mod guard;
 pub mod prompt;
 pub mod provider;
 pub mod tools;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
+use dialect::Form;
 use prompt::{Material, Prompt};
 use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
 use tools::{Catalog, Offered};
@@ -22,6 +24,8 @@ pub struct Planner {
     provider: Provider,
     catalog: Catalog,
     prompt_version: String,
+    /// Tokens that the model reads and writes at most.
+    context_tokens: u64,
 }
 
 /// What a request for a plan came to.
@@ -37,6 +41,10 @@ pub struct Planned {
     pub rounds: u32,
     /// What the user should know about the plan.
     pub notes: Vec<String>,
+    /// Texts in the prompt that read like orders to the model.
+    pub orders: usize,
+    /// Characters of the prompt.
+    pub prompt_chars: u64,
 }
 
 /// Why there is no plan.
@@ -70,8 +78,8 @@ impl PlanError {
 impl Planner {
     /// # Errors
     /// When the TLS side cannot be set up.
-    pub fn new(settings: Settings, catalog: Catalog) -> Result<Self, reqwest::Error> {
-        Ok(Planner { provider: Provider::new(settings)?, catalog, prompt_version: prompt::version() })
+    pub fn new(settings: Settings, catalog: Catalog, context_tokens: u64) -> Result<Self, reqwest::Error> {
+        Ok(Planner { provider: Provider::new(settings)?, catalog, prompt_version: prompt::version(), context_tokens })
     }
 
     /// The tools that a policy does not deny.
@@ -91,7 +99,7 @@ impl Planner {
     /// Asks the model for a plan. An answer that cannot be used goes back once, with what is wrong with it.
     pub async fn plan(&self, material: &Material<'_>) -> Planned {
         let started = Instant::now();
-        let prompt = prompt::write(material);
+        let prompt = self.prompt(material);
         let mut planned = Planned {
             outcome: Ok(Plan::default()),
             usage: Usage::default(),
@@ -99,10 +107,27 @@ impl Planner {
             latency: Duration::ZERO,
             rounds: 1,
             notes: Vec::new(),
+            orders: 0,
+            prompt_chars: (prompt.system(Form::Plain).chars().count() + prompt.user.chars().count()) as u64,
         };
+        match prompt.cut {
+            0 => {}
+            1 => planned.notes.push("1 linked input did not fit into MANA_LLM_CONTEXT_TOKENS".into()),
+            n => planned.notes.push(format!("{n} linked inputs did not fit into MANA_LLM_CONTEXT_TOKENS")),
+        }
+        let orders = orders(material);
+        planned.orders = orders.len();
+        if !orders.is_empty() {
+            planned.notes.push(format!("reads like orders to the model, and was passed on as data: {}", orders.join(", ")));
+        }
         planned.outcome = self.rounds(&prompt, material, &mut planned).await;
         planned.latency = started.elapsed();
         planned
+    }
+
+    /// The prompt for a mission.
+    pub fn prompt(&self, material: &Material<'_>) -> Prompt {
+        prompt::write(material, self.context_tokens)
     }
 
     async fn rounds(&self, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
@@ -143,6 +168,17 @@ impl Planner {
         planned.model.clone_from(&answer.model);
         Ok(answer)
     }
+}
+
+/// What of the prompt reads like orders to the model.
+fn orders(material: &Material<'_>) -> Vec<String> {
+    let memory = material.agent.and_then(|agent| agent.plain_memory()).filter(|memory| guard::gives_orders(memory));
+    let inputs = material.inputs.inputs.iter().filter(|input| guard::gives_orders(&input.title) || guard::gives_orders(&input.content));
+    memory
+        .map(|_| "the agent's memory".to_owned())
+        .into_iter()
+        .chain(inputs.map(|input| format!("{} {}", input.module, input.id)))
+        .collect()
 }
 
 enum Verdict {

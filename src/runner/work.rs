@@ -117,8 +117,8 @@ impl Runner {
         if let Err(reason) = still_due(&mission, run.due.scheduled_for) {
             return self.close(run, None, Close::Drop { reason }).await;
         }
-        let agent = match self.admitted(run, &mission, now).await? {
-            Ok(agent) => agent,
+        let (agent, used) = match self.admitted(run, &mission, now).await? {
+            Ok(admitted) => admitted,
             Err(reason) => return self.close(run, None, Close::Release { at: None, reason }).await,
         };
         let leave = lock(&self.breaker).ask(now);
@@ -130,7 +130,8 @@ impl Runner {
         let inputs = self.read_inputs(run, &mission, now).await?;
         let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
         let offered = self.planner.offered(&policy);
-        let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, now };
+        let budget = agent.as_ref().and_then(|agent| Some((used, agent.max_tokens_per_day?)));
+        let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
         let planned = self.planner.plan(&material).await;
         self.observe(agent.as_ref(), &planned);
         let finished_at = self.now();
@@ -141,6 +142,7 @@ impl Runner {
             model: planned.model.clone(),
             prompt_version: self.planner.prompt_version().to_owned(),
             usage: planned.usage,
+            prompt_chars: planned.prompt_chars,
             error: planned.outcome.as_ref().err().map(ToString::to_string),
         };
         let frame = Frame {
@@ -169,13 +171,14 @@ impl Runner {
         Ok(resolved)
     }
 
-    /// The agent of a run that waited in the queue, unless it may not run any more.
-    async fn admitted(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Result<Option<Agent>, String>> {
+    /// The agent of a run that waited in the queue, with the tokens that it used in the last 24 hours, unless it may not
+    /// run any more.
+    async fn admitted(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Result<(Option<Agent>, u64), String>> {
         if mission.agent_id != run.due.agent_id {
             return Ok(Err("the mission was handed to another agent".into()));
         }
-        let Some(agent_id) = &mission.agent_id else { return Ok(Ok(None)) };
-        let Some(snapshot) = self.store.snapshot(Table::Agents, &run.due.user_id, agent_id).await? else { return Ok(Ok(None)) };
+        let Some(agent_id) = &mission.agent_id else { return Ok(Ok((None, 0))) };
+        let Some(snapshot) = self.store.snapshot(Table::Agents, &run.due.user_id, agent_id).await? else { return Ok(Ok((None, 0))) };
         let (agent, _) = Agent::read(agent_id, &snapshot.record);
         let key = (run.due.user_id.clone(), agent_id.clone());
         let tokens = match agent.max_tokens_per_day {
@@ -186,7 +189,7 @@ impl Runner {
         let load = Load { in_flight: 0, tokens_last_day: tokens };
         Ok(match first_bite(&agent, load) {
             Some(check) => Err(check.compared),
-            None => Ok(Some(agent)),
+            None => Ok((Some(agent), tokens)),
         })
     }
 
@@ -317,6 +320,7 @@ impl Runner {
     fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
         self.metrics.planner_request_duration_seconds.observe(planned.latency.as_secs_f64());
         self.metrics.planner_rounds.observe(planned.rounds.into());
+        self.metrics.prompt_orders_total.inc_by(planned.orders as u64);
         if planned.usage.total > 0 {
             self.metrics.count_tokens(agent.map_or(actor::LEGACY_AI, |agent| &agent.id), planned.usage.total);
         }

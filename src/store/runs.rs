@@ -68,6 +68,8 @@ pub struct Attempt {
     pub model: String,
     pub prompt_version: String,
     pub usage: Usage,
+    /// Characters of the prompt.
+    pub prompt_chars: u64,
     /// `None`: it gave a plan.
     pub error: Option<String>,
 }
@@ -220,7 +222,7 @@ impl Store {
             );
             let mut runs: Vec<RunRow> = c.prepare(&query)?.query_map(params![user, mission, limit], run_row)?.collect::<Result<_, _>>()?;
             let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
-                            total_tokens, error FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
+                            total_tokens, error, prompt_chars FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
             let mut attempts = c.prepare_cached(attempts)?;
             for run in &mut runs {
                 run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
@@ -241,7 +243,7 @@ impl RunRow {
             .map(|a| {
                 json!({
                     "startedAt": iso(a.started_at), "finishedAt": iso(a.finished_at), "latencyMs": a.latency_ms, "model": a.model,
-                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "error": a.error,
+                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "promptChars": a.prompt_chars, "error": a.error,
                 })
             })
             .collect();
@@ -329,8 +331,8 @@ fn claim(c: &Connection, candidate: Candidate, owner: &str, now: Timestamp) -> r
 /// Records an attempt of a run, numbered after the ones before.
 pub(super) fn add_attempt(tx: &Tx<'_>, run: &Claimed, attempt: &Attempt) -> StoreResult<()> {
     let insert = "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, \
-                  prompt_tokens, completion_tokens, total_tokens, error) \
-                  VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+                  prompt_tokens, completion_tokens, total_tokens, error, prompt_chars) \
+                  VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     tx.sql(|c| {
         c.prepare_cached(insert)?.execute(params![
             run.run_id,
@@ -345,6 +347,7 @@ pub(super) fn add_attempt(tx: &Tx<'_>, run: &Claimed, attempt: &Attempt) -> Stor
             attempt.usage.completion,
             attempt.usage.total,
             attempt.error,
+            attempt.prompt_chars,
         ])
     })?;
     Ok(())
@@ -392,6 +395,7 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         latency_ms: row.get(2)?,
         model: row.get(3)?,
         prompt_version: row.get(4)?,
+        prompt_chars: row.get(9)?,
         usage: Usage { prompt: row.get(5)?, completion: row.get(6)?, total: row.get(7)? },
         error: row.get(8)?,
     })
