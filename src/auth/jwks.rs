@@ -15,15 +15,24 @@ const MAX_ANSWER: usize = 256 * 1024;
 const MAX_KEYS: usize = 64;
 /// Keys older than this are fetched again, behind the answer that uses them.
 const FRESH_FOR: Duration = Duration::from_secs(600);
+/// Keys older than this are asked for before they are used: one that was withdrawn must not live on because nobody came.
+const STALE_AFTER: Duration = Duration::from_secs(3_600);
 /// Anyone can send an unknown key id, so fetches are rationed: a few at once, then one in this time.
 const ONE_FETCH_IN: Duration = Duration::from_secs(10);
 const FETCHES_AT_ONCE: u32 = 5;
+
+/// The address may hold a secret, so it is not told.
+impl From<reqwest::Error> for JwksError {
+    fn from(error: reqwest::Error) -> Self {
+        JwksError::Http(error.without_url())
+    }
+}
 
 /// Why the keys cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
     #[error("cannot ask for keys: {0}")]
-    Http(#[from] reqwest::Error),
+    Http(reqwest::Error),
     #[error("the answer has status {0}")]
     Status(u16),
     #[error("the answer is longer than 256 KB")]
@@ -72,12 +81,12 @@ impl Remote {
 
     /// The keys that a token may have been signed with. Known ones serve at once, also while the provider is out.
     pub async fn keys_for(&self, header: &Header) -> Result<Arc<[VerifyingKey]>, Refused> {
-        let (keys, stale, seen) = {
+        let (keys, age, seen) = {
             let known = self.known();
-            (Arc::clone(&known.keys), known.fetched_at.is_none_or(|at| at.elapsed() > FRESH_FOR), known.fetches)
+            (Arc::clone(&known.keys), known.fetched_at.map_or(Duration::MAX, |at| at.elapsed()), known.fetches)
         };
-        if keys.iter().any(|key| key.fits(header)) {
-            if stale {
+        if age < STALE_AFTER && keys.iter().any(|key| key.fits(header)) {
+            if age > FRESH_FOR {
                 let remote = self.clone();
                 tokio::spawn(async move { remote.fetch_after(seen).await });
             }

@@ -51,8 +51,8 @@ impl SecretFile {
 /// Writes a new file; `false` where another process was first.
 /// The file appears whole, so that two processes that start together agree on one secret.
 fn write_new(path: &Path, secret: &str) -> std::io::Result<bool> {
-    let draft = path.with_extension(format!("{}.draft", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let draft = path.with_extension(format!("{}.draft", uuid::Uuid::new_v4().simple()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     file.write_all(secret.as_bytes())?;
     file.sync_all()?;
     let linked = std::fs::hard_link(&draft, path);

@@ -4,8 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
-use super::{Context, Failure, Outcome, output, parse_time, runs, setup};
-use crate::projection;
+use super::{Context, Outcome, missions, output, parse_time, runs, setup};
 use crate::runner::{Explanation, explain};
 
 #[derive(clap::Args)]
@@ -25,25 +24,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
-    projection::refresh(&store).await?;
-    let mut found = store.missions_with_id(&args.mission).await?;
-    found.retain(|snapshot| args.user.as_ref().is_none_or(|user| user == &snapshot.user_id));
-    let snapshot = match found.as_slice() {
-        [] => {
-            return Err(Failure::Failed(format!("there is no mission {:?}, or it is deleted; `mana-ai missions` lists all", args.mission)));
-        }
-        [one] => one,
-        many => {
-            let users: Vec<&str> = many.iter().map(|snapshot| snapshot.user_id.as_str()).collect();
-            return Err(Failure::Usage(format!(
-                "several users have a mission {:?}; choose with --user: {}",
-                args.mission,
-                users.join(", ")
-            )));
-        }
-    };
+    let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let explanation = explain(&store, snapshot, now, &context.config.time_zone).await?;
+    let explanation = explain(&store, &snapshot, now, &context.config.time_zone).await?;
     if args.json { Ok(output::json_lines([explanation.to_json()])?) } else { Ok(print(&explanation)?) }
 }
 

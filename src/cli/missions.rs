@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Outcome, agents::line, output, parse_time, setup};
+use super::{Context, Failure, Outcome, agents::line, output, parse_time, setup};
 use crate::domain::mission::{Mission, MissionState};
 use crate::projection;
-use crate::store::{Snapshot, Table};
+use crate::store::{Snapshot, Store, Table};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -53,4 +53,16 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let header = ["User", "Mission", "Title", "State", "Agent", "Next run", "Iterations", "To review"];
     let none = if args.due { "No mission is due." } else { "There are no missions." };
     Ok(output::table(&header, missions.iter().map(row).collect(), none)?)
+}
+
+/// The one mission of this id, as it stands now.
+pub(super) async fn find(store: &Store, id: &str, user: Option<&str>) -> Result<Snapshot, Failure> {
+    projection::refresh(store).await?;
+    let mut found = store.missions_with_id(id).await?;
+    found.retain(|snapshot| user.is_none_or(|user| user == snapshot.user_id));
+    if found.len() > 1 {
+        let users: Vec<&str> = found.iter().map(|snapshot| snapshot.user_id.as_str()).collect();
+        return Err(Failure::Usage(format!("several users have a mission {id:?}; choose with --user: {}", users.join(", "))));
+    }
+    found.pop().ok_or_else(|| Failure::Failed(format!("there is no mission {id:?}, or it is deleted; `mana-ai missions` lists all")))
 }

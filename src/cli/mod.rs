@@ -13,6 +13,7 @@ mod grant;
 mod import;
 mod missions;
 mod output;
+mod plan;
 mod runs;
 mod serve;
 mod setup;
@@ -60,6 +61,8 @@ enum Cmd {
     Runs(runs::Args),
     /// Tell why a mission runs or does not, gate by gate
     Explain(explain::Args),
+    /// Plan one mission now and print the plan, without writing it back: to tune an agent
+    Plan(plan::Args),
     /// Compute the next times of a cadence
     Cadence(cadence::Args),
     /// Issue and inspect the key grants of missions
@@ -71,7 +74,7 @@ enum Cmd {
 }
 
 /// Commands that plan, and so take all settings.
-const RUNNER_COMMANDS: [&str; 4] = ["serve", "demo", "tick", "config"];
+const RUNNER_COMMANDS: [&str; 5] = ["serve", "demo", "tick", "plan", "config"];
 
 /// What a command knows besides its own arguments.
 struct Context {
@@ -159,6 +162,7 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Missions(args) => missions::run(context, args).await,
         Cmd::Runs(args) => runs::run(context, args).await,
         Cmd::Explain(args) => explain::run(context, args).await,
+        Cmd::Plan(args) => plan::run(context, args).await,
         Cmd::Cadence(args) => cadence::run(&context, &args),
         Cmd::Grant(args) => grant::run(&context, args),
         Cmd::Token(args) => token::run(context, args).await,

@@ -32,11 +32,15 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, none: &str) -> io::
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic).set_header(header.to_vec());
     for row in rows {
-        // A control character in a title must not reach the terminal.
-        table.add_row(row.iter().map(|cell| cell.chars().filter(|c| !c.is_control()).collect::<String>()).collect::<Vec<_>>());
+        table.add_row(row.iter().map(|cell| safe(cell)).collect::<Vec<_>>());
     }
     writeln!(out, "{table}")?;
     out.flush()
+}
+
+/// A text of somebody else on one line: a control character in it must not reach the terminal.
+pub(super) fn safe(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// A time for a table cell.

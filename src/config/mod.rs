@@ -81,10 +81,11 @@ impl Raw {
         };
         let mut values: BTreeMap<_, _> = SETTINGS.iter().filter_map(|s| Some((s.key, given(s)?))).collect();
         let data_dir = values.get("data_dir").map_or(settings::DATA_DIR, |(dir, _)| dir);
-        let (path, required) = match file.map(Path::to_owned).or_else(|| environment("MANA_AI_CONFIG").map(PathBuf::from)) {
-            Some(path) => (path, true),
-            None => (Path::new(data_dir).join(FILE_NAME), false),
-        };
+        let (path, required) =
+            match file.map(Path::to_owned).or_else(|| environment("MANA_AI_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)) {
+                Some(path) => (path, true),
+                None => (Path::new(data_dir).join(FILE_NAME), false),
+            };
         if required || path.exists() {
             for (key, value) in read_file(&path)? {
                 values.entry(key).or_insert((value, Source::File(path.clone())));
@@ -103,7 +104,7 @@ impl Raw {
         let shown = |setting: &'static Setting| match self.values.get(setting.key) {
             None => (setting, None, Source::Default),
             Some((_, source)) if setting.secret => (setting, Some("********".into()), source.clone()),
-            Some((value, source)) => (setting, Some(value.clone()), source.clone()),
+            Some((value, source)) => (setting, Some(without_credentials(value)), source.clone()),
         };
         SETTINGS.iter().map(shown).collect()
     }
@@ -130,7 +131,7 @@ impl Raw {
             Source::File(path) => (format!("`{key}`"), format!("in {}", path.display())),
             _ => (setting.map_or(key, |s| s.variable).to_owned(), "from the environment".into()),
         };
-        let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { value };
+        let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { without_credentials(&value) };
         ConfigError::Wrong { name, value, origin, allowed }
     }
 
@@ -147,7 +148,11 @@ impl Raw {
 fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
     let failed = |reason: String| ConfigError::File { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| failed(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        // The error's own text would show the line, which may hold a secret.
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        failed(format!("line {line}: {}", error.message()))
+    })?;
     let entry = |(key, value): (String, toml::Value)| {
         let setting = SETTINGS.iter().find(|s| s.key == key);
         let setting = setting.ok_or_else(|| ConfigError::UnknownKey { path: path.to_owned(), key: key.clone() })?;
@@ -265,6 +270,24 @@ impl Config {
     }
 }
 
+/// An address as it may be shown: name, password and query may be secrets.
+fn without_credentials(value: &str) -> String {
+    match value.parse::<reqwest::Url>() {
+        Ok(mut url) if !url.cannot_be_a_base() && (!url.username().is_empty() || url.password().is_some() || url.query().is_some()) => {
+            if !url.username().is_empty() || url.password().is_some() {
+                // Neither fails for an address with a host.
+                let _ = url.set_username("********");
+                let _ = url.set_password(None);
+            }
+            if url.query().is_some() {
+                url.set_query(Some("********"));
+            }
+            url.to_string()
+        }
+        _ => value.to_owned(),
+    }
+}
+
 fn headers(text: &str) -> Option<HeaderMap> {
     let object: BTreeMap<String, String> = serde_json::from_str(text).ok()?;
     object.into_iter().map(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.parse().ok()?))).collect()
@@ -353,6 +376,16 @@ mod tests {
         }
         let error = read("/no/such/file").err().unwrap().to_string();
         assert!(error.starts_with("MANA_AI_PRIVATE_KEY_PEM is \"********\"") && error.contains("path of a file"), "{error}");
+    }
+
+    #[test]
+    fn no_secret_is_shown_by_an_error_or_an_address() {
+        let error = collect(&[], &[], Some("port = 1\nservice_key = \"quite-a-secret\nhost = 3")).err().unwrap().to_string();
+        assert!(error.contains("line 2") && !error.contains("quite"), "{error}");
+        let raw = collect(&[], &[("MANA_LLM_URL", "https://me:pw@host/v1"), ("JWKS_URL", "https://host/jwks?key=pw")], None).unwrap();
+        assert!(!format!("{raw:?}").contains("pw"), "{raw:?}");
+        let raw = collect(&[], &[("MANA_LLM_URL", "ftp://me:pw@host")], None).unwrap();
+        assert!(!Config::read(&raw).err().unwrap().to_string().contains("pw"));
     }
 
     #[test]

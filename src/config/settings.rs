@@ -5,7 +5,7 @@
 pub enum Scope {
     /// All.
     Every,
-    /// Those that plan: `serve`, `demo`, `tick`, and `config`, which shows them.
+    /// Those that plan: `serve`, `demo`, `tick`, `plan`, and `config`, which shows them.
     Runner,
 }
 

@@ -78,7 +78,9 @@ impl fmt::Display for Why {
 
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.input.module, self.input.id, self.why)
+        // Both come from a client, and may be of any length.
+        let short = |name: &str| name.chars().take(80).collect::<String>();
+        write!(f, "{} {}: {}", short(&self.input.module), short(&self.input.id), self.why)
     }
 }
 
@@ -120,8 +122,17 @@ pub struct Reader<'a> {
 pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved> {
     let mut resolved = Resolved::default();
     let mut grant = LazyGrant::default();
-    for (n, input) in reader.mission.inputs.iter().enumerate() {
-        let read = if n < MAX_INPUTS { read(store, reader, input, &mut grant, &mut resolved.attempts).await? } else { Err(Why::TooMany) };
+    // All records are at hand before the first is decrypted, so that no failure comes between a read and its record.
+    let mut replayed = Vec::new();
+    for input in reader.mission.inputs.iter().take(MAX_INPUTS) {
+        replayed.push(replay(store, reader, input).await?);
+    }
+    let mut replayed = replayed.into_iter();
+    for input in &reader.mission.inputs {
+        let read = match replayed.next() {
+            Some(record) => record.and_then(|record| read(reader, input, record, &mut grant, &mut resolved.attempts)),
+            None => Err(Why::TooMany),
+        };
         match read {
             Ok(read) => resolved.inputs.push(read),
             Err(why) => resolved.left_out.push(LeftOut { input: input.clone(), why }),
@@ -136,32 +147,37 @@ pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved
     Ok(resolved)
 }
 
-async fn read(
-    store: &Store,
-    reader: &Reader<'_>,
-    input: &InputRef,
-    grant: &mut LazyGrant,
-    attempts: &mut Vec<ReadAttempt>,
-) -> StoreResult<Result<Input, Why>> {
+/// A record as it stands, and how it reads.
+struct Replayed {
+    module: &'static Module,
+    record: Record,
+    updated_at: Option<Timestamp>,
+}
+
+async fn replay(store: &Store, reader: &Reader<'_>, input: &InputRef) -> StoreResult<Result<Replayed, Why>> {
     let Some(module) = Module::find(&input.module) else { return Ok(Err(Why::UnknownModule)) };
     let fold = store.replay(reader.user_id, module.app(), &input.table, &input.id).await?;
-    let Some((record, stamps)) = fold.live() else { return Ok(Err(Why::Gone)) };
-    let updated_at = newest(record, stamps);
-    let sealed: Vec<String> = module.fields(record).into_iter().filter(|field| is_sealed(record, field)).map(str::to_owned).collect();
+    let live = fold.live().map(|(record, stamps)| Replayed { module, record: record.clone(), updated_at: newest(record, stamps) });
+    Ok(live.ok_or(Why::Gone))
+}
+
+fn read(
+    reader: &Reader<'_>,
+    input: &InputRef,
+    Replayed { module, record, updated_at }: Replayed,
+    grant: &mut LazyGrant,
+    attempts: &mut Vec<ReadAttempt>,
+) -> Result<Input, Why> {
+    let sealed = module.fields(&record).into_iter().filter(|field| is_sealed(&record, field)).map(str::to_owned).collect::<Vec<_>>();
     let text = if sealed.is_empty() {
-        module.text(record)
+        module.text(&record)
     } else {
-        let outcome = unseal(reader, input, record.clone(), &sealed, grant);
-        if let Some(attempt) = attempt(input, &outcome) {
-            attempts.push(attempt);
-        }
-        match outcome {
-            Ok(record) => module.text(&record),
-            Err(why) => return Ok(Err(why)),
-        }
+        let outcome = unseal(reader, input, record, &sealed, grant);
+        attempts.extend(attempt(input, &outcome));
+        module.text(&outcome?)
     };
-    let read = text.map(|(title, content)| Input { module: input.module.clone(), id: input.id.clone(), title, content, updated_at });
-    Ok(read.ok_or(Why::Empty))
+    let (title, content) = text.ok_or(Why::Empty)?;
+    Ok(Input { module: input.module.clone(), id: input.id.clone(), title, content, updated_at })
 }
 
 fn newest(record: &Record, stamps: &Stamps) -> Option<Timestamp> {

@@ -82,6 +82,11 @@ impl Planner {
         Ok(Planner { provider: Provider::new(settings)?, catalog, prompt_version: prompt::version(), context_tokens })
     }
 
+    /// The form in which the next request goes out first.
+    pub fn form(&self) -> Form {
+        self.provider.form()
+    }
+
     /// The tools that a policy does not deny.
     pub fn offered(&self, policy: &Policy) -> Vec<Offered<'_>> {
         self.catalog.offered(policy)

@@ -115,6 +115,12 @@ impl Provider {
         Ok(Provider { client, settings, form: AtomicUsize::new(0) })
     }
 
+    /// The form that is tried first.
+    pub fn form(&self) -> Form {
+        let forms = self.settings.dialect.forms();
+        forms.get(self.form.load(Ordering::Relaxed)).copied().unwrap_or(Form::Plain)
+    }
+
     /// The model that is asked for.
     pub fn model(&self) -> &str {
         &self.settings.model

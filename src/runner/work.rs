@@ -110,10 +110,11 @@ impl Runner {
     async fn work(&self, run: &Claimed) -> StoreResult<Settled> {
         let now = self.now();
         let (user, id) = (&run.due.user_id, &run.due.mission_id);
-        let Some(snapshot) = self.store.snapshot(Table::Missions, user, id).await? else {
+        // What the user changed since the tick counts: a grant that was taken back must not be used.
+        let Some(record) = self.store.newest(Table::Missions, user, id).await? else {
             return self.close(run, None, Close::Drop { reason: "the mission was deleted before it was planned".into() }).await;
         };
-        let (mission, _) = Mission::read(id, &snapshot.record);
+        let (mission, _) = Mission::read(id, &record);
         if let Err(reason) = still_due(&mission, run.due.scheduled_for) {
             return self.close(run, None, Close::Drop { reason }).await;
         }
@@ -178,8 +179,8 @@ impl Runner {
             return Ok(Err("the mission was handed to another agent".into()));
         }
         let Some(agent_id) = &mission.agent_id else { return Ok(Ok((None, 0))) };
-        let Some(snapshot) = self.store.snapshot(Table::Agents, &run.due.user_id, agent_id).await? else { return Ok(Ok((None, 0))) };
-        let (agent, _) = Agent::read(agent_id, &snapshot.record);
+        let Some(record) = self.store.newest(Table::Agents, &run.due.user_id, agent_id).await? else { return Ok(Ok((None, 0))) };
+        let (agent, _) = Agent::read(agent_id, &record);
         let key = (run.due.user_id.clone(), agent_id.clone());
         let tokens = match agent.max_tokens_per_day {
             None => 0,

@@ -40,6 +40,10 @@ pub struct RowFilter {
 pub(super) const COLUMNS: &str = "seq, sync_at, id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, schema_version, actor, origin";
 
+/// The rows of one record.
+pub(super) const RECORD: &str =
+    "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
+
 const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, sync_at, schema_version, actor, origin) \
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 \
@@ -112,11 +116,7 @@ impl Store {
     pub async fn replay(&self, user: &str, app: &str, table: &str, record: &str) -> StoreResult<Fold> {
         let (user, app, table, record) = (user.to_owned(), app.to_owned(), table.to_owned(), record.to_owned());
         self.read(move |c| {
-            // Index sync_changes_record; one record has few rows, so sorting them by seq is cheap.
-            let query = format!(
-                "SELECT {COLUMNS} FROM sync_changes \
-                 WHERE table_name = ?3 AND record_id = ?4 AND +user_id = ?1 AND +app_id = ?2 ORDER BY seq"
-            );
+            let query = RECORD.replace("{}", COLUMNS);
             let mut fold = Fold::default();
             let mut statement = c.prepare_cached(&query)?;
             let mut rows = statement.query(params![user, app, table, record])?;
@@ -176,8 +176,8 @@ fn push_one(tx: &Tx<'_>, mut change: Change) -> StoreResult<bool> {
 
 /// Whether the log has a row of this change's record.
 fn is_known(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
-    let query = "SELECT 1 FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND +user_id = ?3 AND +app_id = ?4";
-    tx.sql(|c| c.prepare_cached(query)?.exists(params![change.table, change.record_id, change.user_id, change.app_id]))
+    let query = RECORD.replace("{}", "1");
+    tx.sql(|c| c.prepare_cached(&query)?.exists(params![change.user_id, change.app_id, change.table, change.record_id]))
 }
 
 fn insert(tx: &Tx<'_>, change: &Change, sync_at: i64) -> StoreResult<bool> {

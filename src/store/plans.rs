@@ -5,6 +5,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
+use super::changes::RECORD;
 use super::pull::{HEADS, PULL_APP, PULL_TABLE};
 use super::snapshots::{DUE, NEW_ROWS};
 use super::{Options, Store};
@@ -48,4 +49,13 @@ fn pulls_read_only_new_rows_of_their_user() {
 fn an_audit_reads_only_rows_of_its_user() {
     check(BY_USER, 2, "SEARCH decrypt_audit USING INDEX decrypt_audit_user (user_id=?)");
     check(BY_MISSION, 3, "SEARCH decrypt_audit USING INDEX decrypt_audit_mission (user_id=? AND mission_id=?)");
+}
+
+#[test]
+fn a_record_is_read_without_those_of_other_users() {
+    check(
+        &RECORD.replace("{}", "*"),
+        4,
+        "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=?)",
+    );
 }

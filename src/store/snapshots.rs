@@ -133,6 +133,20 @@ impl Store {
         .await
     }
 
+    /// The newest state of one record, rows included that no refresh has seen yet; `None` where it is not alive.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn newest(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<Record>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        self.read(move |c| {
+            // One state of the log for the snapshot and what is newer.
+            let c = c.unchecked_transaction()?;
+            Ok(newest(&c, table, &user, &id)?.fold.live().map(|(record, _)| record.clone()))
+        })
+        .await
+    }
+
     /// Live records of a table, by user and id; of one user or all.
     ///
     /// # Errors
@@ -201,18 +215,15 @@ fn refresh_batch(tx: &Tx<'_>, table: Table, limit: u32) -> StoreResult<(Refreshe
     Ok((report, seen == limit))
 }
 
-/// The newest state of one mission, rows included that no refresh has seen yet.
-pub(super) fn newest_mission(tx: &Tx<'_>, user: &str, mission: &str) -> StoreResult<Folded> {
-    let table = Table::Missions;
-    tx.sql(|c| {
-        let mut folded = load(c, table, user, mission)?;
-        let mut statement = c.prepare_cached(NEW_ROWS_OF_RECORD)?;
-        let mut rows = statement.query(params![table.log_name(), cursor(c, table)?, user, mission])?;
-        while let Some(row) = rows.next()? {
-            folded.apply(row)?;
-        }
-        Ok(folded)
-    })
+/// The newest state of one record, rows included that no refresh has seen yet.
+pub(super) fn newest(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite::Result<Folded> {
+    let mut folded = load(connection, table, user, id)?;
+    let mut statement = connection.prepare_cached(NEW_ROWS_OF_RECORD)?;
+    let mut rows = statement.query(params![table.log_name(), cursor(connection, table)?, user, id])?;
+    while let Some(row) = rows.next()? {
+        folded.apply(row)?;
+    }
+    Ok(folded)
 }
 
 /// A record while it is being folded.

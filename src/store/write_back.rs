@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::changes::{append_one, last_seq, to_text};
 use super::runs::{Attempt, Claimed, add_attempt};
-use super::snapshots::{Table, newest_mission, save};
+use super::snapshots::{Table, newest, save};
 use super::writer::Tx;
 use super::{Store, StoreResult};
 use crate::domain::change::{Change, Op};
@@ -97,7 +97,7 @@ fn write_back(
     terms: &Terms<'_>,
 ) -> StoreResult<Closed> {
     let due = &run.due;
-    let mut newest = newest_mission(tx, &due.user_id, &due.mission_id)?;
+    let mut newest = tx.sql(|c| newest(c, Table::Missions, &due.user_id, &due.mission_id))?;
     let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration };
     let write = match write(&newest.fold, &finished, terms) {
         Ok(write) => write,
@@ -149,7 +149,7 @@ fn write_back(
 
 /// A mission that lives in a space keeps living there.
 fn space_of(tx: &Tx<'_>, run: &Claimed) -> StoreResult<Option<String>> {
-    let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND +user_id = ?3 AND +app_id = 'ai' \
+    let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND user_id = ?3 AND app_id = 'ai' \
                  ORDER BY created_at DESC, seq DESC LIMIT 1";
     tx.sql(|c| {
         c.prepare_cached(query)?

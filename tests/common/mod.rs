@@ -369,3 +369,24 @@ pub fn metric(served: &Served, series: &str) -> f64 {
     let line = text.lines().find(is).unwrap_or_else(|| panic!("{series} in {text}"));
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
+
+/// A server that answers every request alike, in a thread of its own.
+pub fn serve_raw(status: u16, headers: &'static [(&'static str, &'static str)], body: &'static str) -> SocketAddr {
+    let (ready, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            ready.send(listener.local_addr().unwrap()).unwrap();
+            let app = Router::new().fallback(move || async move {
+                let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
+                for (name, value) in headers {
+                    response.headers_mut().insert(*name, value.parse().unwrap());
+                }
+                response
+            });
+            axum::serve(listener, app).await.unwrap();
+        });
+    });
+    address.recv().unwrap()
+}

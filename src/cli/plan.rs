@@ -1,0 +1,134 @@
+//! `mana-ai plan`
+
+use std::io::Write;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::output::safe;
+use super::{Context, Failure, Outcome, missions, output, setup};
+use crate::domain::agent::Agent;
+use crate::domain::mission::Mission;
+use crate::inputs::{self, Reader, Resolved};
+use crate::planner::dialect::Form;
+use crate::planner::prompt::{Material, Prompt};
+use crate::planner::{Planned, Planner};
+use crate::store::{Store, Table};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Id of the mission
+    mission: String,
+    /// The user, where several have a mission of this id
+    #[arg(long)]
+    user: Option<String>,
+    /// Leave no trace: without a row in the audit, encrypted inputs are left out
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the prompt too
+    #[arg(long)]
+    show_prompt: bool,
+    /// Print the plan as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let store = setup::store(&context.config).await?;
+    let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
+    let (mission, _) = Mission::read(&snapshot.id, &snapshot.record);
+    let now = Timestamp::now();
+    let agent = agent_of(&store, &snapshot.user_id, &mission).await?;
+    let budget = budget_of(&store, &snapshot.user_id, agent.as_ref(), now).await?;
+    let private_key = setup::private_key(&context.config)?;
+    let readable = if args.dry_run { Mission { grant: None, ..mission.clone() } } else { mission.clone() };
+    let iteration_id = Uuid::new_v4().to_string();
+    let reader =
+        Reader { user_id: &snapshot.user_id, mission: &readable, iteration_id: &iteration_id, private_key: private_key.as_ref(), now };
+    let inputs = inputs::resolve(&store, &reader).await?;
+    let planner = setup::planner(&context.config)?;
+    let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
+    let offered = planner.offered(&policy);
+    let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
+    if args.show_prompt {
+        show(&planner.prompt(&material), &planner)?;
+    }
+    let planned = planner.plan(&material).await;
+    let notes = [inputs.note().into_iter().collect(), planned.notes.clone()].concat();
+    if args.json {
+        as_json(&planned, &notes)?
+    } else {
+        tell(&planned, &notes, &inputs)?
+    }
+    match planned.outcome {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::failed(error)),
+    }
+}
+
+async fn agent_of(store: &Store, user: &str, mission: &Mission) -> Result<Option<Agent>, Failure> {
+    let Some(id) = &mission.agent_id else { return Ok(None) };
+    let record = store.newest(Table::Agents, user, id).await?;
+    Ok(record.map(|record| Agent::read(id, &record).0))
+}
+
+async fn budget_of(store: &Store, user: &str, agent: Option<&Agent>, now: Timestamp) -> Result<Option<(u64, u64)>, Failure> {
+    let Some((agent, cap)) = agent.and_then(|agent| Some((agent, agent.max_tokens_per_day?))) else { return Ok(None) };
+    let key = (user.to_owned(), agent.id.clone());
+    let since = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+    let used = store.tokens_since(vec![key.clone()], since).await?.get(&key).copied().unwrap_or(0);
+    Ok(Some((used, cap)))
+}
+
+fn show(prompt: &Prompt, planner: &Planner) -> std::io::Result<()> {
+    let form = planner.form();
+    let mut out = output::stdout();
+    writeln!(out, "=== system ===\n{}\n\n=== user ===\n{}\n", prompt.system(form), prompt.user)?;
+    if form == Form::Tools {
+        writeln!(out, "(The tools go along as native functions.)\n")?;
+    }
+    out.flush()
+}
+
+fn tell(planned: &Planned, notes: &[String], inputs: &Resolved) -> std::io::Result<()> {
+    let mut out = output::stdout();
+    if let Ok(plan) = &planned.outcome {
+        writeln!(out, "{}", if plan.summary.is_empty() { "(no summary)".into() } else { safe(&plan.summary) })?;
+        for (n, step) in plan.steps.iter().enumerate() {
+            writeln!(out, "\n{}. {} – {}", n + 1, safe(&step.summary), safe(&step.rationale))?;
+            writeln!(out, "   {} {}", step.tool, json!(step.params))?;
+        }
+        if plan.steps.is_empty() {
+            writeln!(out, "\nNo steps.")?;
+        }
+        writeln!(out)?;
+    }
+    for note in notes {
+        writeln!(out, "Note: {}.", safe(note))?;
+    }
+    writeln!(
+        out,
+        "{} in {:.1} s: {}, {} linked inputs, a prompt of {} characters, {} tokens read and {} written.",
+        safe(&planned.model),
+        planned.latency.as_secs_f64(),
+        if planned.rounds == 1 { "1 question".to_owned() } else { format!("{} questions", planned.rounds) },
+        inputs.inputs.len(),
+        planned.prompt_chars,
+        planned.usage.prompt,
+        planned.usage.completion
+    )?;
+    writeln!(out, "Nothing was written back: this was a look at what the mission would get.")?;
+    out.flush()
+}
+
+fn as_json(planned: &Planned, notes: &[String]) -> std::io::Result<()> {
+    let plan = planned.outcome.as_ref().ok().map(|plan| {
+        let step = |step: &crate::domain::iteration::Step| json!({"summary": step.summary, "toolName": step.tool, "params": step.params, "rationale": step.rationale});
+        json!({"summary": plan.summary, "steps": plan.steps.iter().map(step).collect::<Vec<_>>()})
+    });
+    output::json_lines([json!({
+        "plan": plan, "error": planned.outcome.as_ref().err().map(ToString::to_string), "model": planned.model, "rounds": planned.rounds,
+        "notes": notes, "promptChars": planned.prompt_chars, "usage": planned.usage.to_json(),
+    })])
+}
