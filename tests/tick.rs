@@ -382,3 +382,12 @@ fn a_server_that_asks_for_a_pause_gets_it() {
     let waits = next.duration_since(NOW.parse().unwrap()).as_secs();
     assert!((1_790..=1_830).contains(&waits), "{waits}: {run}");
 }
+
+#[test]
+fn a_proxy_of_the_system_is_used() {
+    let model = always("x");
+    let mana = Mana::new().with("MANA_LLM_URL", "http://model.invalid").with("HTTP_PROXY", model.url());
+    mana.import(&[hourly("u", "m", None, DUE)]);
+    assert_eq!(tick(&mana, NOW)["plansWrittenBack"], 1);
+    assert_eq!(model.requests().len(), 1, "it went through the proxy");
+}
