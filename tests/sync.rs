@@ -371,11 +371,13 @@ fn when_it_takes_in_all_it_can_it_says_when_to_come_back() {
     use std::io::Write;
     let world = World::new();
     let ada = world.user("ada");
-    let head = format!("POST /sync/notes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 10000000\r\n\r\n{{", ada.token);
+    let head = format!("POST /sync/notes HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-length: 10000000\r\n\r\n", ada.token);
+    // All but the last byte of their bodies.
     let slow: Vec<_> = (0..6)
         .map(|_| {
             let mut socket = std::net::TcpStream::connect(world.served.address).unwrap();
             socket.write_all(head.as_bytes()).unwrap();
+            socket.write_all(&vec![b' '; 9_999_999]).unwrap();
             socket
         })
         .collect();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -66,18 +66,22 @@ pub(super) async fn push(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Answer>, ApiError> {
-    let admitted = caller.and_then(|User(caller)| Ok((caller, room_for(&shared, &request)?)));
-    let (caller, _room) = match admitted {
-        Ok(admitted) => admitted,
-        Err(why) => return Err(refuse(request, why).await),
+    let caller = match caller {
+        Ok(User(caller)) => caller,
+        Err(why) => {
+            // A client that is still sending does not hear that it was refused.
+            let _ = Body::new(&shared.intake, 0).read(request).await;
+            return Err(why);
+        }
     };
-    let body = read_body(request, MAX_BODY).await?;
+    let mut body = Body::new(&shared.intake, MAX_BODY);
+    body.read(request).await?;
     let store = shared.runner.store();
     if store.is_overloaded() {
         return Err(ApiError::unavailable("more waits to be written than this server takes; try again later"));
     }
-    let Json(push) = Json::<Push>::from_bytes(&body).map_err(|error| ApiError::bad_request(&error.body_text()))?;
-    drop(body);
+    let Json(push) = Json::<Push>::from_bytes(&body.bytes).map_err(|error| ApiError::bad_request(&error.body_text()))?;
+    body.bytes = Vec::new();
     let client_id = client_id(&headers);
     let sender = Sender { user_id: &caller.user, app_id: &app, client_id };
     let now = time::iso_millis(Timestamp::now());
@@ -141,50 +145,61 @@ pub(super) fn client_id(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-client-id").and_then(|value| value.to_str().ok()).map(str::trim).filter(|id| !id.is_empty())
 }
 
-/// Room for a body in the memory, its size unread. It is given back when the changes are written.
-fn room_for<'a>(shared: &'a Shared, request: &Request) -> Result<SemaphorePermit<'a>, ApiError> {
-    let headers = request.headers();
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > MAX_BODY) {
-        return Err(too_large());
+/// A body in the memory, and its share of the room for all of them, which is given back when the changes are written.
+struct Body<'a> {
+    bytes: Vec<u8>,
+    limit: usize,
+    intake: &'a Semaphore,
+    room: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Body<'a> {
+    fn new(intake: &'a Semaphore, limit: usize) -> Self {
+        Body { bytes: Vec::new(), limit, intake, room: None }
     }
-    // What is compressed, or comes without a length, may become as large as any.
-    let plain = headers.get(header::CONTENT_ENCODING).is_none();
-    let bytes = length.filter(|_| plain).unwrap_or(MAX_BODY);
-    let kilobytes = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
-    let room = shared.intake.try_acquire_many(kilobytes);
-    room.map_err(|_| ApiError::unavailable("this server takes in as much as it can; try again later"))
-}
 
-fn too_large() -> ApiError {
-    ApiError::too_large("a push takes at most 10 MB; send it in parts")
-}
+    /// Reads a request's body, uncompressed. What cannot be taken is still read and dropped for a while, since a client
+    /// that is still sending does not listen to an answer.
+    async fn read(&mut self, request: Request) -> Result<(), ApiError> {
+        let mut body = request.into_body();
+        let (mut total, mut refused) = (0, None);
+        let read = async {
+            while let Some(frame) = body.frame().await {
+                let data =
+                    frame.map_err(|_| ApiError::bad_request("the body could not be read to its end"))?.into_data().unwrap_or_default();
+                total += data.len();
+                if total > MAX_DRAINED {
+                    break;
+                }
+                if refused.is_none()
+                    && let Err(why) = self.keep(&data)
+                {
+                    (self.bytes, self.room) = (Vec::new(), None);
+                    refused = Some(why);
+                }
+            }
+            refused.map_or(Ok(()), Err)
+        };
+        let late = |_| ApiError::bad_request("the body took longer than a minute");
+        tokio::time::timeout(BODY_TIME, read).await.map_err(late)?
+    }
 
-/// Reads a body of at most `limit` bytes. What comes beyond is read and dropped for a while, since a client that is still
-/// sending does not listen to an answer.
-async fn read_body(request: Request, limit: usize) -> Result<Vec<u8>, ApiError> {
-    let mut body = request.into_body();
-    let mut bytes = Vec::new();
-    let mut total = 0;
-    let read = async {
-        while let Some(frame) = body.frame().await {
-            let data = frame.map_err(|_| ApiError::bad_request("the body could not be read to its end"))?.into_data().unwrap_or_default();
-            total += data.len();
-            match total {
-                fits if fits <= limit => bytes.extend_from_slice(&data),
-                over if over <= MAX_DRAINED => bytes = Vec::new(),
-                _ => break,
+    fn keep(&mut self, data: &[u8]) -> Result<(), ApiError> {
+        let size = self.bytes.len() + data.len();
+        if size > self.limit {
+            return Err(ApiError::too_large("a push takes at most 10 MB; send it in parts"));
+        }
+        let kilobytes = size / 1024 + 1;
+        let missing = kilobytes.saturating_sub(self.room.as_ref().map_or(0, SemaphorePermit::num_permits));
+        if missing > 0 {
+            let more = self.intake.try_acquire_many(u32::try_from(missing).unwrap_or(u32::MAX));
+            let more = more.map_err(|_| ApiError::unavailable("this server takes in as much as it can; try again later"))?;
+            match &mut self.room {
+                Some(room) => room.merge(more),
+                room => *room = Some(more),
             }
         }
-        if total > limit { Err(too_large()) } else { Ok(bytes) }
-    };
-    let late = || ApiError::bad_request("the body took longer than a minute");
-    tokio::time::timeout(BODY_TIME, read).await.map_err(|_| late())?
-}
-
-/// Lets a client finish its sending before it hears that it was refused.
-async fn refuse(request: Request, why: ApiError) -> ApiError {
-    // Whatever comes of the body, the answer is the refusal.
-    let _ = read_body(request, 0).await;
-    why
+        self.bytes.extend_from_slice(data);
+        Ok(())
+    }
 }
