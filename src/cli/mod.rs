@@ -4,7 +4,9 @@
 //! to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod agents;
+mod backup;
 mod cadence;
+mod check;
 mod config;
 mod demo;
 mod explain;
@@ -69,6 +71,10 @@ enum Cmd {
     Grant(grant::Args),
     /// Make tokens for users' clients
     Token(token::Args),
+    /// Copy the database into a file, also while it is served
+    Backup(backup::Args),
+    /// Check that the file, the log and the snapshots are sound
+    Check(check::Args),
     /// Show the settings in force
     Config(config::Args),
 }
@@ -166,6 +172,8 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Cadence(args) => cadence::run(&context, &args),
         Cmd::Grant(args) => grant::run(&context, args),
         Cmd::Token(args) => token::run(context, args).await,
+        Cmd::Backup(args) => backup::run(context, args).await,
+        Cmd::Check(args) => check::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),
     }
 }

@@ -107,6 +107,9 @@ fn tell(planned: &Planned, notes: &[String], inputs: &Resolved) -> std::io::Resu
     for note in notes {
         writeln!(out, "Note: {}.", safe(note))?;
     }
+    if planned.outcome.is_err() {
+        return out.flush();
+    }
     writeln!(
         out,
         "{} in {:.1} s: {}, {} linked inputs, a prompt of {} characters, {} tokens read and {} written.",

@@ -28,6 +28,8 @@ pub enum StoreError {
     Io { path: PathBuf, reason: String },
     #[error("the database {} failed: {cause}", path.display())]
     Sqlite { path: PathBuf, cause: Arc<rusqlite::Error> },
+    #[error("cannot write the copy {}: {reason}; choose a new file in a directory that you may write to, with room for it", path.display())]
+    Backup { path: PathBuf, reason: String },
     #[error("the database is closing")]
     Stopped,
 }

@@ -16,6 +16,7 @@ mod readers;
 mod runs;
 mod snapshots;
 mod stats;
+mod upkeep;
 mod write_back;
 mod writer;
 
@@ -35,6 +36,7 @@ pub use pull::{Head, Page, Pull};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
 pub use snapshots::{Due, Refreshed, Snapshot, Table};
 pub use stats::Stats;
+pub use upkeep::Check;
 pub use write_back::{Close, Closed};
 
 use readers::Pool;
