@@ -129,7 +129,7 @@ async fn serve(mut socket: WebSocket, shared: &Shared, claims: Claims, app: Opti
                 Some(messages) => for message in messages {
                     if tell(&mut socket, &message).await.is_none() { return }
                 },
-                None => return close(socket, 1001, "the server stops").await,
+                None => return close(socket, 1001, "come back, and pull").await,
             },
             () = &mut expiry => return close(socket, UNAUTHORIZED, "the token has expired").await,
         }

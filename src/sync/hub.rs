@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 const PER_USER: usize = 32;
 /// Table names that a mailbox keeps for an app; beyond, it only says that something changed.
 const TABLES_NAMED: usize = 64;
-/// Apps that a mailbox keeps; beyond, it drops the names of apps too.
+/// Apps that a mailbox keeps; one that would need more is closed, so that its listener comes back and pulls.
 const APPS_NAMED: usize = 64;
 
 /// Apps with the tables that changed; no tables means: any.
@@ -107,14 +107,17 @@ impl Inner {
         if foreign_app || own {
             return;
         }
-        note(&mut lock(&self.state).pending, app, table);
+        let mut state = lock(&self.state);
+        state.closed |= !note(&mut state.pending, app, table);
+        drop(state);
         self.ready.notify_one();
     }
 }
 
-fn note(pending: &mut Pending, app: &str, table: &str) {
+/// Keeps the news; `false` where there is no room for another app.
+fn note(pending: &mut Pending, app: &str, table: &str) -> bool {
     if !pending.contains_key(app) && pending.len() >= APPS_NAMED {
-        return;
+        return false;
     }
     let tables = pending.entry(app.to_owned()).or_insert_with(|| BTreeSet::from([table.to_owned()]));
     if tables.is_empty() || tables.len() >= TABLES_NAMED {
@@ -122,10 +125,11 @@ fn note(pending: &mut Pending, app: &str, table: &str) {
     } else {
         tables.insert(table.to_owned());
     }
+    true
 }
 
 impl Mailbox {
-    /// Waits for news and takes it; `None` once the program stops.
+    /// Waits for news and takes it; `None` ends the listening: the program stops, or more changed than fits.
     pub async fn news(&self) -> Option<Pending> {
         loop {
             {
@@ -174,11 +178,15 @@ mod tests {
         let mailbox = hub.listen("ada", None, None).unwrap();
         for n in 0..10_000 {
             hub.publish("ada", "notes", &format!("table {n}"), "c");
-            hub.publish("ada", &format!("app {n}"), "t", "c");
+            hub.publish("ada", &format!("app {}", n % (APPS_NAMED - 1)), "t", "c");
         }
         let news = mailbox.news().await.unwrap();
         assert_eq!(news.len(), APPS_NAMED);
         assert!(news["notes"].is_empty(), "any table");
+        for n in 0..=APPS_NAMED {
+            hub.publish("ada", &format!("app {n}"), "t", "c");
+        }
+        assert_eq!(mailbox.news().await, None, "it hears that it must come back, not too little");
     }
 
     #[tokio::test]
