@@ -207,7 +207,19 @@ fn a_write_ahead_log_that_was_cut_off_leaves_whole_pushes_in_the_order_of_their_
     assert!(acknowledged.iter().all(|push| kept.contains(push.as_str())), "what was acknowledged is there");
 
     let frame = PAGE + 24;
-    let cuts = [0, 1, 31, 32, 33, frame, log.len() / 3, log.len() / 2 + 7, log.len() / 2 / frame * frame + 32, log.len() - frame - 1, log.len() - 1];
+    let cuts = [
+        0,
+        1,
+        31,
+        32,
+        33,
+        frame,
+        log.len() / 3,
+        log.len() / 2 + 7,
+        log.len() / 2 / frame * frame + 32,
+        log.len() - frame - 1,
+        log.len() - 1,
+    ];
     let mut lengths = HashSet::new();
     for cut in cuts {
         for keep_index in [false, true] {
