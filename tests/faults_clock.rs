@@ -108,18 +108,17 @@ fn each_due_time_runs_once_while_the_clock_jumps() {
 
 #[test]
 fn a_plan_does_not_end_before_it_began() {
-    let go = Arc::new(AtomicBool::new(false));
-    let gate = Arc::clone(&go);
+    let (asked, go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (tell, gate) = (Arc::clone(&asked), Arc::clone(&go));
     let model = Model::start(Duration::ZERO, move |_| {
+        tell.store(true, Ordering::SeqCst);
         wait_for("the test to let the model answer", || gate.load(Ordering::SeqCst).then_some(()));
         Reply::task("x")
     });
     let (faults, mana) = Faults::under(ticking(&model));
     mana.import(&[hourly("u", "m", None, LONG_AGO)]);
     let served = mana.serve();
-    wait_for("a run in flight", || (metric(&served, "mana_ai_runs_in_flight") == 1.0).then_some(()));
-    // The run was claimed; its plan is begun a moment later.
-    std::thread::sleep(Duration::from_millis(200));
+    wait_for("the model to be asked", || asked.load(Ordering::SeqCst).then_some(()));
     faults.set(Fault::Clock, -THREE_DAYS);
     go.store(true, Ordering::SeqCst);
     wait_for("the plan", || (metric(&served, "mana_ai_plans_written_back_total") == 1.0).then_some(()));
