@@ -37,7 +37,7 @@ pub(super) async fn run(context: Context) -> Outcome {
 /// The HTTP side, running in a task of its own.
 pub(super) struct Server {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
+    task: JoinHandle<()>,
     hub: Arc<Hub>,
     following: JoinHandle<()>,
 }
@@ -57,7 +57,7 @@ impl Server {
                 // A dropped sender means the same.
                 let _ = stopped.await;
             };
-            axum::serve(listener, app).with_graceful_shutdown(asked).await
+            http::serve(listener, app, asked).await;
         });
         Ok(Server { stop, task, hub, following })
     }

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::planner::provider;
 use crate::planner::tools::Catalog;
-use crate::runner::{Clock, Runner, Settings};
+use crate::runner::{self, Clock, Runner, Settings};
 use crate::store::{Options, Store, StoreResult};
 
 /// Opens the store on a blocking thread.
@@ -72,14 +72,30 @@ pub(super) fn private_key(config: &Config) -> Result<Option<PrivateKey>, Failure
     key.map_err(|error| Failure::Usage(format!("MANA_AI_PRIVATE_KEY_PEM is {error}")))
 }
 
+/// The longest time for which a run can be told to wait.
+pub(super) fn longest_wait(config: &Config) -> SignedDuration {
+    runner::longest_wait(&backoff(config), &breaker(config))
+}
+
+fn signed(duration: std::time::Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+fn backoff(config: &Config) -> Backoff {
+    Backoff { base: signed(config.retry_base), max: signed(config.retry_max) }
+}
+
+fn breaker(config: &Config) -> Limits {
+    Limits { failures: config.breaker_failures, cooldown: signed(config.breaker_cooldown) }
+}
+
 fn rules(config: &Config) -> Result<Settings, Failure> {
-    let signed = |duration: std::time::Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     Ok(Settings {
         max_parallel: config.max_parallel_plans,
         max_attempts: config.max_attempts,
         iterations_kept: config.max_iterations_kept,
-        backoff: Backoff { base: signed(config.retry_base), max: signed(config.retry_max) },
-        breaker: Limits { failures: config.breaker_failures, cooldown: signed(config.breaker_cooldown) },
+        backoff: backoff(config),
+        breaker: breaker(config),
         zone: config.time_zone.clone(),
         private_key: private_key(config)?.map(Arc::new),
     })

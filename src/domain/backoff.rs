@@ -1,6 +1,6 @@
 //! How long a failed attempt waits before the next (DESIGN, section 6).
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// The bounds of the waiting time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,9 +22,24 @@ impl Backoff {
     }
 }
 
+/// Whether a wait that ends `at` still goes on at `now`. No wait is longer than `longest`; one that seems so was set by a
+/// clock that was ahead, and is over.
+pub fn still_waits(at: Timestamp, now: Timestamp, longest: SignedDuration) -> bool {
+    at > now && at.duration_since(now) <= longest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_ends_at_its_time_or_was_set_by_a_wrong_clock() {
+        let now: Timestamp = "2026-04-15T08:00:00Z".parse().unwrap();
+        let hour = SignedDuration::from_hours(1);
+        for (at, waits) in [(now, false), (now + hour, true), (now + hour * 2, false), (now - hour, false)] {
+            assert_eq!(still_waits(at, now, hour), waits, "{at}");
+        }
+    }
 
     #[test]
     fn waits_double_up_to_the_cap_and_spread_over_the_upper_half() {

@@ -2,6 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::backoff::still_waits;
+
 /// When the breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -65,7 +67,7 @@ impl Breaker {
     /// Until when no call goes out, seen from `now`; it changes nothing.
     pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
-            State::Open { until } | State::HalfOpen { until } if now < until => Some(until),
+            State::Open { until } | State::HalfOpen { until } if still_waits(until, now, self.limits.cooldown) => Some(until),
             _ => None,
         }
     }

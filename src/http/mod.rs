@@ -4,6 +4,7 @@
 //! nothing about missions.
 
 mod caller;
+mod connections;
 mod error;
 mod me;
 mod measure;
@@ -14,13 +15,11 @@ mod socket;
 mod stream;
 mod sync;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -33,6 +32,7 @@ use crate::auth::{ServiceKey, Users};
 use crate::runner::Runner;
 use crate::store::StoreResult;
 use crate::sync::Hub;
+pub use connections::{ListenError, listen, serve};
 use error::ApiError;
 
 /// What the routes share.
@@ -57,22 +57,6 @@ struct Shared {
     /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
     openapi: OnceLock<String>,
-}
-
-/// The server cannot listen.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}; choose another address with --host and --port, or stop the program that uses it")]
-pub struct ListenError {
-    pub address: SocketAddr,
-    pub cause: std::io::Error,
-}
-
-/// Takes the address.
-///
-/// # Errors
-/// When another program has it, or it is not one of this machine.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|cause| ListenError { address, cause })
 }
 
 /// All routes.

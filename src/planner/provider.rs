@@ -242,10 +242,15 @@ impl Provider {
             return self
                 .error(Kind::Timeout, &format!("did not answer within {seconds} s; raise MANA_LLM_TIMEOUT_MS or use a faster model"));
         }
-        self.error(
-            Kind::Unreachable,
-            &format!("cannot be reached ({}); check that it runs and that MANA_LLM_URL is right", root_cause(error)),
-        )
+        let cause = root_cause(error);
+        let (kind, what) = if error.is_connect() {
+            (Kind::Unreachable, format!("cannot be reached ({cause}); check that it runs and that MANA_LLM_URL is right"))
+        } else if cause.contains("parsed") || cause.contains("invalid") {
+            (Kind::Malformed, format!("does not speak HTTP ({cause}); check that MANA_LLM_URL is the address of a model server"))
+        } else {
+            (Kind::Server, format!("broke off its answer ({cause}); see the log of that server"))
+        };
+        self.error(kind, &what)
     }
 
     fn error(&self, kind: Kind, what: &str) -> ProviderError {
@@ -282,10 +287,13 @@ fn calls(message: &Value) -> Vec<Call> {
     calls.iter().filter_map(call).collect()
 }
 
+/// The longest pause that a server is granted.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
 /// How long to wait, where the server says so in seconds (RFC 9110, section 10.2.3), and at most an hour.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(3_600)))
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
 /// What an error body says: `{detail: {kind, message}}`, `{error: {…}}`, or either as a text.

@@ -1,11 +1,12 @@
 //! Why a mission runs or does not, gate by gate, with the values compared (DESIGN, sections 6 and 12).
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::tick::day_before;
 use crate::domain::agent::Agent;
+use crate::domain::backoff::still_waits;
 use crate::domain::cadence::Cadence;
 use crate::domain::gate::{self, Load};
 use crate::domain::mission::{Mission, MissionState};
@@ -63,11 +64,17 @@ impl Explanation {
     }
 }
 
-/// Explains a live mission at `now`, with the same gates as a tick.
+/// Explains a live mission at `now`, with the same gates as a tick; `longest_wait` as [`super::longest_wait`] gives it.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn explain(store: &Store, snapshot: &Snapshot, now: Timestamp, zone: &TimeZone) -> StoreResult<Explanation> {
+pub async fn explain(
+    store: &Store,
+    snapshot: &Snapshot,
+    now: Timestamp,
+    zone: &TimeZone,
+    longest_wait: SignedDuration,
+) -> StoreResult<Explanation> {
     let (user, id) = (&snapshot.user_id, &snapshot.id);
     let (mission, _) = Mission::read(id, &snapshot.record);
     let open = store.open_runs().await?;
@@ -75,7 +82,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, now: Timestamp, zone: &
     let mut steps = vec![state(&mission), due(&mission, now), cadence(&mission)];
     steps.push(in_flight(run));
     steps.extend(agent_gates(store, user, &mission, &open, now).await?);
-    steps.push(ready(run, now));
+    steps.push(ready(run, now, longest_wait));
     let next_run_at = mission.next_run_at.filter(|_| mission.state == MissionState::Active);
     let resumption = |at: Timestamp| Some(Cadence::read(&mission.cadence).ok()?.resume(at, now.max(at), zone).next);
     Ok(Explanation {
@@ -135,7 +142,7 @@ async fn agent_gates(store: &Store, user: &str, mission: &Mission, open: &[OpenR
     Ok(checks.map(|(check, name)| Step { name, passed: check.passed, compared: check.compared }).collect())
 }
 
-fn ready(run: Option<&OpenRun>, now: Timestamp) -> Step {
+fn ready(run: Option<&OpenRun>, now: Timestamp, longest_wait: SignedDuration) -> Step {
     let waits = run.filter(|run| run.owner.is_none()).and_then(|run| Some((run, run.next_attempt_at?)));
     let compared = match waits {
         None => "no failed attempt waits".into(),
@@ -146,5 +153,5 @@ fn ready(run: Option<&OpenRun>, now: Timestamp) -> Step {
             run.reason.as_deref().unwrap_or("no reason given")
         ),
     };
-    Step { name: "retry", passed: waits.is_none_or(|(_, at)| at <= now), compared }
+    Step { name: "retry", passed: waits.is_none_or(|(_, at)| !still_waits(at, now, longest_wait)), compared }
 }

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 pub use explain::{Explanation, explain};
@@ -29,6 +29,7 @@ use crate::domain::breaker::{Breaker, Limits};
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
+use crate::planner::provider::MAX_RETRY_AFTER;
 use crate::store::{Store, StoreResult};
 use queue::FairQueue;
 use work::Job;
@@ -51,6 +52,12 @@ pub struct Settings {
     pub zone: TimeZone,
     /// Opens the grants of missions; without it, encrypted inputs are left out.
     pub private_key: Option<Arc<PrivateKey>>,
+}
+
+/// The longest time for which a run can be told to wait: by its backoff, by the model server, or by the breaker.
+pub fn longest_wait(backoff: &Backoff, breaker: &Limits) -> SignedDuration {
+    let asked = SignedDuration::try_from(MAX_RETRY_AFTER).unwrap_or(SignedDuration::MAX);
+    backoff.max.max(breaker.cooldown).max(asked)
 }
 
 /// Runs missions. One per process.

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::queue::in_turns;
 use super::work::{Ending, Job, Settled};
-use super::{Runner, lock};
+use super::{Runner, lock, longest_wait};
 use crate::domain::agent::Agent;
+use crate::domain::backoff::still_waits;
 use crate::domain::gate::{Check, Decision, Load, first_bite};
 use crate::domain::time;
 use crate::projection;
@@ -190,6 +191,7 @@ impl Runner {
         let open: HashMap<_, _> = open.iter().map(|run| ((run.user_id.as_str(), run.mission_id.as_str()), run)).collect();
         let agents = self.agents(&due, now).await?;
         let closed_until = lock(&self.breaker).closed_until(now);
+        let longest = longest_wait(&self.settings.backoff, &self.settings.breaker);
         let (mut candidates, mut notes) = (Vec::new(), Vec::new());
         for due in in_turns(due, |due| due.user_id.clone()) {
             let agent = due.agent_id.as_ref().and_then(|id| agents.get(&(due.user_id.clone(), id.clone())));
@@ -204,7 +206,7 @@ impl Runner {
             } else if let Some(check) = load.as_ref().and_then(|(agent, load, _)| first_bite(agent, *load)) {
                 Some(Verdict::Skipped(check))
             } else {
-                not_ready(run, closed_until, now)
+                not_ready(run, closed_until, now, longest)
             };
             match verdict {
                 Some(verdict) => {
@@ -297,8 +299,8 @@ fn in_flight(open: &[OpenRun]) -> HashMap<(String, String), u64> {
 }
 
 /// Why a mission that passed its gates has to wait all the same.
-fn not_ready(run: Option<&OpenRun>, closed_until: Option<Timestamp>, now: Timestamp) -> Option<Verdict> {
-    if let Some(at) = run.and_then(|run| run.next_attempt_at).filter(|at| *at > now) {
+fn not_ready(run: Option<&OpenRun>, closed_until: Option<Timestamp>, now: Timestamp, longest: SignedDuration) -> Option<Verdict> {
+    if let Some(at) = run.and_then(|run| run.next_attempt_at).filter(|at| still_waits(*at, now, longest)) {
         let why = run.and_then(|run| run.reason.clone()).unwrap_or_default();
         return Some(Verdict::Deferred { until: Some(at), why });
     }

@@ -135,7 +135,8 @@ impl Runner {
         let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
         let planned = self.planner.plan(&material).await;
         self.observe(agent.as_ref(), &planned);
-        let finished_at = self.now();
+        // Nothing ends before it began, whatever happened to the clock meanwhile.
+        let finished_at = self.now().max(now);
         let attempt = Attempt {
             started_at: now,
             finished_at,

@@ -12,6 +12,9 @@ use super::{Options, Store};
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
 const WAL_LIMIT: i64 = 64 * 1024 * 1024;
 
+/// Pages that the writer keeps at hand, in KB. A transaction that touches more writes some of them more than once.
+const WRITER_CACHE_KB: i64 = 16 * 1024;
+
 /// Makes the directory and an empty database file where they are missing, readable by their owner only.
 /// SQLite gives its side files the mode of the database file.
 pub(super) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
@@ -50,6 +53,7 @@ pub(super) fn enter_wal(connection: &Connection, path: &Path, options: &Options)
         if let Some(pages) = options.max_pages {
             connection.pragma_update(None, "max_page_count", pages)?;
         }
+        connection.pragma_update(None, "cache_size", -WRITER_CACHE_KB)?;
         connection.pragma_update(None, "wal_autocheckpoint", 1_000)
     };
     set().map_err(|error| StoreError::sqlite(path, error))

@@ -7,7 +7,8 @@ use rusqlite::types::Value;
 use super::audit::{BY_MISSION, BY_USER};
 use super::changes::RECORD;
 use super::pull::{HEADS, PULL_APP, PULL_TABLE};
-use super::snapshots::{DUE, NEW_ROWS};
+use super::refresh::NEW_ROWS;
+use super::snapshots::DUE;
 use super::{Options, Store};
 
 /// The plan of a query, one step a line.

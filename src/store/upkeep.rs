@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::Store;
 use super::changes::delta;
 use super::error::{StoreError, StoreResult};
-use super::snapshots::{Table, newest};
+use super::refresh::newest;
+use super::snapshots::Table;
 use crate::domain::merge::Fold;
 
 /// What a check looked at, and what it found.

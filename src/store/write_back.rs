@@ -6,8 +6,9 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
 use super::changes::{append_one, last_seq, to_text};
+use super::refresh::{Save, newest, put};
 use super::runs::{Attempt, Claimed, add_attempt};
-use super::snapshots::{Table, newest, save};
+use super::snapshots::Table;
 use super::writer::Tx;
 use super::{Store, StoreResult};
 use crate::domain::change::{Change, Op};
@@ -126,7 +127,7 @@ fn write_back(
     let seq = tx.sql(last_seq)?;
     let sync_at = tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
     newest.take(&due.mission_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
-    save(tx, Table::Missions, &due.user_id, &due.mission_id, &newest)?;
+    put(tx, Table::Missions, &Save::new(Table::Missions, &due.user_id, &due.mission_id, &newest).0)?;
     let update = "UPDATE runs SET outcome = ?2, owner = NULL, finished_at = ?3, reason = ?4, note = ?5, missed_times = ?6, iteration = ?7, \
                   attempts = attempts + ?8 WHERE id = ?1";
     let outcome = if failed.is_some() { "failed" } else { "planned" };

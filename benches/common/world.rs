@@ -1,0 +1,66 @@
+//! Databases of a given size, made by SQL alone, in a directory that is thrown away.
+
+use std::path::Path;
+
+use mana_ai::store::{Options, Store};
+use rusqlite::{Connection, params};
+
+/// A log to be made. Ids are `u<n>`, `m<n>`, `a<n>`, `n<n>`; mission `n` belongs to user `n % users`.
+#[derive(Debug, Clone, Copy)]
+pub struct Log {
+    pub users: u64,
+    pub agents: u64,
+    pub missions: u64,
+    /// Updates of missions after their insert, the missions in turn.
+    pub updates: u64,
+    /// Rows of other apps: notes.
+    pub others: u64,
+    /// Due time of each `n`th mission is in the past, of the others far away; 0: none is due.
+    pub due_every: u64,
+}
+
+impl Log {
+    pub fn rows(&self) -> u64 {
+        self.agents + self.missions + self.updates + self.others
+    }
+
+    /// Writes it into a new database in `dir`, without a snapshot.
+    pub fn make(&self, dir: &Path) {
+        drop(Store::open(dir, &Options { durable: false, ..Options::default() }).expect("a new database"));
+        let mut c = Connection::open(dir.join(Store::FILE_NAME)).expect("the database");
+        // A database that is thrown away need not survive anything.
+        for (pragma, value) in [("journal_mode", "off"), ("synchronous", "off"), ("cache_size", "-1000000")] {
+            c.pragma_update(None, pragma, value).expect("a faster mode");
+        }
+        let tx = c.transaction().expect("a transaction");
+        let agent = "json_object('name', 'Agent ' || i, 'role', 'helps', 'state', 'active', 'maxConcurrentMissions', 1000000)";
+        insert(&tx, "ai", "agents", "a", agent, "insert", self.agents, self);
+        let due = format!("iif({0} > 0 AND i % max({0}, 1) = 0, '2026-01-01T08:00:00.000Z', '2099-01-01T08:00:00.000Z')", self.due_every);
+        let mission = format!(
+            "json_object('title', 'Mission ' || i, 'objective', 'Keep an eye on number ' || i, 'conceptMarkdown', \
+             printf('%.*c', 200, 'x'), 'state', 'active', 'cadence', json('{{\"kind\": \"daily\", \"atHour\": 8}}'), 'nextRunAt', {due}, \
+             'inputs', json('[]'), 'iterations', json('[]'), 'agentId', 'a' || (i % {}))",
+            self.agents.max(1)
+        );
+        insert(&tx, "ai", "aiMissions", "m", &mission, "insert", self.missions, self);
+        insert(&tx, "ai", "aiMissions", "m", "json_object('title', 'Mission ' || i || ' renamed')", "update", self.updates, self);
+        insert(&tx, "notes", "notes", "n", "json_object('title', 'a note', 'body', printf('%.*c', 100, 'x'))", "insert", self.others, self);
+        tx.commit().expect("a commit");
+        c.pragma_update(None, "journal_mode", "wal").expect("the mode of a store");
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn insert(c: &Connection, app: &str, table: &str, prefix: &str, data: &str, op: &str, count: u64, log: &Log) {
+    let records = if op == "update" { log.missions.max(1) } else { count };
+    let query = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1), \
+         base (at) AS (SELECT coalesce(max(sync_at), 1770000000000000) + 1 FROM sync_changes), \
+         numbered (k, i) AS (SELECT i, i % ?2 FROM n) \
+         INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at, sync_at) \
+         SELECT lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6))), ?3, ?4, ?5 || i, 'u' || (i % ?6), ?7, {data}, \
+         iif(?7 = 'update', json_object('title', strftime('%Y-%m-%dT%H:%M:%fZ', (at + k) / 1000000.0, 'unixepoch')), '{{}}'), \
+         'bench', at + k, at + k FROM numbered, base WHERE ?1 > 0"
+    );
+    c.execute(&query, params![count, records, app, table, prefix, log.users, op]).expect("rows");
+}

@@ -1,0 +1,27 @@
+//! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
+//!
+//! `pushes`, `crowd`, `plans`, `start`; all of them where none is named. What each does and why is told in
+//! `benches/README.md`.
+
+#[path = "../../benches/common/mod.rs"]
+mod common;
+mod crowd;
+mod plans;
+mod program;
+mod pushes;
+mod start;
+
+fn main() {
+    program::build();
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let all: [(&str, fn()); 4] = [("start", start::run), ("plans", plans::run), ("pushes", pushes::run), ("crowd", crowd::run)];
+    if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
+        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd");
+        std::process::exit(2);
+    }
+    for (name, run) in all {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            run();
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The program under load: built, started on a directory of its own, and killed at the end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Builds the binary that is measured, in the profile of this example.
+pub fn build() {
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()));
+    cargo.args(["build", "--quiet", "--bin", "mana-ai", "--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().expect("cargo").success(), "the program does not build");
+}
+
+pub fn path() -> PathBuf {
+    let example = std::env::current_exe().expect("a path of its own");
+    example.ancestors().nth(2).expect("the folder of the profile").join("mana-ai")
+}
+
+/// A command of the program that ticks only when told to.
+pub fn mana(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(path());
+    command.env("MANA_AI_DATA_DIR", dir).env("TICK_ENABLED", "false").env("MANA_LLM_URL", "http://127.0.0.1:9").args(args);
+    command
+}
+
+pub fn output(dir: &Path, args: &[&str]) -> String {
+    let output = mana(dir, args).output().expect("the program runs");
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+pub fn token(dir: &Path, user: &str) -> String {
+    output(dir, &["token", "create", "--user", user]).trim().to_owned()
+}
+
+/// A server; it is killed when it goes out of scope.
+pub struct Server {
+    pub child: Child,
+    pub url: String,
+    /// From its start until it said that it listens.
+    pub listened_after: Duration,
+}
+
+impl Server {
+    pub fn start(dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let log = dir.join("serve.log");
+        let file = std::fs::File::create(&log).expect("a log");
+        let started = Instant::now();
+        let child = mana(dir, &["serve", "--port", "0", "--log", "info"])
+            .envs(settings.iter().copied())
+            .stderr(file)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut server = Server { child, url: String::new(), listened_after: Duration::ZERO };
+        while server.url.is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+            let text = std::fs::read_to_string(&log).expect("the log");
+            if let Some(address) = text.split_once("address=").and_then(|(_, rest)| rest.split_whitespace().next()) {
+                server.url = format!("http://{address}");
+            }
+            assert!(started.elapsed() < Duration::from_secs(60), "it does not listen: {text}");
+        }
+        server.listened_after = started.elapsed();
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A runtime for the side that makes the load.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}

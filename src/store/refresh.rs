@@ -1,0 +1,297 @@
+//! Folding new rows of the log into the snapshots (DESIGN, section 4).
+//!
+//! A batch is read and folded on a reader and then written in one short transaction, so that a long catch-up does not
+//! hold up other writes. Meanwhile somebody else may have written a snapshot: whoever writes one has folded every row of
+//! its record up to the snapshot's `last_seq`, so the one with the higher `last_seq` knows more, and stays.
+
+use std::collections::BTreeSet;
+use std::collections::hash_map::{Entry, HashMap};
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::changes::{delta, from_text, to_text};
+use super::snapshots::Table;
+use super::writer::Tx;
+use super::{Store, StoreResult};
+use crate::domain::agent::Agent;
+use crate::domain::merge::{Delta, Fold, Record, Stamps};
+use crate::domain::mission::Mission;
+use crate::domain::time;
+
+/// A batch ends at this many records, or this many bytes of their texts, so that its memory does not grow with the log.
+const BATCH_RECORDS: usize = 20_000;
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a refresh of one table did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Rows of the log that were folded in.
+    pub rows: u64,
+    pub new: u64,
+    pub updated: u64,
+    pub users: BTreeSet<String>,
+    /// Fields of a wrong type that were passed over, as (record id, field), in the records that this refresh touched.
+    pub problems: Vec<(String, &'static str)>,
+}
+
+impl Refreshed {
+    /// Adds what another batch did.
+    pub fn absorb(&mut self, other: Refreshed) {
+        self.rows += other.rows;
+        self.new += other.new;
+        self.updated += other.updated;
+        self.users.extend(other.users);
+        self.problems.extend(other.problems);
+    }
+}
+
+/// New rows of one projected table.
+pub(super) const NEW_ROWS: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id FROM sync_changes \
+     WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+
+/// New rows of one record, for a write that cannot wait for the refresh.
+const NEW_ROWS_OF_RECORD: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id FROM sync_changes \
+     WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 \
+     AND +user_id = ?3 AND +record_id = ?4 ORDER BY seq";
+
+/// The places of the columns in both; those of a delta come first.
+const DATA: usize = 1;
+const SEQ: usize = 4;
+const SYNC_AT: usize = 5;
+const RECORD_ID: usize = 6;
+const USER_ID: usize = 7;
+
+impl Store {
+    /// Folds the next new rows of a table, at most `limit`, and moves its cursor in the transaction that writes them.
+    /// `false`: nothing is left to fold.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn refresh_batch(&self, table: Table, limit: u32) -> StoreResult<(Refreshed, bool)> {
+        let Some(batch) = self
+            .read(move |c| {
+                let c = c.unchecked_transaction()?;
+                Batch::read(&c, table, limit)
+            })
+            .await?
+        else {
+            return Ok((Refreshed::default(), false));
+        };
+        let Batch { last, more, saves, report } = batch;
+        self.write(move |tx| {
+            for save in &saves {
+                put(tx, table, save)?;
+            }
+            let forward = "UPDATE projection_cursors SET seq = max(seq, ?2) WHERE table_name = ?1";
+            tx.sql(|c| c.prepare_cached(forward)?.execute(params![table.log_name(), last]).map(drop))
+        })
+        .await?;
+        Ok((report, more))
+    }
+}
+
+/// New rows, folded and ready to be written.
+struct Batch {
+    /// The last row of the log in it.
+    last: i64,
+    /// Whether there may be more rows.
+    more: bool,
+    saves: Vec<Save>,
+    report: Refreshed,
+}
+
+impl Batch {
+    /// Reads on from the cursor, in one state of the database; `None` where nothing is new.
+    fn read(c: &Connection, table: Table, limit: u32) -> rusqlite::Result<Option<Batch>> {
+        let mut folds: HashMap<Key, Folded> = HashMap::new();
+        let mut report = Refreshed::default();
+        let (mut last, mut seen, mut held) = (cursor(c, table)?, 0, 0);
+        let mut full = false;
+        let mut statement = c.prepare_cached(NEW_ROWS)?;
+        let mut rows = statement.query(params![table.log_name(), last, limit])?;
+        while !full && let Some(row) = rows.next()? {
+            last = row.get(SEQ)?;
+            let record: String = row.get(RECORD_ID)?;
+            let key = Key { record: record.clone(), user: row.get(USER_ID)? };
+            let folded = match folds.entry(key) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let (folded, bytes) = load(c, table, &entry.key().user, &entry.key().record)?;
+                    held += bytes;
+                    entry.insert(folded)
+                }
+            };
+            held += row.get_ref(DATA)?.as_str_or_null()?.map_or(0, str::len);
+            report.rows += u64::from(folded.apply(&record, row)?);
+            seen += 1;
+            full = folds.len() >= BATCH_RECORDS || held >= BATCH_BYTES;
+        }
+        if seen == 0 {
+            return Ok(None);
+        }
+        let mut saves = Vec::with_capacity(folds.len());
+        for (Key { user, record }, folded) in folds {
+            if folded.changed {
+                report.new += u64::from(!folded.stored);
+                report.updated += u64::from(folded.stored);
+                let (save, problems) = Save::new(table, &user, &record, &folded);
+                report.problems.extend(problems.into_iter().map(|field| (record.clone(), field)));
+                saves.push(save);
+            }
+            if !report.users.contains(&user) {
+                report.users.insert(user);
+            }
+        }
+        // In the order of the key, neighbours share pages.
+        saves.sort_unstable_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+        Ok(Some(Batch { last, more: full || seen == limit, saves, report }))
+    }
+}
+
+/// A record of a user.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    record: String,
+    user: String,
+}
+
+/// The newest state of one record, rows included that no refresh has seen yet.
+pub(super) fn newest(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite::Result<Folded> {
+    let (mut folded, _) = load(connection, table, user, id)?;
+    let mut statement = connection.prepare_cached(NEW_ROWS_OF_RECORD)?;
+    let mut rows = statement.query(params![table.log_name(), cursor(connection, table)?, user, id])?;
+    while let Some(row) = rows.next()? {
+        folded.apply(id, row)?;
+    }
+    Ok(folded)
+}
+
+/// A record while it is being folded.
+pub(super) struct Folded {
+    pub fold: Fold,
+    last_seq: i64,
+    last_applied_at: i64,
+    stored: bool,
+    changed: bool,
+}
+
+impl Folded {
+    /// Folds in a row; `false` where the snapshot already holds it.
+    fn apply(&mut self, record_id: &str, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let seq: i64 = row.get(SEQ)?;
+        if seq <= self.last_seq {
+            return Ok(false);
+        }
+        self.take(record_id, delta(row)?, seq, row.get(SYNC_AT)?);
+        Ok(true)
+    }
+
+    /// Folds in the change that became row `seq` at `sync_at`.
+    pub(super) fn take(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64) {
+        self.fold.apply(record_id, delta);
+        self.last_seq = seq;
+        self.last_applied_at = sync_at;
+        self.changed = true;
+    }
+}
+
+/// How far a projection has read the log.
+fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<i64> {
+    connection.prepare_cached("SELECT seq FROM projection_cursors WHERE table_name = ?1")?.query_row([table.log_name()], |row| row.get(0))
+}
+
+/// What a snapshot holds, and the bytes of its text.
+fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite::Result<(Folded, usize)> {
+    let query = match table {
+        Table::Agents => {
+            "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2"
+        }
+        Table::Missions => {
+            "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2"
+        }
+    };
+    let stored = connection
+        .prepare_cached(query)?
+        .query_row([user, id], |row| {
+            let (record, stamps) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+            let ended = row.get_ref(2)?.as_str()? == "ended";
+            let fold = if ended { Fold::Ended } else { Fold::Known { record: from_text(record), stamps: from_text(stamps) } };
+            let folded = Folded { fold, last_seq: row.get(3)?, last_applied_at: row.get(4)?, stored: true, changed: false };
+            Ok((folded, record.len() + stamps.len()))
+        })
+        .optional()?;
+    Ok(stored.unwrap_or((Folded { fold: Fold::Unseen, last_seq: 0, last_applied_at: 0, stored: false, changed: false }, 0)))
+}
+
+/// A snapshot as it is written, with the columns that the due scan and the lists need.
+pub(super) struct Save {
+    user: String,
+    id: String,
+    record: String,
+    stamps: String,
+    liveness: &'static str,
+    state: &'static str,
+    /// Of missions only.
+    agent_id: Option<String>,
+    next_run_at: Option<i64>,
+    last_seq: i64,
+    last_applied_at: i64,
+}
+
+impl Save {
+    /// Makes it, and names the fields of a wrong type.
+    pub fn new(table: Table, user: &str, id: &str, folded: &Folded) -> (Self, Vec<&'static str>) {
+        let empty = (Record::new(), Stamps::new());
+        let (record, stamps, liveness) = match &folded.fold {
+            Fold::Known { record, stamps } => (record, stamps, if folded.fold.live().is_some() { "live" } else { "deleted" }),
+            Fold::Ended | Fold::Unseen => (&empty.0, &empty.1, "ended"),
+        };
+        let (state, agent_id, next_run_at, problems) = match table {
+            Table::Agents => {
+                let (agent, problems) = Agent::read(id, record);
+                (agent.state.as_str(), None, None, problems)
+            }
+            Table::Missions => {
+                let (mission, problems) = Mission::read(id, record);
+                (mission.state.as_str(), mission.agent_id, mission.next_run_at.map(time::to_micros), problems)
+            }
+        };
+        let save = Save {
+            user: user.to_owned(),
+            id: id.to_owned(),
+            record: to_text(record),
+            stamps: to_text(stamps),
+            liveness,
+            state,
+            agent_id,
+            next_run_at,
+            last_seq: folded.last_seq,
+            last_applied_at: folded.last_applied_at,
+        };
+        (save, problems.into_iter().map(|problem| problem.field).collect())
+    }
+}
+
+/// Writes a snapshot, unless what is there knows more.
+pub(super) fn put(tx: &Tx<'_>, table: Table, save: &Save) -> StoreResult<()> {
+    let Save { user, id, record, stamps, liveness, state, agent_id, next_run_at, last_seq, last_applied_at } = save;
+    let updated_at = time::to_micros(tx.now());
+    tx.sql(|c| match table {
+        Table::Agents => c
+            .prepare_cached(
+                "INSERT INTO agent_snapshots (user_id, agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (user_id, agent_id) DO UPDATE SET record = ?3, field_meta = ?4, \
+                 liveness = ?5, state = ?6, last_seq = ?7, last_applied_at = ?8, updated_at = ?9 WHERE last_seq < ?7",
+            )?
+            .execute(params![user, id, record, stamps, liveness, state, last_seq, last_applied_at, updated_at]),
+        Table::Missions => c
+            .prepare_cached(
+                "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
+                 updated_at, agent_id, next_run_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                 ON CONFLICT (user_id, mission_id) DO UPDATE SET record = ?3, field_meta = ?4, liveness = ?5, state = ?6, last_seq = ?7, \
+                 last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11 WHERE last_seq < ?7",
+            )?
+            .execute(params![user, id, record, stamps, liveness, state, last_seq, last_applied_at, updated_at, agent_id, next_run_at]),
+    })
+    .map(drop)
+}
