@@ -17,7 +17,3 @@ pub mod projection;
 pub mod runner;
 pub mod store;
 pub mod sync;
-
-/// Gives memory back to the system after a peak, which the system's own allocator does late or never.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

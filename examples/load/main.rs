@@ -12,8 +12,13 @@ mod pushes;
 mod start;
 
 fn main() {
-    program::build();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let [bare, dir, seconds, changes] = wanted.as_slice()
+        && bare == pushes::BARE
+    {
+        return pushes::bare_commits(dir, seconds, changes);
+    }
+    program::build();
     let all: [(&str, fn()); 4] = [("start", start::run), ("plans", plans::run), ("pushes", pushes::run), ("crowd", crowd::run)];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
         eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd");

@@ -12,6 +12,9 @@ use super::{Options, Store};
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
 const WAL_LIMIT: i64 = 64 * 1024 * 1024;
 
+/// Pages in the write-ahead log at which it is carried over into the file, which costs two more syncs: 16 MB.
+const WAL_PAGES: i64 = 4_000;
+
 /// Pages that the writer keeps at hand, in KB. A transaction that touches more writes some of them more than once.
 const WRITER_CACHE_KB: i64 = 16 * 1024;
 
@@ -54,7 +57,7 @@ pub(super) fn enter_wal(connection: &Connection, path: &Path, options: &Options)
             connection.pragma_update(None, "max_page_count", pages)?;
         }
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KB)?;
-        connection.pragma_update(None, "wal_autocheckpoint", 1_000)
+        connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)
     };
     set().map_err(|error| StoreError::sqlite(path, error))
 }
