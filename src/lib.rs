@@ -17,3 +17,4 @@ pub mod projection;
 pub mod runner;
 pub mod store;
 pub mod sync;
+pub mod workbench;

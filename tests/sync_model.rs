@@ -90,7 +90,8 @@ fn start(dir: &Path) -> (Router, Store) {
     let api = Api {
         runner,
         service_key: ServiceKey::new("service key of the model"),
-        users,
+        users: users.into(),
+        pages: axum::Router::new(),
         hub: Arc::new(Hub::default()),
         cors_origins: vec![],
     };

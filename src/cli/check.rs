@@ -26,9 +26,11 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         let sound = format!("Sound: {} rows in order, {} agents and missions as their rows say.", check.rows, check.records);
         output::table(&["Finding"], rows, &sound)?;
     }
-    match check.findings.len() {
-        0 => Ok(()),
-        1 => Err(Failure::Failed("1 finding; stop mana-ai and keep a copy of the data directory before you go on".into())),
-        n => Err(Failure::Failed(format!("{n} findings; stop mana-ai and keep a copy of the data directory before you go on"))),
-    }
+    let findings = match check.findings.len() {
+        0 => return Ok(()),
+        1 => "1 finding".to_owned(),
+        n => format!("{n} findings"),
+    };
+    let file = store.path().display();
+    Err(Failure::Failed(format!("{findings} in {file}; stop mana-ai and keep a copy of the data directory before you go on")))
 }

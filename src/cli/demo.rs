@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Duration, MissedTickBehavior};
 
 use super::serve::{Server, asked_to_stop};
-use super::{Context, Failure, Outcome, output, setup};
+use super::{Context, Failure, Outcome, link, output, setup};
 use crate::config::{Config, Raw};
 use crate::demo::{self, model, narrator::Narrator};
 use crate::http;
@@ -34,6 +34,8 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let runner = setup::runner(&config, store.clone(), None)?;
     let server = Server::start(listener, &config, &runner)?;
     welcome(&config, address)?;
+    link::tell(&store, &config, address, true).await?;
+    say(&[String::new()])?;
     let mut narrator = Narrator::default();
     let mut interval = tokio::time::interval(config.tick_interval);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -95,7 +97,6 @@ fn welcome(config: &Config, address: SocketAddr) -> Outcome {
             "  curl -H \"Authorization: Bearer $({program} token create --user ben --data-dir {dir})\" http://{address}/api/v1/me/ai-audit"
         ),
         "Ctrl-C stops it.".into(),
-        String::new(),
     ])
 }
 

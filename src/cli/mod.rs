@@ -13,6 +13,7 @@ mod explain;
 mod export;
 mod grant;
 mod import;
+mod link;
 mod missions;
 mod output;
 mod plan;
@@ -71,6 +72,8 @@ enum Cmd {
     Grant(grant::Args),
     /// Make tokens for users' clients
     Token(token::Args),
+    /// Print a link that signs in to the workbench, once
+    Link(link::Args),
     /// Copy the database into a file, also while it is served
     Backup(backup::Args),
     /// Check that the file, the log and the snapshots are sound
@@ -80,7 +83,7 @@ enum Cmd {
 }
 
 /// Commands that plan, and so take all settings.
-const RUNNER_COMMANDS: [&str; 5] = ["serve", "demo", "tick", "plan", "config"];
+const RUNNER_COMMANDS: [&str; 6] = ["serve", "demo", "tick", "plan", "link", "config"];
 
 /// What a command knows besides its own arguments.
 struct Context {
@@ -172,6 +175,7 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Cadence(args) => cadence::run(&context, &args),
         Cmd::Grant(args) => grant::run(&context, args),
         Cmd::Token(args) => token::run(context, args).await,
+        Cmd::Link(args) => link::run(context, args).await,
         Cmd::Backup(args) => backup::run(context, args).await,
         Cmd::Check(args) => check::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),

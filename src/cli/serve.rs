@@ -1,5 +1,6 @@
 //! `mana-ai serve`
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,12 +10,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 
-use super::{Context, Failure, Outcome, setup};
+use super::{Context, Failure, Outcome, link, setup};
 use crate::auth::ServiceKey;
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::runner::Runner;
 use crate::sync::{self, Hub};
+use crate::workbench::{self, Workbench};
 
 pub(super) async fn run(context: Context) -> Outcome {
     let config = context.config;
@@ -23,6 +25,7 @@ pub(super) async fn run(context: Context) -> Outcome {
     let runner = setup::runner(&config, store, None)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let server = Server::start(listener, &config, &runner)?;
+    link::tell(runner.store(), &config, address, std::io::stdout().is_terminal()).await?;
     tracing::info!(%address, data_dir = %config.data_dir.display(), model = config.llm_model, "mana-ai listens");
     let ticking = tokio::spawn(tick_forever(Arc::clone(&runner), config.clone()));
     asked_to_stop().await;
@@ -45,11 +48,18 @@ pub(super) struct Server {
 impl Server {
     pub fn start(listener: TcpListener, config: &Config, runner: &Arc<Runner>) -> Result<Self, Failure> {
         let service_key = ServiceKey::load(config.service_key.as_deref(), &config.data_dir).map_err(Failure::failed)?;
-        let users = setup::users(config)?;
+        let users = Arc::new(setup::users(config)?);
         let hub = Arc::new(Hub::default());
         let following = tokio::spawn(sync::follow(runner.store().clone(), Arc::clone(&hub)));
         let cors_origins = config.cors_origins.clone();
-        let api = Api { runner: Arc::clone(runner), service_key, users, hub: Arc::clone(&hub), cors_origins };
+        let pages = workbench::router(Workbench {
+            runner: Arc::clone(runner),
+            users: Arc::clone(&users),
+            hub: Arc::clone(&hub),
+            zone: config.time_zone.clone(),
+            longest_wait: setup::longest_wait(config),
+        });
+        let api = Api { runner: Arc::clone(runner), service_key, users, hub: Arc::clone(&hub), cors_origins, pages };
         let (stop, stopped) = oneshot::channel();
         let app = http::router(api);
         let task = tokio::spawn(async move {

@@ -41,6 +41,11 @@ pub fn runner(agent: Option<&Agent>, work: Option<Work<'_>>) -> Value {
     })
 }
 
+/// The actor of a user's own write.
+pub fn user(id: &str) -> Value {
+    json!({"kind": "user", "principalId": id, "displayName": id})
+}
+
 /// The system actor of a source such as `mission-runner`.
 pub fn system(source: &str) -> Value {
     let name = SYSTEM_SOURCES.iter().find(|(s, _)| *s == source).map_or(source, |(_, name)| name);

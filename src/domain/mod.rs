@@ -16,5 +16,6 @@ pub mod iteration;
 pub mod merge;
 pub mod mission;
 pub mod policy;
+pub mod review;
 pub mod time;
 pub mod write_back;

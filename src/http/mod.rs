@@ -39,16 +39,18 @@ use error::ApiError;
 pub struct Api {
     pub runner: Arc<Runner>,
     pub service_key: ServiceKey,
-    pub users: Users,
+    pub users: Arc<Users>,
     /// Told of changes; the streams of clients listen to it.
     pub hub: Arc<Hub>,
     pub cors_origins: Vec<String>,
+    /// Pages that are served beside the routes.
+    pub pages: Router,
 }
 
 struct Shared {
     runner: Arc<Runner>,
     service_key: ServiceKey,
-    users: Users,
+    users: Arc<Users>,
     hub: Arc<Hub>,
     /// Kilobytes of pushes that may still be taken in.
     intake: Semaphore,
@@ -80,6 +82,7 @@ pub fn router(api: Api) -> Router {
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared)
+        .merge(api.pages)
         .layer(RequestDecompressionLayer::new())
         .layer(CompressionLayer::new())
         .layer(cors)

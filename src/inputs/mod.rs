@@ -4,6 +4,7 @@
 //! attempt down before it uses what it read. It must not know the model or how a prompt looks.
 
 mod module;
+pub use module::{heading, modules};
 
 use std::fmt;
 

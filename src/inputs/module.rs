@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 
 /// One kind of record.
@@ -50,6 +51,17 @@ const FACTS: [&str; 7] = ["status", "priority", "dueDate", "startTime", "endTime
 const GOAL: [&str; 8] = ["title", "progress", "current", "currentValue", "target", "targetValue", "period", "unit"];
 /// Fields of a profile that say nothing about its user.
 const BOOKKEEPING: [&str; 6] = ["id", "userId", "spaceId", "createdAt", "updatedAt", "deletedAt"];
+
+/// The modules by name with the app that keeps their records, for those who choose inputs.
+pub fn modules() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MODULES.iter().map(|module| (module.name, module.app))
+}
+
+/// How a record is called in a list to choose from; `None` where its heading is encrypted or missing.
+pub fn heading(record: &Record) -> Option<&str> {
+    let text = |field: &&str| record.get(*field).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    HEADINGS.iter().find_map(text).filter(|text| !is_ciphertext(text))
+}
 
 impl Module {
     pub fn find(name: &str) -> Option<&'static Module> {

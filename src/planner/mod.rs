@@ -17,7 +17,7 @@ use crate::domain::policy::Policy;
 use dialect::Form;
 use prompt::{Material, Prompt};
 use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
-use tools::{Catalog, Offered};
+use tools::{Catalog, Offered, Tool};
 
 /// Makes plans with one model server and one tool catalog.
 pub struct Planner {
@@ -90,6 +90,11 @@ impl Planner {
     /// The tools that a policy does not deny.
     pub fn offered(&self, policy: &Policy) -> Vec<Offered<'_>> {
         self.catalog.offered(policy)
+    }
+
+    /// All tools, whatever an agent's policy says.
+    pub fn tools(&self) -> &[Tool] {
+        self.catalog.tools()
     }
 
     pub fn prompt_version(&self) -> &str {

@@ -25,11 +25,12 @@ pub use tick::{Note, Tick, TickStats, Verdict};
 pub use work::{Ending, Settled};
 
 use crate::domain::backoff::Backoff;
-use crate::domain::breaker::{Breaker, Limits};
+use crate::domain::breaker::{Breaker, Limits, Position};
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::planner::provider::MAX_RETRY_AFTER;
+use crate::planner::tools::Tool;
 use crate::store::{Store, StoreResult};
 use queue::FairQueue;
 use work::Job;
@@ -134,6 +135,16 @@ impl Runner {
         self.store.give_back(self.presence.owner().to_owned(), Vec::new(), "the program was stopped").await?;
         self.presence.end();
         Ok(cut_short)
+    }
+
+    /// The tools that plans may use.
+    pub fn tools(&self) -> &[Tool] {
+        self.planner.tools()
+    }
+
+    /// Whether the model server is left alone.
+    pub fn breaker_position(&self) -> Position {
+        lock(&self.breaker).position()
     }
 
     /// Brings the gauges about the database up to date.

@@ -153,6 +153,13 @@ impl Runner {
         for (decision, count) in &stats.decisions {
             self.metrics.agent_decisions_total.with_label_values(&[decision.as_str()]).inc_by(*count as u64);
         }
+        let counts = decisions_of_users(&notes);
+        if !counts.is_empty()
+            && let Err(error) = self.store.count_decisions(counts, now).await
+        {
+            // The runs are under way; a chart without this hour is no reason to call the tick failed.
+            tracing::warn!(%error, "the decisions of a tick are not counted for their users");
+        }
         self.metrics.last_tick_timestamp_seconds.set(now.as_second() as f64);
         Ok(Tick { stats, notes, started, runs, duration: self.metrics.tick_duration_seconds.clone() })
     }
@@ -285,6 +292,20 @@ impl Runner {
         }
         Ok((runs, notes))
     }
+}
+
+/// How often each thing was decided for each user, for the user to see.
+fn decisions_of_users(notes: &[Note]) -> Vec<(String, &'static str, u64)> {
+    let mut counts: BTreeMap<(&str, &'static str), u64> = BTreeMap::new();
+    for note in notes {
+        let decision = match &note.verdict {
+            Verdict::Started => Decision::Ran,
+            Verdict::Skipped(check) => check.decision,
+            Verdict::InFlight | Verdict::Deferred { .. } => continue,
+        };
+        *counts.entry((&note.user_id, decision.as_str())).or_default() += 1;
+    }
+    counts.into_iter().map(|((user, decision), count)| (user.to_owned(), decision, count)).collect()
 }
 
 /// Runs in flight by user and agent.

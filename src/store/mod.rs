@@ -6,6 +6,7 @@
 
 mod audit;
 mod changes;
+mod edit;
 mod error;
 mod files;
 mod migrate;
@@ -15,9 +16,11 @@ mod pull;
 mod readers;
 mod refresh;
 mod runs;
+mod sessions;
 mod snapshots;
 mod stats;
 mod upkeep;
+mod views;
 mod write_back;
 mod writer;
 
@@ -31,14 +34,17 @@ use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use changes::{Appended, LogRow, RowFilter};
+pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
 pub use migrate::SCHEMA_VERSION;
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
+pub use sessions::{Link, SecretHash};
 pub use snapshots::{Due, Snapshot, Table};
 pub use stats::Stats;
 pub use upkeep::Check;
+pub use views::Day;
 pub use write_back::{Close, Closed};
 
 use readers::Pool;

@@ -217,16 +217,12 @@ impl Store {
     pub async fn runs(&self, user: Option<String>, mission: Option<String>, limit: u32) -> StoreResult<Vec<RunRow>> {
         self.read(move |c| {
             let query = format!(
-                "SELECT {OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, finished_at, outcome, iteration FROM runs \
-                 WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR mission_id = ?2) ORDER BY claimed_at DESC, id LIMIT ?3"
+                "SELECT {} FROM runs \
+                 WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR mission_id = ?2) ORDER BY claimed_at DESC, id LIMIT ?3",
+                run_columns()
             );
             let mut runs: Vec<RunRow> = c.prepare(&query)?.query_map(params![user, mission, limit], run_row)?.collect::<Result<_, _>>()?;
-            let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
-                            total_tokens, error, prompt_chars FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
-            let mut attempts = c.prepare_cached(attempts)?;
-            for run in &mut runs {
-                run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
-            }
+            attempts_of(c, &mut runs)?;
             Ok(runs)
         })
         .await
@@ -367,7 +363,23 @@ fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
     })
 }
 
-fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+/// The columns of [`run_row`].
+pub(super) fn run_columns() -> String {
+    format!("{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, finished_at, outcome, iteration")
+}
+
+/// Adds the attempts of each run.
+pub(super) fn attempts_of(c: &Connection, runs: &mut [RunRow]) -> rusqlite::Result<()> {
+    let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
+                    total_tokens, error, prompt_chars FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
+    let mut attempts = c.prepare_cached(attempts)?;
+    for run in runs {
+        run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
+    }
+    Ok(())
+}
+
+pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let finished = match row.get::<_, Option<String>>("outcome")? {
         None => None,
         Some(outcome) => Some(FinishedRun {

@@ -124,7 +124,7 @@ impl Store {
     }
 }
 
-fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
+pub(super) fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
     Ok(Snapshot {
         user_id: row.get(0)?,
         id: row.get(1)?,

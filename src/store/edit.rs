@@ -1,0 +1,74 @@
+//! A user's edit of an agent or a mission, decided on its newest state and written in the same transaction.
+
+use serde_json::Value;
+
+use super::changes::{append_one, last_seq};
+use super::refresh::{Save, newest, put};
+use super::snapshots::Table;
+use super::{Store, StoreError};
+use crate::domain::change::{Change, Op};
+use crate::domain::merge::{Record, Stamps, winning_stamp};
+use crate::domain::time;
+
+/// Who edits which record.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    pub table: Table,
+    pub user_id: String,
+    pub record_id: String,
+    /// The id of the row that the edit becomes.
+    pub event_id: String,
+    pub client_id: String,
+    pub actor: Value,
+}
+
+impl Store {
+    /// Writes the fields that `decide` makes of the live record, `None` where there is none yet; no fields write nothing.
+    /// Its fields win over what the record has, also where a client's clock is ahead.
+    ///
+    /// # Errors
+    /// What `decide` says, or the database; nothing is written then.
+    pub async fn edit<E>(&self, edit: Edit, decide: impl FnOnce(Option<&Record>) -> Result<Record, E> + Send + 'static) -> Result<(), E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
+        self.write(move |tx| {
+            let Edit { table, user_id, record_id, event_id, client_id, actor } = edit;
+            let mut newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
+            let live = newest.fold.live();
+            let data = decide(live.map(|(record, _)| record))?;
+            if data.is_empty() {
+                return Ok(());
+            }
+            let none = Stamps::new();
+            let stamps = live.map_or(&none, |(_, stamps)| stamps);
+            let now = tx.now();
+            let field_meta = data.keys().map(|field| (field.clone(), winning_stamp(now, stamps.get(field).map(String::as_str)))).collect();
+            let op = if live.is_some() { Op::Update } else { Op::Insert };
+            let change = Change {
+                event_id,
+                app_id: "ai".into(),
+                table: table.log_name().into(),
+                record_id: record_id.clone(),
+                user_id: user_id.clone(),
+                space_id: None,
+                op,
+                data: Some(data),
+                field_meta,
+                client_id,
+                created_at: None,
+                schema_version: 1,
+                actor: Some(actor),
+                origin: Some("user".into()),
+            };
+            append_one(tx, &change)?;
+            let seq = tx.sql(last_seq)?;
+            let sync_at =
+                tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
+            newest.take(&record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
+            put(tx, table, &Save::new(table, &user_id, &record_id, &newest).0)?;
+            Ok(())
+        })
+        .await
+    }
+}

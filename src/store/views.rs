@@ -1,0 +1,188 @@
+//! What one user sees of the database, page by page. No query here reads more for a longer log.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::changes::{COLUMNS, LogRow, log_row};
+use super::runs::{RunRow, attempts_of, run_columns, run_row};
+use super::snapshots::{Snapshot, Table, snapshot};
+use super::{Store, StoreResult};
+use crate::domain::time;
+
+/// An hour in microseconds.
+const HOUR: i64 = 3_600_000_000;
+
+/// What the last hours of a user came to, each by the start of its hour.
+#[derive(Debug, Clone, Default)]
+pub struct Day {
+    /// Decisions by hour and name, runs without an agent and failed ones included under their outcome.
+    pub decisions: BTreeMap<i64, BTreeMap<String, u64>>,
+    pub tokens: BTreeMap<i64, u64>,
+}
+
+impl Store {
+    /// Live records of a user after a key, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn page(&self, table: Table, user: &str, after: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
+        let (user, after) = (user.to_owned(), after.to_owned());
+        self.read(move |c| {
+            let (name, key) = table.snapshots();
+            let query = format!(
+                "SELECT user_id, {key}, record, field_meta FROM {name} \
+                 WHERE user_id = ?1 AND {key} > ?2 AND liveness = 'live' ORDER BY {key} LIMIT ?3"
+            );
+            c.prepare_cached(&query)?.query_map(params![user, after, limit], snapshot)?.collect()
+        })
+        .await
+    }
+
+    /// The missions of a user that run next, the first first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn next_missions(&self, user: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
+        let user = user.to_owned();
+        let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND state = 'active' \
+                     AND liveness = 'live' AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT ?2";
+        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, limit], snapshot)?.collect()).await
+    }
+
+    /// Missions of a user with a plan that awaits review.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn to_review(&self, user: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
+        let user = user.to_owned();
+        let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
+                     AND instr(record, '\"awaiting-review\"') > 0 ORDER BY mission_id LIMIT ?2";
+        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, limit], snapshot)?.collect()).await
+    }
+
+    /// The live missions of an agent.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn missions_of(&self, user: &str, agent: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
+        let (user, agent) = (user.to_owned(), agent.to_owned());
+        let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
+                     WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live' ORDER BY mission_id LIMIT ?3";
+        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, agent, limit], snapshot)?.collect()).await
+    }
+
+    /// Runs of a user that were claimed before a moment, the newest first; of one mission or all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn runs_before(&self, user: &str, mission: Option<&str>, before: Timestamp, limit: u32) -> StoreResult<Vec<RunRow>> {
+        let (user, mission) = (user.to_owned(), mission.map(str::to_owned));
+        self.read(move |c| {
+            let of = if mission.is_some() { "AND mission_id = ?3" } else { "AND ?3 IS NULL" };
+            let query = format!(
+                "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 {of} ORDER BY claimed_at DESC LIMIT {limit}",
+                run_columns()
+            );
+            let mut statement = c.prepare_cached(&query)?;
+            let runs = statement.query_map(params![user, time::to_micros(before), mission], run_row)?;
+            let mut runs: Vec<RunRow> = runs.collect::<Result<_, _>>()?;
+            attempts_of(c, &mut runs)?;
+            Ok(runs)
+        })
+        .await
+    }
+
+    /// Rows of one record before a row, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn rows_of(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        let query = format!(
+            "SELECT {COLUMNS} FROM sync_changes WHERE user_id = ?1 AND app_id = 'ai' AND table_name = ?2 AND record_id = ?3 \
+             AND seq < ?4 ORDER BY seq DESC LIMIT ?5"
+        );
+        self.read(move |c| c.prepare_cached(&query)?.query_map(params![user, table.log_name(), id, before, limit], log_row)?.collect())
+            .await
+    }
+
+    /// Records of a user in an app, as table and id, in that order.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn records(&self, user: &str, app: &str, limit: u32) -> StoreResult<Vec<(String, String)>> {
+        let (user, app) = (user.to_owned(), app.to_owned());
+        let query = "SELECT DISTINCT table_name, record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 \
+                     ORDER BY table_name, record_id LIMIT ?3";
+        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, app, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .await
+    }
+
+    /// Users that have an agent or a mission, at most `limit`; each step jumps to the next user.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn users(&self, limit: u32) -> StoreResult<Vec<String>> {
+        self.read(move |c| {
+            let mut users = std::collections::BTreeSet::new();
+            for table in ["agent_snapshots", "mission_snapshots"] {
+                let query = format!(
+                    "WITH RECURSIVE u (id) AS (SELECT min(user_id) FROM {table} UNION ALL \
+                     SELECT (SELECT min(user_id) FROM {table} WHERE user_id > u.id) FROM u WHERE u.id IS NOT NULL LIMIT ?1) \
+                     SELECT id FROM u WHERE id IS NOT NULL"
+                );
+                for user in c.prepare_cached(&query)?.query_map([limit], |row| row.get::<_, String>(0))? {
+                    users.insert(user?);
+                }
+            }
+            Ok(users.into_iter().take(limit as usize).collect())
+        })
+        .await
+    }
+
+    /// Adds decisions about a user's missions to the hour of `now`. What is older than eight days goes.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn count_decisions(&self, counts: Vec<(String, &'static str, u64)>, now: Timestamp) -> StoreResult<()> {
+        self.write(move |tx| {
+            let hour = time::to_micros(now).div_euclid(HOUR) * HOUR;
+            tx.sql(|c| {
+                let add = "INSERT INTO decision_counts (user_id, hour, decision, count) VALUES (?1, ?2, ?3, ?4) \
+                           ON CONFLICT (user_id, hour, decision) DO UPDATE SET count = count + ?4";
+                for (user, decision, count) in &counts {
+                    c.prepare_cached(add)?.execute(params![user, hour, decision, count])?;
+                    let old = "DELETE FROM decision_counts WHERE user_id = ?1 AND hour < ?2";
+                    c.prepare_cached(old)?.execute(params![user, hour - 8 * 24 * HOUR])?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// What was decided for a user and how many tokens it took, by the hour, since a moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn day_of(&self, user: &str, since: Timestamp) -> StoreResult<Day> {
+        let (user, since) = (user.to_owned(), time::to_micros(since));
+        self.read(move |c| {
+            let mut day = Day::default();
+            let query = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
+            let mut statement = c.prepare_cached(query)?;
+            let mut rows = statement.query(params![user, since])?;
+            while let Some(row) = rows.next()? {
+                *day.decisions.entry(row.get(0)?).or_default().entry(row.get(1)?).or_default() += row.get::<_, u64>(2)?;
+            }
+            let query = "SELECT finished_at / 3600000000 * 3600000000, sum(total_tokens) FROM run_attempts \
+                         WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1";
+            let mut statement = c.prepare_cached(query)?;
+            day.tokens = statement.query_map(params![user, since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+            Ok(day)
+        })
+        .await
+    }
+}

@@ -1,0 +1,51 @@
+//! The decrypt audit, in words.
+
+use axum::extract::{Query, State};
+use maud::html;
+use serde::Deserialize;
+
+use super::Shared;
+use super::page::{Failed, Response, moment, page, path, shorter};
+use super::session::SignedIn;
+use crate::store::{AuditRow, ReadStatus};
+
+const SHOWN: u32 = 200;
+
+#[derive(Deserialize)]
+pub(super) struct Of {
+    mission: Option<String>,
+}
+
+pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of): Query<Of>) -> Result<Response, Failed> {
+    let rows = shared.runner.store().reads_of(&who.user, of.mission.as_deref(), SHOWN).await?;
+    let body = html! {
+        h1 { "Data access" }
+        p.lead {
+            "Your encrypted records are read only under a grant that your own client made for one mission. Every attempt is noted here \
+             before the record is used; nobody can change or remove a line."
+        }
+        @if rows.is_empty() { p.empty { "Nothing encrypted was read, and nothing tried to." } }
+        @else {
+            ul.log { @for row in &rows { (line(row)) } }
+            @if rows.len() == SHOWN as usize { p.hint { "The latest " (SHOWN) " attempts. Clients can ask for up to 1,000 with /api/v1/me/ai-audit." } }
+        }
+    };
+    Ok(page(&who, "Data access", &body))
+}
+
+fn line(row: &AuditRow) -> maud::Markup {
+    let outside = row.status == ReadStatus::ScopeViolation.as_str();
+    let (class, verb) = match row.status.as_str() {
+        "ok" => ("good", "was read"),
+        _ if outside => ("bad", "was left alone, since the grant does not name it"),
+        _ => ("bad", "could not be read"),
+    };
+    html! {
+        li class=(class) {
+            (moment(row.at)) " "
+            span { "Record " b dir="auto" { (shorter(&row.record_id, 80)) } " of " (shorter(&row.table, 80)) " " (verb) }
+            @if let Some(reason) = row.reason.as_deref().filter(|_| !outside) { " (" (reason) ")" }
+            " for " a href=(path("missions", &row.mission_id)) { "mission " bdi { (shorter(&row.mission_id, 60)) } } "."
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Agents: the list, one with its budget and missions, and what its forms do.
+
+use axum::extract::{Path, Query, State};
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Shared;
+use super::agent_form::{form, read};
+use super::fields::changed;
+use super::mission::edit_of;
+use super::missions::mission_table;
+use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
+use super::session::{Posted, SignedIn};
+use crate::domain::agent::{Agent, AgentState};
+use crate::domain::merge::Record;
+use crate::store::{Snapshot, StoreError, Table};
+
+/// Agents, and missions, on one page.
+pub(super) const PAGE: u32 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    #[serde(default)]
+    pub after: String,
+}
+
+pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(After { after }): Query<After>) -> Result<Response, Failed> {
+    let rows = shared.runner.store().page(Table::Agents, &who.user, &after, PAGE).await?;
+    let body = html! {
+        div.head { h1 { "Agents" } a.button.primary href="/agents/new" { "New agent" } }
+        @if rows.is_empty() { p.empty { "No agents yet. An agent has a role, a memory and a budget, and missions that it plans." } }
+        ul.cards { @for row in &rows { (card(row)) } }
+        @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more("/agents", &last.id)) }
+    };
+    Ok(page(&who, "Agents", &body))
+}
+
+/// The link to what follows after a key.
+pub(super) fn more(place: &str, after: &str) -> Markup {
+    let after = path("", after).trim_start_matches('/').to_owned();
+    html! { p { a.button href={ (place) "?after=" (after) } { "More" } } }
+}
+
+fn card(row: &Snapshot) -> Markup {
+    let (agent, _) = Agent::read(&row.id, &row.record);
+    html! {
+        li.card {
+            h2 { (avatar(&row.record)) a href=(path("agents", &agent.id)) { bdi { (shorter(&agent.name, 80)) } } " " (badge(agent.state.as_str())) }
+            p dir="auto" { (shorter(&agent.role, 160)) }
+        }
+    }
+}
+
+/// The picture of an agent, where it is a character; an address is not loaded, since it would tell others who looks.
+fn avatar(record: &Record) -> Markup {
+    let text = record.get("avatar").and_then(|v| v.as_str()).unwrap_or_default();
+    let short = text.chars().count() <= 8 && !text.is_ascii();
+    html! { span.avatar aria-hidden="true" { @if short { (text) } @else { "●" } } }
+}
+
+pub(super) async fn new(State(shared): State<Shared>, who: SignedIn) -> Response {
+    let body = html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &Record::new(), shared.runner.tools(), None)) };
+    page(&who, "New agent", &body)
+}
+
+pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
+    let who = posted.who.clone();
+    let tools = shared.runner.tools();
+    let record = match read(&posted.fields, None, tools) {
+        Ok(record) => record,
+        Err((wrong, record)) => {
+            let body = html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &record, tools, Some(&wrong))) };
+            return Ok(refused(&who, "New agent", &body));
+        }
+    };
+    let id = Uuid::new_v4().to_string();
+    let edit = edit_of(&who, Table::Agents, &id);
+    shared.runner.store().edit::<StoreError>(edit, move |_| Ok(record)).await?;
+    Ok(to(&path("agents", &id)))
+}
+
+async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Record, Failed> {
+    shared.runner.store().newest(Table::Agents, &who.user, id).await?.ok_or(Failed::NotFound)
+}
+
+pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+    let record = find(&shared, &who, &id).await?;
+    Ok(page(&who, "Agents", &body(&shared, &who, &id, &record, &record, None).await?))
+}
+
+pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let who = posted.who.clone();
+    let record = find(&shared, &who, &id).await?;
+    match read(&posted.fields, Some(&record), shared.runner.tools()) {
+        Ok(after) => {
+            let edit = edit_of(&who, Table::Agents, &id);
+            shared.runner.store().edit::<StoreError>(edit, move |before| Ok(changed(before, after))).await?;
+            Ok(to(&path("agents", &id)))
+        }
+        Err((wrong, given)) => Ok(refused(&who, "Agents", &body(&shared, &who, &id, &record, &given, Some(&wrong)).await?)),
+    }
+}
+
+async fn body(shared: &Shared, who: &SignedIn, id: &str, record: &Record, given: &Record, wrong: Option<&str>) -> Result<Markup, Failed> {
+    let store = shared.runner.store();
+    let (agent, problems) = Agent::read(id, record);
+    let missions = store.missions_of(&who.user, id, PAGE).await?;
+    let key = (who.user.clone(), id.to_owned());
+    let since = Timestamp::now().checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+    let used = store.tokens_since(vec![key.clone()], since).await?.get(&key).copied().unwrap_or(0);
+    let state = format!("{}/state", path("agents", id));
+    let set = |to: &str, label: &str| button(who, &state, label, &[("state", to)], "");
+    Ok(html! {
+        div.head {
+            h1 { (avatar(record)) bdi { (shorter(&agent.name, 120)) } " " (badge(agent.state.as_str())) }
+            div.actions {
+                @match agent.state {
+                    AgentState::Active => { (set("paused", "Pause")) (set("archived", "Archive")) }
+                    AgentState::Paused => { (set("active", "Resume")) (set("archived", "Archive")) }
+                    AgentState::Archived => { (set("active", "Resume")) }
+                }
+                a.button href={ (path("agents", id)) "/log" } { "Change log" }
+            }
+        }
+        @if !agent.role.is_empty() { (prose(&agent.role)) }
+        @for problem in &problems { p.wrong { "The field " b { (problem.field) } " of this agent has a wrong type, so its default is used." } }
+        (budget(&agent, used))
+        section {
+            h2 { "Its missions" }
+            @if missions.is_empty() { p.empty { "None. " a href="/missions/new" { "Give it one." } } }
+            @else { (mission_table(&missions, Timestamp::now())) }
+        }
+        section { h2 { "Edit" } (form(who, &path("agents", id), "Save", given, shared.runner.tools(), wrong)) }
+    })
+}
+
+fn budget(agent: &Agent, used: u64) -> Markup {
+    html! {
+        @match agent.max_tokens_per_day {
+            None => p { "It used " b { (used) } " tokens in the last 24 hours and has no daily budget." },
+            Some(most) => div.budget {
+                label for="budget" { "It used " b { (used) } " of " (most) " tokens in the last 24 hours." }
+                meter #budget min="0" max=(most.max(1)) value=(used.min(most.max(1))) high=(most * 8 / 10) { (used) " of " (most) }
+                @if used >= most { p.wrong { "The budget is used up; its missions wait until there is room again." } }
+            }
+        }
+    }
+}
+
+pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let state = posted.fields.text("state");
+    if !["active", "paused", "archived"].contains(&state.as_str()) {
+        return Err(Failed::BadForm("state must be active, paused or archived".into()));
+    }
+    find(&shared, &posted.who, &id).await?;
+    let edit = edit_of(&posted.who, Table::Agents, &id);
+    let decide = move |before: Option<&Record>| Ok(changed(before, Record::from_iter([("state".to_owned(), json!(state))])));
+    shared.runner.store().edit::<StoreError>(edit, decide).await?;
+    Ok(to(&path("agents", &id)))
+}

@@ -1,0 +1,174 @@
+//! One mission: what it is, why it runs or not, and its plans.
+
+use axum::extract::{Path, Query, State};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Shared;
+use super::fields::changed;
+use super::mission_form::read;
+use super::missions::editing;
+use super::page::{Failed, Response, badge, button, moment, page, path, prose, refused, shorter, to};
+use super::review::iteration;
+use super::session::{Posted, SignedIn};
+use crate::domain::actor;
+use crate::domain::merge::Record;
+use crate::domain::mission::{Mission, MissionState};
+use crate::domain::time;
+use crate::runner::{Explanation, explain};
+use crate::store::{Edit, RunRow, Snapshot, StoreError, Table};
+
+/// Plans and runs on one page.
+const PLANS: usize = 10;
+const RUNS: u32 = 20;
+
+/// An edit by this user, through the workbench.
+pub(super) fn edit_of(who: &SignedIn, table: Table, id: &str) -> Edit {
+    Edit {
+        table,
+        user_id: who.user.clone(),
+        record_id: id.to_owned(),
+        event_id: Uuid::new_v4().to_string(),
+        client_id: "workbench".into(),
+        actor: actor::user(&who.user),
+    }
+}
+
+pub(super) async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Record, Failed> {
+    shared.runner.store().newest(Table::Missions, &who.user, id).await?.ok_or(Failed::NotFound)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Older {
+    /// Plans of the record to pass over.
+    #[serde(default)]
+    skip: usize,
+    /// Runs claimed before this, microseconds.
+    before: Option<i64>,
+}
+
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Path(id): Path<String>,
+    Query(older): Query<Older>,
+) -> Result<Response, Failed> {
+    let record = find(&shared, &who, &id).await?;
+    let (mission, problems) = Mission::read(&id, &record);
+    let store = shared.runner.store();
+    let snapshot = Snapshot { user_id: who.user.clone(), id: id.clone(), record, field_meta: Default::default() };
+    let why = explain(store, &snapshot, Timestamp::now(), &shared.zone, shared.longest_wait).await?;
+    let runs = store.runs_before(&who.user, Some(&id), older.before.map_or(Timestamp::MAX, time::from_micros), RUNS).await?;
+    let body = html! {
+        (head(&who, &mission))
+        @for problem in &problems { p.wrong { "The field " b { (problem.field) } " of this mission has a wrong type, so its default is used." } }
+        (about(&mission))
+        section { h2 { "Why does this run, or not?" } (explanation(&why)) }
+        section { h2 { "Plans" } (plans(&who, &mission, &runs, older.skip)) }
+        section { h2 { "Runs" } (history(&id, &runs)) }
+    };
+    Ok(page(&who, &shorter(mission.label(), 60), &body))
+}
+
+pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let who = &posted.who;
+    let record = find(&shared, who, &id).await?;
+    match read(&posted.fields, Some(&record), Timestamp::now(), &shared.zone) {
+        Ok(after) => {
+            let edit = edit_of(who, Table::Missions, &id);
+            shared.runner.store().edit::<StoreError>(edit, move |before| Ok(changed(before, after))).await?;
+            Ok(to(&path("missions", &id)))
+        }
+        Err((wrong, given)) => {
+            let mut both = record;
+            both.extend(given);
+            Ok(refused(who, "Edit mission", &editing(&shared, who, &id, &both, Some(&wrong)).await?))
+        }
+    }
+}
+
+fn head(who: &SignedIn, mission: &Mission) -> Markup {
+    let place = path("missions", &mission.id);
+    let act = |what: &str| format!("{place}/{what}");
+    let set = |to: &str, label: &str| button(who, &act("state"), label, &[("state", to)], "");
+    html! {
+        div.head {
+            h1 { bdi { (shorter(mission.label(), 200)) } " " (badge(mission.state.as_str())) }
+            div.actions {
+                @if mission.state == MissionState::Active { (button(who, &act("run"), "Run now", &[], "primary")) (set("paused", "Pause")) }
+                @else { (set("active", "Resume")) }
+                a.button href=(act("edit")) { "Edit" }
+                a.button href=(act("log")) { "Change log" }
+                form.inline method="get" action=(act("delete")) { button { "Delete" } }
+            }
+        }
+    }
+}
+
+fn about(mission: &Mission) -> Markup {
+    html! {
+        @if !mission.objective.is_empty() { (prose(&mission.objective)) }
+        @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } p.prose dir="auto" { (mission.concept_markdown) } } }
+        @if !mission.inputs.is_empty() {
+            details { summary { (mission.inputs.len()) " linked records" } ul { @for input in &mission.inputs {
+                li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
+            } } }
+        }
+    }
+}
+
+fn explanation(why: &Explanation) -> Markup {
+    html! {
+        @match why.obstacle() {
+            None => p.health.good { "It would run in a tick now." },
+            Some(step) => p.health { "It does not run now: " span dir="auto" { (shorter(&step.compared, 300)) } "." },
+        }
+        p {
+            @match (why.next_run_at, why.then) {
+                (None, _) => "It has no next time of its own.",
+                (Some(at), None) => { "Next: " (moment(at)) ", and then when you say so." }
+                (Some(at), Some(then)) => { "Next: " (moment(at)) ", then " (moment(then)) "." }
+            }
+        }
+        details {
+            summary { "Every check, with the values compared" }
+            ul.checks { @for step in &why.steps {
+                li class={ @if step.passed { "passed" } @else { "failed" } } {
+                    b { @if step.passed { "✓ " } @else { "✗ " } (step.name) } " " span dir="auto" { (shorter(&step.compared, 300)) }
+                }
+            } }
+        }
+    }
+}
+
+fn plans(who: &SignedIn, mission: &Mission, runs: &[RunRow], skip: usize) -> Markup {
+    let newest_first: Vec<&Value> = mission.iterations.iter().rev().collect();
+    let place = path("missions", &mission.id);
+    html! {
+        @if newest_first.is_empty() { p.empty { "No plan yet." } }
+        @for value in newest_first.iter().skip(skip).take(PLANS) {
+            (iteration(who, &mission.id, value, runs.iter().find(|run| value["id"] == run.iteration_id.as_str())))
+        }
+        @if newest_first.len() > skip.saturating_add(PLANS) { p { a.button href={ (place) "?skip=" (skip + PLANS) } { "Older plans" } } }
+    }
+}
+
+fn history(id: &str, runs: &[RunRow]) -> Markup {
+    html! {
+        @if runs.is_empty() { p.empty { "It has not run." } }
+        ul.plain { @for run in runs { li {
+            (moment(run.claimed_at)) " " (badge(run.state()))
+            @if !run.attempts.is_empty() {
+                span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.attempts.iter().map(|a| a.usage.total).sum::<u64>()) " tokens" }
+            }
+            @if run.missed_times > 0 { span.hint { ", stands for " (run.missed_times) " times that were missed" } }
+            @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }
+        } } }
+        @if let Some(last) = runs.last().filter(|_| runs.len() == RUNS as usize) {
+            p { a.button href={ (path("missions", id)) "?before=" (time::to_micros(last.claimed_at)) } { "Older runs" } }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Missions: the list, and what forms and buttons do to one.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Shared;
+use super::agents::{After, PAGE, more};
+use super::fields::changed;
+use super::mission::{edit_of, find};
+use super::mission_form::{TEMPLATES, choices, form, from_template, read};
+use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
+use super::session::{Posted, SignedIn};
+use crate::domain::merge::Record;
+use crate::domain::mission::{Mission, MissionState};
+use crate::domain::time;
+use crate::store::{Snapshot, StoreError, Table};
+
+pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(After { after }): Query<After>) -> Result<Response, Failed> {
+    let store = shared.runner.store();
+    crate::projection::refresh(store).await?;
+    let rows = store.page(Table::Missions, &who.user, &after, PAGE).await?;
+    let body = html! {
+        div.head { h1 { "Missions" } a.button.primary href="/missions/new" { "New mission" } }
+        @if rows.is_empty() { p.empty { "No missions yet." } }
+        @else { (mission_table(&rows, Timestamp::now())) }
+        @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more("/missions", &last.id)) }
+    };
+    Ok(page(&who, "Missions", &body))
+}
+
+/// Missions as a list with state, next time, and what waits.
+pub(super) fn mission_table(rows: &[Snapshot], now: Timestamp) -> Markup {
+    html! {
+        ul.cards { @for row in rows {
+            @let mission = Mission::read(&row.id, &row.record).0;
+            @let waiting = mission.iterations.iter().filter(|i| i["overallStatus"] == "awaiting-review").count();
+            li.card {
+                h2 { a href=(path("missions", &row.id)) { bdi { (shorter(mission.label(), 80)) } } " " (badge(mission.state.as_str())) }
+                p dir="auto" { (shorter(&mission.objective, 160)) }
+                p.hint {
+                    @match mission.next_run_at.filter(|_| mission.state == MissionState::Active) {
+                        None if mission.state != MissionState::Active => "Does not run",
+                        None => "Runs when you say so",
+                        Some(at) if at <= now => { "Due since " (moment(at)) }
+                        Some(at) => { "Next " (moment(at)) }
+                    }
+                    @if waiting > 0 { " · " b { (waiting) " to review" } }
+                }
+            }
+        } }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Start {
+    template: Option<String>,
+}
+
+pub(super) async fn new(State(shared): State<Shared>, who: SignedIn, Query(start): Query<Start>) -> Result<Response, Failed> {
+    let record = from_template(start.template.as_deref().unwrap_or_default());
+    let choices = choices(&shared, &who, &record).await?;
+    let body = html! {
+        h1 { "New mission" }
+        nav.templates aria-label="Start from" {
+            span { "Start from" }
+            @for template in &TEMPLATES { a.button href={ "/missions/new?template=" (template.id) } { (template.title) } }
+        }
+        (form(&who, "/missions", "Create mission", &record, &choices, &shared.zone, None))
+    };
+    Ok(page(&who, "New mission", &body))
+}
+
+pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
+    let who = &posted.who;
+    match read(&posted.fields, None, Timestamp::now(), &shared.zone) {
+        Ok(record) => {
+            let id = Uuid::new_v4().to_string();
+            shared.runner.store().edit::<StoreError>(edit_of(who, Table::Missions, &id), move |_| Ok(record)).await?;
+            Ok(to(&path("missions", &id)))
+        }
+        Err((wrong, record)) => {
+            let choices = choices(&shared, who, &record).await?;
+            let form = form(who, "/missions", "Create mission", &record, &choices, &shared.zone, Some(&wrong));
+            Ok(refused(who, "New mission", &html! { h1 { "New mission" } (form) }))
+        }
+    }
+}
+
+pub(super) async fn edit(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+    let record = find(&shared, &who, &id).await?;
+    Ok(page(&who, "Edit mission", &editing(&shared, &who, &id, &record, None).await?))
+}
+
+pub(super) async fn editing(shared: &Shared, who: &SignedIn, id: &str, record: &Record, wrong: Option<&str>) -> Result<Markup, Failed> {
+    let choices = choices(shared, who, record).await?;
+    let place = path("missions", id);
+    Ok(html! {
+        h1 { "Edit mission" }
+        p { a href=(place) { "Back without a change" } }
+        (form(who, &place, "Save", record, &choices, &shared.zone, wrong))
+    })
+}
+
+/// Writes fields into a mission that is there.
+async fn write(
+    shared: &Shared,
+    posted: &Posted,
+    id: &str,
+    fields: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Result<Response, Failed> {
+    find(shared, &posted.who, id).await?;
+    let fields = Record::from_iter(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
+    let edit = edit_of(&posted.who, Table::Missions, id);
+    shared.runner.store().edit::<StoreError>(edit, move |before| Ok(changed(before, fields))).await?;
+    Ok(to(&path("missions", id)))
+}
+
+pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let state = posted.fields.text("state");
+    if !["active", "paused", "done"].contains(&state.as_str()) {
+        return Err(Failed::BadForm("state must be active, paused or done".into()));
+    }
+    write(&shared, &posted, &id, [("state", json!(state))]).await
+}
+
+/// Makes the mission due and looks for due missions at once.
+pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let now = json!(time::iso_millis(Timestamp::now()));
+    let answer = write(&shared, &posted, &id, [("nextRunAt", now)]).await?;
+    let runner = Arc::clone(&shared.runner);
+    tokio::spawn(async move {
+        match runner.tick().await {
+            Ok(tick) => drop(tick.settle().await),
+            Err(error) => tracing::error!(%error, "a mission was to run now, but the tick failed; the next one tries again"),
+        }
+    });
+    Ok(answer)
+}
+
+pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+    let record = find(&shared, &who, &id).await?;
+    let (mission, _) = Mission::read(&id, &record);
+    let place = path("missions", &id);
+    let body = html! {
+        h1 { "Delete " bdi { (shorter(mission.label(), 80)) } "?" }
+        p { "It disappears on all your devices, with its plans. The log keeps what was written, as it keeps everything." }
+        div.actions { (button(&who, &format!("{place}/delete"), "Delete for good", &[], "danger")) a.button href=(place) { "Keep it" } }
+    };
+    Ok(page(&who, "Delete mission", &body))
+}
+
+pub(super) async fn delete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let now = json!(time::iso_millis(Timestamp::now()));
+    write(&shared, &posted, &id, [("deletedAt", now)]).await?;
+    Ok(to("/missions"))
+}

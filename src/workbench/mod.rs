@@ -1,0 +1,97 @@
+//! The workbench: pages for people, served at `/`, to see, steer and approve.
+//!
+//! Pages are made on the server from what the store says; what a form changes becomes a row of the log under its user's
+//! name, like the push of any client. This room must not know SQL, the planner's dialects or how a tick works.
+
+mod access;
+mod agent_form;
+mod agents;
+mod changes;
+mod charts;
+mod fields;
+mod live;
+mod mission;
+mod mission_form;
+mod missions;
+mod overview;
+mod page;
+mod review;
+mod session;
+mod sign_in;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::auth::Users;
+use crate::runner::Runner;
+use crate::sync::Hub;
+pub use session::new_link;
+
+/// The largest form, in bytes: a few texts of the size that a mission may have.
+const MAX_FORM: usize = 4 * 1024 * 1024;
+/// Nothing is loaded from elsewhere, nothing inline runs, nobody may frame a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// What the pages share.
+pub struct Workbench {
+    pub runner: Arc<Runner>,
+    pub users: Arc<Users>,
+    pub hub: Arc<Hub>,
+    /// For cadences without a zone of their own.
+    pub zone: TimeZone,
+    /// The longest time for which a run can be told to wait.
+    pub longest_wait: SignedDuration,
+}
+
+type Shared = Arc<Workbench>;
+
+/// All pages.
+pub fn router(workbench: Workbench) -> Router {
+    let pages = Router::new()
+        .route("/", get(overview::show))
+        .route("/login", get(sign_in::show).post(sign_in::by_token))
+        .route("/link", get(sign_in::by_link))
+        .route("/who", get(sign_in::who).post(sign_in::choose))
+        .route("/logout", post(sign_in::sign_out))
+        .route("/agents", get(agents::list).post(agents::create))
+        .route("/agents/new", get(agents::new))
+        .route("/agents/{id}", get(agents::show).post(agents::save))
+        .route("/agents/{id}/state", post(agents::set_state))
+        .route("/missions", get(missions::list).post(missions::create))
+        .route("/missions/new", get(missions::new))
+        .route("/missions/next-times", get(mission_form::next_times))
+        .route("/missions/{id}", get(mission::show).post(mission::save))
+        .route("/missions/{id}/edit", get(missions::edit))
+        .route("/missions/{id}/state", post(missions::set_state))
+        .route("/missions/{id}/run", post(missions::run))
+        .route("/missions/{id}/delete", get(missions::ask).post(missions::delete))
+        .route("/missions/{id}/review", post(review::save))
+        .route("/missions/{id}/log", get(changes::of_mission))
+        .route("/agents/{id}/log", get(changes::of_agent))
+        .route("/audit", get(access::show))
+        .route("/live", get(live::stream));
+    let set = |name, value: &'static str| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
+    pages
+        .layer(set(header::CACHE_CONTROL, "no-store"))
+        .route("/assets/workbench.css", get(|| async { asset("text/css; charset=utf-8", include_str!("assets/workbench.css")) }))
+        .route("/assets/workbench.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("assets/workbench.js")) }))
+        .route("/assets/icon.svg", get(|| async { asset("image/svg+xml", include_str!("assets/icon.svg")) }))
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(set(header::REFERRER_POLICY, "same-origin"))
+        .with_state(Arc::new(workbench))
+}
+
+fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text)
+}

@@ -1,0 +1,197 @@
+//! The frame of every page, the small parts that pages share, and what a page says when it cannot be shown.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use jiff::Timestamp;
+use maud::{DOCTYPE, Markup, html};
+
+use super::session::SignedIn;
+use crate::domain::time;
+use crate::store::StoreError;
+
+pub(super) type Response = axum::response::Response;
+
+/// Why a page cannot be shown.
+#[derive(Debug)]
+pub(super) enum Failed {
+    SignedOut,
+    /// Signed in by a link that leaves the choice of the user.
+    NoUser,
+    /// A form that no page of this session made.
+    Foreign,
+    BadForm(String),
+    NotFound,
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Failed::Store(error)
+    }
+}
+
+impl From<Failed> for Response {
+    fn from(failed: Failed) -> Self {
+        failed.into_response()
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let (status, title, text) = match self {
+            Failed::SignedOut => return to("/login"),
+            Failed::NoUser => return to("/who"),
+            Failed::Foreign => {
+                (StatusCode::FORBIDDEN, "This form is out of date", "Go back, load the page anew, and try again.".to_owned())
+            }
+            Failed::BadForm(why) => (StatusCode::BAD_REQUEST, "This form cannot be read", why),
+            Failed::NotFound => {
+                (StatusCode::NOT_FOUND, "There is no such page", "It may have been deleted, or belong to somebody else.".into())
+            }
+            Failed::Store(error) => {
+                tracing::error!(%error, "a page cannot be shown");
+                let passing = error.is_passing();
+                let why = if passing { "The database is busy or its disk is full; try again soon." } else { "See the log of the server." };
+                (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer", why.into())
+            }
+        };
+        let body = html! { h1 { (title) } p { (text) } p { a href="/" { "Back to the overview" } } };
+        (status, Html(frame(None, title, &body).into_string())).into_response()
+    }
+}
+
+/// Sends the browser to another page with a GET.
+pub(super) fn to(place: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, place.to_owned())]).into_response()
+}
+
+/// The same, with a cookie.
+pub(super) fn to_with(place: &str, cookie: axum::http::HeaderValue) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::SET_COOKIE, cookie);
+    (headers, to(place)).into_response()
+}
+
+/// A page of a user.
+pub(super) fn page(who: &SignedIn, title: &str, body: &Markup) -> Response {
+    Html(frame(Some(who), title, body).into_string()).into_response()
+}
+
+/// A page whose form was not taken.
+pub(super) fn refused(who: &SignedIn, title: &str, body: &Markup) -> Response {
+    (StatusCode::UNPROCESSABLE_ENTITY, page(who, title, body)).into_response()
+}
+
+const PLACES: [(&str, &str); 4] = [("/", "Overview"), ("/agents", "Agents"), ("/missions", "Missions"), ("/audit", "Data access")];
+
+/// The whole document; the script keeps `main` up to date where a user is signed in.
+pub(super) fn frame(who: Option<&SignedIn>, title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · mana-ai" }
+                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
+                link rel="stylesheet" href="/assets/workbench.css";
+                script src="/assets/workbench.js" defer {}
+            }
+            body data-live[who.is_some()] {
+                a.skip href="#content" { "Skip to content" }
+                header {
+                    a.brand href="/" { "mana-ai" }
+                    @if let Some(who) = who {
+                        nav aria-label="Main" {
+                            @for (place, name) in PLACES { a href=(place) aria-current=[(name == title).then_some("page")] { (name) } }
+                        }
+                        form.account method="post" action="/logout" {
+                            (csrf(who))
+                            span.user title="Signed in as" { bdi { (shorter(&who.user, 40)) } }
+                            button.quiet { "Sign out" }
+                        }
+                    }
+                }
+                p #notice role="status" hidden {}
+                main #content tabindex="-1" { (body) }
+            }
+        }
+    }
+}
+
+/// The hidden field that shows a form to be ours.
+pub(super) fn csrf(who: &SignedIn) -> Markup {
+    html! { input type="hidden" name="csrf" value=(who.csrf); }
+}
+
+/// A form of one button.
+pub(super) fn button(who: &SignedIn, action: &str, label: &str, fields: &[(&str, &str)], class: &str) -> Markup {
+    html! {
+        form.inline method="post" action=(action) {
+            (csrf(who))
+            @for (name, value) in fields { input type="hidden" name=(name) value=(value); }
+            button class=(class) { (label) }
+        }
+    }
+}
+
+/// A moment, which the script spells in the reader's zone.
+pub(super) fn moment(at: Timestamp) -> Markup {
+    let iso = time::iso_millis(at);
+    html! { time datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
+}
+
+/// A path with an id as one segment.
+pub(super) fn path(of: &str, id: &str) -> String {
+    let mut path = format!("/{of}/");
+    for byte in id.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' => path.push(char::from(byte)),
+            // Dots too, since browsers resolve `..` also where it is spelled in hexadecimal, except inside a longer segment.
+            b'.' if id != "." && id != ".." => path.push('.'),
+            other => path += &format!("%{other:02X}"),
+        }
+    }
+    path
+}
+
+/// The start of a text that may be long.
+pub(super) fn shorter(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// A text as its author wrote it; a long one is folded away.
+pub(super) fn prose(text: &str) -> Markup {
+    const SHOWN: usize = 600;
+    html! {
+        @if text.chars().nth(SHOWN).is_none() { p.prose dir="auto" { (text) } }
+        @else { details { summary dir="auto" { (shorter(text, 200)) } p.prose dir="auto" { (text) } } }
+    }
+}
+
+/// A state as a small sign.
+pub(super) fn badge(state: &str) -> Markup {
+    html! { span class={ "badge " (state.replace(' ', "-")) } { (state.replace('-', " ")) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_one_segment_of_a_path() {
+        assert_eq!(path("missions", "a/b?c #é"), "/missions/a%2Fb%3Fc%20%23%C3%A9");
+        assert_eq!(path("missions", ".."), "/missions/%2E%2E");
+        assert_eq!(path("missions", "v1.2"), "/missions/v1.2");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(shorter("äöü", 2), "äö…");
+        assert_eq!(shorter("äöü", 3), "äöü");
+    }
+}

@@ -1,0 +1,151 @@
+//! Plans as they stand on the page, and their review.
+
+use axum::extract::{Path, State};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::Shared;
+use super::mission::{edit_of, find};
+use super::page::{Failed, Response, badge, csrf, moment, path, prose, shorter, to};
+use super::session::{Posted, SignedIn};
+use crate::domain::merge::Record;
+use crate::domain::mission::Mission;
+use crate::domain::review::{Review, Word, apply};
+use crate::domain::time;
+use crate::store::{RunRow, StoreError, Table};
+
+/// Steps that a plan shows; a planner's plan has at most 25.
+const STEPS: usize = 100;
+
+/// The review of the form: a word for each step in `step:<id>`, and a button that may speak for all.
+pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    find(&shared, &posted.who, &id).await?;
+    let fields = &posted.fields;
+    let all = Word::parse(&fields.text("all"));
+    let words = fields.0.iter().filter_map(|(name, value)| Some((name.strip_prefix("step:")?.to_owned(), Word::parse(value)?)));
+    let review = Review {
+        iteration_id: fields.text("iteration"),
+        words: if all.is_some() { Default::default() } else { words.collect() },
+        all,
+        feedback: fields.all("feedback").next().map(|text| text.replace("\r\n", "\n").trim().to_owned()),
+    };
+    let place = format!("{}#{}", path("missions", &id), anchor(&review.iteration_id));
+    let mission_id = id.clone();
+    // On the newest state: a plan that arrived meanwhile stays.
+    let decide = move |before: Option<&Record>| {
+        let iterations = before.map(|record| Mission::read(&mission_id, record).0.iterations).unwrap_or_default();
+        let after = apply(&iterations, &review).filter(|after| *after != iterations);
+        Ok(after.map(|after| Record::from_iter([("iterations".to_owned(), Value::Array(after))])).unwrap_or_default())
+    };
+    shared.runner.store().edit::<StoreError>(edit_of(&posted.who, Table::Missions, &id), decide).await?;
+    Ok(to(&place))
+}
+
+/// The place of an iteration on its page.
+fn anchor(id: &str) -> String {
+    let plain: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(80).collect();
+    format!("plan-{plain}")
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// One plan, with its review where it awaits one.
+pub(super) fn iteration(who: &SignedIn, mission: &str, value: &Value, run: Option<&RunRow>) -> Markup {
+    let status = text(value, "overallStatus");
+    let open = status == "awaiting-review";
+    let steps = value.get("plan").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let id = text(value, "id");
+    html! {
+        article.plan #(anchor(id)) {
+            header {
+                h3 { @match time::parse_rfc3339(text(value, "startedAt")) { Some(at) => (moment(at)), None => "At an unknown time" } " " (badge(if status.is_empty() { "unknown" } else { status })) }
+                p.hint { (facts(value, run)) }
+            }
+            (prose(text(value, "summary")))
+            @if let Some(error) = value.get("errorDetails") { p.wrong dir="auto" { (shorter(text(error, "message"), 600)) } }
+            @if open {
+                form.review method="post" action={ (path("missions", mission)) "/review" } {
+                    (csrf(who))
+                    input type="hidden" name="iteration" value=(id);
+                    @for (n, step) in steps.iter().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step)) }
+                    (feedback(value, &anchor(id)))
+                    div.actions {
+                        button.primary { "Save review" }
+                        button name="all" value="approve" { "Approve all" }
+                        button name="all" value="reject" { "Reject all" }
+                    }
+                }
+            } @else {
+                @if !steps.is_empty() { ol.steps { @for step in steps.iter().take(STEPS) { li { (told(step)) " " (badge(text(step, "status"))) } } } }
+                @if !text(value, "userFeedback").is_empty() { p.hint { "You said:" } (prose(text(value, "userFeedback"))) }
+            }
+        }
+    }
+}
+
+/// Model, tokens, duration and attempts.
+fn facts(value: &Value, run: Option<&RunRow>) -> String {
+    let mut facts = Vec::new();
+    let model = text(value, "model");
+    if !model.is_empty() {
+        facts.push(shorter(model, 60));
+    }
+    if let Some(tokens) = value.pointer("/usage/totalTokens").and_then(Value::as_u64) {
+        facts.push(format!("{tokens} tokens"));
+    }
+    if let (Some(from), Some(to)) = (time::parse_rfc3339(text(value, "startedAt")), time::parse_rfc3339(text(value, "finishedAt"))) {
+        facts.push(format!("{:.1} s", to.duration_since(from).as_secs_f64()));
+    }
+    if let Some(run) = run.filter(|run| run.run.attempts > 0) {
+        facts.push(format!("{} failed attempts", run.run.attempts));
+    }
+    facts.join(" · ")
+}
+
+/// A step: what, why, and the call that it stands for.
+fn told(step: &Value) -> Markup {
+    let params = step.pointer("/intent/params").filter(|params| params.as_object().is_none_or(|o| !o.is_empty()));
+    html! {
+        b.step dir="auto" { (shorter(text(step, "summary"), 300)) }
+        @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
+        @if let Some(intent) = step.get("intent") {
+            details { summary { code { (shorter(text(intent, "toolName"), 80)) } }
+                @if let Some(params) = params { pre dir="auto" { (shorter(&serde_json::to_string_pretty(params).unwrap_or_default(), 4_000)) } }
+            }
+        }
+    }
+}
+
+fn choice(id: &str, step: &Value) -> Markup {
+    let status = text(step, "status");
+    let name = format!("step:{}", text(step, "id"));
+    let words = [
+        ("approve", "Approve", status == "approved"),
+        ("reject", "Reject", status == "rejected"),
+        ("undecided", "Undecided", status != "approved" && status != "rejected"),
+    ];
+    html! {
+        fieldset.step {
+            legend dir="auto" { (shorter(text(step, "summary"), 300)) }
+            @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
+            @if let Some(intent) = step.get("intent") {
+                details { summary { code { (shorter(text(intent, "toolName"), 80)) } }
+                    pre dir="auto" { (shorter(&serde_json::to_string_pretty(&intent["params"]).unwrap_or_default(), 4_000)) }
+                }
+            }
+            div.words { @for (value, label, checked) in words {
+                label.choice for={ (id) "-" (value) } { input #{ (id) "-" (value) } type="radio" name=(name) value=(value) checked[checked]; (label) }
+            } }
+        }
+    }
+}
+
+fn feedback(value: &Value, id: &str) -> Markup {
+    html! {
+        label for={ (id) "-feedback" } { "Feedback" }
+        textarea #{ (id) "-feedback" } name="feedback" rows="2" dir="auto" aria-describedby={ (id) "-hint" } { "\n" (text(value, "userFeedback")) }
+        p.hint #{ (id) "-hint" } { "It reaches the next plan of this mission." }
+    }
+}

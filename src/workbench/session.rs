@@ -1,0 +1,144 @@
+//! Who is looking: a session by cookie, and the proof that a form is one of ours.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Form;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Shared;
+use super::fields::Fields;
+use super::page::{Failed, Response};
+use crate::store::{SecretHash, Store, StoreResult};
+
+const COOKIE: &str = "mana_session";
+/// How long a session lasts, and how long a link may be used.
+pub(super) const SESSION_HOURS: i64 = 30 * 24;
+const LINK_HOURS: i64 = 24;
+
+/// Makes the path of a link that signs in once, as `user` or as whom the visitor chooses.
+///
+/// # Errors
+/// When the database cannot be written.
+pub async fn new_link(store: &Store, user: Option<String>, now: Timestamp) -> StoreResult<String> {
+    let code = secret();
+    store.add_link(hash(&code), user, later(now, LINK_HOURS)).await?;
+    Ok(format!("/link?code={code}"))
+}
+
+pub(super) fn later(now: Timestamp, hours: i64) -> Timestamp {
+    now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX)
+}
+
+/// 256 random bits, as text.
+pub(super) fn secret() -> String {
+    hex(&rand::random::<[u8; 32]>())
+}
+
+pub(super) fn hash(secret: &str) -> SecretHash {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
+    hash
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A session, whose user may still have to be chosen.
+pub(super) struct Visitor {
+    pub key: String,
+    pub user: Option<String>,
+}
+
+/// A user who is signed in.
+#[derive(Clone)]
+pub(super) struct SignedIn {
+    pub user: String,
+    pub csrf: String,
+}
+
+/// A form that a user sent from one of our pages.
+pub(super) struct Posted {
+    pub who: SignedIn,
+    pub fields: Fields,
+}
+
+/// The same of a visitor without a user.
+pub(super) struct PostedByVisitor {
+    pub visitor: Visitor,
+    pub fields: Fields,
+}
+
+/// What a form of this session carries: nobody who cannot read our pages knows it.
+pub(super) fn csrf(key: &str) -> String {
+    hex(&hash(&format!("form of {key}")))
+}
+
+/// The header that sets the cookie of a session, or takes it away where the key is empty.
+pub(super) fn cookie(key: &str, headers: &HeaderMap) -> HeaderValue {
+    let age = if key.is_empty() { 0 } else { SESSION_HOURS * 3_600 };
+    // Behind a proxy that speaks TLS, the cookie stays within it.
+    let secure = if headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https") { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}");
+    HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static("mana_session=; Path=/; Max-Age=0"))
+}
+
+fn key_of(headers: &HeaderMap) -> Option<String> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(';'));
+    let key = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(name, _)| *name == COOKIE)?.1;
+    (key.len() == 64).then(|| key.to_owned())
+}
+
+impl FromRequestParts<Shared> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        let Some(key) = key_of(&parts.headers) else { return Err(Failed::SignedOut.into()) };
+        match shared.runner.store().session(hash(&key), Timestamp::now()).await.map_err(Failed::from)? {
+            Some(user) => Ok(Visitor { key, user }),
+            None => Err(Failed::SignedOut.into()),
+        }
+    }
+}
+
+impl FromRequestParts<Shared> for SignedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        let visitor = Visitor::from_request_parts(parts, shared).await?;
+        match visitor.user {
+            Some(user) => Ok(SignedIn { user, csrf: csrf(&visitor.key) }),
+            None => Err(Failed::NoUser.into()),
+        }
+    }
+}
+
+impl FromRequest<Shared> for PostedByVisitor {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, shared).await?;
+        let form = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), shared).await;
+        let fields = Fields(form.map_err(|error| Failed::BadForm(error.body_text()))?.0);
+        match verify_slices_are_equal(fields.text("csrf").as_bytes(), csrf(&visitor.key).as_bytes()) {
+            Ok(()) => Ok(PostedByVisitor { visitor, fields }),
+            Err(_) => Err(Failed::Foreign.into()),
+        }
+    }
+}
+
+impl FromRequest<Shared> for Posted {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
+        let PostedByVisitor { visitor, fields } = PostedByVisitor::from_request(request, shared).await?;
+        match visitor.user {
+            Some(user) => Ok(Posted { who: SignedIn { user, csrf: csrf(&visitor.key) }, fields }),
+            None => Err(Failed::NoUser.into()),
+        }
+    }
+}

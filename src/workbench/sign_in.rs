@@ -1,0 +1,133 @@
+//! Signing in by a link or a token, choosing a user, signing out.
+
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::Shared;
+use super::page::{Failed, Response, frame, to, to_with};
+use super::session::{PostedByVisitor, SESSION_HOURS, Visitor, cookie, csrf, hash, later, secret};
+use crate::store::Link;
+
+/// Users that the page offers to choose from.
+const USERS_OFFERED: u32 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct Code {
+    #[serde(default)]
+    code: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Token {
+    #[serde(default)]
+    token: String,
+}
+
+pub(super) async fn show() -> Response {
+    sign_in(StatusCode::OK, None)
+}
+
+fn sign_in(status: StatusCode, wrong: Option<&str>) -> Response {
+    let body = html! {
+        h1 { "Sign in" }
+        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        p { "Open the link that the server printed when it started, or have another one made in its data directory:" }
+        pre { code { "mana-ai link" } }
+        h2 { "With a token" }
+        form.stack method="post" action="/login" {
+            label for="token" { "Access token" }
+            input #token name="token" type="password" autocomplete="off" spellcheck="false" required;
+            p.hint { "As " code { "mana-ai token create --user NAME" } " prints it, or of your identity provider." }
+            button.primary { "Sign in" }
+        }
+    };
+    (status, Html(frame(None, "Sign in", &body).into_string())).into_response()
+}
+
+/// A session begins with a key that nobody had before.
+pub(super) async fn by_link(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Query(Code { code }): Query<Code>,
+) -> Result<Response, Failed> {
+    let key = secret();
+    let now = Timestamp::now();
+    match shared.runner.store().use_link(hash(&code), hash(&key), later(now, SESSION_HOURS)).await? {
+        Link::Opens { user } => Ok(to_with(if user.is_some() { "/" } else { "/who" }, cookie(&key, &headers))),
+        Link::Used => Ok(sign_in(StatusCode::FORBIDDEN, Some("This link was used already; each one works once."))),
+        Link::Unknown => Ok(sign_in(StatusCode::FORBIDDEN, Some("This link is not known here, or too old."))),
+    }
+}
+
+pub(super) async fn by_token(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Form(Token { token }): Form<Token>,
+) -> Result<Response, Failed> {
+    if !is_same_origin(&headers) {
+        return Err(Failed::Foreign);
+    }
+    let claims = match shared.users.check(token.trim()).await {
+        Ok(claims) => claims,
+        Err(refused) => return Ok(sign_in(StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
+    };
+    let key = secret();
+    // A session never outlives the token that opened it.
+    let expires_at = later(Timestamp::now(), SESSION_HOURS).min(claims.expires_at);
+    shared.runner.store().open_session(hash(&key), claims.user, expires_at).await?;
+    Ok(to_with("/", cookie(&key, &headers)))
+}
+
+/// There is no session yet whose forms could be told from others, so the browser's word has to do.
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let (origin, host) = (text(header::ORIGIN), text(header::HOST));
+    origin.is_none_or(|origin| origin.split_once("://").map(|(_, rest)| rest) == host)
+}
+
+pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Result<Response, Failed> {
+    if visitor.user.is_some() {
+        return Ok(to("/"));
+    }
+    let users = shared.runner.store().users(USERS_OFFERED).await?;
+    let token = csrf(&visitor.key);
+    let hidden = html! { input type="hidden" name="csrf" value=(token); };
+    let body: Markup = html! {
+        h1 { "Who are you?" }
+        @if !users.is_empty() {
+            p { "The missions of these people are here:" }
+            form.row method="post" action="/who" {
+                (hidden)
+                @for user in &users { button name="user" value=(user) { bdi { (user) } } }
+            }
+        }
+        form.stack method="post" action="/who" {
+            (hidden)
+            label for="user" { @if users.is_empty() { "Your name" } @else { "Another name" } }
+            input #user name="user" autocomplete="username" maxlength="200" required;
+            p.hint { "The user id under which your missions are kept, and with which your other clients sign in." }
+            button.primary { "Continue" }
+        }
+    };
+    Ok(Html(frame(None, "Who are you?", &body).into_string()).into_response())
+}
+
+pub(super) async fn choose(State(shared): State<Shared>, posted: PostedByVisitor) -> Result<Response, Failed> {
+    let user = posted.fields.text("user");
+    let user = user.trim();
+    if user.is_empty() {
+        return Ok(to("/who"));
+    }
+    shared.runner.store().choose_user(hash(&posted.visitor.key), user.to_owned()).await?;
+    Ok(to("/"))
+}
+
+pub(super) async fn sign_out(State(shared): State<Shared>, headers: HeaderMap, posted: PostedByVisitor) -> Result<Response, Failed> {
+    shared.runner.store().end_session(hash(&posted.visitor.key)).await?;
+    Ok(to_with("/login", cookie("", &headers)))
+}

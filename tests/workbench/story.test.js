@@ -1,0 +1,272 @@
+// From an agent and a mission to plans, their review, and what the log says about it.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { enter, eventually, heading, idIn, launch, mark, Model, sameDocument, set, signIn, World } from "./support.js";
+
+let browser;
+before(async () => (browser = await launch()));
+after(() => browser.close());
+
+const PLAN = {
+  summary: "Two things for the balcony.",
+  steps: [
+    { summary: "Buy soil", toolName: "create_task", params: { title: "Buy 40 l of soil" }, rationale: "Nothing grows without it." },
+    { summary: "Plant palms", toolName: "create_task", params: { title: "Plant three palms" }, rationale: "They look nice." },
+  ],
+};
+
+test("a mission from its making to its second plan", async (t) => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  const model = new Model(async (number) => {
+    if (number === 1) await held;
+    return number === 1 ? PLAN : { summary: "Nothing more to do.", steps: [] };
+  });
+  const world = new World({ MANA_LLM_URL: await model.listen(), TICK_INTERVAL_MS: "500" });
+  t.after(async () => {
+    await world.end();
+    model.close();
+  });
+  await world.serve();
+  const page = await signIn(browser, world, "anna");
+  const nav = page.getByRole("navigation");
+
+  await nav.getByRole("link", { name: "Agents" }).click();
+  await heading(page, "Agents");
+  await page.getByRole("link", { name: "New agent" }).click();
+  for (const [field, value] of Object.entries({
+    Name: "Greta", Avatar: "🌱", Role: "Keeps the balcony green", "System prompt": "Be brief.", Memory: "The balcony faces north.",
+    "Plans at the same time": "2", "Tokens a day": "50000",
+  })) await set(page, field, value);
+  if (!(await page.getByLabel("All other tools").isVisible())) await page.getByText("What it may propose").click();
+  await set(page, "All other tools", "Propose");
+  await set(page, "create_note", "Deny");
+  await page.getByRole("button", { name: "Create agent" }).click();
+  await heading(page, "Greta");
+  const agent = idIn(page);
+  assert.deepEqual((({ name, avatar, role, systemPrompt, memory, maxConcurrentMissions, maxTokensPerDay }) =>
+    ({ name, avatar, role, systemPrompt, memory, maxConcurrentMissions, maxTokensPerDay }))(world.record("agents", agent)), {
+    name: "Greta", avatar: "🌱", role: "Keeps the balcony green", systemPrompt: "Be brief.", memory: "The balcony faces north.",
+    maxConcurrentMissions: 2, maxTokensPerDay: 50_000,
+  });
+  const { tools, defaultForAi } = world.record("agents", agent).policy;
+  assert.deepEqual([tools, defaultForAi], [{ create_note: "deny" }, "propose"]);
+  await page.getByRole("heading", { level: 2, name: "Its missions" }).waitFor();
+  await page.getByRole("meter").or(page.getByRole("progressbar")).first().waitFor();
+
+  await nav.getByRole("link", { name: "Missions" }).click();
+  await heading(page, "Missions");
+  await page.getByRole("link", { name: "New mission" }).click();
+  await set(page, "Title", "A green balcony");
+  await set(page, "Objective", "Have something green on the balcony by May.");
+  await set(page, "Concept", "Shade, and little money.");
+  await set(page, "Agent", agent);
+  await set(page, "Repeats", "Not by itself");
+  await page.getByRole("button", { name: "Create mission" }).click();
+  await heading(page, "A green balcony");
+  const mission = idIn(page);
+  const made = world.record("missions", mission);
+  assert.deepEqual([made.state, made.cadence.kind, made.agentId], ["active", "manual", agent]);
+
+  await page.getByRole("button", { name: "Run now" }).click();
+  await eventually("the model to be asked", () => model.requests.length === 1);
+  await heading(page, "A green balcony");
+  await mark(page);
+  release();
+  const plan = page.getByRole("article").filter({ hasText: PLAN.summary });
+  await plan.waitFor();
+  await sameDocument(page);
+  const offered = model.requests[0].tools.map((tool) => tool.function.name);
+  assert.ok(offered.includes("create_task") && !offered.includes("create_note"), "a tool that is denied is not offered");
+
+  // The overview counts it.
+  await nav.getByRole("link", { name: "Overview" }).click();
+  await page.getByRole("heading", { level: 2, name: "Waiting for your review" }).waitFor();
+  await page.getByRole("main").getByRole("link", { name: "A green balcony" }).first().click();
+
+  const [soil, palms] = PLAN.steps.map((step) => plan.getByRole("group", { name: step.summary }));
+  await soil.getByText(PLAN.steps[0].rationale).waitFor();
+  await soil.getByText("create_task").first().waitFor();
+  await soil.getByRole("radio", { name: "Approve" }).check();
+  await palms.getByRole("radio", { name: "Reject" }).check();
+  await plan.getByRole("textbox", { name: "Feedback" }).last().fill("No palms: they are too big.\nMint is fine.");
+  await plan.getByRole("button", { name: "Save review" }).click();
+  await plan.getByText("approved", { exact: true }).first().waitFor();
+  await plan.getByText("rejected", { exact: true }).first().waitFor();
+  await plan.getByText("No palms: they are too big.").first().waitFor();
+  const [reviewed] = world.record("missions", mission).iterations;
+  assert.deepEqual(reviewed.plan.map((step) => step.status), ["approved", "rejected"]);
+  assert.notEqual(reviewed.overallStatus, "awaiting-review");
+  assert.equal(reviewed.summary, PLAN.summary);
+
+  await page.getByRole("button", { name: "Run now" }).click();
+  await page.getByRole("article").filter({ hasText: "Nothing more to do." }).waitFor();
+  const prompt = model.prompt(2);
+  for (const told of ["No palms: they are too big.", "[approved] create_task: Buy soil", "[rejected] create_task: Plant palms"]) {
+    assert.ok(prompt.includes(told), `the second prompt says “${told}”:\n${prompt}`);
+  }
+
+  await page.goto(`${world.base}/agents/${agent}`);
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Resume" }).waitFor();
+  assert.equal(world.record("agents", agent).state, "paused");
+  await page.getByRole("link", { name: "A green balcony" }).first().click();
+  await page.getByRole("button", { name: "Run now" }).click();
+  await page.getByRole("heading", { level: 2, name: "Why does this run, or not?" }).waitFor();
+  await page.getByText(/agent .*Greta.* is paused/).first().waitFor();
+  assert.equal(model.requests.length, 2, "nothing was planned for an agent that is paused");
+
+  // The change log tells of it, and what the pages wrote are rows like those of any client.
+  await page.getByRole("link", { name: "Change log" }).click();
+  await page.getByRole("heading", { level: 1, name: /^Change log of / }).waitFor();
+  const rows = world.written("anna");
+  assert.deepEqual(rows.slice(0, 2).map(({ table, op }) => [table, op]), [["agents", "insert"], ["aiMissions", "insert"]]);
+  assert.ok(rows.length >= 6, "agent, mission, two runs, a review, a pause, a run");
+  for (const row of rows) {
+    assert.equal(row.origin, "user");
+    assert.deepEqual(row.actor, { kind: "user", principalId: "anna", displayName: "anna" });
+    assert.deepEqual([row.appId, row.userId, row.schemaVersion], ["ai", "anna", 1]);
+    if (row.op === "update") assert.deepEqual(Object.keys(row.fieldMeta).sort(), Object.keys(row.data).sort(), "each field has its time");
+  }
+  assert.deepEqual(page.troubles, []);
+});
+
+test("the demo: by its link to a plan, with approval and rejection of all", async (t) => {
+  const world = new World();
+  t.after(() => world.end());
+  const page = await enter(browser, await world.demo(), "anna");
+  for (const name of ["Waiting for your review", "Running now", "Due next", "The last 24 hours"]) {
+    await page.getByRole("heading", { level: 2, name, exact: true }).waitFor();
+  }
+  const plans = [["Approve all", "approved"], ["Reject all", "rejected"]];
+  for (const [button, status] of plans) {
+    // The script of the demo answers by the title.
+    const title = `A green balcony, all ${status}`;
+    await page.goto(`${world.base}/missions/new`);
+    await set(page, "Title", title);
+    await set(page, "Objective", "Something green.");
+    await set(page, "Repeats", "Not by itself");
+    await page.getByRole("button", { name: "Create mission" }).click();
+    await heading(page, title);
+    await page.getByRole("button", { name: "Run now" }).click();
+    const plan = page.getByRole("article").filter({ hasText: "April is the time to sow" });
+    await plan.getByRole("button", { name: button }).click();
+    await plan.getByText(status, { exact: true }).nth(1).waitFor();
+    const [iteration] = world.record("missions", idIn(page)).iterations;
+    assert.deepEqual(iteration.plan.map((step) => step.status), [status, status]);
+    assert.equal(await plan.getByRole("button", { name: "Save review" }).count(), 0, "what is settled is not asked again");
+  }
+
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("button", { name: "Pause" }).waitFor();
+  const gone = idIn(page);
+  await page.getByRole("button", { name: "Delete" }).click();
+  const sure = page.getByRole("button", { name: "Delete for good" });
+  await sure.waitFor();
+  assert.ok(world.record("missions", gone), "asking again deletes nothing");
+  await sure.click();
+  await heading(page, "Missions");
+  assert.equal(world.record("missions", gone), undefined);
+  assert.equal(await page.getByRole("link", { name: "A green balcony, all rejected" }).count(), 0);
+  assert.deepEqual(page.troubles, []);
+});
+
+test("templates fill the form, and the next times follow its fields", async (t) => {
+  const world = new World({ TICK_ENABLED: "false" });
+  t.after(() => world.end());
+  await world.serve();
+  world.import([
+    { appId: "companion", table: "goals", recordId: "g", userId: "anna", data: { title: "Read 20 pages", currentValue: 8, targetValue: 20 } },
+    { appId: "notes", table: "notes", recordId: "n", userId: "anna", data: { title: "Books to read", content: "Middlemarch" } },
+    { appId: "notes", table: "notes", recordId: "not-mine", userId: "ben", data: { title: "Diary of Ben", content: "…" } },
+  ]);
+  const page = await signIn(browser, world, "anna");
+  await page.goto(`${world.base}/missions/new`);
+  await page.getByText("Start from").first().waitFor();
+  const templates = await page.getByRole("main").locator("a[href*='/missions/new?']").evaluateAll((links) => links.map((link) => link.href));
+  assert.ok(templates.length > 0, "there are templates");
+  for (const template of templates) {
+    await page.goto(template);
+    assert.notEqual(await page.getByLabel("Title", { exact: true }).inputValue(), "", template);
+    assert.notEqual(await page.getByLabel("Objective", { exact: true }).inputValue(), "", template);
+  }
+
+  await page.goto(`${world.base}/missions/new`);
+  await mark(page);
+  const next = page.getByRole("region", { name: "Next times" }).or(page.getByRole("group", { name: "Next times" }));
+  const shown = () => next.locator("time[datetime]").evaluateAll((times) => times.map((time) => new Date(time.dateTime).toISOString()));
+  const follows = async (fields, cadence) => {
+    for (const [label, value] of Object.entries(fields)) await set(page, label, value);
+    const from = new Date().toISOString();
+    const expected = world.lines("cadence", "--json", "--cadence", JSON.stringify(cadence), "--from", from, "--count", "5");
+    const times = expected.map((line) => new Date(line.next).toISOString());
+    let seen;
+    await eventually(`the next times of ${JSON.stringify(cadence)}`, async () => {
+      seen = await shown();
+      return JSON.stringify(seen) === JSON.stringify(times);
+    }).catch((error) => assert.deepEqual(seen, times, error.message));
+  };
+  await follows({ Repeats: "Daily", Hour: 8, Minute: 30, "Time zone": "Europe/Berlin" }, { kind: "daily", atHour: 8, atMinute: 30, timeZone: "Europe/Berlin" });
+  await follows({ Hour: 21 }, { kind: "daily", atHour: 21, atMinute: 30, timeZone: "Europe/Berlin" });
+  await follows({ Repeats: "Weekly", Weekday: "Wednesday", Hour: 7, Minute: 0 }, { kind: "weekly", dayOfWeek: 3, atHour: 7, timeZone: "Europe/Berlin" });
+  await follows({ Repeats: "By cron expression", "Cron expression": "15 6 1 * *", "Time zone": "America/New_York" }, { kind: "cron", expression: "15 6 1 * *", timeZone: "America/New_York" });
+  await set(page, "Cron expression", "every day");
+  await eventually("the times of a broken expression to go", async () => (await shown()).length === 0);
+  await set(page, "Repeats", "Every few minutes");
+  await set(page, "Minutes between", 10);
+  await eventually("five times ten minutes apart", async () => {
+    const times = (await shown()).map(Date.parse);
+    return times.length === 5 && times.every((time, n) => n === 0 || time - times[n - 1] === 600_000);
+  });
+  await sameDocument(page);
+
+  const linked = page.getByRole("group", { name: "Linked records" });
+  await linked.getByRole("checkbox", { name: /Read 20 pages/ }).check();
+  await linked.getByRole("checkbox", { name: /Books to read/ }).check();
+  assert.equal(await linked.getByText("Diary of Ben").count(), 0, "the records of others are not offered");
+  await set(page, "Title", "Read more");
+  await set(page, "Objective", "Read on most evenings.");
+  await follows({ Repeats: "Weekly", Weekday: "Sunday", Hour: 20 }, { kind: "weekly", dayOfWeek: 0, atHour: 20, timeZone: "America/New_York" });
+  const [first] = await shown();
+  await page.getByRole("button", { name: "Create mission" }).click();
+  await heading(page, "Read more");
+  const record = world.record("missions", idIn(page));
+  assert.deepEqual(record.cadence, { kind: "weekly", dayOfWeek: 0, atHour: 20, ...(record.cadence.atMinute === 0 && { atMinute: 0 }), timeZone: "America/New_York" });
+  assert.equal(new Date(record.nextRunAt).toISOString(), first);
+  assert.deepEqual(record.inputs.map(({ module, table, id }) => [module, table, id]).sort(), [["goals", "goals", "g"], ["notes", "notes", "n"]]);
+  assert.deepEqual(page.troubles, []);
+});
+
+test("the change log of a mission, page by page", async (t) => {
+  const world = new World({ TICK_ENABLED: "false" });
+  t.after(() => world.end());
+  const renames = Array.from({ length: 260 }, (_, n) => ({
+    table: "aiMissions", recordId: "m", userId: "anna", op: n === 0 ? "insert" : "update", clientId: "phone",
+    data: n === 0 ? { title: "Rename-000", objective: "o", state: "paused" } : { title: `Rename-${String(n).padStart(3, "0")}` },
+    createdAt: new Date(Date.UTC(2026, 0, 1) + n * 60_000).toISOString(),
+  }));
+  world.import(renames);
+  await world.serve();
+  const page = await signIn(browser, world, "anna");
+  await page.goto(`${world.base}/missions/m/log`);
+  await page.getByRole("heading", { level: 1, name: /^Change log of / }).waitFor();
+  const seen = [];
+  for (let pages = 1; ; pages += 1) {
+    assert.ok(pages < 100, "the pages come to an end");
+    const text = await page.getByRole("main").textContent();
+    const names = [...text.matchAll(/Rename-\d{3}/g)].map(([name]) => name);
+    assert.ok(names.length > 0, "no page is empty");
+    seen.push(...names.filter((name) => !seen.includes(name)));
+    const older = page.getByRole("link", { name: "Older" });
+    if ((await older.count()) === 0) {
+      assert.ok(pages > 1, "260 changes do not stand on one page");
+      break;
+    }
+    assert.match(await older.first().getAttribute("href"), /[?&]before=/);
+    await Promise.all([page.waitForEvent("framenavigated"), older.first().click()]);
+    await page.waitForLoadState();
+  }
+  assert.deepEqual(seen, renames.map(({ data }) => data.title).reverse(), "each change once, newest first");
+  assert.deepEqual(page.troubles, []);
+});
