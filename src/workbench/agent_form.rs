@@ -3,22 +3,33 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, shown};
+use super::fields::{Fields, Lines, as_it_was, shown, text_of};
 use super::page::csrf;
 use super::session::SignedIn;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::planner::tools::Tool;
 
+/// The fields of a record that the form shows.
+const SHOWN: [&str; 8] = ["name", "avatar", "role", "systemPrompt", "memory", "policy", "maxConcurrentMissions", "maxTokensPerDay"];
 const DECISIONS: [(&str, &str); 3] = [("propose", "Propose"), ("auto", "Automatic"), ("deny", "Deny")];
 
-pub(super) fn form(who: &SignedIn, action: &str, label: &str, record: &Record, tools: &[Tool], wrong: Option<&str>) -> Markup {
+pub(super) fn form(
+    who: &SignedIn,
+    action: &str,
+    label: &str,
+    record: &Record,
+    was: &Record,
+    tools: &[Tool],
+    wrong: Option<&str>,
+) -> Markup {
     let number = |field: &str| record.get(field).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     let policy = record.get("policy").and_then(Value::as_object);
     let rest = policy.and_then(|p| p.get("defaultForAi")).and_then(Value::as_str).unwrap_or("propose");
     html! {
         form.stack method="post" action=(action) {
             (csrf(who))
+            (as_it_was(was, &SHOWN))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             div.columns {
                 div { label for="name" { "Name" } input #name name="name" value=(shown(record, "name")) dir="auto" required; }
@@ -77,20 +88,25 @@ fn tool_choice(tool: &Tool, chosen: &str) -> Markup {
     select(&format!("tool-{}", tool.name), &format!("tool:{}", tool.name), &options, chosen)
 }
 
-/// Reads the form. Parts of the record that the form does not show stay as they are.
+/// Reads the form; `was` is what it showed. Parts of the policy that the form does not show stay as they are.
 ///
 /// # Errors
 /// What is wrong, in words, and the record as it was given.
-pub(super) fn read(fields: &Fields, before: Option<&Record>, tools: &[Tool]) -> Result<Record, (String, Record)> {
+pub(super) fn read(fields: &Fields, was: &Record, tools: &[Tool]) -> Result<Record, (String, Record)> {
     let mut record = Record::new();
-    for field in ["name", "avatar", "role", "systemPrompt", "memory"] {
+    for (field, lines) in
+        [("name", Lines::One), ("avatar", Lines::One), ("role", Lines::One), ("systemPrompt", Lines::Many), ("memory", Lines::Many)]
+    {
+        // An encrypted text has no field.
         if fields.all(field).next().is_some() {
-            record.insert(field.into(), json!(keep_line_ends(fields.text(field), before, field)));
+            record.insert(field.into(), json!(text_of(fields, was, field, lines)));
         }
     }
     let mut wrong = shown(&record, "name").trim().is_empty().then(|| "An agent needs a name.".to_owned());
     for (field, label) in [("maxConcurrentMissions", "Plans at the same time"), ("maxTokensPerDay", "Tokens a day")] {
         match fields.whole(field, label) {
+            // The default that the form shows is no choice.
+            Ok(Some(1)) if field == "maxConcurrentMissions" && !was.contains_key(field) => {}
             Ok(number) => drop(record.insert(field.into(), number.map_or(Value::Null, Value::from))),
             Err(why) => {
                 record.insert(field.into(), json!(fields.text(field)));
@@ -98,11 +114,8 @@ pub(super) fn read(fields: &Fields, before: Option<&Record>, tools: &[Tool]) -> 
             }
         }
     }
-    if let Some(policy) = policy(fields, before, tools) {
+    if let Some(policy) = policy(fields, was, tools) {
         record.insert("policy".into(), Value::Object(policy));
-    }
-    if before.is_none() {
-        record.insert("state".into(), json!("active"));
     }
     match wrong {
         None => Ok(record),
@@ -110,23 +123,19 @@ pub(super) fn read(fields: &Fields, before: Option<&Record>, tools: &[Tool]) -> 
     }
 }
 
-/// A record whose text has the line ends of another system keeps them, unless the text was edited.
-pub(super) fn keep_line_ends(text: String, before: Option<&Record>, field: &str) -> String {
-    match before.map(|record| shown(record, field)) {
-        Some(old) if old.replace("\r\n", "\n").replace('\r', "\n") == text => old.to_owned(),
-        _ => text,
-    }
-}
-
 /// The policy with the choices of the form, `None` where there is none and nothing was chosen.
-fn policy(fields: &Fields, before: Option<&Record>, tools: &[Tool]) -> Option<Map<String, Value>> {
-    let old = before.and_then(|record| record.get("policy")).and_then(Value::as_object);
+fn policy(fields: &Fields, was: &Record, tools: &[Tool]) -> Option<Map<String, Value>> {
+    let old = was.get("policy").and_then(Value::as_object);
     let mut policy = old.cloned().unwrap_or_default();
     let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();
     for tool in tools {
         let choice = fields.text(&format!("tool:{}", tool.name));
-        match DECISIONS.iter().any(|(decision, _)| *decision == choice) {
+        let known = DECISIONS.iter().any(|(decision, _)| *decision == choice);
+        // A decision that this form has no word for counts as deny; it stays until another is chosen.
+        let unknown = |value: &Value| !DECISIONS.iter().any(|(decision, _)| *value == *decision);
+        match known {
             true => drop(chosen.insert(tool.name.clone(), json!(choice))),
+            false if chosen.get(&tool.name).is_some_and(unknown) => {}
             false => drop(chosen.shift_remove(&tool.name)),
         }
     }

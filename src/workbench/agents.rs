@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::agent_form::{form, read};
-use super::fields::changed;
+use super::fields::{changed, differing};
 use super::mission::edit_of;
 use super::missions::mission_table;
 use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
@@ -28,6 +28,7 @@ pub(super) struct After {
 }
 
 pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(After { after }): Query<After>) -> Result<Response, Failed> {
+    crate::projection::refresh(shared.runner.store()).await?;
     let rows = shared.runner.store().page(Table::Agents, &who.user, &after, PAGE).await?;
     let body = html! {
         div.head { h1 { "Agents" } a.button.primary href="/agents/new" { "New agent" } }
@@ -62,20 +63,22 @@ fn avatar(record: &Record) -> Markup {
 }
 
 pub(super) async fn new(State(shared): State<Shared>, who: SignedIn) -> Response {
-    let body = html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &Record::new(), shared.runner.tools(), None)) };
+    let body =
+        html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &Record::new(), &Record::new(), shared.runner.tools(), None)) };
     page(&who, "New agent", &body)
 }
 
 pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
     let who = posted.who.clone();
     let tools = shared.runner.tools();
-    let record = match read(&posted.fields, None, tools) {
+    let mut record = match read(&posted.fields, &Record::new(), tools) {
         Ok(record) => record,
         Err((wrong, record)) => {
-            let body = html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &record, tools, Some(&wrong))) };
+            let body = html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &record, &Record::new(), tools, Some(&wrong))) };
             return Ok(refused(&who, "New agent", &body));
         }
     };
+    record.insert("state".into(), json!("active"));
     let id = Uuid::new_v4().to_string();
     let edit = edit_of(&who, Table::Agents, &id);
     shared.runner.store().edit::<StoreError>(edit, move |_| Ok(record)).await?;
@@ -88,24 +91,34 @@ async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Record, Faile
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
     let record = find(&shared, &who, &id).await?;
-    Ok(page(&who, "Agents", &body(&shared, &who, &id, &record, &record, None).await?))
+    Ok(page(&who, "Agents", &body(&shared, &who, &id, &record, (&record, &record), None).await?))
 }
 
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let who = posted.who.clone();
     let record = find(&shared, &who, &id).await?;
-    match read(&posted.fields, Some(&record), shared.runner.tools()) {
+    let was = posted.fields.was();
+    match read(&posted.fields, &was, shared.runner.tools()) {
         Ok(after) => {
             let edit = edit_of(&who, Table::Agents, &id);
-            shared.runner.store().edit::<StoreError>(edit, move |before| Ok(changed(before, after))).await?;
+            shared.runner.store().edit::<StoreError>(edit, move |_| Ok(changed(&was, after))).await?;
             Ok(to(&path("agents", &id)))
         }
-        Err((wrong, given)) => Ok(refused(&who, "Agents", &body(&shared, &who, &id, &record, &given, Some(&wrong)).await?)),
+        Err((wrong, given)) => Ok(refused(&who, "Agents", &body(&shared, &who, &id, &record, (&given, &was), Some(&wrong)).await?)),
     }
 }
 
-async fn body(shared: &Shared, who: &SignedIn, id: &str, record: &Record, given: &Record, wrong: Option<&str>) -> Result<Markup, Failed> {
+/// The page of an agent; `given` and `was` are what its form shows, and what it was made from.
+async fn body(
+    shared: &Shared,
+    who: &SignedIn,
+    id: &str,
+    record: &Record,
+    (given, was): (&Record, &Record),
+    wrong: Option<&str>,
+) -> Result<Markup, Failed> {
     let store = shared.runner.store();
+    crate::projection::refresh(store).await?;
     let (agent, problems) = Agent::read(id, record);
     let missions = store.missions_of(&who.user, id, PAGE).await?;
     let key = (who.user.clone(), id.to_owned());
@@ -133,7 +146,7 @@ async fn body(shared: &Shared, who: &SignedIn, id: &str, record: &Record, given:
             @if missions.is_empty() { p.empty { "None. " a href="/missions/new" { "Give it one." } } }
             @else { (mission_table(&missions, Timestamp::now())) }
         }
-        section { h2 { "Edit" } (form(who, &path("agents", id), "Save", given, shared.runner.tools(), wrong)) }
+        section { h2 { "Edit" } (form(who, &path("agents", id), "Save", given, was, shared.runner.tools(), wrong)) }
     })
 }
 
@@ -157,7 +170,7 @@ pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<Strin
     }
     find(&shared, &posted.who, &id).await?;
     let edit = edit_of(&posted.who, Table::Agents, &id);
-    let decide = move |before: Option<&Record>| Ok(changed(before, Record::from_iter([("state".to_owned(), json!(state))])));
-    shared.runner.store().edit::<StoreError>(edit, decide).await?;
+    let state = Record::from_iter([("state".to_owned(), json!(state))]);
+    shared.runner.store().edit::<StoreError>(edit, move |before| Ok(differing(before, state))).await?;
     Ok(to(&path("agents", &id)))
 }

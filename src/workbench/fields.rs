@@ -1,6 +1,9 @@
 //! The fields of a form.
 
+use maud::{Markup, html};
 use serde_json::Value;
+
+use crate::domain::merge::Record;
 
 /// Names and values, in the order of the form; a name may come more than once.
 pub(super) struct Fields(pub Vec<(String, String)>);
@@ -13,6 +16,11 @@ impl Fields {
 
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What the form showed when it was made.
+    pub fn was(&self) -> Record {
+        serde_json::from_str(&self.text("was")).unwrap_or_default()
     }
 
     /// A whole number, `None` where the field is empty.
@@ -29,21 +37,47 @@ impl Fields {
 }
 
 /// A text of a record as it stands in a form; what is no text is left to other clients.
-pub(super) fn shown<'a>(record: &'a serde_json::Map<String, Value>, field: &str) -> &'a str {
+pub(super) fn shown<'a>(record: &'a Record, field: &str) -> &'a str {
     record.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Keeps those fields that differ from the record, so that an edit changes what was edited and nothing else. A field that
 /// a record does not have and that stays empty is no edit.
-pub(super) fn changed(
-    before: Option<&serde_json::Map<String, Value>>,
-    mut after: serde_json::Map<String, Value>,
-) -> serde_json::Map<String, Value> {
-    if let Some(before) = before {
-        after.retain(|field, value| match before.get(field) {
-            Some(old) => old != value,
-            None => !(value.is_null() || value == ""),
-        });
-    }
+pub(super) fn changed(before: &Record, mut after: Record) -> Record {
+    after.retain(|field, value| match before.get(field) {
+        Some(old) => old != value,
+        None => !(value.is_null() || *value == "" || *value == Value::Array(Vec::new())),
+    });
     after
+}
+
+/// The same for an edit that asks for a state, whatever the page showed; a new record takes all.
+pub(super) fn differing(before: Option<&Record>, after: Record) -> Record {
+    before.map_or(after.clone(), |before| changed(before, after))
+}
+
+/// The part of a record that a form shows, as a hidden field of that form: what differs from it when the form comes back
+/// was edited by the user, whatever others wrote meanwhile.
+pub(super) fn as_it_was(record: &Record, fields: &[&str]) -> Markup {
+    let part = Record::from_iter(fields.iter().filter_map(|field| Some(((*field).to_owned(), record.get(*field)?.clone()))));
+    html! { input type="hidden" name="was" value=(Value::Object(part)); }
+}
+
+/// A text of one line or several. Browsers spell line ends in their own way, and leave them out of single lines; a text
+/// that was not edited keeps its own.
+pub(super) fn text_of(fields: &Fields, was: &Record, field: &str, lines: Lines) -> String {
+    let text = fields.text(field);
+    let old = shown(was, field);
+    let spelled = match lines {
+        Lines::One => old.replace(['\r', '\n'], ""),
+        Lines::Many => old.replace("\r\n", "\n").replace('\r', "\n"),
+    };
+    if spelled == text { old.to_owned() } else { text }
+}
+
+/// How many lines a field of a form takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    One,
+    Many,
 }

@@ -8,18 +8,43 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::unfold;
+use jiff::Timestamp;
 
 use super::Shared;
-use super::page::Response;
-use super::session::SignedIn;
+use super::page::{Failed, Response};
+use super::session::{Visitor, hash};
+use crate::store::{SecretHash, Store};
+use crate::sync::Mailbox;
 
-pub(super) async fn stream(State(shared): State<Shared>, who: SignedIn) -> Response {
-    let Ok(mailbox) = shared.hub.listen(&who.user, None, None) else {
-        return StatusCode::TOO_MANY_REQUESTS.into_response();
+pub(super) async fn stream(State(shared): State<Shared>, visitor: Visitor) -> Result<Response, Failed> {
+    let user = visitor.user.ok_or(Failed::NoUser)?;
+    let Ok(mailbox) = shared.hub.listen(&user, None, None) else {
+        return Ok(StatusCode::TOO_MANY_REQUESTS.into_response());
     };
-    let events = unfold(mailbox, |mailbox| async move {
-        mailbox.news().await?;
-        Some((Ok::<_, Infallible>(Event::default().event("changed").data("{}")), mailbox))
+    // The first event tells where the log is, so that a page that was made a moment before knows whether it is stale.
+    let listener = Listener { store: shared.runner.store().clone(), key: hash(&visitor.key), mailbox, is_new: true };
+    let events = unfold(listener, |mut listener| async {
+        let event = listener.next().await?;
+        Some((Ok::<_, Infallible>(event), listener))
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(30))).into_response()
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(30))).into_response())
+}
+
+struct Listener {
+    store: Store,
+    key: SecretHash,
+    mailbox: Mailbox,
+    is_new: bool,
+}
+
+impl Listener {
+    /// Waits for news and says how far the log has come; `None` ends the stream: the program stops, or the session ended.
+    async fn next(&mut self) -> Option<Event> {
+        if !std::mem::take(&mut self.is_new) {
+            self.mailbox.news().await?;
+        }
+        self.store.session(self.key, Timestamp::now()).await.ok().flatten()?;
+        let seq = self.store.last_seq().await.ok()?;
+        Some(Event::default().event("changed").data(seq.to_string()))
+    }
 }

@@ -76,16 +76,17 @@ pub(super) async fn show(
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let who = &posted.who;
     let record = find(&shared, who, &id).await?;
-    match read(&posted.fields, Some(&record), Timestamp::now(), &shared.zone) {
+    let was = posted.fields.was();
+    match read(&posted.fields, Some(&was), Timestamp::now(), &shared.zone) {
         Ok(after) => {
             let edit = edit_of(who, Table::Missions, &id);
-            shared.runner.store().edit::<StoreError>(edit, move |before| Ok(changed(before, after))).await?;
+            shared.runner.store().edit::<StoreError>(edit, move |_| Ok(changed(&was, after))).await?;
             Ok(to(&path("missions", &id)))
         }
         Err((wrong, given)) => {
-            let mut both = record;
-            both.extend(given);
-            Ok(refused(who, "Edit mission", &editing(&shared, who, &id, &both, Some(&wrong)).await?))
+            let mut shown = record;
+            shown.extend(given);
+            Ok(refused(who, "Edit mission", &editing(&shared, who, &id, &shown, &was, Some(&wrong)).await?))
         }
     }
 }
@@ -110,6 +111,7 @@ fn head(who: &SignedIn, mission: &Mission) -> Markup {
 
 fn about(mission: &Mission) -> Markup {
     html! {
+        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } p.prose dir="auto" { (mission.title) } } }
         @if !mission.objective.is_empty() { (prose(&mission.objective)) }
         @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } p.prose dir="auto" { (mission.concept_markdown) } } }
         @if !mission.inputs.is_empty() {

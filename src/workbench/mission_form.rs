@@ -8,8 +8,8 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::Shared;
-use super::agent_form::{keep_line_ends, select};
-use super::fields::{Fields, shown};
+use super::agent_form::select;
+use super::fields::{Fields, Lines, as_it_was, shown, text_of};
 use super::page::{Failed, csrf, moment, shorter};
 use super::session::SignedIn;
 use crate::domain::agent::Agent;
@@ -19,6 +19,10 @@ use crate::domain::time;
 use crate::inputs;
 use crate::store::Table;
 
+/// The fields of a record that the form shows, and the time that follows from them.
+const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
+/// A rhythm that this program cannot follow, and that another app may.
+const FOREIGN: (&str, &str) = ("foreign", "As another app set it");
 const KINDS: [(&str, &str); 5] = [
     ("manual", "Not by itself"),
     ("interval", "Every few minutes"),
@@ -93,6 +97,7 @@ pub(super) struct Choices {
 
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
     let store = shared.runner.store();
+    crate::projection::refresh(store).await?;
     let agents = store.page(Table::Agents, &who.user, "", OFFERED).await?;
     let agents = agents.iter().map(|row| (row.id.clone(), shorter(&Agent::read(&row.id, &row.record).0.name, 80))).collect();
     let mut records = Vec::new();
@@ -138,11 +143,12 @@ fn linked(record: &Record) -> Vec<String> {
     inputs.iter().map(|input| reference(text(input, "module"), text(input, "table"), text(input, "id"))).collect()
 }
 
+/// The form with a record, `was` being the one that it was first made from.
 pub(super) fn form(
     who: &SignedIn,
     action: &str,
     label: &str,
-    record: &Record,
+    (record, was): (&Record, &Record),
     choices: &Choices,
     zone: &TimeZone,
     wrong: Option<&str>,
@@ -150,12 +156,16 @@ pub(super) fn form(
     let cadence = record.get("cadence").cloned().unwrap_or_default();
     let number = |field: &str, otherwise: &str| cadence.get(field).filter(|v| !v.is_null()).map_or_else(|| otherwise.to_owned(), plain);
     let kind = Some(text(&cadence, "kind")).filter(|kind| !kind.is_empty()).unwrap_or("manual");
+    let foreign = Cadence::read(&cadence).is_err();
+    let kind = if foreign { FOREIGN.0 } else { kind };
+    let kinds: Vec<(&str, &str)> = foreign.then_some(FOREIGN).into_iter().chain(KINDS).collect();
     let linked = linked(record);
     let agents: Vec<(&str, &str)> =
         [("", "Nobody: plain planning")].into_iter().chain(choices.agents.iter().map(|(id, name)| (id.as_str(), name.as_str()))).collect();
     html! {
         form.stack.mission method="post" action=(action) data-times="/missions/next-times" {
             (csrf(who))
+            (as_it_was(was, &SHOWN))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             label for="title" { "Title" }
             input #title name="title" value=(shown(record, "title")) dir="auto" required;
@@ -170,7 +180,7 @@ pub(super) fn form(
             fieldset {
                 legend { "Rhythm" }
                 div.columns.narrow {
-                    div { label for="kind" { "Repeats" } (select("kind", "kind", &KINDS, kind)) }
+                    div { label for="kind" { "Repeats" } (select("kind", "kind", &kinds, kind)) }
                     div data-for="interval" { label for="every" { "Minutes between" } input #every name="everyMinutes" type="number" min="1" value=(number("everyMinutes", "60")); }
                     div data-for="weekly" { label for="day" { "Weekday" } (select("day", "dayOfWeek", &DAYS, &number("dayOfWeek", "1"))) }
                     div data-for="daily weekly" { label for="hour" { "Hour" } input #hour name="atHour" type="number" min="0" max="23" value=(number("atHour", "8")); }
@@ -231,43 +241,50 @@ fn cadence(fields: &Fields) -> Result<Value, String> {
     Ok(cadence)
 }
 
-/// The record of a form; `now` gives a new or changed rhythm its first time.
+/// The record of a form; `was` is what it showed of a mission that is there, and `now` gives a new or changed rhythm its
+/// first time.
 ///
 /// # Errors
 /// What is wrong, in words, and the record as it was given.
-pub(super) fn read(fields: &Fields, before: Option<&Record>, now: Timestamp, zone: &TimeZone) -> Result<Record, (String, Record)> {
+pub(super) fn read(fields: &Fields, was: Option<&Record>, now: Timestamp, zone: &TimeZone) -> Result<Record, (String, Record)> {
+    let is_new = was.is_none();
+    let nothing = Record::new();
+    let was = was.unwrap_or(&nothing);
     let mut record = Record::new();
-    for field in ["title", "objective", "conceptMarkdown"] {
-        record.insert(field.into(), json!(keep_line_ends(fields.text(field), before, field)));
+    for (field, lines) in [("title", Lines::One), ("objective", Lines::Many), ("conceptMarkdown", Lines::Many)] {
+        record.insert(field.into(), json!(text_of(fields, was, field, lines)));
     }
     let agent = fields.text("agentId");
     record.insert("agentId".into(), if agent.is_empty() { Value::Null } else { json!(agent) });
-    let inputs: Vec<Value> = fields.all("input").filter_map(input_of).collect();
-    // Inputs may say more than the form shows.
-    let old = before.and_then(|record| record.get("inputs"));
-    let same = before.is_some_and(|record| {
-        let (mut was, mut is) = (linked(record), linked(&Record::from_iter([("inputs".to_owned(), json!(inputs))])));
-        was.sort_unstable();
-        is.sort_unstable();
-        was == is
-    });
-    record.insert("inputs".into(), old.filter(|_| same).cloned().unwrap_or_else(|| json!(inputs)));
-    let rhythm = cadence(fields);
+    record.insert("inputs".into(), inputs_of(fields, was));
     if shown(&record, "title").trim().is_empty() {
         return Err(("A mission needs a title.".into(), record));
     }
-    let rhythm = rhythm.map_err(|wrong| (wrong, record.clone()))?;
-    let old = before.and_then(|record| record.get("cadence")).cloned().unwrap_or_default();
-    if before.is_none() || !is_same(&old, &rhythm) {
-        let next = Cadence::read(&rhythm).ok().and_then(|cadence| cadence.next(now, zone));
-        record.insert("cadence".into(), rhythm);
-        record.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
+    if fields.text("kind") != FOREIGN.0 {
+        let rhythm = cadence(fields).map_err(|wrong| (wrong, record.clone()))?;
+        if is_new || !is_same(was.get("cadence").unwrap_or(&Value::Null), &rhythm) {
+            let next = Cadence::read(&rhythm).ok().and_then(|cadence| cadence.next(now, zone));
+            record.insert("cadence".into(), rhythm);
+            record.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
+        }
     }
-    if before.is_none() {
+    if is_new {
         record.insert("state".into(), json!("active"));
         record.insert("iterations".into(), json!([]));
     }
     Ok(record)
+}
+
+/// The chosen inputs; the same as before keep what else they say, and their order.
+fn inputs_of(fields: &Fields, was: &Record) -> Value {
+    let chosen: Vec<Value> = fields.all("input").filter_map(input_of).collect();
+    let sorted = |mut references: Vec<String>| {
+        references.sort_unstable();
+        references
+    };
+    let chosen = json!(chosen);
+    let same = sorted(linked(was)) == sorted(linked(&Record::from_iter([("inputs".to_owned(), chosen.clone())])));
+    was.get("inputs").filter(|_| same).cloned().unwrap_or(chosen)
 }
 
 /// Whether the form says what the record says, in which a minute of 0 or no rhythm at all may be left out.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::agents::{After, PAGE, more};
-use super::fields::changed;
+use super::fields::differing;
 use super::mission::{edit_of, find};
 use super::mission_form::{TEMPLATES, choices, form, from_template, read};
 use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
@@ -71,7 +71,7 @@ pub(super) async fn new(State(shared): State<Shared>, who: SignedIn, Query(start
             span { "Start from" }
             @for template in &TEMPLATES { a.button href={ "/missions/new?template=" (template.id) } { (template.title) } }
         }
-        (form(&who, "/missions", "Create mission", &record, &choices, &shared.zone, None))
+        (form(&who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.zone, None))
     };
     Ok(page(&who, "New mission", &body))
 }
@@ -86,7 +86,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
         }
         Err((wrong, record)) => {
             let choices = choices(&shared, who, &record).await?;
-            let form = form(who, "/missions", "Create mission", &record, &choices, &shared.zone, Some(&wrong));
+            let form = form(who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.zone, Some(&wrong));
             Ok(refused(who, "New mission", &html! { h1 { "New mission" } (form) }))
         }
     }
@@ -94,16 +94,23 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
 
 pub(super) async fn edit(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
     let record = find(&shared, &who, &id).await?;
-    Ok(page(&who, "Edit mission", &editing(&shared, &who, &id, &record, None).await?))
+    Ok(page(&who, "Edit mission", &editing(&shared, &who, &id, &record, &record, None).await?))
 }
 
-pub(super) async fn editing(shared: &Shared, who: &SignedIn, id: &str, record: &Record, wrong: Option<&str>) -> Result<Markup, Failed> {
+pub(super) async fn editing(
+    shared: &Shared,
+    who: &SignedIn,
+    id: &str,
+    record: &Record,
+    was: &Record,
+    wrong: Option<&str>,
+) -> Result<Markup, Failed> {
     let choices = choices(shared, who, record).await?;
     let place = path("missions", id);
     Ok(html! {
         h1 { "Edit mission" }
         p { a href=(place) { "Back without a change" } }
-        (form(who, &place, "Save", record, &choices, &shared.zone, wrong))
+        (form(who, &place, "Save", (record, was), &choices, &shared.zone, wrong))
     })
 }
 
@@ -117,7 +124,7 @@ async fn write(
     find(shared, &posted.who, id).await?;
     let fields = Record::from_iter(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
     let edit = edit_of(&posted.who, Table::Missions, id);
-    shared.runner.store().edit::<StoreError>(edit, move |before| Ok(changed(before, fields))).await?;
+    shared.runner.store().edit::<StoreError>(edit, move |before| Ok(differing(before, fields))).await?;
     Ok(to(&path("missions", id)))
 }
 

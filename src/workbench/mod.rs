@@ -84,6 +84,7 @@ pub fn router(workbench: Workbench) -> Router {
         .layer(set(header::CACHE_CONTROL, "no-store"))
         .route("/assets/workbench.css", get(|| async { asset("text/css; charset=utf-8", include_str!("assets/workbench.css")) }))
         .route("/assets/workbench.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("assets/workbench.js")) }))
+        .route("/assets/live.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("assets/live.js")) }))
         .route("/assets/icon.svg", get(|| async { asset("image/svg+xml", include_str!("assets/icon.svg")) }))
         .layer(DefaultBodyLimit::max(MAX_FORM))
         .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))

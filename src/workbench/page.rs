@@ -98,7 +98,7 @@ pub(super) fn frame(who: Option<&SignedIn>, title: &str, body: &Markup) -> Marku
                 link rel="stylesheet" href="/assets/workbench.css";
                 script src="/assets/workbench.js" defer {}
             }
-            body data-live[who.is_some()] {
+            body data-live=[who.and_then(|who| who.csrf.get(..16))] data-seen=[who.map(|who| who.seen)] {
                 a.skip href="#content" { "Skip to content" }
                 header {
                     a.brand href="/" { "mana-ai" }

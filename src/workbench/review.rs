@@ -111,7 +111,7 @@ fn told(step: &Value) -> Markup {
         b.step dir="auto" { (shorter(text(step, "summary"), 300)) }
         @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
         @if let Some(intent) = step.get("intent") {
-            details { summary { code { (shorter(text(intent, "toolName"), 80)) } }
+            details { summary { code { (shorter(text(intent, "toolName"), 300)) } }
                 @if let Some(params) = params { pre dir="auto" { (shorter(&serde_json::to_string_pretty(params).unwrap_or_default(), 4_000)) } }
             }
         }
@@ -131,7 +131,7 @@ fn choice(id: &str, step: &Value) -> Markup {
             legend dir="auto" { (shorter(text(step, "summary"), 300)) }
             @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
             @if let Some(intent) = step.get("intent") {
-                details { summary { code { (shorter(text(intent, "toolName"), 80)) } }
+                details { summary { code { (shorter(text(intent, "toolName"), 300)) } }
                     pre dir="auto" { (shorter(&serde_json::to_string_pretty(&intent["params"]).unwrap_or_default(), 4_000)) }
                 }
             }

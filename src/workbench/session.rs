@@ -58,6 +58,15 @@ pub(super) struct Visitor {
 pub(super) struct SignedIn {
     pub user: String,
     pub csrf: String,
+    /// The last row of the log before the page was made: what comes after it is news for the page.
+    pub seen: i64,
+}
+
+impl Visitor {
+    async fn signed_in(self, store: &Store) -> Result<SignedIn, Failed> {
+        let user = self.user.ok_or(Failed::NoUser)?;
+        Ok(SignedIn { user, csrf: csrf(&self.key), seen: store.last_seq().await? })
+    }
 }
 
 /// A form that a user sent from one of our pages.
@@ -109,10 +118,7 @@ impl FromRequestParts<Shared> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, shared).await?;
-        match visitor.user {
-            Some(user) => Ok(SignedIn { user, csrf: csrf(&visitor.key) }),
-            None => Err(Failed::NoUser.into()),
-        }
+        Ok(visitor.signed_in(shared.runner.store()).await?)
     }
 }
 
@@ -136,9 +142,6 @@ impl FromRequest<Shared> for Posted {
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
         let PostedByVisitor { visitor, fields } = PostedByVisitor::from_request(request, shared).await?;
-        match visitor.user {
-            Some(user) => Ok(Posted { who: SignedIn { user, csrf: csrf(&visitor.key) }, fields }),
-            None => Err(Failed::NoUser.into()),
-        }
+        Ok(Posted { who: visitor.signed_in(shared.runner.store()).await?, fields })
     }
 }

@@ -5,7 +5,7 @@ import { eventually, fits, heading, launch, open, same, signIn, World } from "./
 
 const USER = `u/<b>&"'`;
 const evil = (field) =>
-  `${field} <script>window.__pwned="${field}"</script><img src=x onerror="window.__pwned='${field}'"> "'&amp;&lt;!-- </textarea></title></script>` +
+  `${field} <script>window.__pwned="a"</script><img src=x onerror="window.__pwned='b'"> "'&amp;&lt;!-- </textarea></title></script>` +
   `<svg/onload=window.__pwned=1> javascript:1 \u202egnp.exe 👩‍👩‍👧‍👦🏳️‍🌈 é 中文 Z͑ͫ̓`;
 const lines = (field) => `\n\n  ${evil(field)}\n\tindented\n\n${evil(field)}\n\n`;
 const LONG = "x".repeat(100_000);

@@ -102,6 +102,7 @@ test("a review that has begun is left alone", async () => {
   assert.equal(await feedback.inputValue(), "not like this", "neither the text nor the focus is lost");
   assert.ok(await plan.getByRole("group", { name: "First" }).getByRole("radio", { name: "Reject" }).isChecked());
   await sameDocument(tab);
+  await plan.getByRole("group", { name: "Second" }).getByRole("radio", { name: "Approve" }).check();
   await plan.getByRole("button", { name: "Save review" }).click();
   await plan.getByText("rejected", { exact: true }).first().waitFor();
   const record = world.record("missions", "m");

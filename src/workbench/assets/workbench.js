@@ -84,16 +84,21 @@ async function refresh() {
 
 function follow() {
   let waiting;
-  const soon = () => {
+  let seen = Number(document.body.dataset.seen);
+  const hear = (latest) => {
+    if (latest <= seen) return;
+    seen = latest;
     clearTimeout(waiting);
     waiting = setTimeout(() => refresh().catch(() => {}), 120);
   };
-  const events = new EventSource("/live");
-  let first = true;
-  events.addEventListener("changed", soon);
-  // What happened while the line was cut is not told again.
-  events.addEventListener("open", () => { if (!first) soon(); first = false; });
+  if (window.SharedWorker) {
+    // Its name keeps the lines of two users of one browser apart.
+    const worker = new SharedWorker("/assets/live.js", { name: document.body.dataset.live });
+    worker.port.onmessage = (event) => hear(event.data);
+    return;
+  }
+  new EventSource("/live").addEventListener("changed", (event) => hear(Number(event.data)));
 }
 
 prepare(document);
-if (document.body.hasAttribute("data-live")) follow();
+if (document.body.dataset.live) follow();
