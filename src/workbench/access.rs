@@ -35,17 +35,18 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of):
 
 fn line(row: &AuditRow) -> maud::Markup {
     let outside = row.status == ReadStatus::ScopeViolation.as_str();
-    let (class, verb) = match row.status.as_str() {
-        "ok" => ("good", "was read"),
-        _ if outside => ("bad", "was left alone, since the grant does not name it"),
-        _ => ("bad", "could not be read"),
+    let (class, verb, why) = match row.status.as_str() {
+        "ok" => ("good", "was read", None),
+        _ if outside => ("bad", "was left alone", Some("the grant does not name it")),
+        _ => ("bad", "could not be read", row.reason.as_deref()),
     };
     html! {
         li class=(class) {
             (moment(row.at)) " "
             span { "Record " b dir="auto" { (shorter(&row.record_id, 80)) } " of " (shorter(&row.table, 80)) " " (verb) }
-            @if let Some(reason) = row.reason.as_deref().filter(|_| !outside) { " (" (reason) ")" }
-            " for " a href=(path("missions", &row.mission_id)) { "mission " bdi { (shorter(&row.mission_id, 60)) } } "."
+            " for " a href=(path("missions", &row.mission_id)) { "mission " bdi { (shorter(&row.mission_id, 60)) } }
+            @if let Some(why) = why { ": " (why) }
+            "."
         }
     }
 }

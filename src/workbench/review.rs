@@ -106,14 +106,37 @@ fn facts(value: &Value, run: Option<&RunRow>) -> String {
 
 /// A step: what, why, and the call that it stands for.
 fn told(step: &Value) -> Markup {
-    let params = step.pointer("/intent/params").filter(|params| params.as_object().is_none_or(|o| !o.is_empty()));
     html! {
         b.step dir="auto" { (shorter(text(step, "summary"), 300)) }
+        (reasons(step))
+    }
+}
+
+/// Why a step is proposed, and the call with its parameters.
+fn reasons(step: &Value) -> Markup {
+    html! {
         @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
         @if let Some(intent) = step.get("intent") {
-            details { summary { code { (shorter(text(intent, "toolName"), 300)) } }
-                @if let Some(params) = params { pre dir="auto" { (shorter(&serde_json::to_string_pretty(params).unwrap_or_default(), 4_000)) } }
+            details {
+                summary { code { (shorter(text(intent, "toolName"), 300)) } }
+                @if let Some(params) = intent.get("params") { (parameter(params, 0)) }
             }
+        }
+    }
+}
+
+/// A value as people read it; what lies deep is JSON.
+fn parameter(value: &Value, depth: usize) -> Markup {
+    const DEEPEST: usize = 4;
+    const LONGEST: usize = 4_000;
+    html! {
+        @match value {
+            Value::String(text) => span.value dir="auto" { (shorter(text, LONGEST)) },
+            Value::Object(fields) if depth < DEEPEST => dl { @for (name, value) in fields {
+                dt dir="auto" { (shorter(name, 300)) } dd { (parameter(value, depth + 1)) }
+            } },
+            Value::Array(items) if depth < DEEPEST => ul { @for item in items { li { (parameter(item, depth + 1)) } } },
+            other => span.value { (shorter(&other.to_string(), LONGEST)) },
         }
     }
 }
@@ -129,12 +152,7 @@ fn choice(id: &str, step: &Value) -> Markup {
     html! {
         fieldset.step {
             legend dir="auto" { (shorter(text(step, "summary"), 300)) }
-            @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
-            @if let Some(intent) = step.get("intent") {
-                details { summary { code { (shorter(text(intent, "toolName"), 300)) } }
-                    pre dir="auto" { (shorter(&serde_json::to_string_pretty(&intent["params"]).unwrap_or_default(), 4_000)) }
-                }
-            }
+            (reasons(step))
             div.words { @for (value, label, checked) in words {
                 label.choice for={ (id) "-" (value) } { input #{ (id) "-" (value) } type="radio" name=(name) value=(value) checked[checked]; (label) }
             } }

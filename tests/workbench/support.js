@@ -94,11 +94,17 @@ export class World {
 
   async stop() {
     this.server.kill();
-    await this.gone;
+    const late = setTimeout(() => this.server.kill("SIGKILL"), 10_000);
+    const [, signal] = await this.gone;
+    clearTimeout(late);
+    assert.notEqual(signal, "SIGKILL", "the server did not stop when it was asked to");
   }
 
   async end() {
-    if (this.server) await this.stop();
+    if (this.server?.exitCode === null && this.server.signalCode === null) {
+      this.server.kill("SIGKILL");
+      await this.gone;
+    }
     rmSync(this.dir, { recursive: true });
   }
 }
@@ -142,7 +148,7 @@ export async function open(context) {
   page.setDefaultTimeout(TIMEOUT);
   page.troubles = [];
   const trouble = (text) => page.troubles.includes(text) || page.troubles.push(text);
-  page.on("console", (message) => message.type() === "error" && !/'data:,'/.test(message.text()) && trouble(`console: ${message.text()}`));
+  page.on("console", (message) => message.type() === "error" && trouble(`console: ${message.text()}`));
   page.on("pageerror", (error) => trouble(`error: ${error.message}`));
   page.on("dialog", (dialog) => {
     trouble(`dialog: ${dialog.message()}`);
@@ -155,12 +161,6 @@ export async function open(context) {
 export async function signIn(browser, world, user, options = {}) {
   const page = await open(await browser.newContext(options));
   await page.goto(`${world.base}/login`);
-  if (process.env.WB_TEMP) { // TEMPORARY
-    const out = world.run(["link", "--user", user, "--port", String(world.port)]);
-    await page.goto(world.base + out.match(/\/link\?code=\S+/)[0]);
-    await heading(page, "Overview");
-    return page;
-  }
   await page.getByLabel("Access token").fill(world.token(user));
   await page.getByRole("button", { name: "Sign in" }).click();
   await heading(page, "Overview");
