@@ -9,6 +9,7 @@ use super::changes::RECORD;
 use super::pull::{HEADS, PULL_APP, PULL_TABLE};
 use super::refresh::NEW_ROWS;
 use super::snapshots::DUE;
+use super::views::{DECISIONS, MISSIONS_OF, NEXT, RECORDS, ROWS_OF, RUNS, RUNS_OF, TO_REVIEW, TOKENS};
 use super::{Options, Store};
 
 /// The plan of a query, one step a line.
@@ -59,4 +60,23 @@ fn a_record_is_read_without_those_of_other_users() {
         4,
         "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=?)",
     );
+}
+
+/// No page reads more for a longer log: each query is a range of the index that gives its order.
+#[test]
+fn pages_read_only_what_they_show() {
+    check(NEXT, 2, "SEARCH mission_snapshots USING INDEX mission_snapshots_next (user_id=? AND next_run_at>?)");
+    for (query, parameters) in [(TO_REVIEW, 2), (MISSIONS_OF, 3)] {
+        let found = plan(query, parameters);
+        assert!(found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=?)"), "{found}");
+    }
+    let rows =
+        "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid<?)";
+    check(&ROWS_OF.replace("{}", "*"), 5, rows);
+    check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (user_id=? AND mission_id=? AND claimed_at<?)");
+    check(&RUNS.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_user (user_id=? AND claimed_at<?)");
+    check(DECISIONS, 2, "SEARCH decision_counts USING PRIMARY KEY (user_id=? AND hour>?)");
+    let found = plan(TOKENS, 2);
+    assert!(found.starts_with("SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>?)"), "{found}");
+    check(RECORDS, 3, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=?)");
 }

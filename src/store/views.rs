@@ -14,10 +14,29 @@ use crate::domain::time;
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
 
+pub(super) const NEXT: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND state = 'active' \
+                     AND liveness = 'live' AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT ?2";
+pub(super) const TO_REVIEW: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
+                     AND instr(record, '\"awaiting-review\"') > 0 ORDER BY mission_id LIMIT ?2";
+pub(super) const MISSIONS_OF: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
+                     WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live' ORDER BY mission_id LIMIT ?3";
+pub(super) const RECORDS: &str = "SELECT DISTINCT table_name, record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 \
+                     ORDER BY table_name, record_id LIMIT ?3";
+pub(super) const DECISIONS: &str = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
+pub(super) const TOKENS: &str = "SELECT finished_at / 3600000000 * 3600000000, sum(total_tokens) FROM run_attempts \
+                         WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1";
+/// Rows of one record before a row; `{}` are the columns.
+pub(super) const ROWS_OF: &str = "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = 'ai' AND table_name = ?2 AND record_id = ?3 \
+     AND seq < ?4 ORDER BY seq DESC LIMIT ?5";
+/// Runs of one mission, and of all, before a moment; `{}` are the columns.
+pub(super) const RUNS_OF: &str =
+    "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND mission_id = ?3 ORDER BY claimed_at DESC LIMIT ?4";
+pub(super) const RUNS: &str = "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND ?3 IS NULL ORDER BY claimed_at DESC LIMIT ?4";
+
 /// What the last hours of a user came to, each by the start of its hour.
 #[derive(Debug, Clone, Default)]
 pub struct Day {
-    /// Decisions by hour and name, runs without an agent and failed ones included under their outcome.
+    /// Decisions by hour and name.
     pub decisions: BTreeMap<i64, BTreeMap<String, u64>>,
     pub tokens: BTreeMap<i64, u64>,
 }
@@ -46,9 +65,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn next_missions(&self, user: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
         let user = user.to_owned();
-        let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND state = 'active' \
-                     AND liveness = 'live' AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT ?2";
-        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, limit], snapshot)?.collect()).await
+        self.read(move |c| c.prepare_cached(NEXT)?.query_map(params![user, limit], snapshot)?.collect()).await
     }
 
     /// Missions of a user with a plan that awaits review.
@@ -57,9 +74,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn to_review(&self, user: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
         let user = user.to_owned();
-        let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
-                     AND instr(record, '\"awaiting-review\"') > 0 ORDER BY mission_id LIMIT ?2";
-        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, limit], snapshot)?.collect()).await
+        self.read(move |c| c.prepare_cached(TO_REVIEW)?.query_map(params![user, limit], snapshot)?.collect()).await
     }
 
     /// The live missions of an agent.
@@ -68,9 +83,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn missions_of(&self, user: &str, agent: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
         let (user, agent) = (user.to_owned(), agent.to_owned());
-        let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
-                     WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live' ORDER BY mission_id LIMIT ?3";
-        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, agent, limit], snapshot)?.collect()).await
+        self.read(move |c| c.prepare_cached(MISSIONS_OF)?.query_map(params![user, agent, limit], snapshot)?.collect()).await
     }
 
     /// Runs of a user that were claimed before a moment, the newest first; of one mission or all.
@@ -80,13 +93,9 @@ impl Store {
     pub async fn runs_before(&self, user: &str, mission: Option<&str>, before: Timestamp, limit: u32) -> StoreResult<Vec<RunRow>> {
         let (user, mission) = (user.to_owned(), mission.map(str::to_owned));
         self.read(move |c| {
-            let of = if mission.is_some() { "AND mission_id = ?3" } else { "AND ?3 IS NULL" };
-            let query = format!(
-                "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 {of} ORDER BY claimed_at DESC LIMIT {limit}",
-                run_columns()
-            );
+            let query = if mission.is_some() { RUNS_OF } else { RUNS }.replace("{}", &run_columns());
             let mut statement = c.prepare_cached(&query)?;
-            let runs = statement.query_map(params![user, time::to_micros(before), mission], run_row)?;
+            let runs = statement.query_map(params![user, time::to_micros(before), mission, limit], run_row)?;
             let mut runs: Vec<RunRow> = runs.collect::<Result<_, _>>()?;
             attempts_of(c, &mut runs)?;
             Ok(runs)
@@ -100,10 +109,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn rows_of(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
         let (user, id) = (user.to_owned(), id.to_owned());
-        let query = format!(
-            "SELECT {COLUMNS} FROM sync_changes WHERE user_id = ?1 AND app_id = 'ai' AND table_name = ?2 AND record_id = ?3 \
-             AND seq < ?4 ORDER BY seq DESC LIMIT ?5"
-        );
+        let query = ROWS_OF.replace("{}", COLUMNS);
         self.read(move |c| c.prepare_cached(&query)?.query_map(params![user, table.log_name(), id, before, limit], log_row)?.collect())
             .await
     }
@@ -114,9 +120,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn records(&self, user: &str, app: &str, limit: u32) -> StoreResult<Vec<(String, String)>> {
         let (user, app) = (user.to_owned(), app.to_owned());
-        let query = "SELECT DISTINCT table_name, record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 \
-                     ORDER BY table_name, record_id LIMIT ?3";
-        self.read(move |c| c.prepare_cached(query)?.query_map(params![user, app, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        self.read(move |c| c.prepare_cached(RECORDS)?.query_map(params![user, app, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
             .await
     }
 
@@ -171,15 +175,12 @@ impl Store {
         let (user, since) = (user.to_owned(), time::to_micros(since));
         self.read(move |c| {
             let mut day = Day::default();
-            let query = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
-            let mut statement = c.prepare_cached(query)?;
+            let mut statement = c.prepare_cached(DECISIONS)?;
             let mut rows = statement.query(params![user, since])?;
             while let Some(row) = rows.next()? {
                 *day.decisions.entry(row.get(0)?).or_default().entry(row.get(1)?).or_default() += row.get::<_, u64>(2)?;
             }
-            let query = "SELECT finished_at / 3600000000 * 3600000000, sum(total_tokens) FROM run_attempts \
-                         WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1";
-            let mut statement = c.prepare_cached(query)?;
+            let mut statement = c.prepare_cached(TOKENS)?;
             day.tokens = statement.query_map(params![user, since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
             Ok(day)
         })
