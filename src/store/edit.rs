@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::changes::{append_one, last_seq};
-use super::refresh::{Save, newest, put};
+use super::refresh::{Folded, Save, newest, put};
 use super::snapshots::Table;
+use super::writer::Tx;
 use super::{Store, StoreError};
 use crate::domain::change::{Change, Op};
 use crate::domain::merge::{Record, Stamps, winning_stamp};
@@ -34,7 +35,7 @@ impl Store {
     {
         self.write(move |tx| {
             let Edit { table, user_id, record_id, event_id, client_id, actor } = edit;
-            let mut newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
+            let newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
             let live = newest.fold.live();
             let data = decide(live.map(|(record, _)| record))?;
             if data.is_empty() {
@@ -61,14 +62,18 @@ impl Store {
                 actor: Some(actor),
                 origin: Some("user".into()),
             };
-            append_one(tx, &change)?;
-            let seq = tx.sql(last_seq)?;
-            let sync_at =
-                tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
-            newest.take(&record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
-            put(tx, table, &Save::new(table, &user_id, &record_id, &newest).0)?;
-            Ok(())
+            append_to(tx, table, newest, &change)
         })
         .await
     }
+}
+
+/// Appends a change of a record and folds it into the record's newest state, which becomes its snapshot.
+pub(super) fn append_to<E: From<StoreError>>(tx: &Tx<'_>, table: Table, mut newest: Folded, change: &Change) -> Result<(), E> {
+    append_one(tx, change)?;
+    let seq = tx.sql(last_seq)?;
+    let sync_at = tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
+    newest.take(&change.record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
+    let (snapshot, _) = Save::new(table, &change.user_id, &change.record_id, &newest);
+    Ok(put(tx, table, &snapshot)?)
 }

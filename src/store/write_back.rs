@@ -5,12 +5,13 @@ use jiff::tz::TimeZone;
 use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
-use super::changes::{append_one, last_seq, to_text};
-use super::refresh::{Save, newest, put};
+use super::changes::to_text;
+use super::edit::append_to;
+use super::refresh::newest;
 use super::runs::{Attempt, Claimed, add_attempt};
 use super::snapshots::Table;
 use super::writer::Tx;
-use super::{Store, StoreResult};
+use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op};
 use crate::domain::time;
 use crate::domain::write_back::{Finished, Terms, write};
@@ -98,7 +99,7 @@ fn write_back(
     terms: &Terms<'_>,
 ) -> StoreResult<Closed> {
     let due = &run.due;
-    let mut newest = tx.sql(|c| newest(c, Table::Missions, &due.user_id, &due.mission_id))?;
+    let newest = tx.sql(|c| newest(c, Table::Missions, &due.user_id, &due.mission_id))?;
     let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration };
     let write = match write(&newest.fold, &finished, terms) {
         Ok(write) => write,
@@ -123,11 +124,7 @@ fn write_back(
         actor: Some(actor),
         origin: Some("agent".into()),
     };
-    append_one(tx, &change)?;
-    let seq = tx.sql(last_seq)?;
-    let sync_at = tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
-    newest.take(&due.mission_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
-    put(tx, Table::Missions, &Save::new(Table::Missions, &due.user_id, &due.mission_id, &newest).0)?;
+    append_to::<StoreError>(tx, Table::Missions, newest, &change)?;
     let update = "UPDATE runs SET outcome = ?2, owner = NULL, finished_at = ?3, reason = ?4, note = ?5, missed_times = ?6, iteration = ?7, \
                   attempts = attempts + ?8 WHERE id = ?1";
     let outcome = if failed.is_some() { "failed" } else { "planned" };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { enter, get, heading, launch, open, signIn, World } from "./support.js";
 
-let browser, world;
+let browser, world, anna, ben, paths, writes;
 before(async () => {
   browser = await launch();
   world = new World({ TICK_ENABLED: "false" });
@@ -17,6 +17,9 @@ before(async () => {
     row("aiMissions", "mission-ben", "ben", { title: "Mission of Ben", objective: "o", state: "active", cadence: { kind: "manual" } }),
   ]);
   await world.serve();
+  [anna, ben] = [await signIn(browser, world, "anna"), await signIn(browser, world, "ben")];
+  paths = await pathsOf(anna);
+  writes = await forms(anna, paths);
 });
 after(async () => {
   await browser.close();
@@ -40,7 +43,8 @@ async function forms(page, paths) {
   return found;
 }
 
-const more = async (page) => {
+/** All pages about Anna. */
+const pathsOf = async (page) => {
   await page.goto(`${world.base}/missions/mission-anna`);
   const links = await page.getByRole("main").locator("a").evaluateAll((all) => all.map((link) => new URL(link.href)).map((url) => url.pathname));
   return [...new Set([...OWN, ...links.filter((path) => path.startsWith("/missions/mission-anna/")), "/missions/mission-anna/delete"])];
@@ -50,10 +54,8 @@ const send = (context, { action }, fields) =>
   context.request.post(action, { data: new URLSearchParams(fields).toString(), headers: { "content-type": "application/x-www-form-urlencoded" }, maxRedirects: 0 });
 
 test("without a session, pages lead to the sign-in and the rest is refused", async () => {
-  const anna = await signIn(browser, world, "anna");
-  const writes = await forms(anna, await more(anna));
   const stranger = await browser.newContext();
-  for (const path of await more(anna)) {
+  for (const path of paths) {
     const answer = await get(stranger, world.base + path);
     assert.deepEqual([answer.status(), answer.headers().location?.replace(/\?.*/, "")], [303, "/login"], path);
     assert.doesNotMatch(await answer.text(), /Anna/);
@@ -67,15 +69,13 @@ test("without a session, pages lead to the sign-in and the rest is refused", asy
   assert.equal(world.lines("export").length, before);
   assert.equal((await get(stranger, `${world.base}/health`)).status(), 200);
   assert.equal((await get(stranger, `${world.base}/sync/ai/pull?collection=agents`)).status(), 401, "the API does not redirect");
-  await Promise.all([anna.context().close(), stranger.close()]);
+  await stranger.close();
 });
 
 test("a session of the pages opens no door of the API", async () => {
-  const anna = await signIn(browser, world, "anna");
   for (const path of ["/sync/ai/pull?collection=agents", "/api/v1/me/ai-audit"]) {
     assert.equal((await get(anna.context(), world.base + path)).status(), 401, path);
   }
-  await anna.context().close();
 });
 
 test("a wrong token signs nobody in", async () => {
@@ -92,11 +92,14 @@ test("a wrong token signs nobody in", async () => {
     await page.getByRole("alert").waitFor();
     assert.equal((await get(page.context(), `${world.base}/`)).status(), 303);
   }
+  for (const origin of ["http://elsewhere.example", "null"]) {
+    const answer = await page.context().request.post(`${world.base}/login`, { form: { token }, headers: { origin }, maxRedirects: 0 });
+    assert.equal(answer.status(), 403, `a form of ${origin} signs nobody in`);
+  }
   await page.context().close();
 });
 
 test("the cookie is for the server alone", async () => {
-  const anna = await signIn(browser, world, "anna");
   const cookies = await anna.context().cookies();
   assert.ok(cookies.length > 0);
   for (const cookie of cookies) {
@@ -104,12 +107,10 @@ test("the cookie is for the server alone", async () => {
     assert.ok(!cookie.value.includes("anna"));
   }
   assert.equal(await anna.evaluate(() => document.cookie), "");
-  await anna.context().close();
 });
 
 test("every page has its guards", async () => {
-  const anna = await signIn(browser, world, "anna");
-  for (const path of [...(await more(anna)), "/login", "/missions/nowhere"]) {
+  for (const path of [...paths, "/login", "/missions/nowhere"]) {
     const answer = await get(anna.context(), world.base + path);
     const headers = answer.headers();
     const policy = headers["content-security-policy"] ?? "";
@@ -121,12 +122,9 @@ test("every page has its guards", async () => {
     assert.match(headers["cache-control"] ?? "", /no-store/, path);
     if (path === "/missions/nowhere") assert.equal(answer.status(), 404, path);
   }
-  await anna.context().close();
 });
 
 test("a form without its csrf, or with another's, is refused and writes nothing", async () => {
-  const [anna, ben] = [await signIn(browser, world, "anna"), await signIn(browser, world, "ben")];
-  const writes = await forms(anna, await more(anna));
   const [{ fields: bens }] = await forms(ben, ["/agents/new"]);
   const foreign = new URLSearchParams(bens).get("csrf");
   assert.ok(foreign, "forms have a csrf");
@@ -142,12 +140,9 @@ test("a form without its csrf, or with another's, is refused and writes nothing"
   }
   assert.equal(world.lines("export").length, before);
   assert.equal((await get(anna.context(), `${world.base}/`)).status(), 200, "nor does it sign out");
-  await Promise.all([anna.context().close(), ben.context().close()]);
 });
 
 test("what belongs to another user is not there", async () => {
-  const [anna, ben] = [await signIn(browser, world, "anna"), await signIn(browser, world, "ben")];
-  const paths = await more(anna);
   const foreign = paths.filter((path) => path.includes("-anna"));
   assert.ok(foreign.length >= 4, `${foreign}`);
   for (const path of foreign) {
@@ -162,12 +157,11 @@ test("what belongs to another user is not there", async () => {
   const [{ fields }] = await forms(ben, ["/agents/new"]);
   const csrf = new URLSearchParams(fields).get("csrf");
   const before = world.lines("export").length;
-  for (const form of (await forms(anna, paths)).filter(({ action }) => action.includes("-anna"))) {
+  for (const form of writes.filter(({ action }) => action.includes("-anna"))) {
     const answer = await send(ben.context(), form, [["csrf", csrf], ...form.fields.filter(([name]) => name !== "csrf")]);
     assert.equal(answer.status(), 404, form.action);
   }
   assert.equal(world.lines("export").length, before);
-  await Promise.all([anna.context().close(), ben.context().close()]);
 });
 
 test("signing out ends the session on the server", async () => {

@@ -110,6 +110,23 @@ test("a review that has begun is left alone", async () => {
   assert.equal(record.iterations[0].plan[0].status, "rejected");
 });
 
+test("a review adds to what another client decided meanwhile", async () => {
+  const twice = { ...iteration, id: "it2", summary: "Reviewed from two sides", plan: [step(0, "By phone"), step(1, "By page")] };
+  await world.update(token, "aiMissions", "m", { iterations: [twice] });
+  const tab = await visit("/missions/m");
+  const plan = tab.getByRole("article").filter({ hasText: twice.summary });
+  await plan.getByRole("group", { name: "By page" }).getByRole("radio", { name: "Reject" }).check();
+  const decided = { ...twice, userFeedback: "Said by phone", plan: [{ ...twice.plan[0], status: "approved" }, twice.plan[1]] };
+  const arrived = { ...iteration, id: "it3", summary: "Arrived meanwhile" };
+  await world.update(token, "aiMissions", "m", { iterations: [decided, arrived] });
+  await plan.getByRole("button", { name: "Save review" }).click();
+  await tab.getByRole("article").filter({ hasText: arrived.summary }).waitFor();
+  const [reviewed, untouched] = world.record("missions", "m").iterations;
+  assert.deepEqual(reviewed.plan.map(({ status }) => status), ["approved", "rejected"]);
+  assert.equal(reviewed.userFeedback, "Said by phone");
+  assert.deepEqual(untouched, arrived);
+});
+
 test("a mission that another client deletes goes from the list", async () => {
   const tab = await visit("/missions", "Missions");
   await tab.getByRole("link", { name: "A second one" }).first().waitFor();
@@ -123,4 +140,15 @@ test("many open pages do not keep each other waiting", async () => {
   for (let n = 0; n < 9; n += 1) tabs.push(await visit("/missions/m"));
   await world.update(token, "aiMissions", "m", { title: "Seen in all" });
   for (const tab of tabs) await tab.getByRole("heading", { level: 1, name: "Seen in all" }).waitFor();
+});
+
+test("pages catch up after the server was away", async () => {
+  const tab = await visit("/missions/m");
+  await world.stop();
+  world.import([{ table: "aiMissions", recordId: "m", userId: "anna", op: "update", data: { title: "Renamed while it was away" }, createdAt: new Date().toISOString() }]);
+  await world.serve();
+  await tab.getByRole("heading", { level: 1, name: "Renamed while it was away" }).waitFor();
+  await world.update(token, "aiMissions", "m", { title: "Renamed when it was back" });
+  await tab.getByRole("heading", { level: 1, name: "Renamed when it was back" }).waitFor();
+  await sameDocument(tab);
 });

@@ -107,11 +107,23 @@ for (const [name, [path, title, then]] of Object.entries(PAGES)) {
   });
 }
 
-test("charts have a name", async () => {
+test("charts have a name, and their words are whole", async () => {
   await anna.goto(`${world.base}/`);
   const charts = anna.locator("main svg[role=img]");
   assert.ok((await charts.count()) > 0);
-  for (const chart of await charts.all()) assert.ok(await chart.evaluate((svg) => svg.getAttribute("aria-label") || svg.querySelector("title")?.textContent));
+  for (const width of [390, 1440]) {
+    await anna.setViewportSize({ width, height: 900 });
+    for (const chart of await charts.all()) {
+      const [name, cut] = await chart.evaluate((svg) => {
+        const frame = svg.getBoundingClientRect();
+        const outside = ({ left, right, top, bottom }) => left < frame.left - 1 || right > frame.right + 1 || top < frame.top - 1 || bottom > frame.bottom + 1;
+        const words = [...svg.querySelectorAll("text")].filter((text) => outside(text.getBoundingClientRect()));
+        return [svg.getAttribute("aria-label") || svg.querySelector("title")?.textContent, words.map((text) => text.textContent)];
+      });
+      assert.ok(name);
+      assert.deepEqual(cut, [], `cut off in “${name}” at ${width}`);
+    }
+  }
 });
 
 test("what was read of someone's encrypted records", async () => {

@@ -172,6 +172,14 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   assert.deepEqual(page.troubles, []);
 });
 
+test("the demo ends when it is asked to, also while it plans", async (t) => {
+  const world = new World();
+  t.after(() => world.end());
+  await world.demo();
+  await eventually("a run", () => world.lines("runs", "--json").length > 0);
+  await world.stop();
+});
+
 test("templates fill the form, and the next times follow its fields", async (t) => {
   const world = new World({ TICK_ENABLED: "false" });
   t.after(() => world.end());
@@ -236,6 +244,31 @@ test("templates fill the form, and the next times follow its fields", async (t) 
   assert.equal(new Date(record.nextRunAt).toISOString(), first);
   assert.deepEqual(record.inputs.map(({ module, table, id }) => [module, table, id]).sort(), [["goals", "goals", "g"], ["notes", "notes", "n"]]);
   assert.deepEqual(page.troubles, []);
+});
+
+test("a form with a mistake says so and keeps what was typed", async (t) => {
+  const world = new World({ TICK_ENABLED: "false" });
+  t.after(() => world.end());
+  await world.serve();
+  const page = await signIn(browser, world, "anna");
+  const refused = async (button, said) => {
+    const [answer] = await Promise.all([page.waitForResponse((response) => response.request().method() === "POST"), page.getByRole("button", { name: button }).click()]);
+    assert.equal(answer.status(), 422);
+    await page.getByRole("alert").filter({ hasText: said }).waitFor();
+  };
+  await page.goto(`${world.base}/missions/new`);
+  const mission = { Title: "Typed", Objective: "\nTyped with care.\n", Repeats: "By cron expression", "Cron expression": "every day", "Time zone": "Europe/Berlin" };
+  for (const [label, value] of Object.entries(mission)) await set(page, label, value);
+  await refused("Create mission", /cron/i);
+  for (const [label, value] of Object.entries({ ...mission, Repeats: "cron" })) assert.equal(await page.getByLabel(label, { exact: true }).inputValue(), value, label);
+  await set(page, "Cron expression", "0 8 * * *");
+  await set(page, "Time zone", "Europe/Nowhere");
+  await refused("Create mission", /Europe\/Nowhere/);
+  await set(page, "Time zone", "Europe/Berlin");
+  await page.getByRole("button", { name: "Create mission" }).click();
+  await heading(page, "Typed");
+  assert.equal(world.record("missions", idIn(page)).objective, mission.Objective);
+  assert.equal(world.written("anna").length, 1, "what was refused is not in the log");
 });
 
 test("the change log of a mission, page by page", async (t) => {
