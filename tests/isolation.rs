@@ -91,11 +91,11 @@ async fn audits_are_read_by_user() {
     }
     for user in USERS {
         for mission in [None, Some("m")] {
-            is_of(user, "reads_of", &format!("{:?}", store.reads_of(user, mission, 100).await.unwrap()));
+            is_of(user, "reads_of", &format!("{:?}", store.reads_of(user, mission, None, 100).await.unwrap()));
         }
-        assert!(store.reads_of(user, Some("none"), 100).await.unwrap().is_empty());
+        assert!(store.reads_of(user, Some("none"), None, 100).await.unwrap().is_empty());
     }
-    assert!(store.reads_of("eve", None, 100).await.unwrap().is_empty());
+    assert!(store.reads_of("eve", None, None, 100).await.unwrap().is_empty());
 }
 
 #[test]

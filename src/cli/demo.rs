@@ -40,14 +40,19 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let mut interval = tokio::time::interval(config.tick_interval);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut left = args.ticks.unwrap_or(u32::MAX);
+    // One for all rounds: a signal that comes while plans are made counts too.
+    let mut stop = std::pin::pin!(asked_to_stop());
     while left > 0 {
         tokio::select! {
             _ = interval.tick() => {}
-            () = asked_to_stop() => break,
+            () = &mut stop => break,
         }
         let tick = runner.tick().await?;
         let notes = tick.notes.clone();
-        let (stats, settled) = tick.settle().await;
+        let (stats, settled) = tokio::select! {
+            settled = tick.settle() => settled,
+            () = &mut stop => break,
+        };
         say(&narrator.tell(&store, &stats, &notes, &settled).await?)?;
         left -= u32::from(args.ticks.is_some());
     }

@@ -56,8 +56,9 @@ pub struct AuditRow {
     pub at: Timestamp,
 }
 
-pub(super) const BY_USER: &str = "SELECT * FROM decrypt_audit WHERE user_id = ?1 ORDER BY id DESC LIMIT ?2";
-pub(super) const BY_MISSION: &str = "SELECT * FROM decrypt_audit WHERE user_id = ?1 AND mission_id = ?3 ORDER BY id DESC LIMIT ?2";
+pub(super) const BY_USER: &str = "SELECT * FROM decrypt_audit WHERE user_id = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?2";
+pub(super) const BY_MISSION: &str =
+    "SELECT * FROM decrypt_audit WHERE user_id = ?1 AND mission_id = ?4 AND id < ?3 ORDER BY id DESC LIMIT ?2";
 
 const INSERT: &str = "INSERT INTO decrypt_audit (user_id, mission_id, iteration_id, table_name, record_id, status, reason, ts) \
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -89,15 +90,15 @@ impl Store {
         .await
     }
 
-    /// Attempts to read records of a user, of one mission or all, the newest first, at most `limit`.
+    /// Attempts to read records of a user, of one mission or all, before one of them, the newest first, at most `limit`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn reads_of(&self, user: &str, mission: Option<&str>, limit: u32) -> StoreResult<Vec<AuditRow>> {
-        let (user, mission) = (user.to_owned(), mission.map(str::to_owned));
+    pub async fn reads_of(&self, user: &str, mission: Option<&str>, before: Option<i64>, limit: u32) -> StoreResult<Vec<AuditRow>> {
+        let (user, mission, before) = (user.to_owned(), mission.map(str::to_owned), before.unwrap_or(i64::MAX));
         self.read(move |c| match mission {
-            None => c.prepare_cached(BY_USER)?.query_map(params![user, limit], audit_row)?.collect(),
-            Some(mission) => c.prepare_cached(BY_MISSION)?.query_map(params![user, limit, mission], audit_row)?.collect(),
+            None => c.prepare_cached(BY_USER)?.query_map(params![user, limit, before], audit_row)?.collect(),
+            Some(mission) => c.prepare_cached(BY_MISSION)?.query_map(params![user, limit, before, mission], audit_row)?.collect(),
         })
         .await
     }

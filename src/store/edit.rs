@@ -1,12 +1,13 @@
 //! A user's edit of an agent or a mission, decided on its newest state and written in the same transaction.
 
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::changes::{append_one, last_seq};
 use super::refresh::{Folded, Save, newest, put};
 use super::snapshots::Table;
 use super::writer::Tx;
-use super::{Store, StoreError};
+use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op};
 use crate::domain::merge::{Record, Stamps, winning_stamp};
 use crate::domain::time;
@@ -52,7 +53,7 @@ impl Store {
                 table: table.log_name().into(),
                 record_id: record_id.clone(),
                 user_id: user_id.clone(),
-                space_id: None,
+                space_id: space_of(tx, table, &user_id, &record_id)?,
                 op,
                 data: Some(data),
                 field_meta,
@@ -76,4 +77,12 @@ pub(super) fn append_to<E: From<StoreError>>(tx: &Tx<'_>, table: Table, mut newe
     newest.take(&change.record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
     let (snapshot, _) = Save::new(table, &change.user_id, &change.record_id, &newest);
     Ok(put(tx, table, &snapshot)?)
+}
+
+/// A record that lives in a space keeps living there.
+pub(super) fn space_of(tx: &Tx<'_>, table: Table, user: &str, id: &str) -> StoreResult<Option<String>> {
+    let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND user_id = ?3 AND app_id = 'ai' \
+                 ORDER BY created_at DESC, seq DESC LIMIT 1";
+    let space = |c: &Connection| c.prepare_cached(query)?.query_row(params![table.log_name(), id, user], |row| row.get(0)).optional();
+    Ok(tx.sql(space)?.flatten())
 }

@@ -49,8 +49,8 @@ fn pulls_read_only_new_rows_of_their_user() {
 
 #[test]
 fn an_audit_reads_only_rows_of_its_user() {
-    check(BY_USER, 2, "SEARCH decrypt_audit USING INDEX decrypt_audit_user (user_id=?)");
-    check(BY_MISSION, 3, "SEARCH decrypt_audit USING INDEX decrypt_audit_mission (user_id=? AND mission_id=?)");
+    check(BY_USER, 3, "SEARCH decrypt_audit USING INDEX decrypt_audit_user (user_id=? AND id<?)");
+    check(BY_MISSION, 4, "SEARCH decrypt_audit USING INDEX decrypt_audit_mission (user_id=? AND mission_id=? AND id<?)");
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 use serde_json::Value;
 
 use super::changes::to_text;
-use super::edit::append_to;
+use super::edit::{append_to, space_of};
 use super::refresh::newest;
 use super::runs::{Attempt, Claimed, add_attempt};
 use super::snapshots::Table;
@@ -114,7 +114,7 @@ fn write_back(
         table: Table::Missions.log_name().into(),
         record_id: due.mission_id.clone(),
         user_id: due.user_id.clone(),
-        space_id: space_of(tx, run)?,
+        space_id: space_of(tx, Table::Missions, &due.user_id, &due.mission_id)?,
         op: Op::Update,
         data: Some(write.data),
         field_meta: write.field_meta,
@@ -143,16 +143,4 @@ fn write_back(
         ])
     })?;
     Ok(Closed::Written { missed: write.missed, note })
-}
-
-/// A mission that lives in a space keeps living there.
-fn space_of(tx: &Tx<'_>, run: &Claimed) -> StoreResult<Option<String>> {
-    let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND user_id = ?3 AND app_id = 'ai' \
-                 ORDER BY created_at DESC, seq DESC LIMIT 1";
-    tx.sql(|c| {
-        c.prepare_cached(query)?
-            .query_row(params![Table::Missions.log_name(), run.due.mission_id, run.due.user_id], |row| row.get(0))
-            .optional()
-            .map(Option::flatten)
-    })
 }

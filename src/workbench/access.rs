@@ -9,15 +9,16 @@ use super::page::{Failed, Response, moment, page, path, shorter};
 use super::session::SignedIn;
 use crate::store::{AuditRow, ReadStatus};
 
-const SHOWN: u32 = 200;
+const SHOWN: u32 = 100;
 
 #[derive(Deserialize)]
 pub(super) struct Of {
     mission: Option<String>,
+    before: Option<i64>,
 }
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of): Query<Of>) -> Result<Response, Failed> {
-    let rows = shared.runner.store().reads_of(&who.user, of.mission.as_deref(), SHOWN).await?;
+    let rows = shared.runner.store().reads_of(&who.user, of.mission.as_deref(), of.before, SHOWN).await?;
     let body = html! {
         h1 { "Data access" }
         p.lead {
@@ -27,7 +28,9 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of):
         @if rows.is_empty() { p.empty { "Nothing encrypted was read, and nothing tried to." } }
         @else {
             ul.log { @for row in &rows { (line(row)) } }
-            @if rows.len() == SHOWN as usize { p.hint { "The latest " (SHOWN) " attempts. Clients can ask for up to 1,000 with /api/v1/me/ai-audit." } }
+            @if let Some(last) = rows.last().filter(|_| rows.len() == SHOWN as usize) {
+                p { a.button href={ "/audit?before=" (last.id) } { "Older" } }
+            }
         }
     };
     Ok(page(&who, "Data access", &body))

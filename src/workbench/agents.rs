@@ -101,7 +101,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
     match read(&posted.fields, &was, shared.runner.tools()) {
         Ok(after) => {
             let edit = edit_of(&who, Table::Agents, &id);
-            shared.runner.store().edit::<StoreError>(edit, move |_| Ok(changed(&was, after))).await?;
+            shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| changed(&was, after)).unwrap_or_default())).await?;
             Ok(to(&path("agents", &id)))
         }
         Err((wrong, given)) => Ok(refused(&who, "Agents", &body(&shared, &who, &id, &record, (&given, &was), Some(&wrong)).await?)),

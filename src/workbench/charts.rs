@@ -61,12 +61,12 @@ pub(super) fn timeline(now: Timestamp, times: &[Timestamp]) -> Markup {
     let within: Vec<i64> = times.iter().map(|at| at.duration_since(now).as_secs().max(0)).filter(|seconds| *seconds <= day).collect();
     let place = |seconds: i64| 6 + seconds * (WIDTH - 12) / day;
     html! {
-        svg.chart.timeline role="img" aria-label={ (within.len()) " missions are due in the next 24 hours" } viewBox={ "0 0 " (WIDTH) " 54" } {
+        svg.chart.timeline role="img" aria-label={ "Missions due by this time tomorrow: " (within.len()) } viewBox={ "0 0 " (WIDTH) " 54" } {
             line.axis x1="0" x2=(WIDTH) y1="30" y2="30" {}
             @for hour in [0, 6, 12, 18, 24] {
                 @let x = place(hour * 3_600);
                 line.axis x1=(x) x2=(x) y1="26" y2="34" {}
-                text x=(x.clamp(14, WIDTH - 18)) y="50" { @if hour == 0 { "now" } @else { "+" (hour) " h" } }
+                text x=(x.clamp(18, WIDTH - 24)) y="50" { @if hour == 0 { "now" } @else { "+" (hour) " h" } }
             }
             @for seconds in &within { circle.mark cx=(place(*seconds)) cy="30" r="6" {} }
         }

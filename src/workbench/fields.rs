@@ -51,9 +51,9 @@ pub(super) fn changed(before: &Record, mut after: Record) -> Record {
     after
 }
 
-/// The same for an edit that asks for a state, whatever the page showed; a new record takes all.
+/// The same for an edit that asks for a state, whatever the page showed. A record that was deleted meanwhile stays deleted.
 pub(super) fn differing(before: Option<&Record>, after: Record) -> Record {
-    before.map_or(after.clone(), |before| changed(before, after))
+    before.map(|before| changed(before, after)).unwrap_or_default()
 }
 
 /// The part of a record that a form shows, as a hidden field of that form: what differs from it when the form comes back

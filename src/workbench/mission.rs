@@ -80,7 +80,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
     match read(&posted.fields, Some(&was), Timestamp::now(), &shared.zone) {
         Ok(after) => {
             let edit = edit_of(who, Table::Missions, &id);
-            shared.runner.store().edit::<StoreError>(edit, move |_| Ok(changed(&was, after))).await?;
+            shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| changed(&was, after)).unwrap_or_default())).await?;
             Ok(to(&path("missions", &id)))
         }
         Err((wrong, given)) => {

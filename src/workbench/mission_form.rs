@@ -156,7 +156,7 @@ pub(super) fn form(
     let cadence = record.get("cadence").cloned().unwrap_or_default();
     let number = |field: &str, otherwise: &str| cadence.get(field).filter(|v| !v.is_null()).map_or_else(|| otherwise.to_owned(), plain);
     let kind = Some(text(&cadence, "kind")).filter(|kind| !kind.is_empty()).unwrap_or("manual");
-    let foreign = Cadence::read(&cadence).is_err();
+    let foreign = !cadence.is_null() && !KINDS.iter().any(|(known, _)| text(&cadence, "kind") == *known);
     let kind = if foreign { FOREIGN.0 } else { kind };
     let kinds: Vec<(&str, &str)> = foreign.then_some(FOREIGN).into_iter().chain(KINDS).collect();
     let linked = linked(record);
@@ -188,7 +188,7 @@ pub(super) fn form(
                     div data-for="cron" { label for="expression" { "Cron expression" } input #expression name="expression" value=(number("expression", "0 8 * * 1-5")) spellcheck="false"; }
                     div data-for="daily weekly cron" {
                         label for="zone" { "Time zone" }
-                        input #zone name="timeZone" value=(text(&cadence, "timeZone")) placeholder=(zone.iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[record.is_empty()];
+                        input #zone name="timeZone" value=(text(&cadence, "timeZone")) placeholder=(zone.iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[was.is_empty()];
                     }
                 }
                 div #times role="region" aria-label="Next times" aria-live="polite" { (times(&cadence, zone)) }
@@ -258,10 +258,17 @@ pub(super) fn read(fields: &Fields, was: Option<&Record>, now: Timestamp, zone: 
     record.insert("agentId".into(), if agent.is_empty() { Value::Null } else { json!(agent) });
     record.insert("inputs".into(), inputs_of(fields, was));
     if shown(&record, "title").trim().is_empty() {
+        record.insert("cadence".into(), as_typed(fields));
         return Err(("A mission needs a title.".into(), record));
     }
     if fields.text("kind") != FOREIGN.0 {
-        let rhythm = cadence(fields).map_err(|wrong| (wrong, record.clone()))?;
+        let rhythm = match cadence(fields) {
+            Ok(rhythm) => rhythm,
+            Err(wrong) => {
+                record.insert("cadence".into(), as_typed(fields));
+                return Err((wrong, record));
+            }
+        };
         if is_new || !is_same(was.get("cadence").unwrap_or(&Value::Null), &rhythm) {
             let next = Cadence::read(&rhythm).ok().and_then(|cadence| cadence.next(now, zone));
             record.insert("cadence".into(), rhythm);
@@ -273,6 +280,12 @@ pub(super) fn read(fields: &Fields, was: Option<&Record>, now: Timestamp, zone: 
         record.insert("iterations".into(), json!([]));
     }
     Ok(record)
+}
+
+/// The rhythm with what was typed, sound or not, for the form to show again.
+fn as_typed(fields: &Fields) -> Value {
+    let field = |name: &str| (name.to_owned(), json!(fields.text(name)));
+    Value::Object(["kind", "everyMinutes", "dayOfWeek", "atHour", "atMinute", "expression", "timeZone"].map(field).into_iter().collect())
 }
 
 /// The chosen inputs; the same as before keep what else they say, and their order.

@@ -22,12 +22,18 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
     find(&shared, &posted.who, &id).await?;
     let fields = &posted.fields;
     let all = Word::parse(&fields.text("all"));
-    let words = fields.0.iter().filter_map(|(name, value)| Some((name.strip_prefix("step:")?.to_owned(), Word::parse(value)?)));
+    // What stands as it was shown is no word of this user: another client may have decided meanwhile.
+    let words = fields.0.iter().filter_map(|(name, value)| {
+        let step = name.strip_prefix("step:")?;
+        let shown = fields.text(&format!("was:{step}"));
+        Some((step.to_owned(), Word::parse(value).filter(|_| *value != shown)?))
+    });
+    let spelled = |name: &str| fields.all(name).next().map(|text| text.replace("\r\n", "\n").trim().to_owned());
     let review = Review {
         iteration_id: fields.text("iteration"),
         words: if all.is_some() { Default::default() } else { words.collect() },
         all,
-        feedback: fields.all("feedback").next().map(|text| text.replace("\r\n", "\n").trim().to_owned()),
+        feedback: spelled("feedback").filter(|text| spelled("was-feedback").as_ref() != Some(text)),
     };
     let place = format!("{}#{}", path("missions", &id), anchor(&review.iteration_id));
     let mission_id = id.clone();
@@ -153,8 +159,9 @@ fn choice(id: &str, step: &Value) -> Markup {
         fieldset.step {
             legend dir="auto" { (shorter(text(step, "summary"), 300)) }
             (reasons(step))
-            div.words { @for (value, label, checked) in words {
-                label.choice for={ (id) "-" (value) } { input #{ (id) "-" (value) } type="radio" name=(name) value=(value) checked[checked]; (label) }
+            input type="hidden" name={ "was:" (text(step, "id")) } value=(words.iter().find(|word| word.2).map_or("", |word| word.0));
+            div.words { @for (value, label, checked) in &words {
+                label.choice for={ (id) "-" (value) } { input #{ (id) "-" (value) } type="radio" name=(name) value=(value) checked[*checked]; (label) }
             } }
         }
     }
@@ -162,6 +169,7 @@ fn choice(id: &str, step: &Value) -> Markup {
 
 fn feedback(value: &Value, id: &str) -> Markup {
     html! {
+        input type="hidden" name="was-feedback" value=(text(value, "userFeedback"));
         label for={ (id) "-feedback" } { "Feedback" }
         textarea #{ (id) "-feedback" } name="feedback" rows="2" dir="auto" aria-describedby={ (id) "-hint" } { "\n" (text(value, "userFeedback")) }
         p.hint #{ (id) "-hint" } { "It reaches the next plan of this mission." }

@@ -94,6 +94,7 @@ pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Resul
     if visitor.user.is_some() {
         return Ok(to("/"));
     }
+    crate::projection::refresh(shared.runner.store()).await?;
     let users = shared.runner.store().users(USERS_OFFERED).await?;
     let token = csrf(&visitor.key);
     let hidden = html! { input type="hidden" name="csrf" value=(token); };
@@ -119,7 +120,9 @@ pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Resul
 
 pub(super) async fn choose(State(shared): State<Shared>, posted: PostedByVisitor) -> Result<Response, Failed> {
     let user = posted.fields.text("user");
-    let user = user.trim();
+    // A name that is typed is trimmed; one that is known is taken as it is.
+    let known = shared.runner.store().users(USERS_OFFERED).await?.contains(&user);
+    let user = if known { user.as_str() } else { user.trim() };
     if user.is_empty() {
         return Ok(to("/who"));
     }
