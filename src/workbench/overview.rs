@@ -12,7 +12,7 @@ use super::page::{Failed, Response, badge, moment, page, path, shorter};
 use super::session::SignedIn;
 use crate::domain::breaker::Position;
 use crate::domain::mission::Mission;
-use crate::store::{Day, RunRow, Snapshot, Table};
+use crate::store::{Day, RunRow, Snapshot, StoreResult, Table};
 
 const REVIEWS: u32 = 10;
 const NEXT: u32 = 50;
@@ -22,8 +22,11 @@ const RUNS: u32 = 30;
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let store = shared.runner.store();
     let now = Timestamp::now();
-    // What came since the last tick shows at once.
-    crate::projection::refresh(store).await?;
+    let writes = store.probe().await;
+    if writes.is_ok() {
+        // What came since the last tick shows at once.
+        crate::projection::refresh(store).await?;
+    }
     let reviews = store.to_review(&who.user, REVIEWS + 1).await?;
     let next = store.next_missions(&who.user, NEXT).await?;
     let runs = store.runs_before(&who.user, None, Timestamp::MAX, RUNS).await?;
@@ -32,7 +35,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
     let none_yet = next.is_empty() && store.page(Table::Missions, &who.user, "", 1).await?.is_empty();
     let body = html! {
         div.head { h1 { "Overview" } a.button.primary href="/missions/new" { "New mission" } }
-        (health(&shared))
+        (health(&shared, &writes))
         @if none_yet {
             p.lead { "A mission is something long-lived that you want looked after. Describe it, give it a rhythm, and an agent proposes what to do; you decide." }
         }
@@ -63,11 +66,13 @@ async fn titles(shared: &Shared, who: &SignedIn, runs: &[RunRow]) -> Result<Titl
     Ok(titles)
 }
 
-fn health(shared: &Shared) -> Markup {
+/// What is wrong now, in words; `writes` is what a write that was just tried came to.
+fn health(shared: &Shared, writes: &StoreResult<()>) -> Markup {
     let position = shared.runner.breaker_position();
     html! {
-        @if position == Position::Closed { p.health.good { "All is well: the database takes writes, and the model server gave no reason to leave it alone." } }
-        @else { p.health.bad { "The model server is out of order. Plans wait, and it is tried again by itself; " code { "mana-ai doctor" } " or its log tell more." } }
+        @if writes.is_err() { p.health.bad { "The database cannot be written. Look at the disk, and at the log of the server." } }
+        @if position != Position::Closed { p.health.bad { "The model server is out of order. Plans wait, and it is tried again by itself; the log tells more." } }
+        @if writes.is_ok() && position == Position::Closed { p.health.good { "All is well: the database takes writes, and the model server gave no reason to leave it alone." } }
     }
 }
 
