@@ -39,7 +39,7 @@ pub(super) async fn make(store: &Store, address: SocketAddr, user: Option<String
 
 /// Tells how to sign in, on stdout and never in the log: to whoever watches the start, and at the first start.
 pub(super) async fn tell(store: &Store, config: &Config, address: SocketAddr, watched: bool) -> Outcome {
-    if config.jwks_url.is_some() || (!watched && store.has_sessions().await?) {
+    if config.jwks_url.is_some() || (!watched && store.was_signed_in().await?) {
         return Ok(());
     }
     let mut out = output::stdout();

@@ -22,10 +22,13 @@ impl Backoff {
     }
 }
 
+/// By so much a clock may be corrected without ending every wait.
+const SLACK: SignedDuration = SignedDuration::from_mins(1);
+
 /// Whether a wait that ends `at` still goes on at `now`. No wait is longer than `longest`; one that seems so was set by a
 /// clock that was ahead, and is over.
 pub fn still_waits(at: Timestamp, now: Timestamp, longest: SignedDuration) -> bool {
-    at > now && at.duration_since(now) <= longest
+    at > now && at.duration_since(now) <= longest.saturating_add(SLACK)
 }
 
 #[cfg(test)]

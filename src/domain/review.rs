@@ -60,7 +60,13 @@ pub fn apply(iterations: &[Value], review: &Review) -> Option<Vec<Value>> {
             }
             statuses.push(step.get("status").and_then(Value::as_str).unwrap_or("planned").to_owned());
         }
-        iteration["overallStatus"] = json!(overall(&statuses));
+        let overall = match (statuses.is_empty(), review.all) {
+            (false, _) => overall(&statuses),
+            (true, Some(Word::Approve)) => "approved",
+            (true, Some(Word::Reject)) => "rejected",
+            (true, _) => "awaiting-review",
+        };
+        iteration["overallStatus"] = json!(overall);
     }
     Some(iterations)
 }
@@ -68,10 +74,11 @@ pub fn apply(iterations: &[Value], review: &Review) -> Option<Vec<Value>> {
 /// What the states of the steps come to.
 fn overall(statuses: &[String]) -> &'static str {
     let count = |status: &str| statuses.iter().filter(|s| *s == status).count();
-    match (count("planned"), count("rejected")) {
-        (0, 0) => "approved",
-        (0, rejected) if rejected == statuses.len() => "rejected",
-        (0, _) => "partially-approved",
+    let (approved, rejected) = (count("approved"), count("rejected"));
+    match statuses.len() {
+        all if approved == all => "approved",
+        all if rejected == all => "rejected",
+        all if approved + rejected == all => "partially-approved",
         _ => "awaiting-review",
     }
 }

@@ -9,6 +9,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
 
 /// A connection is closed when the head of a request takes longer than this, also the first and also the next one.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -49,6 +50,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     let connections = GracefulShutdown::new();
+    let (open, closing) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let taken = tokio::select! {
@@ -65,11 +67,13 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
         };
         // Small answers must not wait for more; a socket that is gone already will say so when it is read.
         let _ = stream.set_nodelay(true);
-        let (http, app, watcher) = (http.clone(), app.clone(), connections.watcher());
+        let (http, app, watcher, mut closing) = (http.clone(), app.clone(), connections.watcher(), closing.clone());
         tokio::spawn(async move {
             // hyper's own timer starts with the first byte.
-            if !matches!(tokio::time::timeout(HEAD_TIME, stream.peek(&mut [0])).await, Ok(Ok(1))) {
-                return;
+            let mut first = [0];
+            tokio::select! {
+                first = tokio::time::timeout(HEAD_TIME, stream.peek(&mut first)) => if !matches!(first, Ok(Ok(1))) { return },
+                _ = closing.changed() => return,
             }
             let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(app));
             if let Err(error) = watcher.watch(connection).await {
@@ -77,6 +81,6 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
             }
         });
     }
-    drop(listener);
+    drop((listener, open));
     connections.shutdown().await;
 }

@@ -20,6 +20,9 @@ pub enum Link {
     Unknown,
 }
 
+/// The fact that somebody signed in at least once.
+const SIGNED_IN: &str = "signed in";
+
 impl Store {
     /// Keeps a link that works once, until `expires_at`.
     ///
@@ -97,17 +100,18 @@ impl Store {
         self.write(move |tx| tx.sql(|c| c.execute("DELETE FROM sessions WHERE key_hash = ?1", [key]).map(drop))).await
     }
 
-    /// Whether anybody ever signed in, or can by a link.
+    /// Whether anybody ever signed in.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn has_sessions(&self) -> StoreResult<bool> {
-        self.read(|c| c.prepare_cached("SELECT 1 FROM sessions")?.exists([])).await
+    pub async fn was_signed_in(&self) -> StoreResult<bool> {
+        Ok(self.fact(SIGNED_IN).await?.is_some())
     }
 }
 
 fn open(c: &rusqlite::Connection, key: SecretHash, user: Option<&str>, now: i64, expires_at: Timestamp) -> rusqlite::Result<()> {
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])?;
+    c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])?;
     let insert = "INSERT INTO sessions (key_hash, user_id, expires_at) VALUES (?1, ?2, ?3)";
     c.execute(insert, params![key, user, time::to_micros(expires_at)]).map(drop)
 }

@@ -25,7 +25,7 @@ pub(super) fn form(
 ) -> Markup {
     let number = |field: &str| record.get(field).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     let policy = record.get("policy").and_then(Value::as_object);
-    let rest = policy.and_then(|p| p.get("defaultForAi")).and_then(Value::as_str).unwrap_or("propose");
+    let rest = policy.and_then(|p| p.get("defaultForAi")).map_or("propose", read_decision);
     html! {
         form.stack method="post" action=(action) {
             (csrf(who))
@@ -66,6 +66,11 @@ pub(super) fn form(
     }
 }
 
+/// A decision as it is read: what is no decision counts as deny.
+fn read_decision(value: &Value) -> &str {
+    value.as_str().filter(|text| DECISIONS.iter().any(|(decision, _)| decision == text)).unwrap_or("deny")
+}
+
 fn secret_text(record: &Record, field: &str, label: &str, hint: &str) -> Markup {
     let text = shown(record, field);
     html! {
@@ -97,8 +102,8 @@ pub(super) fn read(fields: &Fields, was: &Record, tools: &[Tool]) -> Result<Reco
     for (field, lines) in
         [("name", Lines::One), ("avatar", Lines::One), ("role", Lines::One), ("systemPrompt", Lines::Many), ("memory", Lines::Many)]
     {
-        // An encrypted text has no field.
-        if fields.all(field).next().is_some() {
+        // An encrypted text has no field, and stays.
+        if fields.all(field).next().is_some() && !is_ciphertext(shown(was, field)) {
             record.insert(field.into(), json!(text_of(fields, was, field, lines)));
         }
     }
@@ -147,7 +152,8 @@ fn policy(fields: &Fields, was: &Record, tools: &[Tool]) -> Option<Map<String, V
     if !chosen.is_empty() || policy.contains_key("tools") {
         policy.insert("tools".into(), Value::Object(chosen));
     }
-    if rest != "propose" || policy.contains_key("defaultForAi") || old.is_none() {
+    let stays = policy.get("defaultForAi").is_some_and(|old| read_decision(old) == rest);
+    if !stays && (rest != "propose" || policy.contains_key("defaultForAi") || old.is_none()) {
         policy.insert("defaultForAi".into(), json!(rest));
     }
     Some(policy)

@@ -104,7 +104,13 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
             shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| changed(&was, after)).unwrap_or_default())).await?;
             Ok(to(&path("agents", &id)))
         }
-        Err((wrong, given)) => Ok(refused(&who, "Agents", &body(&shared, &who, &id, &record, (&given, &was), Some(&wrong)).await?)),
+        Err((wrong, given)) => {
+            // What has no field in the form, such as an encrypted text, is still the record's.
+            let mut shown = record.clone();
+            shown.extend(given);
+            let body = body(&shared, &who, &id, &record, (&shown, &was), Some(&wrong)).await?;
+            Ok(refused(&who, "Agents", &body))
+        }
     }
 }
 
@@ -156,7 +162,7 @@ fn budget(agent: &Agent, used: u64) -> Markup {
             None => p { "It used " b { (used) } " tokens in the last 24 hours and has no daily budget." },
             Some(most) => div.budget {
                 label for="budget" { "It used " b { (used) } " of " (most) " tokens in the last 24 hours." }
-                meter #budget min="0" max=(most.max(1)) value=(used.min(most.max(1))) high=(most * 8 / 10) { (used) " of " (most) }
+                meter #budget min="0" max=(most.max(1)) value=(used.min(most.max(1))) high=(most / 10 * 8) { (used) " of " (most) }
                 @if used >= most { p.wrong { "The budget is used up; its missions wait until there is room again." } }
             }
         }

@@ -80,7 +80,13 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
     match read(&posted.fields, Some(&was), Timestamp::now(), &shared.zone) {
         Ok(after) => {
             let edit = edit_of(who, Table::Missions, &id);
-            shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| changed(&was, after)).unwrap_or_default())).await?;
+            // A new rhythm comes with its first time, also where that is the time that the form showed.
+            let next = after.get("nextRunAt").cloned();
+            let mut fields = changed(&was, after);
+            if let Some(next) = next.filter(|_| fields.contains_key("cadence")) {
+                fields.insert("nextRunAt".into(), next);
+            }
+            shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| fields).unwrap_or_default())).await?;
             Ok(to(&path("missions", &id)))
         }
         Err((wrong, given)) => {
@@ -164,7 +170,7 @@ fn history(id: &str, runs: &[RunRow]) -> Markup {
         ul.plain { @for run in runs { li {
             (moment(run.claimed_at)) " " (badge(run.state()))
             @if !run.attempts.is_empty() {
-                span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.attempts.iter().map(|a| a.usage.total).sum::<u64>()) " tokens" }
+                span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.attempts.iter().fold(0_u64, |sum, a| sum.saturating_add(a.usage.total))) " tokens" }
             }
             @if run.missed_times > 0 { span.hint { ", stands for " (run.missed_times) " times that were missed" } }
             @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }

@@ -14,6 +14,7 @@ use super::page::{Failed, csrf, moment, shorter};
 use super::session::SignedIn;
 use crate::domain::agent::Agent;
 use crate::domain::cadence::Cadence;
+use crate::domain::fields::whole;
 use crate::domain::merge::Record;
 use crate::domain::time;
 use crate::inputs;
@@ -99,7 +100,12 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
     let store = shared.runner.store();
     crate::projection::refresh(store).await?;
     let agents = store.page(Table::Agents, &who.user, "", OFFERED).await?;
-    let agents = agents.iter().map(|row| (row.id.clone(), shorter(&Agent::read(&row.id, &row.record).0.name, 80))).collect();
+    let mut agents: Vec<(String, String)> =
+        agents.iter().map(|row| (row.id.clone(), shorter(&Agent::read(&row.id, &row.record).0.name, 80))).collect();
+    let chosen = shown(record, "agentId");
+    if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
+        agents.push((chosen.to_owned(), shorter(chosen, 80)));
+    }
     let mut records = Vec::new();
     for (module, app) in inputs::modules() {
         for (table, id) in store.records(&who.user, app, OFFERED).await? {
@@ -288,28 +294,39 @@ fn as_typed(fields: &Fields) -> Value {
     Value::Object(["kind", "everyMinutes", "dayOfWeek", "atHour", "atMinute", "expression", "timeZone"].map(field).into_iter().collect())
 }
 
-/// The chosen inputs; the same as before keep what else they say, and their order.
+/// The chosen inputs. Those that were there keep what else they say, and all keep their order where none was changed.
 fn inputs_of(fields: &Fields, was: &Record) -> Value {
-    let chosen: Vec<Value> = fields.all("input").filter_map(input_of).collect();
+    let old = was.get("inputs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let references = linked(was);
+    let known = |chosen: &str| references.iter().position(|reference| reference == chosen).and_then(|n| old.get(n)).cloned();
+    let chosen: Vec<Value> = fields.all("input").filter_map(|chosen| known(chosen).or_else(|| input_of(chosen))).collect();
     let sorted = |mut references: Vec<String>| {
         references.sort_unstable();
         references
     };
     let chosen = json!(chosen);
-    let same = sorted(linked(was)) == sorted(linked(&Record::from_iter([("inputs".to_owned(), chosen.clone())])));
+    let same = sorted(references.clone()) == sorted(linked(&Record::from_iter([("inputs".to_owned(), chosen.clone())])));
     was.get("inputs").filter(|_| same).cloned().unwrap_or(chosen)
 }
 
-/// Whether the form says what the record says, in which a minute of 0 or no rhythm at all may be left out.
+/// Whether the form says what the record says. Only what a form of this kind shows is compared; what else a rhythm has is
+/// none of its business.
 fn is_same(old: &Value, new: &Value) -> bool {
-    let full = |value: &Value| {
-        let mut object = value.as_object().cloned().unwrap_or_default();
-        object.entry("kind").or_insert_with(|| json!("manual"));
-        object.entry("atMinute").or_insert_with(|| json!(0));
-        object.retain(|_, value| !value.is_null());
-        object
+    let kind = |value: &Value| text(value, "kind").to_owned();
+    let old_kind = Some(kind(old)).filter(|kind| !kind.is_empty()).unwrap_or_else(|| "manual".into());
+    let shown: &[&str] = match kind(new).as_str() {
+        "interval" => &["everyMinutes"],
+        "daily" => &["atHour", "atMinute", "timeZone"],
+        "weekly" => &["dayOfWeek", "atHour", "atMinute", "timeZone"],
+        "cron" => &["expression", "timeZone"],
+        _ => &[],
     };
-    full(old) == full(new)
+    let spelled = |value: &Value, field: &str| match value.get(field) {
+        None | Some(Value::Null) if field == "atMinute" => json!(0),
+        None | Some(Value::Null) => json!(""),
+        Some(found) => whole(found).map_or_else(|| found.clone(), Value::from),
+    };
+    old_kind == kind(new) && shown.iter().all(|field| spelled(old, field) == spelled(new, field))
 }
 
 /// The next times of what a form says, for the script to put in place.

@@ -59,8 +59,6 @@ pub fn router(workbench: Workbench) -> Router {
     let pages = Router::new()
         .route("/", get(overview::show))
         .route("/login", get(sign_in::show).post(sign_in::by_token))
-        .route("/link", get(sign_in::by_link))
-        .route("/who", get(sign_in::who).post(sign_in::choose))
         .route("/logout", post(sign_in::sign_out))
         .route("/agents", get(agents::list).post(agents::create))
         .route("/agents/new", get(agents::new))
@@ -79,6 +77,12 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/agents/{id}/log", get(changes::of_agent))
         .route("/audit", get(access::show))
         .route("/live", get(live::stream));
+    // Users of an identity provider come with its tokens only.
+    let pages = if workbench.users.public_keys().is_some() {
+        pages.route("/link", get(sign_in::by_link)).route("/who", get(sign_in::who).post(sign_in::choose))
+    } else {
+        pages
+    };
     let set = |name, value: &'static str| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     pages
         .layer(set(header::CACHE_CONTROL, "no-store"))

@@ -2,7 +2,7 @@
 
 use axum::Form;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -52,9 +52,14 @@ fn sign_in(status: StatusCode, wrong: Option<&str>) -> Response {
 /// A session begins with a key that nobody had before.
 pub(super) async fn by_link(
     State(shared): State<Shared>,
+    method: Method,
     headers: HeaderMap,
     Query(Code { code }): Query<Code>,
 ) -> Result<Response, Failed> {
+    if method == Method::HEAD {
+        // Whoever only looks whether the link leads somewhere must not use it up.
+        return Ok(StatusCode::OK.into_response());
+    }
     let key = secret();
     let now = Timestamp::now();
     match shared.runner.store().use_link(hash(&code), hash(&key), later(now, SESSION_HOURS)).await? {
@@ -85,7 +90,11 @@ pub(super) async fn by_token(
 
 /// There is no session yet whose forms could be told from others, so the browser's word has to do.
 fn is_same_origin(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    // A proxy may change the host, but not what the browser says of itself (Fetch Metadata).
+    if let Some(site) = text(header::HeaderName::from_static("sec-fetch-site")) {
+        return matches!(site, "same-origin" | "none");
+    }
     let (origin, host) = (text(header::ORIGIN), text(header::HOST));
     origin.is_none_or(|origin| origin.split_once("://").map(|(_, rest)| rest) == host)
 }

@@ -54,7 +54,8 @@ document.addEventListener("input", (event) => {
 document.addEventListener("submit", (event) => dirty.delete(event.target));
 
 function edited() {
-  return [...main().querySelectorAll("form")].some((form) => dirty.has(form));
+  // A form that was not taken stands on a page of its own, and is still being written.
+  return !!main().querySelector("form [role=alert]") || [...main().querySelectorAll("form")].some((form) => dirty.has(form));
 }
 
 function say(text) {
