@@ -195,7 +195,9 @@ export const mark = (page) => page.evaluate(() => void (window.__marked = true))
 export const sameDocument = async (page) =>
   assert.equal(await page.evaluate(() => window.__marked), true, `${page.url()} was loaded anew`);
 
+/** Measures a page when its styles are in force: a page that a click opened shows its elements earlier. */
 export async function fits(page, what = page.url()) {
+  await page.waitForLoadState("load");
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(content <= window, `${what} scrolls sideways: ${content} of ${window} pixels`);
 }
