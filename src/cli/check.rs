@@ -5,32 +5,75 @@ use serde_json::json;
 use super::output::safe;
 use super::{Context, Failure, Outcome, output, setup};
 use crate::projection;
+use crate::store::{Check, Finding, Store, StoreResult};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Make again, from the log, what does not follow from it; the log itself is never touched
+    #[arg(long)]
+    repair: bool,
 }
+
+/// Findings that are told one by one.
+const TOLD: usize = 100;
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
     // What no refresh has seen yet is folded in once, and not again for each record.
     projection::refresh(&store).await?;
-    let check = store.check().await?;
-    if args.json {
-        let sound = check.findings.is_empty();
-        output::json_lines([json!({"sound": sound, "rows": check.rows, "records": check.records, "findings": check.findings})])?;
-    } else {
-        let rows: Vec<Vec<String>> = check.findings.iter().map(|finding| vec![safe(finding)]).collect();
-        let sound = format!("Sound: {} rows in order, {} agents and missions as their rows say.", check.rows, check.records);
-        output::table(&["Finding"], rows, &sound)?;
+    let mut check = store.check().await?;
+    let mut repaired = Vec::new();
+    if args.repair {
+        (check, repaired) = repair(&store, check).await?;
     }
+    tell(&args, &check, &repaired)?;
     let findings = match check.findings.len() {
         0 => return Ok(()),
         1 => "1 finding".to_owned(),
         n => format!("{n} findings"),
     };
     let file = store.path().display();
-    Err(Failure::Failed(format!("{findings} in {file}; stop mana-ai and keep a copy of the data directory before you go on")))
+    let mendable = check.findings.iter().all(|finding| finding.mend.is_some());
+    Err(Failure::Failed(if mendable && !args.repair {
+        format!("{findings} in {file}, all in what is made out of the log; `mana-ai check --repair` makes it again")
+    } else {
+        format!("{findings} in {file}; stop mana-ai, keep a copy of the data directory, and restore a backup with `mana-ai restore`")
+    }))
+}
+
+/// Mends until nothing is left, or a round mends nothing.
+async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Finding>)> {
+    let mut repaired = Vec::new();
+    while check.findings.iter().any(|finding| finding.mend.is_some()) {
+        store.repair(&check.findings).await?;
+        projection::refresh(store).await?;
+        let again = store.check().await?;
+        let (left, gone): (Vec<_>, Vec<_>) = check.findings.into_iter().partition(|finding| again.findings.contains(finding));
+        repaired.extend(gone);
+        check = again;
+        if check.findings == left {
+            break;
+        }
+    }
+    Ok((check, repaired))
+}
+
+fn tell(args: &Args, check: &Check, repaired: &[Finding]) -> Outcome {
+    let texts = |findings: &[Finding]| findings.iter().take(TOLD).map(|finding| finding.text.clone()).collect::<Vec<_>>();
+    let (found, mended) = (texts(&check.findings), texts(repaired));
+    if args.json {
+        let line = json!({
+            "sound": check.findings.is_empty(), "rows": check.rows, "records": check.records, "findings": found, "repaired": mended,
+        });
+        return Ok(output::json_lines([line])?);
+    }
+    let rows = |texts: Vec<String>| texts.iter().map(|text| vec![safe(text)]).collect::<Vec<_>>();
+    if !mended.is_empty() {
+        output::table(&["Repaired"], rows(mended), "")?;
+    }
+    let sound = format!("Sound: {} rows in order, {} agents and missions as their rows say.", check.rows, check.records);
+    Ok(output::table(&["Finding"], rows(found), &sound)?)
 }

@@ -5,8 +5,9 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::output::bar;
 use super::{Context, Failure, Outcome, setup};
 use crate::domain::change::Change;
 use crate::exchange::{self, ImportError};
@@ -65,11 +66,4 @@ fn open(name: &str) -> Result<(Box<dyn Read + Send>, ProgressBar), Failure> {
     }
     let progress = bar("{bar:40} {bytes} of {total_bytes}, {eta} left", Some(about.len()));
     Ok((Box::new(progress.wrap_read(file)), progress))
-}
-
-/// A bar on stderr, hidden where that is no terminal.
-fn bar(template: &str, length: Option<u64>) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(10));
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar
 }

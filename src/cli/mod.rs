@@ -17,6 +17,7 @@ mod link;
 mod missions;
 mod output;
 mod plan;
+mod restore;
 mod runs;
 mod serve;
 mod setup;
@@ -76,6 +77,8 @@ enum Cmd {
     Link(link::Args),
     /// Copy the database into a file, also while it is served
     Backup(backup::Args),
+    /// Put a backup into the data directory
+    Restore(restore::Args),
     /// Check that the file, the log and the snapshots are sound
     Check(check::Args),
     /// Show the settings in force
@@ -177,6 +180,7 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Token(args) => token::run(context, args).await,
         Cmd::Link(args) => link::run(context, args).await,
         Cmd::Backup(args) => backup::run(context, args).await,
+        Cmd::Restore(args) => restore::run(context, args).await,
         Cmd::Check(args) => check::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),
     }

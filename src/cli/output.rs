@@ -3,10 +3,12 @@
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::time;
+use crate::store::Progress;
 
 /// Buffered stdout; [`Write::flush`] before the end tells whether all was read.
 pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
@@ -46,4 +48,22 @@ pub(super) fn safe(text: &str) -> String {
 /// A time for a table cell.
 pub(super) fn when(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".into(), |at| time::iso_millis(at).replace(".000Z", "Z"))
+}
+
+/// A bar on stderr, hidden where that is no terminal.
+pub(super) fn bar(template: &str, length: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(10));
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+/// A bar for bytes whose number the work tells.
+pub(super) fn progress(what: &str) -> (ProgressBar, Progress) {
+    let bar = bar(&format!("{{bar:40}} {{bytes}} of about {{total_bytes}} {what}, {{eta}} left"), Some(0));
+    let shown = bar.clone();
+    let progress = move |done, total: u64| {
+        shown.set_length(total.max(done));
+        shown.set_position(done);
+    };
+    (bar, Box::new(progress))
 }

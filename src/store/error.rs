@@ -30,6 +30,12 @@ pub enum StoreError {
     Sqlite { path: PathBuf, cause: Arc<rusqlite::Error> },
     #[error("cannot write the copy {}: {reason}; choose a new file in a directory that you may write to, with room for it", path.display())]
     Backup { path: PathBuf, reason: String },
+    #[error("there is a database already: {}; with --replace the copy takes its place, and it is kept beside it", path.display())]
+    Exists { path: PathBuf },
+    #[error("the database {} is in use; stop mana-ai and whatever else has it open, then try again. Nothing was changed", path.display())]
+    InUse { path: PathBuf },
+    #[error("cannot restore {}: {reason}. Nothing was changed", path.display())]
+    Restore { path: PathBuf, reason: String },
     #[error("the database is closing")]
     Stopped,
 }

@@ -1,6 +1,6 @@
 //! The files of a data directory and the settings of each connection.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,16 +18,52 @@ const WAL_PAGES: i64 = 4_000;
 /// Pages that the writer keeps at hand, in KB. A transaction that touches more writes some of them more than once.
 const WRITER_CACHE_KB: i64 = 16 * 1024;
 
-/// Makes the directory and an empty database file where they are missing, readable by their owner only.
+/// Makes the directory where it is missing, for its owner only.
+pub(super) fn directory(data_dir: &Path) -> StoreResult<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| unusable(data_dir, &error))
+}
+
+/// Makes an empty database file where there is none, readable by its owner only.
 /// SQLite gives its side files the mode of the database file.
 pub(super) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
-    let failed = |error: std::io::Error| StoreError::Directory { path: data_dir.to_owned(), reason: error.to_string() };
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed)?;
     let path = data_dir.join(Store::FILE_NAME);
     if !path.exists() {
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| unusable(data_dir, &error))?;
     }
     Ok(path)
+}
+
+/// Says for as long as the file is open that a process uses the database, so that none puts another in its place.
+pub(super) fn use_database(data_dir: &Path) -> StoreResult<File> {
+    let file = lock_file(data_dir)?;
+    file.lock_shared().map_err(|error| unusable(data_dir, &error))?;
+    Ok(file)
+}
+
+/// Keeps all processes from opening the database for as long as the file is open; `None` where one has it open.
+pub(super) fn reserve_database(data_dir: &Path) -> StoreResult<Option<File>> {
+    let file = lock_file(data_dir)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(unusable(data_dir, &error)),
+    }
+}
+
+fn lock_file(data_dir: &Path) -> StoreResult<File> {
+    let path = data_dir.join(format!("{}.lock", Store::FILE_NAME));
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    // To lock a file it is enough to read it, should the directory have become read-only.
+    made.or_else(|error| File::open(&path).map_err(|_| error)).map_err(|error| unusable(data_dir, &error))
+}
+
+fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::Directory { path: data_dir.to_owned(), reason: error.to_string() }
+}
+
+/// Makes the names in a directory as durable as the files.
+pub(super) fn sync_directory(dir: &Path) -> std::io::Result<()> {
+    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
 }
 
 /// Opens the database for writing. Nothing in the file changes yet.

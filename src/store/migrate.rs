@@ -28,6 +28,36 @@ fn migrations() -> Vec<(i64, &'static str)> {
     found
 }
 
+/// Checks that a database is one of this program, and that its tables, indexes and triggers are those of its version and
+/// no others: a copy may come from anywhere, and a trigger of its own would run with ours.
+///
+/// # Errors
+/// A file that is not ours, or that a newer program wrote.
+pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<()> {
+    let sqlite = |error| StoreError::sqlite(path, error);
+    let found = version(connection).map_err(sqlite)?;
+    if pragma(connection, "application_id").map_err(sqlite)? != APPLICATION_ID {
+        return Err(StoreError::NotOurs { path: path.to_owned() });
+    }
+    if found > SCHEMA_VERSION {
+        return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA_VERSION });
+    }
+    let fresh = Connection::open_in_memory().map_err(sqlite)?;
+    for (_, sql) in migrations().into_iter().filter(|(number, _)| *number <= found) {
+        fresh.execute_batch(sql).map_err(sqlite)?;
+    }
+    if schema(connection).map_err(sqlite)? != schema(&fresh).map_err(sqlite)? {
+        return Err(StoreError::NotOurs { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+/// Everything that a database defines, as text.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
+    let mut statement = connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+}
+
 /// Applies what is missing, each migration in a transaction of its own, so that a crash leaves a known version.
 ///
 /// # Errors

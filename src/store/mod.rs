@@ -5,7 +5,9 @@
 //! row leaves it. The methods are async and keep SQLite on blocking threads.
 
 mod audit;
+mod backup;
 mod changes;
+mod check;
 mod edit;
 mod error;
 mod files;
@@ -15,11 +17,12 @@ mod plans;
 mod pull;
 mod readers;
 mod refresh;
+mod repair;
+mod restore;
 mod runs;
 mod sessions;
 mod snapshots;
 mod stats;
-mod upkeep;
 mod views;
 mod write_back;
 mod writer;
@@ -33,17 +36,19 @@ use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
+pub use backup::Progress;
 pub use changes::{Appended, LogRow, RowFilter};
+pub use check::{Check, Finding};
 pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
 pub use migrate::SCHEMA_VERSION;
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;
+pub use restore::{Restored, restore};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
 pub use sessions::{Link, SecretHash};
 pub use snapshots::{Due, Snapshot, Table};
 pub use stats::Stats;
-pub use upkeep::Check;
 pub use views::Day;
 pub use write_back::{Close, Closed};
 
@@ -95,11 +100,13 @@ impl Store {
     /// A directory that cannot be made or written, a file that is not ours or newer than this program, a lock that
     /// another process does not give up.
     pub fn open(data_dir: &Path, options: &Options) -> StoreResult<Self> {
+        files::directory(data_dir)?;
+        let in_use = files::use_database(data_dir)?;
         let path = files::prepare(data_dir)?;
         let mut connection = files::connect(&path, options)?;
         migrate::migrate(&mut connection, &path)?;
         files::enter_wal(&connection, &path, options)?;
-        let writer = Writer::start(connection, path.clone(), options.clock)?;
+        let writer = Writer::start(connection, in_use, path.clone(), options.clock)?;
         let readers = readers::pool(&path, options);
         let permits = Semaphore::new(options.readers as usize);
         Ok(Store { shared: Arc::new(Shared { path, writer, readers, permits }) })

@@ -167,12 +167,13 @@ pub(super) fn newest(connection: &Connection, table: Table, user: &str, id: &str
 }
 
 /// A record while it is being folded.
+#[derive(Default)]
 pub(super) struct Folded {
     pub fold: Fold,
     last_seq: i64,
     last_applied_at: i64,
     stored: bool,
-    changed: bool,
+    pub changed: bool,
 }
 
 impl Folded {
@@ -196,7 +197,7 @@ impl Folded {
 }
 
 /// How far a projection has read the log.
-fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<i64> {
+pub(super) fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT seq FROM projection_cursors WHERE table_name = ?1")?.query_row([table.log_name()], |row| row.get(0))
 }
 
@@ -220,22 +221,22 @@ fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite
             Ok((folded, record.len() + stamps.len()))
         })
         .optional()?;
-    Ok(stored.unwrap_or((Folded { fold: Fold::Unseen, last_seq: 0, last_applied_at: 0, stored: false, changed: false }, 0)))
+    Ok(stored.unwrap_or_default())
 }
 
 /// A snapshot as it is written, with the columns that the due scan and the lists need.
 pub(super) struct Save {
     user: String,
     id: String,
-    record: String,
-    stamps: String,
-    liveness: &'static str,
-    state: &'static str,
+    pub record: String,
+    pub stamps: String,
+    pub liveness: &'static str,
+    pub state: &'static str,
     /// Of missions only.
-    agent_id: Option<String>,
-    next_run_at: Option<i64>,
-    last_seq: i64,
-    last_applied_at: i64,
+    pub agent_id: Option<String>,
+    pub next_run_at: Option<i64>,
+    pub last_seq: i64,
+    pub last_applied_at: i64,
 }
 
 impl Save {

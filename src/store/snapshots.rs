@@ -10,7 +10,7 @@ use crate::domain::merge::{Record, Stamps};
 use crate::domain::time;
 
 /// A projected table of the app `ai`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     Agents,
     Missions,

@@ -1,6 +1,7 @@
 //! The one thread that writes: jobs that wait together share a transaction and one sync of the disk.
 
 use std::cell::Cell;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,7 +68,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub fn start(connection: Connection, path: PathBuf, clock: fn() -> Timestamp) -> StoreResult<Self> {
+    /// Starts the thread; it keeps `in_use` open for as long as the connection.
+    pub fn start(connection: Connection, in_use: File, path: PathBuf, clock: fn() -> Timestamp) -> StoreResult<Self> {
         let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
@@ -85,6 +87,8 @@ impl Writer {
                 // Nobody may be listening.
                 let _ = committed.send(());
             }
+            drop(connection);
+            drop(in_use);
         };
         std::thread::Builder::new().name("store-writer".into()).spawn(run).map_err(|_| StoreError::Stopped)?;
         Ok(Writer { jobs, queued, commits })

@@ -1,0 +1,34 @@
+//! `mana-ai restore`
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{Context, Failure, Outcome, output};
+use crate::store;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A file that `backup` wrote
+    file: PathBuf,
+    /// Put it in the place of the database that is there; that one is kept beside it
+    #[arg(long)]
+    replace: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let dir = context.config.data_dir;
+    let (bar, progress) = output::progress("copied");
+    let (to, from) = (dir.clone(), args.file.clone());
+    let restoring = move || store::restore(&to, &from, args.replace, Timestamp::now(), progress);
+    let outcome = tokio::task::spawn_blocking(restoring).await.map_err(Failure::failed)?;
+    bar.finish_and_clear();
+    let restored = outcome?;
+    let until = restored.last.map_or(String::new(), |last| format!(", the last taken in at {last:.0}"));
+    eprintln!("the database in {} is now that of {}: {} rows{until}", dir.display(), args.file.display(), restored.rows);
+    if let Some(kept) = restored.kept {
+        eprintln!("the one that was there is kept as {}; delete it when you do not need it any more", kept.display());
+    }
+    eprintln!("everyone has to sign in again; `mana-ai serve` goes on from here");
+    Ok(())
+}

@@ -1,0 +1,70 @@
+//! Copies of a whole database, while it is in use.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::{StoreError, StoreResult};
+use super::{Store, files};
+
+/// Hears how many bytes of how many, by estimate, are written.
+pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
+
+/// Steps of SQLite between two reports.
+const REPORT_EVERY: i32 = 100_000;
+
+impl Store {
+    /// Writes a copy of the database as it is now; writers go on meanwhile. The file appears whole or not at all, is
+    /// readable by its owner only, and never takes the place of another.
+    ///
+    /// # Errors
+    /// When the file is there already, or cannot be written.
+    pub async fn backup(&self, to: PathBuf, progress: Progress) -> StoreResult<()> {
+        let from = self.path().to_owned();
+        tokio::task::spawn_blocking(move || copy(&from, &to, progress)).await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+fn copy(from: &Path, to: &Path, progress: Progress) -> StoreResult<()> {
+    let failed = |error: std::io::Error| StoreError::Backup { path: to.to_owned(), reason: error.to_string() };
+    if to.exists() {
+        return Err(failed(std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+    }
+    let draft = draft_of(to);
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
+    let written = write_copy(from, &draft, progress).and_then(|()| {
+        File::open(&draft).and_then(|file| file.sync_all()).map_err(failed)?;
+        // Unlike a rename, a link does not take the place of a file that came meanwhile.
+        std::fs::hard_link(&draft, to).map_err(failed)
+    });
+    // Only what failed half-way is left without this.
+    let _ = std::fs::remove_file(&draft);
+    written?;
+    files::sync_directory(to.parent().unwrap_or(Path::new(""))).map_err(failed)
+}
+
+/// The name under which a file is written before it gets its own; no other process uses it.
+pub(super) fn draft_of(file: &Path) -> PathBuf {
+    let mut draft = file.as_os_str().to_owned();
+    draft.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
+    PathBuf::from(draft)
+}
+
+fn write_copy(from: &Path, draft: &Path, mut progress: Progress) -> StoreResult<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let copy = || {
+        let mut connection = Connection::open_with_flags(from, flags)?;
+        let pages = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+        let expected: u64 = connection.query_row(pages, [], |row| row.get(0))?;
+        let growing = draft.to_owned();
+        let report = move || {
+            progress(growing.metadata().map_or(0, |file| file.len()), expected);
+            false
+        };
+        connection.progress_handler(REPORT_EVERY, Some(report))?;
+        connection.execute("VACUUM INTO ?1", [draft.to_string_lossy()]).map(drop)
+    };
+    copy().map_err(|error| StoreError::Backup { path: draft.to_owned(), reason: error.to_string() })
+}

@@ -1,0 +1,231 @@
+//! Checks of a whole database, while it is in use: the file, the log, and what was made out of the log.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::changes::{COLUMNS, RECORD, delta, from_text, last_seq};
+use super::refresh::{Folded, Save, cursor};
+use super::snapshots::Table;
+use super::{Store, StoreResult};
+use crate::domain::merge::{Record, Stamps};
+
+/// What a check looked at, and what it found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Check {
+    pub rows: i64,
+    /// Agents and missions that were folded again from the log.
+    pub records: u64,
+    /// What is wrong, at most [`MOST_FINDINGS`].
+    pub findings: Vec<Finding>,
+}
+
+/// Something wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// A sentence.
+    pub text: String,
+    /// How it can be mended out of what is sound; `None` where only a copy helps.
+    pub mend: Option<Mend>,
+}
+
+/// A way to mend.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mend {
+    /// Make the indexes again.
+    Indexes,
+    /// Set how far a projection has read the log.
+    Cursor(Table),
+    /// Fold a record again.
+    Snapshot { table: Table, user: String, id: String },
+    /// Remove attempts whose run is not there.
+    Attempts,
+    /// Count the missions again.
+    Counts,
+}
+
+/// A check stops to look for more of a kind at this many.
+pub const MOST_FINDINGS: usize = 10_000;
+
+impl Check {
+    fn found(&mut self, mend: Option<Mend>, text: String) {
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Finding { text, mend });
+        }
+    }
+}
+
+impl Store {
+    /// Checks that the file is sound, that the log is in order, and that all that was made out of the log follows from it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn check(&self) -> StoreResult<Check> {
+        self.read(|c| {
+            // One state of the database for all questions.
+            let c = c.unchecked_transaction()?;
+            let mut check = file_and_log(&c)?;
+            for table in [Table::Agents, Table::Missions] {
+                snapshots(&c, table, &mut check)?;
+            }
+            attempts(&c, &mut check)?;
+            counts(&c, &mut check)?;
+            Ok(check)
+        })
+        .await
+    }
+}
+
+/// Checks the file and the log alone.
+pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
+    let mut check = Check::default();
+    let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
+    for said in statement.query_map([], |row| row.get::<_, String>(0))? {
+        let said = said?;
+        if said != "ok" {
+            let mend = said.contains(" index ").then_some(Mend::Indexes);
+            check.found(mend, format!("the file is damaged: {said}"));
+        }
+    }
+    let mut statement = connection.prepare("SELECT seq, sync_at FROM sync_changes ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let mut last = i64::MIN;
+    while let Some(row) = rows.next()? {
+        let (seq, sync_at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if sync_at <= last {
+            check.found(None, format!("row {seq} of the log has a sync_at that is not after the one before it"));
+        }
+        last = sync_at;
+        check.rows += 1;
+    }
+    Ok(check)
+}
+
+/// Folds every record of a table from its first row, and compares with what is stored.
+fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqlite::Result<()> {
+    let (name, key) = table.snapshots();
+    let read = cursor(connection, table)?;
+    let end = last_seq(connection)?;
+    if read > end {
+        check.found(
+            Some(Mend::Cursor(table)),
+            format!("the projection of {} has read up to row {read}, but the log ends at {end}", table.log_name()),
+        );
+    }
+    let columns = match table {
+        Table::Agents => "NULL, NULL",
+        Table::Missions => "agent_id, next_run_at",
+    };
+    let stored = format!(
+        "SELECT record, field_meta, liveness, state, {columns}, last_seq, last_applied_at FROM {name} WHERE user_id = ?1 AND {key} = ?2"
+    );
+    let mut stored = connection.prepare(&stored)?;
+    let mut records = connection.prepare("SELECT DISTINCT user_id, record_id FROM sync_changes WHERE app_id = 'ai' AND table_name = ?1")?;
+    let mut records = records.query([table.log_name()])?;
+    while let Some(row) = records.next()? {
+        let (user, id): (String, String) = (row.get(0)?, row.get(1)?);
+        check.records += 1;
+        let stored = stored.query_row([&user, &id], projected).optional()?;
+        // A write-back may be ahead of the projection; rows beyond both were not to be folded in yet.
+        let upto = stored.as_ref().map_or(0, |stored| stored.last_seq).max(read.min(end));
+        let folded = fold(connection, table, &user, &id, upto)?;
+        let expected = folded.map(|folded| Projected::from(Save::new(table, &user, &id, &folded).0));
+        if stored != expected {
+            let text = format!("the snapshot of {} {id} of user {user} is not the fold of its rows", table.log_name());
+            check.found(Some(Mend::Snapshot { table, user, id }), text);
+        }
+    }
+    let orphans = format!(
+        "SELECT user_id, {key} FROM {name} WHERE NOT EXISTS (SELECT 1 FROM sync_changes \
+         WHERE user_id = {name}.user_id AND app_id = 'ai' AND table_name = ?1 AND record_id = {name}.{key})"
+    );
+    let mut orphans = connection.prepare(&orphans)?;
+    let mut orphans = orphans.query([table.log_name()])?;
+    while let Some(row) = orphans.next()? {
+        let (user, id): (String, String) = (row.get(0)?, row.get(1)?);
+        let text = format!("there is a snapshot of {} {id} of user {user}, but no row in the log", table.log_name());
+        check.found(Some(Mend::Snapshot { table, user, id }), text);
+    }
+    Ok(())
+}
+
+/// A snapshot as its readers see it.
+#[derive(PartialEq)]
+struct Projected {
+    record: Record,
+    stamps: Stamps,
+    liveness: String,
+    state: String,
+    agent_id: Option<String>,
+    next_run_at: Option<i64>,
+    last_seq: i64,
+    last_applied_at: i64,
+}
+
+impl From<Save> for Projected {
+    fn from(save: Save) -> Self {
+        Projected {
+            record: from_text(&save.record),
+            stamps: from_text(&save.stamps),
+            liveness: save.liveness.to_owned(),
+            state: save.state.to_owned(),
+            agent_id: save.agent_id,
+            next_run_at: save.next_run_at,
+            last_seq: save.last_seq,
+            last_applied_at: save.last_applied_at,
+        }
+    }
+}
+
+fn projected(row: &Row<'_>) -> rusqlite::Result<Projected> {
+    Ok(Projected {
+        record: from_text(row.get_ref(0)?.as_str()?),
+        stamps: from_text(row.get_ref(1)?.as_str()?),
+        liveness: row.get(2)?,
+        state: row.get(3)?,
+        agent_id: row.get(4)?,
+        next_run_at: row.get(5)?,
+        last_seq: row.get(6)?,
+        last_applied_at: row.get(7)?,
+    })
+}
+
+/// The rows of a record up to `upto`, folded; `None` where there are none.
+pub(super) fn fold(connection: &Connection, table: Table, user: &str, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
+    let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
+    let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
+    let mut folded = Folded::default();
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get("seq")?;
+        if seq <= upto {
+            folded.take(id, delta(row)?, seq, row.get("sync_at")?);
+        }
+    }
+    Ok(Some(folded).filter(|folded| folded.changed))
+}
+
+fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
+    let orphans: i64 = connection.query_row(&format!("SELECT count(*) {ORPHANED_ATTEMPTS}"), [], |row| row.get(0))?;
+    if orphans > 0 {
+        check.found(Some(Mend::Attempts), format!("{orphans} attempts belong to no run"));
+    }
+    Ok(())
+}
+
+/// Attempts whose run is not there.
+pub(super) const ORPHANED_ATTEMPTS: &str = "FROM run_attempts WHERE run_id NOT IN (SELECT id FROM runs)";
+
+fn counts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
+    let query = format!("SELECT state, missions, ({COUNT}) FROM mission_counts");
+    let mut statement = connection.prepare(&query)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (state, said, there): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if said != there {
+            check.found(Some(Mend::Counts), format!("there are {there} {state} missions, but the count says {said}"));
+        }
+    }
+    Ok(())
+}
+
+/// The live missions in the state of a row of `mission_counts`.
+pub(super) const COUNT: &str =
+    "SELECT count(*) FROM mission_snapshots WHERE mission_snapshots.state = mission_counts.state AND liveness = 'live'";

@@ -1,0 +1,47 @@
+//! Mending what was made out of the log, from the log.
+
+use std::collections::BTreeSet;
+
+use rusqlite::params;
+
+use super::changes::last_seq;
+use super::check::{COUNT, Finding, Mend, ORPHANED_ATTEMPTS, fold};
+use super::refresh::{Save, put};
+use super::writer::Tx;
+use super::{Store, StoreResult};
+
+impl Store {
+    /// Mends what can be mended of what a check found, in one transaction; whatever else is written meanwhile stays.
+    ///
+    /// # Errors
+    /// When the database cannot be written; nothing is mended then.
+    pub async fn repair(&self, findings: &[Finding]) -> StoreResult<()> {
+        let mut mends: BTreeSet<Mend> = findings.iter().filter_map(|finding| finding.mend.clone()).collect();
+        if mends.iter().any(|mend| matches!(mend, Mend::Snapshot { .. })) {
+            // A snapshot that is taken away is not counted off.
+            mends.insert(Mend::Counts);
+        }
+        self.write(move |tx| mends.iter().try_for_each(|mend| apply(tx, mend))).await
+    }
+}
+
+/// The mends come in the order of their kinds, so that what is counted is mended already.
+fn apply(tx: &Tx<'_>, mend: &Mend) -> StoreResult<()> {
+    match mend {
+        Mend::Indexes => tx.sql(|c| c.execute_batch("REINDEX")),
+        Mend::Cursor(table) => tx.sql(|c| {
+            let back = "UPDATE projection_cursors SET seq = ?2 WHERE table_name = ?1 AND seq > ?2";
+            c.execute(back, params![table.log_name(), last_seq(c)?]).map(drop)
+        }),
+        Mend::Snapshot { table, user, id } => {
+            let (name, key) = table.snapshots();
+            let folded = tx.sql(|c| {
+                c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), [user, id])?;
+                fold(c, *table, user, id, i64::MAX)
+            })?;
+            folded.map_or(Ok(()), |folded| put(tx, *table, &Save::new(*table, user, id, &folded).0))
+        }
+        Mend::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
+        Mend::Counts => tx.sql(|c| c.execute(&format!("UPDATE mission_counts SET missions = ({COUNT})"), []).map(drop)),
+    }
+}

@@ -1,0 +1,222 @@
+//! Putting a copy in the place of a database.
+//!
+//! The copy is examined under another name in the same directory and gets the name of the database in one step, so that
+//! whatever is killed and when, the database is the old one or the new one. Nobody has it open meanwhile.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use super::backup::{Progress, draft_of};
+use super::error::{StoreError, StoreResult};
+use super::{Store, check, files, migrate};
+use crate::domain::time;
+
+/// What a restored database holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    pub rows: i64,
+    /// When the last row came into the log.
+    pub last: Option<Timestamp>,
+    /// Where the database is kept that was there before.
+    pub kept: Option<PathBuf>,
+}
+
+/// Bytes that are copied at a time.
+const CHUNK: usize = 1024 * 1024;
+
+/// Files that SQLite keeps beside a database.
+const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Puts a copy into a data directory; with `replace` also where there is a database, which is then kept under another name.
+/// Whoever was signed in has to sign in again. It blocks.
+///
+/// # Errors
+/// A copy that is no sound database of this program, a database that may not be replaced or is in use, a directory that
+/// cannot be written. Nothing is changed then.
+pub fn restore(data_dir: &Path, from: &Path, replace: bool, now: Timestamp, progress: Progress) -> StoreResult<Restored> {
+    let path = data_dir.join(Store::FILE_NAME);
+    files::directory(data_dir)?;
+    let in_use = || StoreError::InUse { path: path.clone() };
+    let _reserved = files::reserve_database(data_dir)?.ok_or_else(in_use)?;
+    let there = path.metadata().is_ok_and(|file| file.len() > 0);
+    if there && !replace {
+        return Err(StoreError::Exists { path });
+    }
+    sweep(data_dir, &path);
+    let draft = draft_of(&path);
+    let restored = take(from, &draft, progress).and_then(|restored| {
+        let failed = |error: std::io::Error| StoreError::Restore { path: from.to_owned(), reason: error.to_string() };
+        let kept = if there { Some(free_name(&path, now)) } else { None };
+        match &kept {
+            Some(kept) => exchange(&path, &draft, kept)?,
+            None => std::fs::rename(&draft, &path).map_err(failed)?,
+        }
+        files::sync_directory(data_dir).map_err(failed)?;
+        Ok(Restored { kept, ..restored })
+    });
+    if restored.is_err() {
+        remove(&draft);
+    }
+    restored
+}
+
+/// Copies a file under its other name and makes a sound database of this program out of it.
+fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> {
+    let refused = |reason: String| StoreError::Restore { path: from.to_owned(), reason };
+    // A database that is in use is no copy: it may change while it is read.
+    let lock = beside(from, ".lock");
+    if let Ok(lock) = File::open(&lock)
+        && lock.try_lock().is_err()
+    {
+        return Err(refused("it is a database in use; make a copy with `mana-ai backup` first".into()));
+    }
+    copy(from, draft, progress).map_err(|error| refused(error.to_string()))?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let examine = || -> StoreResult<Restored> {
+        let sqlite = |error| StoreError::sqlite(draft, error);
+        let mut connection = Connection::open_with_flags(draft, flags).map_err(sqlite)?;
+        connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
+        // Takes in a write-ahead log that was copied too; afterwards the database is one file.
+        connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(())).map_err(sqlite)?;
+        migrate::verify(&connection, draft)?;
+        let found = check::file_and_log(&connection).map_err(sqlite)?;
+        if let Some(finding) = found.findings.first() {
+            return Err(refused(finding.text.clone()));
+        }
+        migrate::migrate(&mut connection, draft)?;
+        connection.execute_batch("DELETE FROM sessions; DELETE FROM sign_in_links").map_err(sqlite)?;
+        let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
+        let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;
+        connection.close().map_err(|(_, error)| sqlite(error))?;
+        Ok(Restored { rows: found.rows, last: last.map(time::from_micros), kept: None })
+    };
+    let restored = examine().map_err(|error| match error {
+        StoreError::Restore { .. } => error,
+        StoreError::NotOurs { .. } => refused("it is no database of mana-ai".into()),
+        StoreError::TooNew { found, known, .. } => refused(format!(
+            "it has schema version {found}, but this program knows only up to {known}; use the newer mana-ai that wrote it"
+        )),
+        StoreError::Corrupt { reason, .. } => refused(format!("it is damaged: {reason}")),
+        other => refused(other.to_string()),
+    })?;
+    File::open(draft).and_then(|file| file.sync_all()).map_err(|error| refused(error.to_string()))?;
+    Ok(restored)
+}
+
+/// Copies a database file, with the write-ahead log that a raw copy of a database may have beside it.
+fn copy(from: &Path, draft: &Path, mut progress: Progress) -> std::io::Result<()> {
+    let wal = beside(from, "-wal");
+    let mut parts = vec![(from.to_owned(), draft.to_owned())];
+    if wal.exists() {
+        parts.push((wal, beside(draft, "-wal")));
+    }
+    let total = parts.iter().map(|(part, _)| part.metadata().map_or(0, |file| file.len())).sum();
+    let (mut done, mut chunk) = (0, vec![0; CHUNK]);
+    for (from, to) in parts {
+        let mut source = File::open(from)?;
+        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        loop {
+            let read = match source.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            target.write_all(&chunk[..read])?;
+            done += read as u64;
+            progress(done, total);
+        }
+    }
+    Ok(())
+}
+
+/// Gives `draft` the place of the database at `path`, which stays reachable as `kept`.
+fn exchange(path: &Path, draft: &Path, kept: &Path) -> StoreResult<()> {
+    let failed = |error: std::io::Error| StoreError::Restore { path: path.to_owned(), reason: error.to_string() };
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let old = match close_for_good(path) {
+        Ok(old) => Some(old),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return Err(StoreError::InUse { path: path.to_owned() }),
+            // What cannot be opened has nobody who waits for it.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => None,
+            _ => return Err(StoreError::sqlite(path, error)),
+        },
+    };
+    std::fs::hard_link(path, kept).map_err(failed)?;
+    if old.is_none() {
+        for side in SIDE_FILES {
+            match std::fs::hard_link(beside(path, side), beside(kept, side)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+        files::sync_directory(dir).map_err(failed)?;
+        for side in SIDE_FILES {
+            // The copy must not meet the log of another database.
+            match std::fs::remove_file(beside(path, side)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
+                _ => {}
+            }
+        }
+    }
+    files::sync_directory(dir).map_err(failed)?;
+    std::fs::rename(draft, path).map_err(failed)
+}
+
+/// Makes one file of a database, and keeps every other program out of it for as long as the connection is open.
+fn close_for_good(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::ZERO)?;
+    connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
+    connection.execute_batch("BEGIN EXCLUSIVE")?;
+    Ok(connection)
+}
+
+/// A name beside the database for the one that was there.
+fn free_name(path: &Path, now: Timestamp) -> PathBuf {
+    let name = format!(".replaced-{}", now.strftime("%Y%m%dT%H%M%SZ"));
+    let mut kept = beside(path, &name);
+    let mut more = 2;
+    while kept.exists() {
+        kept = beside(path, &format!("{name}-{more}"));
+        more += 1;
+    }
+    kept
+}
+
+/// Clears away what restores left that were killed: their drafts, and second names of the database that they did not replace.
+fn sweep(data_dir: &Path, path: &Path) {
+    let Ok(entries) = std::fs::read_dir(data_dir) else { return };
+    let database = path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(Store::FILE_NAME)) else { continue };
+        let is_draft =
+            rest.starts_with('.') && (rest.ends_with(".part") || SIDE_FILES.iter().any(|side| rest.ends_with(&format!(".part{side}"))));
+        let is_second_name = rest.starts_with(".replaced-") && entry.metadata().ok().map(|file| (file.dev(), file.ino())) == database;
+        if is_draft || is_second_name {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn remove(draft: &Path) {
+    let _ = std::fs::remove_file(draft);
+    for side in SIDE_FILES {
+        let _ = std::fs::remove_file(beside(draft, side));
+    }
+}
+
+/// The path with something after its name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
