@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
+use clap::ValueEnum;
+
 use super::{Context, Outcome, output, setup};
+use crate::exchange;
 use crate::store::RowFilter;
 
 /// Rows that are held in memory at a time; no reader of the database stays open for longer than one page takes.
@@ -19,17 +22,37 @@ pub(super) struct Args {
     /// Only changes of this table
     #[arg(long)]
     table: Option<String>,
+    /// jsonl, or csv that Postgres takes with COPY … FROM … (FORMAT csv, HEADER)
+    #[arg(long, value_enum, default_value_t = Format::Jsonl, hide_possible_values = true)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    Jsonl,
+    Csv,
 }
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
     let filter = RowFilter { user: args.user, app: args.app, table: args.table };
     let mut after = 0;
+    if args.format == Format::Csv {
+        let mut out = output::stdout();
+        writeln!(out, "{}", exchange::header())?;
+        out.flush()?;
+    }
     loop {
-        let rows = store.rows_after(filter.clone(), after, PAGE).await?;
+        let rows = match args.format {
+            Format::Jsonl => store.rows_after(filter.clone(), after, PAGE).await?,
+            Format::Csv => store.rows_verbatim_after(filter.clone(), after, PAGE).await?,
+        };
         let mut out = output::stdout();
         for row in &rows {
-            writeln!(out, "{}", row.change.to_json())?;
+            match args.format {
+                Format::Jsonl => writeln!(out, "{}", row.change.to_json())?,
+                Format::Csv => writeln!(out, "{}", exchange::row(&row.change))?,
+            }
         }
         out.flush()?;
         match rows.last() {

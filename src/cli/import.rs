@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use super::output::bar;
 use super::{Context, Failure, Outcome, setup};
 use crate::domain::change::Change;
-use crate::exchange::{self, ImportError};
+use crate::exchange::{self, ImportError, Reading};
 use crate::store::Appended;
 
 /// Bad lines that are told one by one.
@@ -31,10 +31,15 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let bad = Arc::new(AtomicU64::new(0));
     let skip_bad = args.skip_bad;
     let told = Arc::clone(&bad);
-    let changes = exchange::read(Box::new(BufReader::with_capacity(256 * 1024, file)));
-    let outcome: Result<Appended, ImportError> = match changes {
+    let reading = exchange::read(Box::new(BufReader::with_capacity(256 * 1024, file)));
+    let outcome: Result<Appended, ImportError> = match reading {
         Err(error) => Err(error),
-        Ok(changes) => store.append(changes.filter(move |change| keep(change, skip_bad, &told))).await,
+        Ok(Reading { changes, unknown }) => {
+            if !unknown.is_empty() {
+                progress.suspend(|| eprintln!("not kept, since the log has no such columns: {}", unknown.join(", ")));
+            }
+            store.append(changes.filter(move |change| keep(change, skip_bad, &told))).await
+        }
     };
     progress.finish_and_clear();
     let appended = outcome.map_err(|error| Failure::Failed(format!("{}: {error}", args.file)))?;

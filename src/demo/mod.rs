@@ -52,6 +52,6 @@ pub async fn load(store: &Store) -> Result<(), DemoError> {
         store.set_fact(MARK, "1".into()).await?;
     }
     // Changes that are there already are left out, so a start that was cut short is made whole.
-    store.append(exchange::read(Box::new(Cursor::new(fixture("world.jsonl"))))?).await?;
+    store.append(exchange::read(Box::new(Cursor::new(fixture("world.jsonl"))))?.changes).await?;
     Ok(())
 }

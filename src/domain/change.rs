@@ -1,5 +1,6 @@
 //! One change of one record, as the log keeps it and as the JSONL form spells it (DESIGN, section 2).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -56,6 +57,16 @@ pub struct Change {
     pub schema_version: i64,
     pub actor: Option<Value>,
     pub origin: Option<String>,
+    /// The JSON columns as another database wrote them, where they are to be kept to the byte.
+    pub verbatim: Option<Box<Verbatim>>,
+}
+
+/// The JSON columns of a row as texts; `None` is the null of SQL, which JSON's own null is not.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verbatim {
+    pub data: Option<String>,
+    pub field_meta: Option<String>,
+    pub actor: Option<String>,
 }
 
 impl Change {
@@ -77,6 +88,18 @@ impl Change {
             "origin": self.origin,
             "createdAt": self.created_at.map(time::iso_micros),
         })
+    }
+
+    /// The JSON columns of its row.
+    pub fn texts(&self) -> Cow<'_, Verbatim> {
+        match &self.verbatim {
+            Some(texts) => Cow::Borrowed(texts),
+            None => Cow::Owned(Verbatim {
+                data: self.data.as_ref().map(|data| json!(data).to_string()),
+                field_meta: Some(json!(self.field_meta).to_string()),
+                actor: self.actor.as_ref().map(Value::to_string),
+            }),
+        }
     }
 
     /// What this change says about its record; `fallback` stands in for a creation time that is not set yet.
@@ -175,6 +198,7 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
         schema_version,
         actor,
         origin,
+        verbatim: None,
     })
 }
 

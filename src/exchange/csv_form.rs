@@ -1,16 +1,18 @@
-//! CSV as `COPY sync_changes TO STDOUT WITH (FORMAT csv, HEADER)` writes it; an empty cell is null.
+//! CSV as `COPY sync_changes TO STDOUT WITH (FORMAT csv, HEADER)` writes it and `COPY … FROM` takes it, each column to the byte.
 
 use std::io::BufRead;
 
-use csv::{ReaderBuilder, StringRecord};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{BadLine, Changes, ImportError, new_id};
-use crate::domain::change::{BadChange, Change, from_json};
+use super::csv::{Cell, Rows, join};
+use super::{BadLine, ImportError, Reading, new_id};
+use crate::domain::change::{BadChange, Change, Verbatim, from_json};
 use crate::domain::merge::Record;
 
-/// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON.
-const COLUMNS: [(&str, &str, bool); 15] = [
+/// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON. An export has them in
+/// this order, without those of [`NOT_EXPORTED`].
+const COLUMNS: [(&str, &str, bool); 17] = [
     ("id", "eventId", false),
     ("app_id", "appId", false),
     ("table_name", "table", false),
@@ -26,50 +28,120 @@ const COLUMNS: [(&str, &str, bool); 15] = [
     ("schema_version", "schemaVersion", true),
     ("actor", "actor", true),
     ("origin", "origin", false),
+    ("seq", "seq", true),
+    ("sync_at", "syncAt", false),
 ];
+
+/// An older name, and the place in a log, which each log gives anew.
+const NOT_EXPORTED: [&str; 3] = ["field_timestamps", "seq", "sync_at"];
 
 const REQUIRED: [&str; 6] = ["app_id", "table_name", "record_id", "user_id", "op", "created_at"];
 
 type Column = Option<(&'static str, &'static str, bool)>;
 
-pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Changes, ImportError> {
-    let mut reader = ReaderBuilder::new().flexible(true).from_reader(file);
-    let header = reader.headers().map_err(error)?;
+pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
+    let mut rows = Rows::new(file);
+    let header: Vec<String> = match rows.next().transpose()? {
+        Some((_, cells)) => cells.into_iter().map(Option::unwrap_or_default).collect(),
+        None => Vec::new(),
+    };
     if let Some(missing) = REQUIRED.iter().find(|name| !header.iter().any(|column| column == **name)) {
         let reason =
             format!("the file is neither JSONL, which starts with {{, nor a CSV with the columns of sync_changes: `{missing}` is missing");
         return Err(BadLine { line: 1, reason }.into());
     }
-    let columns: Vec<Column> = header.iter().map(|name| COLUMNS.into_iter().find(|(column, ..)| *column == name)).collect();
-    Ok(Box::new(reader.into_records().map(move |row| {
-        let row = row.map_err(error)?;
-        let line = row.position().map_or(0, csv::Position::line);
-        change(&row, &columns).map_err(|bad| BadLine::new(line, &bad).into())
-    })))
+    let column = |name: &String| COLUMNS.into_iter().find(|(column, ..)| column == name);
+    let columns: Vec<Column> = header.iter().map(column).collect();
+    let unknown = header.into_iter().filter(|name| column(name).is_none()).collect();
+    let changes = rows.map(move |row| {
+        let (line, cells) = row?;
+        change(cells, &columns).map_err(|bad| BadLine::new(line, &bad).into())
+    });
+    Ok(Reading { changes: Box::new(changes), unknown })
 }
 
-fn change(row: &StringRecord, columns: &[Column]) -> Result<Change, BadChange> {
-    if row.len() != columns.len() {
-        return Err(BadChange::NotAnObject(format!("the row has {} columns, the header has {}", row.len(), columns.len())));
+fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Change, BadChange> {
+    if cells.len() != columns.len() {
+        return Err(BadChange::NotAnObject(format!("the row has {} columns, the header has {}", cells.len(), columns.len())));
     }
     let mut object = Record::new();
-    for (cell, column) in row.iter().zip(columns) {
-        let Some((name, field, json)) = column else { continue };
-        let value = match cell {
-            "" => Value::Null,
-            text if *json => serde_json::from_str(text).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")))?,
-            text => Value::String(text.to_owned()),
+    let mut verbatim = Verbatim::default();
+    let (mut space_id, mut client_id) = (None, None);
+    for (cell, column) in cells.into_iter().zip(columns) {
+        let (Some((name, field, json)), Some(text)) = (column, cell) else { continue };
+        let value = if *json {
+            serde_json::from_str(&text).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")))?
+        } else {
+            Value::String(text.clone())
         };
         object.insert((*field).to_owned(), value);
+        match *name {
+            "data" => verbatim.data = Some(text),
+            "field_meta" => verbatim.field_meta = Some(text),
+            "field_timestamps" if verbatim.field_meta.is_none() => verbatim.field_meta = Some(text),
+            "actor" => verbatim.actor = Some(text),
+            "space_id" => space_id = Some(text),
+            "client_id" => client_id = Some(text),
+            _ => {}
+        }
     }
-    from_json(object, new_id)
+    let change = from_json(object, new_id)?;
+    // An empty text is not null there, and is kept as it is.
+    Ok(Change { space_id, client_id: client_id.unwrap_or(change.client_id), verbatim: Some(Box::new(verbatim)), ..change })
 }
 
-fn error(error: csv::Error) -> ImportError {
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.into_kind() {
-        csv::ErrorKind::Io(error) => ImportError::Read(error),
-        csv::ErrorKind::Utf8 { err, .. } => BadLine { line, reason: format!("the row is not UTF-8: {err}") }.into(),
-        other => BadLine { line, reason: format!("{other:?}") }.into(),
+/// The first line of an export.
+pub fn header() -> String {
+    join(COLUMNS.iter().map(|(name, ..)| Some(*name)).filter(|name| !NOT_EXPORTED.contains(&name.unwrap_or_default())))
+}
+
+/// A change as a line of an export.
+pub fn row(change: &Change) -> String {
+    let texts = change.texts();
+    let created_at = change.created_at.map(postgres_time);
+    let schema_version = change.schema_version.to_string();
+    join([
+        Some(change.event_id.as_str()),
+        Some(&change.app_id),
+        Some(&change.table),
+        Some(&change.record_id),
+        Some(&change.user_id),
+        change.space_id.as_deref(),
+        Some(change.op.as_str()),
+        texts.data.as_deref(),
+        texts.field_meta.as_deref(),
+        Some(&change.client_id),
+        created_at.as_deref(),
+        Some(&schema_version),
+        texts.actor.as_deref(),
+        change.origin.as_deref(),
+    ])
+}
+
+/// The form that Postgres writes for UTC: `2026-04-15 08:00:00.010000+00`.
+fn postgres_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_kept_to_the_byte() {
+        let odd = r##"00000000-0000-4000-8000-000000000001,ai,t,r,u,"",update,"{""b"": 0.10,  ""a"": 12345678901234567890123}",null,"",1969-12-31 23:59:59.000001+00,1,"{ ""k"":1 }",user"##;
+        let nulls = "00000000-0000-4000-8000-000000000001,ai,t,r,u,,delete,,,c,2026-04-15 08:00:00.000000+00,1,,";
+        for line in [odd, nulls] {
+            let file = format!("{}\n{line}\n", header());
+            let mut reading = rows(Box::new(std::io::Cursor::new(file))).unwrap();
+            assert_eq!(row(&reading.changes.next().unwrap().unwrap()), line);
+        }
+    }
+
+    #[test]
+    fn columns_that_the_log_does_not_have_are_named() {
+        let file = "seq,app_id,table_name,record_id,user_id,op,created_at,shard,sync_at
+";
+        assert_eq!(rows(Box::new(std::io::Cursor::new(file))).unwrap().unknown, ["shard"]);
     }
 }

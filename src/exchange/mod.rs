@@ -1,9 +1,12 @@
-//! The change log as files: JSONL as clients write it, and CSV as Postgres writes it (DESIGN, section 2).
+//! The change log as files: JSONL as clients write it, and CSV as Postgres writes and reads it (DESIGN, section 2).
 //!
-//! This room turns bytes into changes and names the line where it cannot. It must not know the database.
+//! This room turns bytes into changes, and names the line where it cannot, and changes into bytes. It must not know the database.
 
+mod csv;
 mod csv_form;
 mod json_form;
+
+pub use csv_form::{header, row};
 
 use std::io::BufRead;
 
@@ -38,11 +41,18 @@ pub enum ImportError {
 /// The changes of a file, one after the other, each or why it is none.
 pub type Changes = Box<dyn Iterator<Item = Result<Change, ImportError>> + Send>;
 
+/// A file that is being read.
+pub struct Reading {
+    pub changes: Changes,
+    /// Columns that the log does not have; what they hold is not kept.
+    pub unknown: Vec<String>,
+}
+
 /// Reads a file in either form: JSONL where it starts with `{`, else CSV with a header.
 ///
 /// # Errors
 /// When the start of the file cannot be read, or is neither form.
-pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Changes, ImportError> {
+pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
     let start = file.fill_buf().map_err(ImportError::Read)?;
     let bom = start.starts_with(b"\xef\xbb\xbf");
     if bom {
@@ -50,7 +60,7 @@ pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Changes, ImportError> {
     }
     let start = file.fill_buf().map_err(ImportError::Read)?;
     match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') | None => Ok(Box::new(json_form::Lines::new(file))),
+        Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::Lines::new(file)), unknown: Vec::new() }),
         Some(_) => csv_form::rows(file),
     }
 }
@@ -67,7 +77,8 @@ mod tests {
     fn outcome(text: &str) -> Vec<String> {
         match read(Box::new(std::io::Cursor::new(text.to_owned()))) {
             Err(error) => vec![error.to_string()],
-            Ok(changes) => changes
+            Ok(reading) => reading
+                .changes
                 .map(|change| match change {
                     Ok(change) => {
                         let mut json = change.to_json();

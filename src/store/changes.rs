@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
-use crate::domain::change::{Change, Op};
+use crate::domain::change::{Change, Op, Verbatim};
 use crate::domain::merge::{Delta, Fold};
 use crate::domain::time;
 
@@ -44,6 +44,9 @@ pub(super) const COLUMNS: &str = "op, data, field_meta, created_at, seq, sync_at
 /// The rows of one record.
 pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
+
+/// Stands in `field_meta`, which is never null here, for the null of another database.
+const NO_FIELD_META: &str = "";
 
 const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, sync_at, schema_version, actor, origin) \
@@ -94,20 +97,15 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn rows_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
-        self.read(move |c| {
-            let mut query = format!("SELECT {COLUMNS} FROM sync_changes WHERE seq > ?1");
-            let mut given: Vec<&dyn ToSql> = vec![&seq];
-            for (column, value) in [("user_id", &filter.user), ("app_id", &filter.app), ("table_name", &filter.table)] {
-                if let Some(value) = value {
-                    given.push(value);
-                    // The plus keeps SQLite on the order of the log, so that a page costs what it reads.
-                    query += &format!(" AND +{column} = ?{}", given.len());
-                }
-            }
-            query += &format!(" ORDER BY seq LIMIT {limit}");
-            c.prepare_cached(&query)?.query_map(given.as_slice(), log_row)?.collect()
-        })
-        .await
+        self.read(move |c| page(c, &filter, seq, limit, log_row)).await
+    }
+
+    /// Like [`Store::rows_after`], with the JSON columns as they stand there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn rows_verbatim_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
+        self.read(move |c| page(c, &filter, seq, limit, verbatim_row)).await
     }
 
     /// Folds the records of one user that a mission links, without a snapshot (DESIGN, section 8).
@@ -156,6 +154,26 @@ impl Store {
     }
 }
 
+fn page<T>(
+    connection: &Connection,
+    filter: &RowFilter,
+    seq: i64,
+    limit: u32,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut query = format!("SELECT {COLUMNS} FROM sync_changes WHERE seq > ?1");
+    let mut given: Vec<&dyn ToSql> = vec![&seq];
+    for (column, value) in [("user_id", &filter.user), ("app_id", &filter.app), ("table_name", &filter.table)] {
+        if let Some(value) = value {
+            given.push(value);
+            // The plus keeps SQLite on the order of the log, so that a page costs what it reads.
+            query += &format!(" AND +{column} = ?{}", given.len());
+        }
+    }
+    query += &format!(" ORDER BY seq LIMIT {limit}");
+    connection.prepare_cached(&query)?.query_map(given.as_slice(), read)?.collect()
+}
+
 /// Appends one change in the running transaction; `false` where its event id is known.
 pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
     let sync_at = tx.sql(|_| tx.next_sync_at())?;
@@ -182,6 +200,7 @@ fn is_known(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
 }
 
 fn insert(tx: &Tx<'_>, change: &Change, sync_at: i64) -> StoreResult<bool> {
+    let texts = change.texts();
     tx.sql(|c| {
         let added = c.prepare_cached(INSERT)?.execute(params![
             change.event_id,
@@ -191,13 +210,13 @@ fn insert(tx: &Tx<'_>, change: &Change, sync_at: i64) -> StoreResult<bool> {
             change.user_id,
             change.space_id,
             change.op.as_str(),
-            change.data.as_ref().map(to_text),
-            to_text(&change.field_meta),
+            texts.data,
+            texts.field_meta.as_deref().unwrap_or(NO_FIELD_META),
             change.client_id,
             change.created_at.map_or(sync_at, time::to_micros),
             sync_at,
             change.schema_version,
-            change.actor.as_ref().map(to_text),
+            texts.actor,
             change.origin,
         ])?;
         Ok(added == 1)
@@ -224,8 +243,18 @@ pub(super) fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
             schema_version: row.get("schema_version")?,
             actor: row.get::<_, Option<String>>("actor")?.map(|text| from_text(&text)).filter(|v: &Value| !v.is_null()),
             origin: row.get("origin")?,
+            verbatim: None,
         },
     })
+}
+
+/// A row with its JSON columns as they stand there.
+fn verbatim_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    let mut read = log_row(row)?;
+    let field_meta: String = row.get("field_meta")?;
+    let field_meta = Some(field_meta).filter(|text| text != NO_FIELD_META);
+    read.change.verbatim = Some(Box::new(Verbatim { data: row.get("data")?, field_meta, actor: row.get("actor")? }));
+    Ok(read)
 }
 
 /// The part of a row that a fold needs, from a query whose first columns are `op, data, field_meta, created_at`: by place,

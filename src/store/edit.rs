@@ -60,6 +60,7 @@ impl Store {
                 client_id,
                 created_at: None,
                 schema_version: 1,
+                verbatim: None,
                 actor: Some(actor),
                 origin: Some("user".into()),
             };

@@ -121,6 +121,7 @@ fn write_back(
         client_id: "mana-ai-runner".into(),
         created_at: None,
         schema_version: 1,
+        verbatim: None,
         actor: Some(actor),
         origin: Some("agent".into()),
     };

@@ -192,6 +192,7 @@ impl ChangeIn {
             client_id: client_id.to_owned(),
             created_at: None,
             schema_version: SCHEMA_VERSION,
+            verbatim: None,
             actor: self.actor.map(Value::Object),
             origin: self.origin,
         })
