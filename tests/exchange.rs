@@ -40,6 +40,16 @@ fn the_csv_of_a_real_postgres_gives_the_same_snapshots() {
 }
 
 #[test]
+fn numbers_are_kept_as_they_were_written() {
+    let mana = Mana::new();
+    let data = r#"{"price":0.10,"id":12345678901234567890123,"large":1e+400,"zero":-0,"one":1.0}"#;
+    let line = insert("u", "notes", "n", json!({})).to_string().replace("\"data\":{}", &format!("\"data\":{data}"));
+    assert_eq!(mana.run_with(&["import", "-"], &line).code, Some(0));
+    assert!(mana.run(&["export"]).stdout.contains(data));
+    assert!(mana.run(&["export", "--format", "csv"]).stdout.contains(&data.replace('"', "\"\"")));
+}
+
+#[test]
 fn due_missions_are_those_of_other_implementations() {
     for case in vectors("due").into_iter().step_by(5) {
         let mana = Mana::new();
