@@ -120,7 +120,8 @@ impl Remote {
         }
     }
 
-    async fn fetch(&self) -> Result<Vec<VerifyingKey>, JwksError> {
+    /// Asks the provider for its keys, whatever is known.
+    pub async fn fetch(&self) -> Result<Vec<VerifyingKey>, JwksError> {
         let mut response = self.shared.client.get(self.shared.url.clone()).send().await?;
         if !response.status().is_success() {
             return Err(JwksError::Status(response.status().as_u16()));

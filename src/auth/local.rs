@@ -30,6 +30,9 @@ pub struct LocalKey {
 }
 
 impl LocalKey {
+    /// The name of its file in the data directory.
+    pub const FILE_NAME: &str = FILE.name;
+
     /// The key in the data directory, which is made where it is missing.
     ///
     /// # Errors

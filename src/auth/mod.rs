@@ -11,7 +11,7 @@ mod token;
 
 pub use jwks::JwksError;
 pub use local::LocalKey;
-pub use secret_file::SecretError;
+pub use secret_file::{SecretError, SecretFile};
 pub use service_key::ServiceKey;
 pub use token::{Claims, Refused};
 
@@ -40,6 +40,17 @@ impl Users {
     /// When the TLS side cannot be set up.
     pub fn remote(url: reqwest::Url) -> Result<Self, JwksError> {
         Ok(Users { keys: Keys::Remote(Remote::new(url)?) })
+    }
+
+    /// How many keys the identity provider tells now; in local mode there is one.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    pub async fn fetch_keys(&self) -> Result<usize, JwksError> {
+        match &self.keys {
+            Keys::Local(_) => Ok(1),
+            Keys::Remote(remote) => Ok(remote.fetch().await?.len()),
+        }
     }
 
     /// What a token says, once it is known to be good.

@@ -18,7 +18,7 @@ pub struct SecretError {
 }
 
 /// One kind of secret.
-pub(super) struct SecretFile {
+pub struct SecretFile {
     pub what: &'static str,
     pub name: &'static str,
     /// What a user can do where the file cannot be used.

@@ -17,6 +17,9 @@ pub struct ServiceKey {
 }
 
 impl ServiceKey {
+    /// The name of its file in the data directory.
+    pub const FILE_NAME: &str = FILE.name;
+
     pub fn new(key: &str) -> Self {
         ServiceKey { hash: hash(key.as_bytes()) }
     }

@@ -90,7 +90,7 @@ fn say(lines: &[String]) -> Outcome {
 }
 
 fn welcome(config: &Config, address: SocketAddr) -> Outcome {
-    let (program, dir) = (program(), config.data_dir.display());
+    let (program, dir) = (setup::program(), config.data_dir.display());
     say(&[
         "mana-ai demo: two people, five agents, ten missions, and a scripted model behind a real HTTP server.".into(),
         format!("Data in {dir}; metrics at http://{address}/metrics. In another terminal, look around with:"),
@@ -106,14 +106,9 @@ fn welcome(config: &Config, address: SocketAddr) -> Outcome {
 }
 
 fn goodbye(config: &Config) -> Outcome {
-    let (program, dir) = (program(), config.data_dir.display());
+    let (program, dir) = (setup::program(), config.data_dir.display());
     say(&[
         String::new(),
         format!("Stopped. The plans are in {dir}: `{program} runs --data-dir {dir}` lists them. Delete it to start over."),
     ])
-}
-
-/// How the user calls this program, so that what is printed can be copied.
-fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "mana-ai".into())
 }

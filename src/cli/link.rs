@@ -1,7 +1,7 @@
 //! `mana-ai link`
 
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
@@ -31,10 +31,8 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 
 /// A link to the server at this address, that works once.
 pub(super) async fn make(store: &Store, address: SocketAddr, user: Option<String>) -> StoreResult<String> {
-    // Who listens everywhere can be reached from this machine by its own name for itself.
-    let host = if address.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { address.ip() };
     let path = workbench::new_link(store, user, Timestamp::now()).await?;
-    Ok(format!("http://{}{path}", SocketAddr::new(host, address.port())))
+    Ok(format!("http://{}{path}", setup::reachable(address)))
 }
 
 /// Tells how to sign in, on stdout and never in the log: to whoever watches the start, and at the first start.

@@ -7,13 +7,18 @@ mod agents;
 mod backup;
 mod cadence;
 mod check;
+mod completions;
 mod config;
 mod demo;
+mod doctor;
 mod explain;
 mod export;
 mod grant;
+mod health;
 mod import;
+mod init;
 mod link;
+mod man;
 mod missions;
 mod output;
 mod plan;
@@ -35,20 +40,30 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Sub
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, Raw, SETTINGS, Scope};
+use crate::config::{Config, ConfigError, Raw, SETTINGS, Scope};
 
 /// Runs AI missions in the background: one binary, one SQLite file.
 #[derive(Parser)]
-#[command(name = "mana-ai", version, max_term_width = 110)]
+#[command(name = "mana-ai", version, long_version = LONG_VERSION, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     command: Cmd,
 }
 
+/// What `--version` says: which source, and how it was built.
+const LONG_VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), "\ncommit: ", env!("MANA_AI_BUILD_COMMIT"), "\nbuild: ", env!("MANA_AI_BUILD"));
+
 #[derive(Subcommand)]
 enum Cmd {
+    /// Set up a new installation: a configuration file, keys, and what to do next
+    Init(init::Args),
+    /// Look for what keeps this installation from working, and tell how to mend it
+    Doctor(doctor::Args),
     /// Serve HTTP and run due missions until stopped
     Serve,
+    /// Ask the running server whether it is well
+    Health,
     /// Show the program at work: example data and a scripted model, no setup
     Demo(demo::Args),
     /// Look for due missions once, run them, and print the statistics
@@ -83,10 +98,14 @@ enum Cmd {
     Check(check::Args),
     /// Show the settings in force
     Config(config::Args),
+    /// Print a script that lets a shell complete commands
+    Completions(completions::Args),
+    /// Print the manual, or write a page for each command
+    Man(man::Args),
 }
 
 /// Commands that plan, and so take all settings.
-const RUNNER_COMMANDS: [&str; 6] = ["serve", "demo", "tick", "plan", "link", "config"];
+const RUNNER_COMMANDS: [&str; 9] = ["init", "doctor", "serve", "health", "demo", "tick", "plan", "link", "config"];
 
 /// What a command knows besides its own arguments.
 struct Context {
@@ -154,10 +173,19 @@ fn complain(message: &str, code: u8) -> ExitCode {
 fn run(matches: &ArgMatches) -> Outcome {
     let cli = Cli::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
     let given = matches.subcommand().map(|(_, given)| given);
-    let context = context(given)?;
-    start_logging(&context.config, &cli.command)?;
+    let raw = settings(given);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
-    let outcome = runtime.block_on(dispatch(cli.command, context));
+    let outcome = match cli.command {
+        // It tells of wrong settings by itself.
+        Cmd::Doctor(args) => runtime.block_on(doctor::run(raw, args)),
+        command => {
+            let wrong = |error: ConfigError| Failure::Usage(error.to_string());
+            let raw = raw.map_err(wrong)?;
+            let config = Config::read(&raw).map_err(wrong)?;
+            start_logging(&config, &command)?;
+            runtime.block_on(dispatch(command, Context { raw, config }))
+        }
+    };
     // Nothing of value is left; a slow model must not hold up the end.
     runtime.shutdown_background();
     outcome
@@ -165,7 +193,9 @@ fn run(matches: &ArgMatches) -> Outcome {
 
 async fn dispatch(command: Cmd, context: Context) -> Outcome {
     match command {
+        Cmd::Init(args) => init::run(context, args).await,
         Cmd::Serve => serve::run(context).await,
+        Cmd::Health => health::run(context).await,
         Cmd::Demo(args) => demo::run(context, args).await,
         Cmd::Tick(args) => tick::run(context, args).await,
         Cmd::Import(args) => import::run(context, args).await,
@@ -183,6 +213,10 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Restore(args) => restore::run(context, args).await,
         Cmd::Check(args) => check::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),
+        Cmd::Completions(args) => completions::run(self::command(), &args),
+        Cmd::Man(args) => man::run(self::command(), args),
+        // Dispatched before there is a context.
+        Cmd::Doctor(args) => doctor::run(Ok(context.raw), args).await,
     }
 }
 
@@ -209,14 +243,13 @@ fn flags(scope: Scope) -> impl Iterator<Item = Arg> {
     })
 }
 
-fn context(given: Option<&ArgMatches>) -> Result<Context, Failure> {
+/// The texts of all settings, from flags, environment and file.
+fn settings(given: Option<&ArgMatches>) -> Result<Raw, ConfigError> {
     let flag = |key: &str| given.and_then(|given| given.try_get_one::<String>(key).ok().flatten().cloned());
     let flags: HashMap<&'static str, String> = SETTINGS.iter().filter_map(|s| Some((s.key, flag(s.key)?))).collect();
     let file = given.and_then(|given| given.try_get_one::<PathBuf>("config_file").ok().flatten().cloned());
     let environment = |name: &str| std::env::var_os(name).map(OsString::into_string).and_then(Result::ok);
-    let raw = Raw::collect(&flags, environment, file.as_deref()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let config = Config::read(&raw).map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Context { raw, config })
+    Raw::collect(&flags, environment, file.as_deref())
 }
 
 fn start_logging(config: &Config, command: &Cmd) -> Outcome {

@@ -1,5 +1,6 @@
 //! Makes the parts that several commands need out of the configuration.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +18,17 @@ use crate::planner::provider;
 use crate::planner::tools::Catalog;
 use crate::runner::{self, Clock, Runner, Settings};
 use crate::store::{Options, Store, StoreResult};
+
+/// Where this machine reaches a server that listens on an address.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    // Who listens everywhere can be reached from this machine by its own name for itself.
+    let host = match address.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(host) if host.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        host => host,
+    };
+    SocketAddr::new(host, address.port())
+}
 
 /// Opens the store on a blocking thread.
 pub(super) async fn store(config: &Config) -> StoreResult<Store> {
@@ -37,25 +49,38 @@ pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> R
     Runner::new(store, planner, metrics, rules(config)?, clock, dir).map_err(Failure::failed)
 }
 
-/// A planner with the configured model server and tools.
-pub(super) fn planner(config: &Config) -> Result<Planner, Failure> {
-    let settings = provider::Settings {
+/// The configured model server.
+pub(super) fn model_server(config: &Config) -> provider::Settings {
+    provider::Settings {
         url: config.llm_url.clone(),
         api_key: config.llm_api_key.clone(),
         model: config.llm_model.clone(),
         timeout: config.llm_timeout,
         dialect: config.planner,
         headers: config.llm_headers.clone(),
-    };
-    let catalog = match &config.tools_file {
+    }
+}
+
+/// The configured tools.
+pub(super) fn catalog(config: &Config) -> Result<Catalog, Failure> {
+    Ok(match &config.tools_file {
         None => Catalog::builtin(),
         Some(path) => {
             let wrong = |what: String| Failure::Usage(format!("the tools of {} (MANA_AI_TOOLS) cannot be used: {what}", path.display()));
             let file = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
             Catalog::builtin().with(&file).map_err(|error| wrong(error.to_string()))?
         }
-    };
-    Planner::new(settings, catalog, config.llm_context_tokens).map_err(Failure::failed)
+    })
+}
+
+/// A planner with the configured model server and tools.
+pub(super) fn planner(config: &Config) -> Result<Planner, Failure> {
+    Planner::new(model_server(config), catalog(config)?, config.llm_context_tokens).map_err(Failure::failed)
+}
+
+/// How the user calls this program, so that what is printed can be copied.
+pub(super) fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "mana-ai".into())
 }
 
 /// Those who check users' tokens: with the keys of an identity provider, else with our own.

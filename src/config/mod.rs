@@ -4,6 +4,7 @@
 //! room must not know what the settings are used for.
 
 mod settings;
+mod template;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -16,7 +17,8 @@ use reqwest::header::{HeaderMap, HeaderName};
 use zeroize::Zeroizing;
 
 use crate::planner::dialect::Dialect;
-pub use settings::{SETTINGS, Scope, Setting};
+pub use settings::{DATA_DIR, SETTINGS, Scope, Setting};
+pub use template::template;
 
 /// The name of the file that is read from the data directory where no other is named.
 pub const FILE_NAME: &str = "mana-ai.toml";
@@ -45,7 +47,7 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     #[error("{name} is {value:?} ({origin}), but must be {allowed}")]
-    Wrong { name: String, value: String, origin: String, allowed: &'static str },
+    Wrong { key: &'static str, name: String, value: String, origin: String, allowed: &'static str },
     #[error("cannot read the configuration file {}: {reason}", path.display())]
     File { path: PathBuf, reason: String },
     #[error("the configuration file {} has {key:?}, which is no setting; `mana-ai config` lists them all", path.display())]
@@ -109,12 +111,42 @@ impl Raw {
         SETTINGS.iter().map(shown).collect()
     }
 
-    /// Whether nobody set this.
-    pub fn is_default(&self, key: &str) -> bool {
-        self.values.get(key).is_none_or(|(_, source)| *source == Source::Default)
+    /// The same with one setting given.
+    pub fn with(&self, key: &'static str, value: &str) -> Self {
+        let mut values = self.values.clone();
+        values.insert(key, (value.to_owned(), Source::Flag));
+        Raw { values }
     }
 
-    fn text(&self, key: &str) -> Option<String> {
+    /// The same with the default of one setting.
+    pub fn without(&self, key: &str) -> Self {
+        let mut values = self.values.clone();
+        values.retain(|name, _| *name != key);
+        if let Some(setting) = SETTINGS.iter().find(|s| s.key == key)
+            && let Some(default) = setting.default
+        {
+            values.insert(setting.key, (default.to_owned(), Source::Default));
+        }
+        Raw { values }
+    }
+
+    /// Where a setting comes from.
+    pub fn source(&self, key: &str) -> &Source {
+        self.values.get(key).map_or(&Source::Default, |(_, source)| source)
+    }
+
+    /// The text of a setting as it was given; it may be a secret.
+    pub fn given(&self, key: &str) -> Option<&str> {
+        self.values.get(key).filter(|(_, source)| *source != Source::Default).map(|(value, _)| value.as_str())
+    }
+
+    /// Whether nobody set this.
+    pub fn is_default(&self, key: &str) -> bool {
+        *self.source(key) == Source::Default
+    }
+
+    /// The text of a setting; it may be a secret.
+    pub fn text(&self, key: &str) -> Option<String> {
         self.values.get(key).map(|(value, _)| value.clone())
     }
 
@@ -132,7 +164,7 @@ impl Raw {
             _ => (setting.map_or(key, |s| s.variable).to_owned(), "from the environment".into()),
         };
         let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { without_credentials(&value) };
-        ConfigError::Wrong { name, value, origin, allowed }
+        ConfigError::Wrong { key, name, value, origin, allowed }
     }
 
     fn number<T: TryFrom<u64>>(&self, key: &'static str, least: u64, allowed: &'static str) -> Result<T, ConfigError> {
@@ -205,6 +237,16 @@ pub struct Config {
     pub durable: bool,
     /// Directives of tracing-subscriber; `None`: what suits the command.
     pub log: Option<String>,
+    pub log_format: LogFormat,
+}
+
+/// How lines of the log are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    Text,
+    Json,
 }
 
 impl Config {
@@ -266,6 +308,12 @@ impl Config {
                 _ => None,
             })?,
             log: raw.text("log"),
+            log_format: raw.read("log_format", "auto, text or json", |v| match v {
+                "auto" => Some(LogFormat::Auto),
+                "text" => Some(LogFormat::Text),
+                "json" => Some(LogFormat::Json),
+                _ => None,
+            })?,
         })
     }
 }

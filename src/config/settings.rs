@@ -23,7 +23,8 @@ pub struct Setting {
     pub scope: Scope,
 }
 
-pub(super) const DATA_DIR: &str = "./mana-ai-data";
+/// Where the data is unless told otherwise.
+pub const DATA_DIR: &str = "./mana-ai-data";
 
 const fn setting(key: &'static str, variable: &'static str, default: &'static str, scope: Scope, help: &'static str) -> Setting {
     Setting { key, variable, default: Some(default), help, secret: false, scope }
@@ -98,6 +99,13 @@ pub static SETTINGS: &[Setting] = &[
         "full",
         Every,
         "full: a write survives a power cut; normal: the last ones may not, and writes are faster",
+    ),
+    setting(
+        "log_format",
+        "MANA_AI_LOG_FORMAT",
+        "auto",
+        Every,
+        "text, json (one object a line), or auto: text where stderr is a terminal, else json",
     ),
     Setting {
         key: "log",

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use aws_lc_rs::hkdf::{self, HKDF_SHA256};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{
-    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
+    KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,6 +28,12 @@ pub struct MissionKey(Zeroizing<[u8; KEY_BYTES]>);
 pub struct PrivateKey {
     decrypting: OaepPrivateDecryptingKey,
     public: PublicKey,
+}
+
+/// Both halves of an RSA key as PEM texts: PKCS#8, and SPKI for the clients.
+pub struct PemPair {
+    pub private: Zeroizing<String>,
+    pub public: String,
 }
 
 /// The RSA key for which clients wrap mission keys.
@@ -92,10 +99,18 @@ impl PrivateKey {
         Some(PrivateKey { decrypting: OaepPrivateDecryptingKey::new(key).ok()?, public })
     }
 
-    /// A new key of 2048 bits, for tests.
+    /// A new pair of 2048 bits; `None` where the machine gives no random numbers.
+    pub fn make() -> Option<PemPair> {
+        let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).ok()?;
+        let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).ok()?;
+        let public = AsDer::<PublicKeyX509Der<'_>>::as_der(&key.public_key()).ok()?;
+        Some(PemPair { private: pem("PRIVATE KEY", private.as_ref()), public: pem("PUBLIC KEY", public.as_ref()).to_string() })
+    }
+
+    /// A new key, for tests.
     #[cfg(test)]
     pub fn generate() -> Self {
-        Self::new(PrivateDecryptingKey::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap()).unwrap()
+        Self::from_pem(&Self::make().unwrap().private).unwrap()
     }
 
     /// The other half of the pair.
@@ -140,6 +155,18 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PrivateKey(…)")
     }
+}
+
+/// The textual form of a key (RFC 7468).
+fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let text = Zeroizing::new(STANDARD.encode(der));
+    let mut pem = Zeroizing::new(format!("-----BEGIN {label}-----\n"));
+    for start in (0..text.len()).step_by(64) {
+        pem.push_str(&text[start..text.len().min(start + 64)]);
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

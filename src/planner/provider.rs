@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::Call;
@@ -156,13 +156,29 @@ impl Provider {
         Err(refused.unwrap_or_else(|| self.error(Kind::Rejected, "takes no form of request that this program knows")))
     }
 
+    /// The models that the server lists.
+    ///
+    /// # Errors
+    /// When it lists none, as servers of one model may.
+    pub async fn models(&self) -> Result<Vec<String>, ProviderError> {
+        let bytes = self.send(self.client.get(self.endpoint("models"))).await?;
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let models = value.get("data").and_then(Value::as_array).ok_or_else(|| self.error(Kind::Malformed, "lists no models"))?;
+        Ok(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
+    }
+
     async fn request(&self, messages: &[Message], form: Form, offered: &[Offered<'_>]) -> Result<Answer, ProviderError> {
         let messages: Vec<Value> = messages.iter().map(|message| json!({"role": message.role, "content": message.content})).collect();
         let mut body = json!({"model": self.settings.model, "temperature": 0.3, "stream": false, "messages": messages});
         if let Some(object) = body.as_object_mut() {
             object.extend(form.fields(offered));
         }
-        let mut request = self.client.post(self.endpoint()).json(&body);
+        let bytes = self.send(self.client.post(self.endpoint("chat/completions")).json(&body)).await?;
+        self.read(&bytes)
+    }
+
+    /// Sends a request, and reads an answer that is none of a failure.
+    async fn send(&self, mut request: RequestBuilder) -> Result<Vec<u8>, ProviderError> {
         if let Some(key) = &self.settings.api_key {
             request = request.bearer_auth(key);
         }
@@ -185,12 +201,12 @@ impl Provider {
                 self.error(Kind::Malformed, "answered with a stream, which was not asked for; turn streaming off in that server or proxy")
             );
         }
-        self.read(&bytes)
+        Ok(bytes)
     }
 
-    fn endpoint(&self) -> String {
+    fn endpoint(&self, path: &str) -> String {
         let base = self.settings.url.as_str().trim_end_matches('/');
-        format!("{}/v1/chat/completions", base.strip_suffix("/v1").unwrap_or(base))
+        format!("{}/v1/{path}", base.strip_suffix("/v1").unwrap_or(base))
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Answer, ProviderError> {
@@ -337,7 +353,7 @@ mod tests {
     #[test]
     fn the_address_may_end_in_v1() {
         for url in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"] {
-            assert_eq!(provider(url).endpoint(), "http://h:1/v1/chat/completions");
+            assert_eq!(provider(url).endpoint("chat/completions"), "http://h:1/v1/chat/completions");
         }
     }
 

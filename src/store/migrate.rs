@@ -29,11 +29,11 @@ fn migrations() -> Vec<(i64, &'static str)> {
 }
 
 /// Checks that a database is one of this program, and that its tables, indexes and triggers are those of its version and
-/// no others: a copy may come from anywhere, and a trigger of its own would run with ours.
+/// no others: a copy may come from anywhere, and a trigger of its own would run with ours. Answers the version.
 ///
 /// # Errors
 /// A file that is not ours, or that a newer program wrote.
-pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<()> {
+pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
     let sqlite = |error| StoreError::sqlite(path, error);
     let found = version(connection).map_err(sqlite)?;
     if pragma(connection, "application_id").map_err(sqlite)? != APPLICATION_ID {
@@ -49,7 +49,7 @@ pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<()> {
     if schema(connection).map_err(sqlite)? != schema(&fresh).map_err(sqlite)? {
         return Err(StoreError::NotOurs { path: path.to_owned() });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Everything that a database defines, as text.

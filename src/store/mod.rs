@@ -10,6 +10,7 @@ mod changes;
 mod check;
 mod edit;
 mod error;
+mod examine;
 mod files;
 mod migrate;
 #[cfg(test)]
@@ -41,6 +42,7 @@ pub use changes::{Appended, LogRow, RowFilter};
 pub use check::{Check, Finding};
 pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
+pub use examine::{Examined, examine};
 pub use migrate::SCHEMA_VERSION;
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;

@@ -1,0 +1,62 @@
+//! Keys: there, sound, and nobody else's.
+
+use std::path::Path;
+
+use super::Finding;
+use super::machine::open_to_others;
+use crate::auth::{LocalKey, ServiceKey, Users};
+use crate::config::{Config, Raw};
+use crate::grants::PrivateKey;
+
+pub(super) fn service_key(config: &Config) -> Finding {
+    if config.service_key.is_some() {
+        return Finding::ok("set by the configuration");
+    }
+    kept(&config.data_dir, ServiceKey::FILE_NAME, || ServiceKey::load(None, &config.data_dir).map(drop).map_err(|error| error.to_string()))
+}
+
+pub(super) async fn users(config: &Config) -> Finding {
+    let Some(url) = &config.jwks_url else {
+        return kept(&config.data_dir, LocalKey::FILE_NAME, || LocalKey::load(&config.data_dir).map(drop).map_err(|error| error.to_string()));
+    };
+    let answer = match Users::remote(url.clone()) {
+        Ok(users) => users.fetch_keys().await,
+        Err(error) => Err(error),
+    };
+    match answer {
+        Ok(keys) => Finding::ok(format!("the identity provider (JWKS_URL) has {keys} keys")),
+        Err(error) => Finding::fail(
+            format!("the keys of the identity provider (JWKS_URL) cannot be had: {error}"),
+            "check JWKS_URL and that the provider runs; until then nobody can sign in",
+        ),
+    }
+}
+
+pub(super) fn grant_key(raw: &Raw, config: &Config) -> Finding {
+    let Some(pem) = &config.private_key_pem else {
+        return Finding::ok("none (MANA_AI_PRIVATE_KEY_PEM), so encrypted inputs are left out of prompts");
+    };
+    if let Err(error) = PrivateKey::from_pem(pem) {
+        return Finding::fail(format!("MANA_AI_PRIVATE_KEY_PEM is {error}"), "make a key as the README says under \"Private data\", or with `mana-ai init`");
+    }
+    let path = raw.text("private_key_pem").unwrap_or_default();
+    match open_to_others(Path::new(path.trim())) {
+        Some(mode) => Finding::fail(format!("others on this machine may read {path} (mode {mode:o})"), format!("chmod 600 {path}")),
+        None => Finding::ok("a sound RSA key; grants can be opened"),
+    }
+}
+
+/// A key file of the data directory, which the first start makes.
+fn kept(dir: &Path, name: &str, load: impl FnOnce() -> Result<(), String>) -> Finding {
+    let path = dir.join(name);
+    if !path.exists() {
+        return Finding::ok(format!("none yet; the first start makes {name}"));
+    }
+    if let Some(mode) = open_to_others(&path) {
+        return Finding::fail(format!("others on this machine may read {} (mode {mode:o})", path.display()), format!("chmod 600 {}", path.display()));
+    }
+    match load() {
+        Ok(()) => Finding::ok(format!("{} is sound, and private", path.display())),
+        Err(error) => Finding::failed(&error),
+    }
+}

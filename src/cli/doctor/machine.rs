@@ -1,0 +1,141 @@
+//! What is on this machine: files, disk, clock.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{Access, access, statvfs};
+
+use super::Finding;
+use crate::config::{Config, Raw, SETTINGS, Source};
+use crate::store::{self, Examined, StoreError};
+
+/// Less free space is a warning, and far less a failure, in bytes.
+const LITTLE: u64 = 1_000_000_000;
+const TOO_LITTLE: u64 = 50_000_000;
+
+/// 1 January 2026, in seconds.
+const FIRST_RELEASE: i64 = 1_767_225_600;
+
+/// A row this far in the future was not written by a clock that merely ran a little ahead.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+pub(super) fn config_file(raw: &Raw, config: &Config) -> Finding {
+    let from = |setting: &crate::config::Setting| match raw.source(setting.key) {
+        Source::File(path) => Some(path),
+        _ => None,
+    };
+    let Some(file) = SETTINGS.iter().find_map(from) else {
+        let path = config.data_dir.join(crate::config::FILE_NAME);
+        return Finding::ok(format!("no settings from a file; {} would be read", path.display()));
+    };
+    let secret = SETTINGS.iter().any(|setting| setting.secret && setting.key != "private_key_pem" && from(setting).is_some());
+    match open_to_others(file) {
+        Some(mode) if secret => Finding::fail(
+            format!("{} holds a secret, and others may read it (mode {mode:o})", file.display()),
+            format!("chmod 600 {}", file.display()),
+        ),
+        _ => Finding::ok(format!("{} is read", file.display())),
+    }
+}
+
+/// The mode of a file that others on this machine may read.
+pub(super) fn open_to_others(path: &Path) -> Option<u32> {
+    let mode = path.metadata().ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+pub(super) fn directory(dir: &Path) -> Finding {
+    let shown = dir.display();
+    let Ok(about) = dir.metadata() else {
+        let above = dir.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists());
+        return match above {
+            Some(above) if above.is_dir() && access(above, Access::WRITE_OK).is_ok() => {
+                Finding::warn(format!("{shown} is not there yet"), "`mana-ai init` makes it, and so does the first start")
+            }
+            above => Finding::fail(
+                format!("{shown} is not there, and cannot be made in {}", above.unwrap_or(Path::new("/")).display()),
+                "choose another with --data-dir, or make it and give it to the user who runs mana-ai",
+            ),
+        };
+    };
+    if !about.is_dir() {
+        return Finding::fail(format!("{shown} is not a directory"), "choose another with --data-dir, or move that file away");
+    }
+    if access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return Finding::fail(
+            format!("{shown} belongs to user {} and cannot be written by this one", about.uid()),
+            format!("run as that user, or chown -R {} {shown}", rustix::process::geteuid().as_raw()),
+        );
+    }
+    match open_to_others(dir) {
+        Some(mode) => Finding::warn(format!("{shown} can be entered by others (mode {mode:o})"), format!("chmod 700 {shown}")),
+        None => Finding::ok(format!("{shown} is writable, and private")),
+    }
+}
+
+/// What is known of the database; `None`: there is none.
+pub(super) type Database = Result<Option<Examined>, StoreError>;
+
+pub(super) async fn examine(dir: &Path) -> Database {
+    let dir = dir.to_owned();
+    tokio::task::spawn_blocking(move || store::examine(&dir)).await.unwrap_or(Err(StoreError::Stopped))
+}
+
+pub(super) fn database(examined: &Database) -> Finding {
+    match examined {
+        Ok(None) => Finding::ok("none yet; the first start makes it"),
+        Ok(Some(found)) => Finding::ok(format!("{} rows, schema {}, {}", found.rows, found.version, megabytes(found.bytes))),
+        Err(error) => Finding::failed(error),
+    }
+}
+
+pub(super) fn disk(dir: &Path) -> Finding {
+    let there = dir.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists());
+    let there = there.unwrap_or(Path::new("/"));
+    match statvfs(there) {
+        Err(error) => Finding::warn(format!("the free space of {} cannot be told: {error}", there.display()), "look with df"),
+        Ok(disk) => {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            let found = format!("{} free in {}", megabytes(free), there.display());
+            match free {
+                _ if free < TOO_LITTLE => Finding::fail(found, "free some space; a full disk refuses every write"),
+                _ if free < LITTLE => Finding::warn(found, "free some space soon; a full disk refuses every write"),
+                _ => Finding::ok(found),
+            }
+        }
+    }
+}
+
+pub(super) fn clock(examined: &Database, now: Timestamp) -> Finding {
+    let told = format!("{now:.0}");
+    if now.as_second() < FIRST_RELEASE {
+        return Finding::fail(format!("{told}, which is before this program was made"), "set the clock, best by NTP (timedatectl set-ntp true)");
+    }
+    let last = examined.as_ref().ok().and_then(|found| found.as_ref()?.last_sync_at);
+    match last.map(|last| last.duration_since(now)) {
+        Some(ahead) if ahead > AHEAD => Finding::fail(
+            format!("{told}, but the last row of the log was written {} minutes later", ahead.as_mins()),
+            "set the clock, if it is this one that is wrong; new rows keep their order in any case",
+        ),
+        _ => Finding::ok(told),
+    }
+}
+
+pub(super) fn time_zone(raw: &Raw, config: &Config, now: Timestamp) -> Finding {
+    let name = config.time_zone.iana_name().unwrap_or("UTC").to_owned();
+    let local = now.to_zoned(config.time_zone.clone()).strftime("%H:%M").to_string();
+    let system = TimeZone::system();
+    match system.iana_name() {
+        Some(here) if raw.is_default("time_zone") && !matches!(here, "UTC" | "Etc/UTC") => Finding::warn(
+            format!("missions without a zone of their own go by {name}, where it is {local}, but this machine is in {here}"),
+            format!("set MANA_AI_TIME_ZONE={here}, if that is what you want"),
+        ),
+        _ => Finding::ok(format!("{name}, where it is {local}")),
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+}

@@ -1,0 +1,165 @@
+//! `mana-ai doctor`: looks at everything that an installation needs, and changes nothing.
+//!
+//! Each check answers one finding. A check that needs a setting which is wrong goes by its default, so that one mistake is
+//! told once.
+
+mod keys;
+mod machine;
+mod services;
+
+use std::io::{IsTerminal, Write};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::output::{json_lines, safe, stdout};
+use super::{Failure, Outcome};
+use crate::config::{Config, ConfigError, Raw};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// How serious a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    /// It works, but not as its user may expect.
+    Warn,
+    Fail,
+}
+
+/// What a check found.
+struct Finding {
+    status: Status,
+    found: String,
+    /// What its user can do.
+    mend: Option<String>,
+}
+
+impl Finding {
+    fn ok(found: impl Into<String>) -> Self {
+        Finding { status: Status::Ok, found: found.into(), mend: None }
+    }
+
+    fn warn(found: impl Into<String>, mend: impl Into<String>) -> Self {
+        Finding { status: Status::Warn, found: found.into(), mend: Some(mend.into()) }
+    }
+
+    fn fail(found: impl ToString, mend: impl Into<String>) -> Self {
+        Finding { status: Status::Fail, found: found.to_string(), mend: Some(mend.into()) }
+    }
+
+    /// A failure whose message ends with what to do.
+    fn failed(message: &impl ToString) -> Self {
+        let message = message.to_string();
+        match message.rsplit_once("; ") {
+            Some((found, mend)) => Finding::fail(found, mend),
+            None => Finding { status: Status::Fail, found: message, mend: None },
+        }
+    }
+}
+
+/// The checks in their order.
+const CHECKS: [&str; 12] =
+    ["config", "directory", "database", "disk", "clock", "time-zone", "port", "service-key", "users", "grant-key", "tools", "model"];
+
+pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
+    let raw = match raw {
+        Ok(raw) => raw,
+        Err(error) => {
+            show("config", &Finding::fail(error.to_string(), "correct the file; nothing else was looked at"), args.json)?;
+            return Err(Failure::Failed("1 check failed".into()));
+        }
+    };
+    let (raw, config, wrong) = readable(raw)?;
+    let examined = machine::examine(&config.data_dir).await;
+    let mut failed = 0;
+    for name in CHECKS {
+        let finding = match wrong.iter().find(|(check, _)| *check == name) {
+            Some((_, error)) => Finding::fail(error, "correct it"),
+            None => look(name, &raw, &config, &examined).await,
+        };
+        failed += usize::from(finding.status == Status::Fail);
+        show(name, &finding, args.json)?;
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::Failed("1 check failed".into())),
+        n => Err(Failure::Failed(format!("{n} checks failed"))),
+    }
+}
+
+async fn look(check: &str, raw: &Raw, config: &Config, examined: &machine::Database) -> Finding {
+    match check {
+        "config" => machine::config_file(raw, config),
+        "directory" => machine::directory(&config.data_dir),
+        "database" => machine::database(examined),
+        "disk" => machine::disk(&config.data_dir),
+        "clock" => machine::clock(examined, Timestamp::now()),
+        "time-zone" => machine::time_zone(raw, config, Timestamp::now()),
+        "port" => services::port(config).await,
+        "service-key" => keys::service_key(config),
+        "users" => keys::users(config).await,
+        "grant-key" => keys::grant_key(raw, config),
+        "tools" => services::tools(config),
+        _ => services::model(config).await,
+    }
+}
+
+/// The settings with the defaults of those that are wrong, and the checks that tell of these.
+fn readable(mut raw: Raw) -> Result<(Raw, Config, Vec<(&'static str, String)>), Failure> {
+    let mut wrong = Vec::new();
+    loop {
+        match Config::read(&raw) {
+            Ok(config) => return Ok((raw, config, wrong)),
+            Err(error) => {
+                let ConfigError::Wrong { key, .. } = error else { return Err(Failure::failed(error)) };
+                // A default that is wrong would be met again for ever.
+                if raw.is_default(key) {
+                    return Err(Failure::failed(error));
+                }
+                raw = raw.without(key);
+                wrong.push((check_of(key), error.to_string()));
+            }
+        }
+    }
+}
+
+/// The check that looks at what a setting is about.
+fn check_of(key: &str) -> &'static str {
+    match key {
+        "data_dir" => "directory",
+        "host" | "port" => "port",
+        "time_zone" => "time-zone",
+        "service_key" => "service-key",
+        "jwks_url" => "users",
+        "private_key_pem" => "grant-key",
+        "tools_file" => "tools",
+        "llm_url" | "llm_api_key" | "llm_model" | "llm_timeout_ms" | "llm_headers" | "llm_context_tokens" | "planner" => "model",
+        _ => "config",
+    }
+}
+
+fn show(name: &str, finding: &Finding, as_json: bool) -> std::io::Result<()> {
+    let (word, color) = match finding.status {
+        Status::Ok => ("ok", 32),
+        Status::Warn => ("warn", 33),
+        Status::Fail => ("fail", 31),
+    };
+    if as_json {
+        let mend = finding.mend.as_ref().map_or(Value::Null, |mend| json!(mend));
+        return json_lines([json!({"check": name, "status": word, "found": finding.found, "mend": mend})]);
+    }
+    let mut out = stdout();
+    let word = format!("{word:<4}");
+    let paints = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let word = if paints { format!("\x1b[{color}m{word}\x1b[0m") } else { word };
+    let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n                   -> {}", safe(mend)));
+    writeln!(out, "{word} {name:<13} {}{mend}", safe(&finding.found))?;
+    // Each is seen as soon as it is known: a slow model takes its time.
+    out.flush()
+}

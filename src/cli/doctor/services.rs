@@ -1,0 +1,83 @@
+//! What is asked over the network: our own port, and the model.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::{Failure, health, setup};
+use super::Finding;
+use crate::config::Config;
+use crate::domain::mission::Mission;
+use crate::http;
+use crate::inputs::Resolved;
+use crate::planner::PlanError;
+use crate::planner::prompt::Material;
+use crate::planner::provider::Kind;
+
+pub(super) async fn port(config: &Config) -> Finding {
+    let address = SocketAddr::new(config.host, config.port);
+    match http::listen(address).await {
+        Ok(_) if !address.ip().is_loopback() => Finding::warn(
+            format!("{address} is free, and reachable from other machines without encryption"),
+            "put a proxy with TLS in front, or listen on 127.0.0.1",
+        ),
+        Ok(_) => Finding::ok(format!("{address} is free")),
+        Err(error) if error.cause.kind() == ErrorKind::AddrInUse => taken(address).await,
+        Err(error) => Finding::failed(&error),
+    }
+}
+
+/// Who is it that listens there already?
+async fn taken(address: SocketAddr) -> Finding {
+    let said = health::ask(setup::reachable(address)).await;
+    let about: Option<Value> = said.as_ref().ok().and_then(|(_, body)| serde_json::from_str(body).ok());
+    match about {
+        Some(about) if about["service"] == "mana-ai" && about["ok"] == true => {
+            Finding::ok(format!("mana-ai {} answers at {address}", about["version"].as_str().unwrap_or("of some version")))
+        }
+        Some(about) if about["service"] == "mana-ai" => {
+            Finding::fail(format!("mana-ai runs at {address} and is not well: {}", about["reason"].as_str().unwrap_or("it does not say why")), "see its log")
+        }
+        _ => Finding::fail(format!("another program listens on {address}"), "stop it, or choose another port with PORT"),
+    }
+}
+
+pub(super) fn tools(config: &Config) -> Finding {
+    match setup::catalog(config) {
+        Ok(catalog) => Finding::ok(format!("{} tools for plans", catalog.tools().len())),
+        Err(Failure::Usage(reason) | Failure::Failed(reason)) => Finding::fail(reason, "correct that file; the README shows one under \"With a real model\""),
+        Err(Failure::NoReader) => Finding::ok("not looked at"),
+    }
+}
+
+/// Has the model plan a small mission, as it will have to.
+pub(super) async fn model(config: &Config) -> Finding {
+    // Tools that cannot be read are told of by their own check.
+    let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
+    let planner = match setup::planner(&usable) {
+        Ok(planner) => planner,
+        Err(_) => return Finding::fail("the client for the model server cannot be set up", "check MANA_LLM_HEADERS and the proxy settings"),
+    };
+    let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
+    let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
+    let offered = planner.offered(&crate::domain::policy::Policy::default());
+    let inputs = Resolved::default();
+    let material = Material { agent: None, mission: &mission, inputs: &inputs, offered: &offered, budget: None, now: Timestamp::now() };
+    let planned = planner.plan(&material).await;
+    let took = format!("in {:.1} s", planned.latency.as_secs_f64());
+    match planned.outcome {
+        Ok(plan) => {
+            let steps = if plan.steps.len() == 1 { "1 step".to_owned() } else { format!("{} steps", plan.steps.len()) };
+            let corrected = if planned.rounds > 1 { ", once it was corrected" } else { "" };
+            Finding::ok(format!("{} at {} gave a plan of {steps} {took}{corrected}", planned.model, planner.provider_name()))
+        }
+        Err(PlanError::Parse(reasons)) => Finding::warn(
+            format!("{} answers {took}, but not with a plan: {}", planned.model, reasons.join("; ")),
+            "try MANA_AI_PLANNER=json, or a larger model",
+        ),
+        Err(PlanError::Provider(error)) if matches!(error.kind, Kind::Empty) => Finding::fail(error.message, "try another model with MANA_LLM_MODEL"),
+        Err(PlanError::Provider(error)) => Finding::failed(&error),
+    }
+}

@@ -1,0 +1,157 @@
+//! `mana-ai init`
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use dialoguer::{Input, Password};
+use jiff::tz::TimeZone;
+
+use super::{Context, Failure, Outcome, output, setup};
+use crate::auth::{LocalKey, SecretFile, ServiceKey};
+use crate::config::{self, Config, ConfigError, Raw};
+use crate::grants::PrivateKey;
+use crate::planner::provider::Provider;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Ask nothing: take what flags and variables say, else the defaults
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// The private key for grants; its public half is for the clients.
+const GRANT_KEY: SecretFile =
+    SecretFile { what: "grant key", name: "grant-key.pem", remedy: "remove the file to have a new key made; grants for the old one are then void" };
+const GRANT_PUBLIC_KEY: &str = "grant-public.pem";
+
+/// Settings that are written where they were given; the first four are asked for.
+type Chosen = Vec<(&'static str, String)>;
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let dir = context.config.data_dir.clone();
+    let file = dir.join(config::FILE_NAME);
+    if file.exists() {
+        return Err(Failure::Failed(format!(
+            "{} is there already; edit it, or move it away to start anew. Nothing was changed",
+            file.display()
+        )));
+    }
+    let asks = !args.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    let chosen = if asks { ask(&context).await? } else { given(&context.raw) };
+    let chosen = tokio::task::spawn_blocking(move || write(&dir, &file, chosen)).await.map_err(Failure::failed)??;
+    tell(&context.config, &chosen)
+}
+
+/// What flags and variables say.
+fn given(raw: &Raw) -> Chosen {
+    config::SETTINGS.iter().filter(|s| s.key != "data_dir").filter_map(|s| Some((s.key, raw.given(s.key)?.to_owned()))).collect()
+}
+
+async fn ask(context: &Context) -> Result<Chosen, Failure> {
+    let mut chosen = given(&context.raw);
+    eprintln!("Four questions; Enter takes what stands in brackets. Everything can be changed later.\n");
+    let url = question(&context.raw, "llm_url", "Address of the model server", None)?;
+    set(&mut chosen, "llm_url", url.clone());
+    if is_remote(&url) && context.raw.is_default("llm_api_key") {
+        let key = Password::new().with_prompt("API key for it (not shown; empty for none)").allow_empty_password(true).interact();
+        let key = key.map_err(stopped)?;
+        if !key.is_empty() {
+            set(&mut chosen, "llm_api_key", key);
+        }
+    }
+    let models = models(context, &chosen).await;
+    match &models {
+        Ok(models) if !models.is_empty() => eprintln!("It has: {}", models.iter().map(|m| output::safe(m)).collect::<Vec<_>>().join(", ")),
+        Ok(_) => eprintln!("It answers, but lists no models."),
+        Err(error) => eprintln!("It does not tell its models now ({error}); it can be started later."),
+    }
+    let usual = context.config.llm_model.clone();
+    let first = models.ok().filter(|models| !models.contains(&usual)).and_then(|models| models.into_iter().next());
+    let model = question(&context.raw, "llm_model", "Model", first.filter(|_| context.raw.is_default("llm_model")))?;
+    set(&mut chosen, "llm_model", model);
+    let here = TimeZone::system().iana_name().map(str::to_owned);
+    let zone = question(&context.raw, "time_zone", "Time zone of your missions", here.filter(|_| context.raw.is_default("time_zone")))?;
+    set(&mut chosen, "time_zone", zone);
+    set(&mut chosen, "port", question(&context.raw, "port", "Port of the workbench", None)?);
+    Ok(chosen)
+}
+
+/// Asks for one setting until the answer is one that it takes.
+fn question(raw: &Raw, key: &'static str, prompt: &str, suggestion: Option<String>) -> Result<String, Failure> {
+    let usual = suggestion.or_else(|| raw.text(key)).unwrap_or_default();
+    let check = raw.clone();
+    let takes = move |answer: &String| match Config::read(&check.with(key, answer)) {
+        Err(ConfigError::Wrong { key: of, allowed, .. }) if of == key => Err(format!("it must be {allowed}")),
+        _ => Ok(()),
+    };
+    Input::new().with_prompt(prompt).default(usual).validate_with(takes).interact_text().map_err(stopped)
+}
+
+fn stopped(error: dialoguer::Error) -> Failure {
+    Failure::Failed(format!("init was stopped ({error}); nothing was written"))
+}
+
+fn set(chosen: &mut Chosen, key: &'static str, value: String) {
+    chosen.retain(|(k, _)| *k != key);
+    chosen.push((key, value));
+}
+
+fn is_remote(url: &str) -> bool {
+    let host = url.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()));
+    host.is_some_and(|host| host != "localhost" && !host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()))
+}
+
+/// The models that the chosen server lists.
+async fn models(context: &Context, chosen: &Chosen) -> Result<Vec<String>, String> {
+    let raw = chosen.iter().fold(context.raw.clone(), |raw, (key, value)| raw.with(key, value));
+    let config = Config::read(&raw).map_err(|error| error.to_string())?;
+    let provider = Provider::new(setup::model_server(&config)).map_err(|error| error.to_string())?;
+    provider.models().await.map_err(|error| error.to_string())
+}
+
+/// Makes the directory, the keys and at last the file, so that an installation with a file is whole.
+fn write(dir: &Path, file: &Path, mut chosen: Chosen) -> Result<Chosen, Failure> {
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| Failure::Failed(format!("cannot write {path}: {error}; choose another directory with --data-dir"))
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
+    ServiceKey::load(None, dir).map_err(Failure::failed)?;
+    LocalKey::load(dir).map_err(Failure::failed)?;
+    if !chosen.iter().any(|(key, _)| *key == "private_key_pem") {
+        let key = grant_key(dir)?;
+        set(&mut chosen, "private_key_pem", key.display().to_string());
+    }
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed(file))?;
+    out.write_all(config::template(&chosen).as_bytes()).and_then(|()| out.sync_all()).map_err(failed(file))?;
+    Ok(chosen)
+}
+
+/// The key for grants, made where it is missing, with its public half beside it.
+fn grant_key(dir: &Path) -> Result<PathBuf, Failure> {
+    let dir = dir.canonicalize().map_err(Failure::failed)?;
+    let path = dir.join(GRANT_KEY.name);
+    if !path.exists() {
+        let pair = PrivateKey::make().ok_or_else(|| Failure::Failed("the machine gives no random numbers for a key".into()))?;
+        std::fs::write(dir.join(GRANT_PUBLIC_KEY), &pair.public).map_err(Failure::failed)?;
+        GRANT_KEY.load(&dir, || Some(pair.private)).map_err(Failure::failed)?;
+    }
+    Ok(path)
+}
+
+fn tell(config: &Config, chosen: &Chosen) -> Outcome {
+    let value = |key: &str| chosen.iter().find(|(k, _)| *k == key).map(|(_, value)| value.as_str());
+    let program = setup::program();
+    let dir = config.data_dir.display();
+    let at = if config.data_dir == Path::new(config::DATA_DIR) { String::new() } else { format!(" --data-dir {dir}") };
+    let mut out = output::stdout();
+    writeln!(out, "Written: {dir}/{}, with every setting explained, and the keys beside it.", config::FILE_NAME)?;
+    if value("private_key_pem").is_some_and(|path| path.ends_with(GRANT_KEY.name)) {
+        writeln!(out, "Clients that encrypt need {dir}/{GRANT_PUBLIC_KEY}.")?;
+    }
+    writeln!(out, "\nNext:\n  {program} doctor{at}\n  {program} serve{at}")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,28 @@
+//! `mana-ai man`
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Command;
+use clap_mangen::Man;
+
+use super::{Failure, Outcome, output};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Write a page for each command into this directory [default: the main page on stdout]
+    dir: Option<PathBuf>,
+}
+
+pub(super) fn run(command: Command, args: Args) -> Outcome {
+    let Some(dir) = args.dir else {
+        let mut page = Vec::new();
+        Man::new(command).render(&mut page)?;
+        let mut out = output::stdout();
+        out.write_all(&page)?;
+        return Ok(out.flush()?);
+    };
+    let failed = |error: std::io::Error| Failure::Failed(format!("cannot write into {}: {error}", dir.display()));
+    std::fs::create_dir_all(&dir).map_err(failed)?;
+    clap_mangen::generate_to(command, &dir).map_err(failed)
+}

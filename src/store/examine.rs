@@ -1,0 +1,46 @@
+//! A look at a database from outside, that changes nothing: no directory, no file, no schema.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::error::{StoreError, StoreResult};
+use super::{Store, migrate};
+use crate::domain::time;
+
+/// What a look at a database tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examined {
+    /// The version of its schema.
+    pub version: i64,
+    pub rows: i64,
+    pub last_sync_at: Option<Timestamp>,
+    /// The size of its file.
+    pub bytes: u64,
+}
+
+/// Looks at the database of a directory; `None` where there is none. It blocks.
+///
+/// # Errors
+/// A file that cannot be read, is not ours, is newer than this program, or is damaged.
+pub fn examine(data_dir: &Path) -> StoreResult<Option<Examined>> {
+    let path = data_dir.join(Store::FILE_NAME);
+    let Some(bytes) = path.metadata().ok().map(|file| file.len()).filter(|bytes| *bytes > 0) else { return Ok(None) };
+    let sqlite = |error| StoreError::sqlite(&path, error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite)?;
+    connection.pragma_update(None, "query_only", true).map_err(sqlite)?;
+    connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
+    let version = migrate::verify(&connection, &path)?;
+    let said: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(sqlite)?;
+    if said != "ok" {
+        return Err(StoreError::Corrupt { path, reason: said.lines().next().unwrap_or_default().to_owned() });
+    }
+    let last = "SELECT seq, sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
+    let last: Option<(i64, i64)> = connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(sqlite)?;
+    let last_sync_at = last.map(|(_, sync_at)| time::from_micros(sync_at));
+    Ok(Some(Examined { version, rows: last.map_or(0, |(seq, _)| seq), last_sync_at, bytes }))
+}
