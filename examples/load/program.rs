@@ -49,7 +49,7 @@ impl Server {
         let log = dir.join("serve.log");
         let file = std::fs::File::create(&log).expect("a log");
         let started = Instant::now();
-        let child = mana(dir, &["serve", "--port", "0", "--log", "info"])
+        let child = mana(dir, &["serve", "--port", "0", "--log", "info", "--log-format", "text"])
             .envs(settings.iter().copied())
             .stderr(file)
             .stdout(Stdio::null())

@@ -23,8 +23,11 @@ pub(super) struct Args {
 }
 
 /// The private key for grants; its public half is for the clients.
-const GRANT_KEY: SecretFile =
-    SecretFile { what: "grant key", name: "grant-key.pem", remedy: "remove the file to have a new key made; grants for the old one are then void" };
+const GRANT_KEY: SecretFile = SecretFile {
+    what: "grant key",
+    name: "grant-key.pem",
+    remedy: "remove the file to have a new key made; grants for the old one are then void",
+};
 const GRANT_PUBLIC_KEY: &str = "grant-public.pem";
 
 /// Settings that are written where they were given; the first four are asked for.

@@ -26,19 +26,19 @@ mod restore;
 mod runs;
 mod serve;
 mod setup;
+mod telemetry;
 mod tick;
 mod token;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use tracing_subscriber::EnvFilter;
+use telemetry::Telemetry;
 
 use crate::config::{Config, ConfigError, Raw, SETTINGS, Scope};
 
@@ -182,8 +182,11 @@ fn run(matches: &ArgMatches) -> Outcome {
             let wrong = |error: ConfigError| Failure::Usage(error.to_string());
             let raw = raw.map_err(wrong)?;
             let config = Config::read(&raw).map_err(wrong)?;
-            start_logging(&config, &command)?;
-            runtime.block_on(dispatch(command, Context { raw, config }))
+            let default = if matches!(command, Cmd::Serve) { "info" } else { "warn" };
+            let telemetry = Telemetry::start(&config, default)?;
+            let outcome = runtime.block_on(dispatch(command, Context { raw, config }));
+            telemetry.end();
+            outcome
         }
     };
     // Nothing of value is left; a slow model must not hold up the end.
@@ -250,17 +253,6 @@ fn settings(given: Option<&ArgMatches>) -> Result<Raw, ConfigError> {
     let file = given.and_then(|given| given.try_get_one::<PathBuf>("config_file").ok().flatten().cloned());
     let environment = |name: &str| std::env::var_os(name).map(OsString::into_string).and_then(Result::ok);
     Raw::collect(&flags, environment, file.as_deref())
-}
-
-fn start_logging(config: &Config, command: &Cmd) -> Outcome {
-    let default = if matches!(command, Cmd::Serve) { "info" } else { "warn" };
-    let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(default)).map_err(|error| {
-        Failure::Usage(format!("MANA_AI_LOG is not a log filter ({error}); use error, warn, info, debug, trace, or directives"))
-    })?;
-    let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    // A second start in one process keeps the first.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).try_init();
-    Ok(())
 }
 
 /// Reads a time argument.

@@ -237,6 +237,7 @@ pub struct Config {
     pub durable: bool,
     /// Directives of tracing-subscriber; `None`: what suits the command.
     pub log: Option<String>,
+    pub otlp_endpoint: Option<reqwest::Url>,
     pub log_format: LogFormat,
 }
 
@@ -275,10 +276,8 @@ impl Config {
                 Some(key) if key.trim().len() < 16 => return Err(raw.wrong("service_key", "at least 16 characters long")),
                 key => key.map(|key| key.trim().to_owned()),
             },
-            jwks_url: raw.read("jwks_url", "an http or https address such as https://auth.example.com/jwks", |v| match v {
-                "" => Some(None),
-                url => web_address(url).map(Some),
-            })?,
+            jwks_url: raw.read("jwks_url", "an http or https address such as https://auth.example.com/jwks", optional_address)?,
+            otlp_endpoint: raw.read("otlp_endpoint", "an http or https address such as http://127.0.0.1:4318", optional_address)?,
             private_key_pem: raw.text("private_key_pem").map(|text| pem(&text).ok_or(text)).transpose().map_err(|_| {
                 raw.wrong(
                     "private_key_pem",
@@ -343,6 +342,10 @@ fn headers(text: &str) -> Option<HeaderMap> {
 
 fn web_address(text: &str) -> Option<reqwest::Url> {
     text.parse::<reqwest::Url>().ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn optional_address(text: &str) -> Option<Option<reqwest::Url>> {
+    if text.is_empty() { Some(None) } else { web_address(text).map(Some) }
 }
 
 /// A key given by value, where environments often spell line ends as `\n`, or by the path of a file.

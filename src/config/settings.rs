@@ -75,6 +75,13 @@ pub static SETTINGS: &[Setting] = &[
         "RSA key that opens the grants of missions: PKCS#8 PEM, or the path of such a file",
     ),
     setting("cors_origins", "CORS_ORIGINS", "", Runner, "Web origins that may call the server, separated by commas"),
+    setting(
+        "otlp_endpoint",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        Runner,
+        "OpenTelemetry collector (OTLP over HTTP, such as http://127.0.0.1:4318) that gets traces of ticks and runs; none: no traces",
+    ),
     setting("tick_enabled", "TICK_ENABLED", "true", Runner, "Whether the server looks for due missions by itself"),
     setting("tick_interval_ms", "TICK_INTERVAL_MS", "60000", Runner, "Time between two looks for due missions"),
     setting("time_zone", "MANA_AI_TIME_ZONE", "UTC", Every, "Time zone of cadences that name none"),

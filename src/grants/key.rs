@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use aws_lc_rs::hkdf::{self, HKDF_SHA256};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::hkdf::{self, HKDF_SHA256};
 use aws_lc_rs::rsa::{
     KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };

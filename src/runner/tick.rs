@@ -7,6 +7,8 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::queue::in_turns;
@@ -24,8 +26,29 @@ use crate::store::{Candidate, Claim, Due, OpenRun, StoreError, StoreResult, Tabl
 pub struct Note {
     pub user_id: String,
     pub mission_id: String,
+    pub agent_id: Option<String>,
+    /// The agent's name.
     pub agent: Option<String>,
+    /// The run that was started, or is there since an earlier tick.
+    pub run_id: Option<String>,
     pub verdict: Verdict,
+}
+
+impl Note {
+    /// One line of the log, with ids only: titles and names are their user's.
+    fn log(&self) {
+        let (decision, why) = match &self.verdict {
+            Verdict::Started => ("ran", None),
+            Verdict::Skipped(check) => {
+                let counted = matches!(check.decision, Decision::SkippedConcurrency | Decision::SkippedBudget);
+                (check.decision.as_str(), counted.then(|| check.compared.clone()))
+            }
+            Verdict::InFlight => ("in-flight", None),
+            // The reason may repeat what the model server said, and stands on the run.
+            Verdict::Deferred { until, .. } => ("deferred", until.map(|until| format!("waits until {}", time::iso_millis(until)))),
+        };
+        tracing::info!(user = self.user_id, mission = self.mission_id, agent = self.agent_id, run = self.run_id, decision, why, "decided");
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -116,6 +139,10 @@ impl Runner {
     /// # Errors
     /// When the database fails; nothing was started then, and the next tick sees the same.
     pub async fn tick(self: &Arc<Self>) -> StoreResult<Tick> {
+        self.scan().instrument(tracing::debug_span!("tick", due = Empty)).await
+    }
+
+    async fn scan(self: &Arc<Self>) -> StoreResult<Tick> {
         let _scan = self.scanning.lock().await;
         if self.is_stopping() {
             return Err(StoreError::Stopped);
@@ -123,10 +150,11 @@ impl Runner {
         let started = Instant::now();
         let now = self.now();
         self.metrics.ticks_total.inc();
-        self.refresh().await?;
+        self.refresh().instrument(tracing::debug_span!("refresh", rows = Empty)).await?;
         self.take_over().await?;
         self.store.drop_orphans(now).await?;
         let due = self.store.due(now).await?;
+        Span::current().record("due", due.len());
         let mut stats = TickStats {
             scanned_at: now,
             due: due.len(),
@@ -138,10 +166,11 @@ impl Runner {
             deferred: 0,
             in_flight: 0,
         };
-        let (candidates, mut notes) = self.gate(due, now).await?;
+        let (candidates, mut notes) = self.gate(due, now).instrument(tracing::debug_span!("gate")).await?;
         let (runs, claimed) = self.claim_and_start(candidates, now).await?;
         notes.extend(claimed);
         for note in &notes {
+            note.log();
             match &note.verdict {
                 Verdict::Started if note.agent.is_some() => *stats.decisions.entry(Decision::Ran).or_default() += 1,
                 Verdict::Started => {}
@@ -166,6 +195,7 @@ impl Runner {
 
     async fn refresh(&self) -> StoreResult<()> {
         let report = projection::refresh(&self.store).await?;
+        Span::current().record("rows", report.rows);
         self.metrics.snapshots_new_total.inc_by(report.new);
         self.metrics.snapshots_updated_total.inc_by(report.updated);
         self.metrics.snapshot_rows_applied_total.inc_by(report.rows);
@@ -217,7 +247,9 @@ impl Runner {
             };
             match verdict {
                 Some(verdict) => {
-                    notes.push(Note { user_id: due.user_id, mission_id: due.mission_id, agent: name, verdict });
+                    let agent_id = load.map(|(agent, ..)| agent.id.clone());
+                    let run_id = run.map(|run| run.id.clone());
+                    notes.push(Note { user_id: due.user_id, mission_id: due.mission_id, agent_id, agent: name, run_id, verdict });
                 }
                 None => {
                     let max_in_flight = load.map(|(agent, _, in_flight)| {
@@ -268,11 +300,23 @@ impl Runner {
         let (mut runs, mut notes) = (Vec::new(), Vec::new());
         for ((candidate, agent), claim) in candidates.into_iter().zip(names).zip(claims) {
             let (user_id, mission_id) = (candidate.due.user_id, candidate.due.mission_id);
+            let agent_id = agent.is_some().then_some(candidate.due.agent_id).flatten();
+            let mut run_id = None;
             let verdict = match claim {
                 Claim::Claimed(run) => {
                     let (settled, receiver) = oneshot::channel();
+                    let span = tracing::debug_span!(
+                        "run",
+                        user = user_id,
+                        mission = mission_id,
+                        agent = agent_id,
+                        run = run.run_id,
+                        ending = Empty,
+                        otel.status_code = Empty
+                    );
+                    run_id = Some(run.run_id.clone());
                     lock(&self.active).insert(run.run_id.clone());
-                    lock(&self.queue).push(&user_id, Job { run, settled });
+                    lock(&self.queue).push(&user_id, Job { run, settled, span });
                     runs.push(receiver);
                     Verdict::Started
                 }
@@ -283,7 +327,7 @@ impl Runner {
                 }
                 Claim::Gone => Verdict::InFlight,
             };
-            notes.push(Note { user_id, mission_id, agent, verdict });
+            notes.push(Note { user_id, mission_id, agent_id, agent, run_id, verdict });
         }
         // One task for each run: it waits for its turn and then takes whichever run is next in fairness.
         for _ in 0..runs.len() {

@@ -1,10 +1,12 @@
 //! One claimed run: looks at the mission once more, asks for a plan, and closes the run.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use super::tick::day_before;
 use super::{Runner, lock};
@@ -25,6 +27,8 @@ use crate::store::{Attempt, Claimed, Close, Closed, StoreError, StoreResult, Tab
 pub(super) struct Job {
     pub run: Claimed,
     pub settled: oneshot::Sender<Settled>,
+    /// Where its trace goes on.
+    pub span: Span,
 }
 
 /// What became of a run.
@@ -39,6 +43,10 @@ pub struct Settled {
     pub parse_failure: bool,
     /// What went wrong, where something did.
     pub error: Option<String>,
+    /// Its kind alone: the words may repeat what a model server said.
+    pub error_kind: Option<String>,
+    /// Tokens that this attempt took.
+    pub tokens: u64,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -94,15 +102,21 @@ impl Runner {
     pub(super) async fn work_on_next(self: Arc<Self>) {
         // A closed semaphore says that the runner stops; it gives the queued claims back itself.
         let Ok(_permit) = self.planning.acquire().await else { return };
-        let Some(Job { run, settled }) = lock(&self.queue).pop() else { return };
+        let Some(Job { run, settled, span }) = lock(&self.queue).pop() else { return };
         let _busy = Busy::begin(&self, &run.run_id);
         if self.is_stopping() {
             return;
         }
-        let end = match self.work(&run).await {
+        let started = Instant::now();
+        let end = match self.work(&run).instrument(span.clone()).await {
             Ok(end) => end,
             Err(error) => self.broken(&run, &error),
         };
+        span.record("ending", end.ending.word());
+        if end.error.is_some() {
+            span.record("otel.status_code", "ERROR");
+        }
+        end.log(&run, started.elapsed());
         // Nobody may wait for it.
         let _ = settled.send(end);
     }
@@ -128,12 +142,19 @@ impl Runner {
             let reason = "the model server is out of order".into();
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
-        let inputs = self.read_inputs(run, &mission, now).await?;
+        let inputs =
+            self.read_inputs(run, &mission, now).instrument(tracing::debug_span!("inputs", inputs = Empty, left_out = Empty)).await?;
         let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
         let offered = self.planner.offered(&policy);
         let budget = agent.as_ref().and_then(|agent| Some((used, agent.max_tokens_per_day?)));
         let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
-        let planned = self.planner.plan(&material).await;
+        let span = tracing::debug_span!("plan", model = Empty, rounds = Empty, tokens = Empty, otel.status_code = Empty);
+        let planned = self.planner.plan(&material).instrument(span.clone()).await;
+        span.record("model", &planned.model).record("rounds", planned.rounds).record("tokens", planned.usage.total);
+        if planned.outcome.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
+        drop(span);
         self.observe(agent.as_ref(), &planned);
         // Nothing ends before it began, whatever happened to the clock meanwhile.
         let finished_at = self.now().max(now);
@@ -166,6 +187,7 @@ impl Runner {
         let private_key = self.settings.private_key.as_deref();
         let reader = Reader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, now };
         let resolved = inputs::resolve(&self.store, &reader).await?;
+        Span::current().record("inputs", resolved.inputs.len()).record("left_out", resolved.left_out.len());
         self.metrics.count_reads(&resolved.attempts);
         if let Some(skip) = resolved.skip {
             self.metrics.grant_skips_total.with_label_values(&[skip.as_str()]).inc();
@@ -235,7 +257,7 @@ impl Runner {
             Close::Retry { at: end.attempt.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
         };
         let settled = self.close(end.run, Some(end.attempt), close).await?;
-        Ok(Settled { parse_failure, error: Some(reason), ..settled })
+        Ok(Settled { parse_failure, error: Some(reason), error_kind: Some(error.details().name), ..settled })
     }
 
     fn write(&self, end: &End<'_>, outcome: &Outcome, failed: Option<String>) -> Close {
@@ -252,8 +274,23 @@ impl Runner {
 
     /// Closes a run, patiently, and tells how it ended.
     async fn close(&self, run: &Claimed, attempt: Option<Attempt>, close: Close) -> StoreResult<Settled> {
+        let tokens = attempt.as_ref().map_or(0, |attempt| attempt.usage.total);
+        let closed = self.write_end(run, attempt, &close).instrument(tracing::debug_span!("write-back")).await?;
+        Ok(Settled {
+            user_id: run.due.user_id.clone(),
+            mission_id: run.due.mission_id.clone(),
+            ending: self.ending(closed, close),
+            produced: false,
+            parse_failure: false,
+            error: None,
+            error_kind: None,
+            tokens,
+        })
+    }
+
+    async fn write_end(&self, run: &Claimed, attempt: Option<Attempt>, close: &Close) -> StoreResult<Closed> {
         let mut tries = WRITE_TRIES.into_iter();
-        let closed = loop {
+        loop {
             let now = self.now();
             let outcome = self.store.close(run.clone(), self.presence.owner().to_owned(), attempt.clone(), close.clone(), now).await;
             match outcome {
@@ -264,19 +301,9 @@ impl Runner {
                     }
                     None => return Err(error),
                 },
-                outcome => break outcome?,
+                outcome => return outcome,
             }
-        };
-        let ending = self.ending(closed, close);
-        tracing::info!(mission = run.due.mission_id, user = run.due.user_id, ending = ending.word(), "a run settled");
-        Ok(Settled {
-            user_id: run.due.user_id.clone(),
-            mission_id: run.due.mission_id.clone(),
-            ending,
-            produced: false,
-            parse_failure: false,
-            error: None,
-        })
+        }
     }
 
     fn ending(&self, closed: Closed, close: Close) -> Ending {
@@ -315,6 +342,8 @@ impl Runner {
             produced: false,
             parse_failure: false,
             error: Some(error.to_string()),
+            error_kind: None,
+            tokens: 0,
         }
     }
 
@@ -349,6 +378,29 @@ impl Runner {
 fn note(inputs: &Resolved, notes: &[String]) -> Option<String> {
     let all: Vec<String> = inputs.note().into_iter().chain(notes.iter().cloned()).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+impl Settled {
+    /// One line of the log, without what is its user's.
+    fn log(&self, run: &Claimed, took: Duration) {
+        let reason = match &self.ending {
+            // The next tick decides on it again, and tells why.
+            Ending::Planned { .. } | Ending::Lost | Ending::Released { .. } => None,
+            Ending::Failed { .. } | Ending::Retrying { .. } => self.error_kind.as_deref(),
+            Ending::Dropped { reason } | Ending::Broken { reason } => Some(reason.as_str()),
+        };
+        tracing::info!(
+            user = self.user_id,
+            mission = self.mission_id,
+            agent = run.due.agent_id,
+            run = run.run_id,
+            ending = self.ending.word(),
+            reason,
+            tokens = self.tokens,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "a run settled"
+        );
+    }
 }
 
 impl Ending {

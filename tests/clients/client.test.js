@@ -13,7 +13,7 @@ let server, base, token;
 
 before(async () => {
   token = execFileSync(binary, ["token", "create", "--user", "ada"], { env, encoding: "utf8" }).trim();
-  server = spawn(binary, ["serve", "--port", "0"], { env, stdio: ["ignore", "ignore", "pipe"] });
+  server = spawn(binary, ["serve", "--port", "0", "--log-format", "text"], { env, stdio: ["ignore", "ignore", "pipe"] });
   base = await new Promise((resolve) => {
     let log = "";
     server.stderr.on("data", (chunk) => {

@@ -189,7 +189,7 @@ impl Mana {
     pub fn serve(&self) -> Served {
         let log = self.dir.path().join("serve.log");
         let child = self
-            .command(&["serve", "--port", "0", "--log", "info"])
+            .command(&["serve", "--port", "0", "--log", "info", "--log-format", "text"])
             .stderr(std::fs::File::create(&log).unwrap())
             .stdout(Stdio::null())
             .spawn()

@@ -64,7 +64,7 @@ export class World {
   }
 
   async serve() {
-    const [address] = await this.#start(["serve"], "stderr", /address=([0-9.]+:\d+)/);
+    const [address] = await this.#start(["serve", "--log-format", "text"], "stderr", /address=([0-9.]+:\d+)/);
     this.base = `http://${address}`;
     this.port = Number(this.base.split(":").pop());
   }

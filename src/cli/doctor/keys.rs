@@ -17,7 +17,9 @@ pub(super) fn service_key(config: &Config) -> Finding {
 
 pub(super) async fn users(config: &Config) -> Finding {
     let Some(url) = &config.jwks_url else {
-        return kept(&config.data_dir, LocalKey::FILE_NAME, || LocalKey::load(&config.data_dir).map(drop).map_err(|error| error.to_string()));
+        return kept(&config.data_dir, LocalKey::FILE_NAME, || {
+            LocalKey::load(&config.data_dir).map(drop).map_err(|error| error.to_string())
+        });
     };
     let answer = match Users::remote(url.clone()) {
         Ok(users) => users.fetch_keys().await,
@@ -37,7 +39,10 @@ pub(super) fn grant_key(raw: &Raw, config: &Config) -> Finding {
         return Finding::ok("none (MANA_AI_PRIVATE_KEY_PEM), so encrypted inputs are left out of prompts");
     };
     if let Err(error) = PrivateKey::from_pem(pem) {
-        return Finding::fail(format!("MANA_AI_PRIVATE_KEY_PEM is {error}"), "make a key as the README says under \"Private data\", or with `mana-ai init`");
+        return Finding::fail(
+            format!("MANA_AI_PRIVATE_KEY_PEM is {error}"),
+            "make a key as the README says under \"Private data\", or with `mana-ai init`",
+        );
     }
     let path = raw.text("private_key_pem").unwrap_or_default();
     match open_to_others(Path::new(path.trim())) {
@@ -53,7 +58,10 @@ fn kept(dir: &Path, name: &str, load: impl FnOnce() -> Result<(), String>) -> Fi
         return Finding::ok(format!("none yet; the first start makes {name}"));
     }
     if let Some(mode) = open_to_others(&path) {
-        return Finding::fail(format!("others on this machine may read {} (mode {mode:o})", path.display()), format!("chmod 600 {}", path.display()));
+        return Finding::fail(
+            format!("others on this machine may read {} (mode {mode:o})", path.display()),
+            format!("chmod 600 {}", path.display()),
+        );
     }
     match load() {
         Ok(()) => Finding::ok(format!("{} is sound, and private", path.display())),

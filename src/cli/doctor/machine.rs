@@ -49,7 +49,8 @@ pub(super) fn open_to_others(path: &Path) -> Option<u32> {
 pub(super) fn directory(dir: &Path) -> Finding {
     let shown = dir.display();
     let Ok(about) = dir.metadata() else {
-        let above = dir.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists());
+        let above =
+            dir.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists());
         return match above {
             Some(above) if above.is_dir() && access(above, Access::WRITE_OK).is_ok() => {
                 Finding::warn(format!("{shown} is not there yet"), "`mana-ai init` makes it, and so does the first start")
@@ -111,7 +112,10 @@ pub(super) fn disk(dir: &Path) -> Finding {
 pub(super) fn clock(examined: &Database, now: Timestamp) -> Finding {
     let told = format!("{now:.0}");
     if now.as_second() < FIRST_RELEASE {
-        return Finding::fail(format!("{told}, which is before this program was made"), "set the clock, best by NTP (timedatectl set-ntp true)");
+        return Finding::fail(
+            format!("{told}, which is before this program was made"),
+            "set the clock, best by NTP (timedatectl set-ntp true)",
+        );
     }
     let last = examined.as_ref().ok().and_then(|found| found.as_ref()?.last_sync_at);
     match last.map(|last| last.duration_since(now)) {

@@ -37,9 +37,10 @@ async fn taken(address: SocketAddr) -> Finding {
         Some(about) if about["service"] == "mana-ai" && about["ok"] == true => {
             Finding::ok(format!("mana-ai {} answers at {address}", about["version"].as_str().unwrap_or("of some version")))
         }
-        Some(about) if about["service"] == "mana-ai" => {
-            Finding::fail(format!("mana-ai runs at {address} and is not well: {}", about["reason"].as_str().unwrap_or("it does not say why")), "see its log")
-        }
+        Some(about) if about["service"] == "mana-ai" => Finding::fail(
+            format!("mana-ai runs at {address} and is not well: {}", about["reason"].as_str().unwrap_or("it does not say why")),
+            "see its log",
+        ),
         _ => Finding::fail(format!("another program listens on {address}"), "stop it, or choose another port with PORT"),
     }
 }
@@ -47,7 +48,9 @@ async fn taken(address: SocketAddr) -> Finding {
 pub(super) fn tools(config: &Config) -> Finding {
     match setup::catalog(config) {
         Ok(catalog) => Finding::ok(format!("{} tools for plans", catalog.tools().len())),
-        Err(Failure::Usage(reason) | Failure::Failed(reason)) => Finding::fail(reason, "correct that file; the README shows one under \"With a real model\""),
+        Err(Failure::Usage(reason) | Failure::Failed(reason)) => {
+            Finding::fail(reason, "correct that file; the README shows one under \"With a real model\"")
+        }
         Err(Failure::NoReader) => Finding::ok("not looked at"),
     }
 }
@@ -58,7 +61,9 @@ pub(super) async fn model(config: &Config) -> Finding {
     let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
     let planner = match setup::planner(&usable) {
         Ok(planner) => planner,
-        Err(_) => return Finding::fail("the client for the model server cannot be set up", "check MANA_LLM_HEADERS and the proxy settings"),
+        Err(_) => {
+            return Finding::fail("the client for the model server cannot be set up", "check MANA_LLM_HEADERS and the proxy settings");
+        }
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
     let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
@@ -77,7 +82,9 @@ pub(super) async fn model(config: &Config) -> Finding {
             format!("{} answers {took}, but not with a plan: {}", planned.model, reasons.join("; ")),
             "try MANA_AI_PLANNER=json, or a larger model",
         ),
-        Err(PlanError::Provider(error)) if matches!(error.kind, Kind::Empty) => Finding::fail(error.message, "try another model with MANA_LLM_MODEL"),
+        Err(PlanError::Provider(error)) if matches!(error.kind, Kind::Empty) => {
+            Finding::fail(error.message, "try another model with MANA_LLM_MODEL")
+        }
         Err(PlanError::Provider(error)) => Finding::failed(&error),
     }
 }

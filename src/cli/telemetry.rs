@@ -1,0 +1,114 @@
+//! What the program tells of its work while it works: lines of log on stderr, and traces for a collector.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterFn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use super::Failure;
+use crate::config::{Config, LogFormat};
+
+/// How long a collector may take to answer.
+const COLLECTOR_TIME: Duration = Duration::from_secs(5);
+/// Between two warnings about a collector.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Log and traces of a process.
+pub(super) struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Telemetry {
+    /// Starts both; `default` is the level of the log where none is configured.
+    pub fn start(config: &Config, default: &str) -> Result<Self, Failure> {
+        let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(default)).map_err(|error| {
+            Failure::Usage(format!(
+                "MANA_AI_LOG is not a log filter ({error}); use error, warn, info, debug, trace, or directives such as mana_ai=debug"
+            ))
+        })?;
+        let terminal = std::io::stderr().is_terminal();
+        let ansi = terminal && std::env::var_os("NO_COLOR").is_none();
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+        let lines = match config.log_format {
+            LogFormat::Json => json(lines),
+            LogFormat::Auto if !terminal => json(lines),
+            LogFormat::Auto | LogFormat::Text => lines.boxed(),
+        };
+        let traces = config.otlp_endpoint.as_ref().map(provider).transpose()?;
+        let layer = traces.as_ref().map(|traces| {
+            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("mana-ai"));
+            let layer = layer.with_location(false).with_threads(false).with_tracked_inactivity(false).with_target(false);
+            // Libraries have spans of their own, and lines of the log are not for the collector.
+            layer.with_filter(FilterFn::new(|about: &Metadata<'_>| about.is_span() && about.target().starts_with("mana_ai")))
+        });
+        // A second start in one process keeps the first.
+        let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(layer).try_init();
+        Ok(Telemetry { traces })
+    }
+
+    /// Hands over what the collector has not got yet.
+    pub fn end(self) {
+        if let Some(traces) = self.traces {
+            // Failures were told when they happened.
+            let _ = traces.shutdown_with_timeout(COLLECTOR_TIME);
+        }
+    }
+}
+
+/// One object a line, its fields beside the message.
+fn json<S, W>(lines: fmt::Layer<S, fmt::format::DefaultFields, fmt::format::Format, W>) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: tracing::Subscriber + for<'span> tracing_subscriber::registry::LookupSpan<'span>,
+    W: for<'writer> fmt::MakeWriter<'writer> + Send + Sync + 'static,
+{
+    lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+}
+
+fn provider(endpoint: &reqwest::Url) -> Result<SdkTracerProvider, Failure> {
+    let url = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_endpoint(url).with_timeout(COLLECTOR_TIME);
+    let exporter = exporter.with_protocol(opentelemetry_otlp::Protocol::HttpBinary).build();
+    let exporter = exporter.map_err(|error| Failure::Usage(format!("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {error}")))?;
+    let resource = Resource::builder_empty().with_service_name("mana-ai");
+    let resource = resource.with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
+    Ok(SdkTracerProvider::builder().with_batch_exporter(Patient { exporter, warned: Mutex::default() }).with_resource(resource).build())
+}
+
+/// Tells of a collector that is away now and then, and not at every batch that it misses.
+#[derive(Debug)]
+struct Patient<E> {
+    exporter: E,
+    warned: Mutex<Option<Instant>>,
+}
+
+impl<E: SpanExporter> SpanExporter for Patient<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let outcome = self.exporter.export(batch).await;
+        if let Err(error) = &outcome
+            && let Ok(mut warned) = self.warned.lock()
+            && warned.is_none_or(|at| at.elapsed() >= WARN_EVERY)
+        {
+            *warned = Some(Instant::now());
+            tracing::warn!(%error, "the collector of traces (OTEL_EXPORTER_OTLP_ENDPOINT) does not take them; runs go on without");
+        }
+        outcome
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
+    }
+}
