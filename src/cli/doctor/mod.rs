@@ -110,8 +110,11 @@ async fn look(check: &str, raw: &Raw, config: &Config, examined: &machine::Datab
     }
 }
 
-/// The settings with the defaults of those that are wrong, and the checks that tell of these.
-fn readable(mut raw: Raw) -> Result<(Raw, Config, Vec<(&'static str, String)>), Failure> {
+/// Settings that are wrong: the check that tells of each, and what is wrong.
+type Wrong = Vec<(&'static str, String)>;
+
+/// The settings with the defaults of those that are wrong.
+fn readable(mut raw: Raw) -> Result<(Raw, Config, Wrong), Failure> {
     let mut wrong = Vec::new();
     loop {
         match Config::read(&raw) {
