@@ -22,11 +22,10 @@ const TOLD: usize = 100;
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
-    // What no refresh has seen yet is folded in once, and not again for each record.
-    projection::refresh(&store).await?;
-    let mut check = store.check().await?;
+    let mut check = look(&store).await?;
     let mut repaired = Vec::new();
-    if args.repair {
+    // Nothing is made again out of a log that is damaged itself: what was made before may be all that is left.
+    if args.repair && !check.log_in_doubt {
         (check, repaired) = repair(&store, check).await?;
     }
     tell(&args, &check, &repaired)?;
@@ -40,17 +39,32 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     Err(Failure::Failed(if mendable && !args.repair {
         format!("{findings} in {file}, all in what is made out of the log; `mana-ai check --repair` makes it again")
     } else {
-        format!("{findings} in {file}; stop mana-ai, keep a copy of the data directory, and restore a backup with `mana-ai restore`")
+        format!(
+            "{findings} in {file}; stop mana-ai, keep a copy of the data directory, and put a backup in its place with `mana-ai restore`"
+        )
     }))
+}
+
+/// Checks the log, and what was made out of it where it can be read.
+async fn look(store: &Store) -> StoreResult<Check> {
+    let check = store.check_log().await?;
+    if check.log_in_doubt {
+        return Ok(check);
+    }
+    // What no refresh has seen yet is folded in once, and not again for each record; where that fails, the check tells why.
+    let _ = projection::refresh(store).await;
+    store.check_projection(check).await
 }
 
 /// Mends until nothing is left, or a round mends nothing.
 async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Finding>)> {
     let mut repaired = Vec::new();
-    while check.findings.iter().any(|finding| finding.mend.is_some()) {
-        store.repair(&check.findings).await?;
-        projection::refresh(store).await?;
-        let again = store.check().await?;
+    while !check.findings.is_empty() {
+        if let Err(error) = store.repair(&check.findings).await {
+            tracing::warn!(%error, "nothing could be mended");
+            break;
+        }
+        let again = look(store).await?;
         let (left, gone): (Vec<_>, Vec<_>) = check.findings.into_iter().partition(|finding| again.findings.contains(finding));
         repaired.extend(gone);
         check = again;

@@ -160,7 +160,7 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
     let created_at = required(&mut object, "createdAt")?;
     let created_at = parse_time(&created_at)
         .ok_or_else(|| wrong("createdAt", &Value::String(created_at), "an ISO time such as 2026-04-15T08:00:00.000000Z"))?;
-    let origin = take_text(&mut object, "origin")?;
+    let origin = take_any_text(&mut object, "origin")?;
     if let Some(origin) = origin.as_ref().filter(|o| !ORIGINS.contains(&o.as_str())) {
         return Err(wrong("origin", &Value::String(origin.clone()), "user, agent, system, migration or null"));
     }
@@ -185,7 +185,7 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
         table: required(&mut object, "table")?,
         record_id: required(&mut object, "recordId")?,
         user_id: required(&mut object, "userId")?,
-        space_id: take_text(&mut object, "spaceId")?,
+        space_id: take_any_text(&mut object, "spaceId")?,
         op,
         data: match object.remove("data") {
             None | Some(Value::Null) => None,
@@ -193,7 +193,7 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
             Some(value) => return Err(wrong("data", &value, "an object of field values or null")),
         },
         field_meta: stamps(field_meta)?,
-        client_id: take_text(&mut object, "clientId")?.unwrap_or_else(|| "import".into()),
+        client_id: take_any_text(&mut object, "clientId")?.unwrap_or_else(|| "import".into()),
         created_at: Some(created_at),
         schema_version,
         actor,
@@ -206,13 +206,18 @@ fn wrong(field: &'static str, found: &Value, allowed: &'static str) -> BadChange
     BadChange::Wrong { field, found: Found::value(found), allowed }
 }
 
-/// A text field that may be missing, null or empty.
-fn take_text(object: &mut Record, field: &'static str) -> Result<Option<String>, BadChange> {
+/// A text field that may be missing or null; an empty text is one too.
+fn take_any_text(object: &mut Record, field: &'static str) -> Result<Option<String>, BadChange> {
     match object.remove(field) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text).filter(|t| !t.is_empty())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(value) => Err(wrong(field, &value, "a text")),
     }
+}
+
+/// A text field that may be missing, null or empty.
+fn take_text(object: &mut Record, field: &'static str) -> Result<Option<String>, BadChange> {
+    Ok(take_any_text(object, field)?.filter(|text| !text.is_empty()))
 }
 
 fn required(object: &mut Record, field: &'static str) -> Result<String, BadChange> {

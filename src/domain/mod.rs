@@ -13,6 +13,7 @@ pub mod change;
 pub mod fields;
 pub mod gate;
 pub mod iteration;
+pub mod json;
 pub mod merge;
 pub mod mission;
 pub mod policy;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::csv::{Cell, Rows, join};
 use super::{BadLine, ImportError, Reading, new_id};
 use crate::domain::change::{BadChange, Change, Verbatim, from_json};
+use crate::domain::json;
 use crate::domain::merge::Record;
 
 /// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON. An export has them in
@@ -50,6 +51,9 @@ pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError
             format!("the file is neither JSONL, which starts with {{, nor a CSV with the columns of sync_changes: `{missing}` is missing");
         return Err(BadLine { line: 1, reason }.into());
     }
+    if let Some(twice) = header.iter().enumerate().find_map(|(n, name)| header[..n].contains(name).then_some(name)) {
+        return Err(BadLine { line: 1, reason: format!("the column `{twice}` is there twice") }.into());
+    }
     let column = |name: &String| COLUMNS.into_iter().find(|(column, ..)| column == name);
     let columns: Vec<Column> = header.iter().map(column).collect();
     let unknown = header.into_iter().filter(|name| column(name).is_none()).collect();
@@ -66,11 +70,10 @@ fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Change, BadChange> {
     }
     let mut object = Record::new();
     let mut verbatim = Verbatim::default();
-    let (mut space_id, mut client_id) = (None, None);
     for (cell, column) in cells.into_iter().zip(columns) {
         let (Some((name, field, json)), Some(text)) = (column, cell) else { continue };
         let value = if *json {
-            serde_json::from_str(&text).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")))?
+            json::read(text.as_bytes()).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")))?
         } else {
             Value::String(text.clone())
         };
@@ -80,14 +83,10 @@ fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Change, BadChange> {
             "field_meta" => verbatim.field_meta = Some(text),
             "field_timestamps" if verbatim.field_meta.is_none() => verbatim.field_meta = Some(text),
             "actor" => verbatim.actor = Some(text),
-            "space_id" => space_id = Some(text),
-            "client_id" => client_id = Some(text),
             _ => {}
         }
     }
-    let change = from_json(object, new_id)?;
-    // An empty text is not null there, and is kept as it is.
-    Ok(Change { space_id, client_id: client_id.unwrap_or(change.client_id), verbatim: Some(Box::new(verbatim)), ..change })
+    Ok(Change { verbatim: Some(Box::new(verbatim)), ..from_json(object, new_id)? })
 }
 
 /// The first line of an export.

@@ -4,6 +4,7 @@ use std::io::BufRead;
 
 use super::{BadLine, ImportError, new_id};
 use crate::domain::change::{BadChange, Change, from_json};
+use crate::domain::json;
 use crate::domain::merge::Record;
 
 pub(super) struct Lines {
@@ -38,6 +39,6 @@ impl Iterator for Lines {
 fn change(text: &[u8]) -> Result<Change, BadChange> {
     // Each line is parsed alone, so serde always calls it line 1.
     let not_json = |error: serde_json::Error| BadChange::NotAnObject(error.to_string().replace(" at line 1 column ", " at column "));
-    let object: Record = serde_json::from_slice(text.trim_ascii()).map_err(not_json)?;
+    let object: Record = json::read(text.trim_ascii()).map_err(not_json)?;
     from_json(object, new_id)
 }

@@ -18,6 +18,7 @@ use super::Shared;
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
+use crate::domain::json;
 use crate::domain::time;
 use crate::store::Pull;
 use crate::sync::{Answer, Cursor, Push, Sender};
@@ -79,6 +80,9 @@ pub(super) async fn push(
     let store = shared.runner.store();
     if store.is_overloaded() {
         return Err(ApiError::unavailable("more waits to be written than this server takes; try again later"));
+    }
+    if json::would_change(&body.bytes) {
+        return Err(ApiError::bad_request(json::NOT_KEPT));
     }
     let Json(push) = Json::<Push>::from_bytes(&body.bytes).map_err(|error| ApiError::bad_request(&error.body_text()))?;
     body.bytes = Vec::new();

@@ -1,9 +1,11 @@
 //! Copies of a whole database, while it is in use.
 
 use std::fs::{File, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{StoreError, StoreResult};
@@ -64,7 +66,10 @@ fn write_copy(from: &Path, draft: &Path, mut progress: Progress) -> StoreResult<
             false
         };
         connection.progress_handler(REPORT_EVERY, Some(report))?;
-        connection.execute("VACUUM INTO ?1", [draft.to_string_lossy()]).map(drop)
+        // A name is bytes, and one that starts with `file:` would be read as an address.
+        let name = std::path::absolute(draft).unwrap_or_else(|_| draft.to_owned());
+        let name = ToSqlOutput::Borrowed(ValueRef::Text(name.as_os_str().as_bytes()));
+        connection.execute("VACUUM INTO ?1", [name]).map(drop)
     };
     copy().map_err(|error| StoreError::Backup { path: draft.to_owned(), reason: error.to_string() })
 }

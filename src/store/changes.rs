@@ -46,7 +46,7 @@ pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
 
 /// Stands in `field_meta`, which is never null here, for the null of another database.
-const NO_FIELD_META: &str = "";
+pub(super) const NO_FIELD_META: &str = "";
 
 const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, sync_at, schema_version, actor, origin) \

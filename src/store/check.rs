@@ -1,12 +1,14 @@
 //! Checks of a whole database, while it is in use: the file, the log, and what was made out of the log.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use super::changes::{COLUMNS, RECORD, delta, from_text, last_seq};
+use super::changes::{COLUMNS, NO_FIELD_META, RECORD, delta, from_text, last_seq};
 use super::refresh::{Folded, Save, cursor};
 use super::snapshots::Table;
 use super::{Store, StoreResult};
 use crate::domain::merge::{Record, Stamps};
+use crate::domain::mission::MissionState;
 
 /// What a check looked at, and what it found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +18,8 @@ pub struct Check {
     pub records: u64,
     /// What is wrong, at most [`MOST_FINDINGS`].
     pub findings: Vec<Finding>,
+    /// Whether rows of the log may be lost or cannot be read, so that nothing can be told about what follows from them.
+    pub log_in_doubt: bool,
 }
 
 /// Something wrong.
@@ -54,15 +58,22 @@ impl Check {
 }
 
 impl Store {
-    /// Checks that the file is sound, that the log is in order, and that all that was made out of the log follows from it.
+    /// Checks that the file is sound, and that the log is in order and can be read.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn check(&self) -> StoreResult<Check> {
-        self.read(|c| {
+    pub async fn check_log(&self) -> StoreResult<Check> {
+        self.read(|c| file_and_log(&*c.unchecked_transaction()?)).await
+    }
+
+    /// Goes on with what was made out of the log: whether all of it follows from there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn check_projection(&self, mut check: Check) -> StoreResult<Check> {
+        self.read(move |c| {
             // One state of the database for all questions.
             let c = c.unchecked_transaction()?;
-            let mut check = file_and_log(&c)?;
             for table in [Table::Agents, Table::Missions] {
                 snapshots(&c, table, &mut check)?;
             }
@@ -81,17 +92,34 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
     for said in statement.query_map([], |row| row.get::<_, String>(0))? {
         let said = said?;
         if said != "ok" {
-            let mend = said.contains(" index ").then_some(Mend::Indexes);
+            // Rows that an index should not hold twice are wrong in the log itself.
+            let mend = (said.contains(" index ") && !said.contains("non-unique")).then_some(Mend::Indexes);
+            check.log_in_doubt |= mend.is_none();
             check.found(mend, format!("the file is damaged: {said}"));
         }
     }
-    let mut statement = connection.prepare("SELECT seq, sync_at FROM sync_changes ORDER BY seq")?;
+    let columns: Vec<&str> = TEXTS.into_iter().chain(JSONS).collect();
+    let mut statement =
+        connection.prepare(&format!("SELECT seq, sync_at, created_at, {} FROM sync_changes ORDER BY seq", columns.join(", ")))?;
     let mut rows = statement.query([])?;
     let mut last = i64::MIN;
     while let Some(row) = rows.next()? {
-        let (seq, sync_at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let (seq, sync_at, created_at): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         if sync_at <= last {
             check.found(None, format!("row {seq} of the log has a sync_at that is not after the one before it"));
+        }
+        let bounds =
+            [("seq", seq, 1..=i64::MAX / 2), ("sync_at", sync_at, 1..=LAST_TIME), ("created_at", created_at, FIRST_TIME..=LAST_TIME)];
+        for (name, value, range) in bounds {
+            if !range.contains(&value) {
+                check.found(None, format!("row {seq} of the log has {value} as its {name}, which cannot be"));
+            }
+        }
+        for (at, column) in columns.iter().enumerate() {
+            if !is_readable(column, row.get_ref(3 + at)?) {
+                check.log_in_doubt = true;
+                check.found(None, format!("row {seq} of the log has a {column} that cannot be read"));
+            }
         }
         last = sync_at;
         check.rows += 1;
@@ -99,11 +127,33 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
     Ok(check)
 }
 
+/// Columns of the log that are texts, and those that are JSON.
+const TEXTS: [&str; 7] = ["id", "app_id", "table_name", "record_id", "user_id", "space_id", "client_id"];
+const JSONS: [&str; 3] = ["data", "field_meta", "actor"];
+
+/// The times that can be told: from the year -9999 to 9999, in microseconds.
+const FIRST_TIME: i64 = -377_705_023_201_000_000;
+const LAST_TIME: i64 = 253_402_207_200_999_999;
+
+fn is_readable(column: &str, value: ValueRef<'_>) -> bool {
+    let ValueRef::Text(bytes) = value else { return value == ValueRef::Null };
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    match column {
+        "data" | "actor" => serde_json::from_str::<Option<Record>>(text).is_ok(),
+        "field_meta" => text == NO_FIELD_META || serde_json::from_str::<Option<Stamps>>(text).is_ok(),
+        _ => true,
+    }
+}
+
 /// Folds every record of a table from its first row, and compares with what is stored.
 fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqlite::Result<()> {
     let (name, key) = table.snapshots();
     let read = cursor(connection, table)?;
     let end = last_seq(connection)?;
+    if read.is_none() {
+        check.found(Some(Mend::Cursor(table)), format!("it is not known how far the projection of {} has read", table.log_name()));
+    }
+    let read = read.unwrap_or(0);
     if read > end {
         check.found(
             Some(Mend::Cursor(table)),
@@ -123,7 +173,11 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     while let Some(row) = records.next()? {
         let (user, id): (String, String) = (row.get(0)?, row.get(1)?);
         check.records += 1;
-        let stored = stored.query_row([&user, &id], projected).optional()?;
+        let stored = match stored.query_row([&user, &id], projected).optional() {
+            // What is no text cannot be right.
+            Err(Error::FromSqlConversionFailure(..) | Error::Utf8Error(..) | Error::InvalidColumnType(..)) => Some(Projected::default()),
+            stored => stored?,
+        };
         // A write-back may be ahead of the projection; rows beyond both were not to be folded in yet.
         let upto = stored.as_ref().map_or(0, |stored| stored.last_seq).max(read.min(end));
         let folded = fold(connection, table, &user, &id, upto)?;
@@ -148,7 +202,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
 }
 
 /// A snapshot as its readers see it.
-#[derive(PartialEq)]
+#[derive(PartialEq, Default)]
 struct Projected {
     record: Record,
     stamps: Stamps,
@@ -214,18 +268,16 @@ fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> 
 pub(super) const ORPHANED_ATTEMPTS: &str = "FROM run_attempts WHERE run_id NOT IN (SELECT id FROM runs)";
 
 fn counts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
-    let query = format!("SELECT state, missions, ({COUNT}) FROM mission_counts");
-    let mut statement = connection.prepare(&query)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (state, said, there): (String, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        if said != there {
+    let mut statement = connection.prepare(
+        "SELECT (SELECT missions FROM mission_counts WHERE state = ?1), \
+         (SELECT count(*) FROM mission_snapshots WHERE state = ?1 AND liveness = 'live')",
+    )?;
+    for state in MissionState::ALL.map(MissionState::as_str) {
+        let (said, there): (Option<i64>, i64) = statement.query_row([state], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if said != Some(there) {
+            let said = said.map_or("nothing".into(), |said| said.to_string());
             check.found(Some(Mend::Counts), format!("there are {there} {state} missions, but the count says {said}"));
         }
     }
     Ok(())
 }
-
-/// The live missions in the state of a row of `mission_counts`.
-pub(super) const COUNT: &str =
-    "SELECT count(*) FROM mission_snapshots WHERE mission_snapshots.state = mission_counts.state AND liveness = 'live'";

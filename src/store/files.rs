@@ -3,8 +3,9 @@
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::{StoreError, StoreResult};
 use super::{Options, Store};
@@ -95,5 +96,14 @@ pub(super) fn enter_wal(connection: &Connection, path: &Path, options: &Options)
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KB)?;
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)
     };
-    set().map_err(|error| StoreError::sqlite(path, error))
+    // SQLite does not wait by itself for another process that enters at the same time.
+    let started = Instant::now();
+    loop {
+        match set() {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && started.elapsed() < options.busy_timeout => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            outcome => return outcome.map_err(|error| StoreError::sqlite(path, error)),
+        }
+    }
 }

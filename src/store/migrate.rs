@@ -64,9 +64,12 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Opti
 /// A file that is not ours or that a newer program wrote is refused untouched.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<()> {
     let sqlite = |error| StoreError::sqlite(path, error);
-    let found = version(connection).map_err(sqlite)?;
-    let foreign = pragma(connection, "application_id").map_err(sqlite)? != APPLICATION_ID;
-    let empty = !connection.prepare("SELECT 1 FROM sqlite_schema").and_then(|mut s| s.exists([])).map_err(sqlite)?;
+    // In one state of the file, since another process may be making it.
+    let state = connection.transaction().map_err(sqlite)?;
+    let found = version(&state).map_err(sqlite)?;
+    let foreign = pragma(&state, "application_id").map_err(sqlite)? != APPLICATION_ID;
+    let empty = !state.prepare("SELECT 1 FROM sqlite_schema").and_then(|mut s| s.exists([])).map_err(sqlite)?;
+    drop(state);
     if foreign && !empty {
         return Err(StoreError::NotOurs { path: path.to_owned() });
     }

@@ -105,7 +105,7 @@ impl Batch {
     fn read(c: &Connection, table: Table, limit: u32) -> rusqlite::Result<Option<Batch>> {
         let mut folds: HashMap<Key, Folded> = HashMap::new();
         let mut report = Refreshed::default();
-        let (mut last, mut seen, mut held) = (cursor(c, table)?, 0, 0);
+        let (mut last, mut seen, mut held) = (cursor(c, table)?.unwrap_or(0), 0, 0);
         let mut full = false;
         let mut statement = c.prepare_cached(NEW_ROWS)?;
         let mut rows = statement.query(params![table.log_name(), last, limit])?;
@@ -159,7 +159,7 @@ struct Key {
 pub(super) fn newest(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite::Result<Folded> {
     let (mut folded, _) = load(connection, table, user, id)?;
     let mut statement = connection.prepare_cached(NEW_ROWS_OF_RECORD)?;
-    let mut rows = statement.query(params![table.log_name(), cursor(connection, table)?, user, id])?;
+    let mut rows = statement.query(params![table.log_name(), cursor(connection, table)?.unwrap_or(0), user, id])?;
     while let Some(row) = rows.next()? {
         folded.apply(id, row)?;
     }
@@ -196,9 +196,10 @@ impl Folded {
     }
 }
 
-/// How far a projection has read the log.
-pub(super) fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<i64> {
-    connection.prepare_cached("SELECT seq FROM projection_cursors WHERE table_name = ?1")?.query_row([table.log_name()], |row| row.get(0))
+/// How far a projection has read the log; a database without the row was damaged.
+pub(super) fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<Option<i64>> {
+    let query = "SELECT seq FROM projection_cursors WHERE table_name = ?1";
+    connection.prepare_cached(query)?.query_row([table.log_name()], |row| row.get(0)).optional()
 }
 
 /// What a snapshot holds, and the bytes of its text.

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 
 use super::changes::last_seq;
-use super::check::{COUNT, Finding, Mend, ORPHANED_ATTEMPTS, fold};
+use super::check::{Finding, Mend, ORPHANED_ATTEMPTS, fold};
 use super::refresh::{Save, put};
 use super::writer::Tx;
 use super::{Store, StoreResult};
+use crate::domain::mission::MissionState;
 
 impl Store {
     /// Mends what can be mended of what a check found, in one transaction; whatever else is written meanwhile stays.
@@ -30,7 +31,9 @@ fn apply(tx: &Tx<'_>, mend: &Mend) -> StoreResult<()> {
     match mend {
         Mend::Indexes => tx.sql(|c| c.execute_batch("REINDEX")),
         Mend::Cursor(table) => tx.sql(|c| {
-            let back = "UPDATE projection_cursors SET seq = ?2 WHERE table_name = ?1 AND seq > ?2";
+            // Where it is not known, reading starts again; what was folded already stays.
+            let back = "INSERT INTO projection_cursors (table_name, seq) VALUES (?1, 0) \
+                 ON CONFLICT (table_name) DO UPDATE SET seq = min(seq, ?2)";
             c.execute(back, params![table.log_name(), last_seq(c)?]).map(drop)
         }),
         Mend::Snapshot { table, user, id } => {
@@ -42,6 +45,11 @@ fn apply(tx: &Tx<'_>, mend: &Mend) -> StoreResult<()> {
             folded.map_or(Ok(()), |folded| put(tx, *table, &Save::new(*table, user, id, &folded).0))
         }
         Mend::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
-        Mend::Counts => tx.sql(|c| c.execute(&format!("UPDATE mission_counts SET missions = ({COUNT})"), []).map(drop)),
+        Mend::Counts => tx.sql(|c| {
+            let count = "INSERT INTO mission_counts (state, missions) \
+                 VALUES (?1, (SELECT count(*) FROM mission_snapshots WHERE state = ?1 AND liveness = 'live')) \
+                 ON CONFLICT (state) DO UPDATE SET missions = excluded.missions";
+            MissionState::ALL.iter().try_for_each(|state| c.execute(count, [state.as_str()]).map(drop))
+        }),
     }
 }

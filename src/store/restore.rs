@@ -9,7 +9,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rustix::fs::FlockOperation;
 
 use super::backup::{Progress, draft_of};
 use super::error::{StoreError, StoreResult};
@@ -47,17 +48,20 @@ pub fn restore(data_dir: &Path, from: &Path, replace: bool, now: Timestamp, prog
     if there && !replace {
         return Err(StoreError::Exists { path });
     }
-    sweep(data_dir, &path);
+    let failed = |error: std::io::Error| StoreError::Restore { path: from.to_owned(), reason: error.to_string() };
+    let source = from.canonicalize().map_err(failed)?;
+    sweep(data_dir, &path, &source).map_err(failed)?;
     let draft = draft_of(&path);
-    let restored = take(from, &draft, progress).and_then(|restored| {
-        let failed = |error: std::io::Error| StoreError::Restore { path: from.to_owned(), reason: error.to_string() };
-        let kept = if there { Some(free_name(&path, now)) } else { None };
-        match &kept {
-            Some(kept) => exchange(&path, &draft, kept)?,
-            None => std::fs::rename(&draft, &path).map_err(failed)?,
+    let restored = take(&source, &draft, progress).and_then(|restored| {
+        let kept = free_name(&path, now);
+        let _closed = if there { close_for_good(&path)? } else { None };
+        if there {
+            std::fs::hard_link(&path, &kept).map_err(failed)?;
         }
-        files::sync_directory(data_dir).map_err(failed)?;
-        Ok(Restored { kept, ..restored })
+        // The copy must not meet the log of another database, which a crash or damage has left.
+        set_aside(&path, &kept).map_err(failed)?;
+        std::fs::rename(&draft, &path).and_then(|()| files::sync_directory(data_dir)).map_err(failed)?;
+        Ok(Restored { kept: there.then_some(kept), ..restored })
     });
     if restored.is_err() {
         remove(&draft);
@@ -68,11 +72,11 @@ pub fn restore(data_dir: &Path, from: &Path, replace: bool, now: Timestamp, prog
 /// Copies a file under its other name and makes a sound database of this program out of it.
 fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> {
     let refused = |reason: String| StoreError::Restore { path: from.to_owned(), reason };
-    // A database that is in use is no copy: it may change while it is read.
-    let lock = beside(from, ".lock");
-    if let Ok(lock) = File::open(&lock)
-        && lock.try_lock().is_err()
-    {
+    if !from.is_file() {
+        return Err(refused(if from.is_dir() { "it is a directory" } else { "it is no file" }.into()));
+    }
+    // It may change while it is read. Ours say that they use one, also where the file itself cannot be written.
+    if is_in_use(from) || File::open(beside(from, ".lock")).is_ok_and(|lock| lock.try_lock().is_err()) {
         return Err(refused("it is a database in use; make a copy with `mana-ai backup` first".into()));
     }
     copy(from, draft, progress).map_err(|error| refused(error.to_string()))?;
@@ -92,6 +96,8 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         connection.execute_batch("DELETE FROM sessions; DELETE FROM sign_in_links").map_err(sqlite)?;
         let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
         let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;
+        // As its readers expect it; else the first of them would have to change it while others wait.
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(sqlite)?;
         connection.close().map_err(|(_, error)| sqlite(error))?;
         Ok(Restored { rows: found.rows, last: last.map(time::from_micros), kept: None })
     };
@@ -135,48 +141,45 @@ fn copy(from: &Path, draft: &Path, mut progress: Progress) -> std::io::Result<()
     Ok(())
 }
 
-/// Gives `draft` the place of the database at `path`, which stays reachable as `kept`.
-fn exchange(path: &Path, draft: &Path, kept: &Path) -> StoreResult<()> {
-    let failed = |error: std::io::Error| StoreError::Restore { path: path.to_owned(), reason: error.to_string() };
-    let dir = path.parent().unwrap_or(Path::new(""));
-    let old = match close_for_good(path) {
-        Ok(old) => Some(old),
-        Err(error) => match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => return Err(StoreError::InUse { path: path.to_owned() }),
-            // What cannot be opened has nobody who waits for it.
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => None,
-            _ => return Err(StoreError::sqlite(path, error)),
-        },
-    };
-    std::fs::hard_link(path, kept).map_err(failed)?;
-    if old.is_none() {
-        for side in SIDE_FILES {
-            match std::fs::hard_link(beside(path, side), beside(kept, side)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
-            }
-        }
-        files::sync_directory(dir).map_err(failed)?;
-        for side in SIDE_FILES {
-            // The copy must not meet the log of another database.
-            match std::fs::remove_file(beside(path, side)) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
-            }
-        }
-    }
-    files::sync_directory(dir).map_err(failed)?;
-    std::fs::rename(draft, path).map_err(failed)
+/// Whether a program has a database open: SQLite then holds a lock on the file, by whatever name it was opened.
+fn is_in_use(database: &Path) -> bool {
+    OpenOptions::new().read(true).write(true).open(database).is_ok_and(|file| {
+        // It is given back when the file is closed.
+        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err()
+    })
 }
 
-/// Makes one file of a database, and keeps every other program out of it for as long as the connection is open.
-fn close_for_good(path: &Path) -> rusqlite::Result<Connection> {
+/// Makes one file of a database, and keeps every other program out of it for as long as the connection is open; `None` where
+/// it is damaged, so that nobody can use it in any case.
+fn close_for_good(path: &Path) -> StoreResult<Option<Connection>> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::ZERO)?;
-    connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
-    connection.execute_batch("BEGIN EXCLUSIVE")?;
-    Ok(connection)
+    let close = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(std::time::Duration::ZERO)?;
+        connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
+        connection.execute_batch("BEGIN EXCLUSIVE")?;
+        Ok(connection)
+    };
+    match close() {
+        Ok(connection) => Ok(Some(connection)),
+        Err(error) => match StoreError::sqlite(path, error) {
+            StoreError::Busy { path } => Err(StoreError::InUse { path }),
+            error @ (StoreError::Full { .. } | StoreError::Io { .. }) => Err(error),
+            _ if is_in_use(path) => Err(StoreError::InUse { path: path.to_owned() }),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// Moves what SQLite left beside a database to the name under which that one is kept.
+fn set_aside(path: &Path, kept: &Path) -> std::io::Result<()> {
+    for side in SIDE_FILES {
+        match std::fs::rename(beside(path, side), beside(kept, side)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    files::sync_directory(path.parent().unwrap_or(Path::new("")))
 }
 
 /// A name beside the database for the one that was there.
@@ -191,20 +194,29 @@ fn free_name(path: &Path, now: Timestamp) -> PathBuf {
     kept
 }
 
-/// Clears away what restores left that were killed: their drafts, and second names of the database that they did not replace.
-fn sweep(data_dir: &Path, path: &Path) {
-    let Ok(entries) = std::fs::read_dir(data_dir) else { return };
-    let database = path.metadata().ok().map(|file| (file.dev(), file.ino()));
-    for entry in entries.flatten() {
+/// Clears away what restores left that were killed: their drafts, and second names of the database that they did not
+/// replace. The copy that is to be restored stays, whatever its name.
+fn sweep(data_dir: &Path, path: &Path, source: &Path) -> std::io::Result<()> {
+    let identity = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    let (database, source) = (identity(path), identity(source));
+    for entry in std::fs::read_dir(data_dir)? {
+        let entry = entry?;
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(Store::FILE_NAME)) else { continue };
-        let is_draft =
-            rest.starts_with('.') && (rest.ends_with(".part") || SIDE_FILES.iter().any(|side| rest.ends_with(&format!(".part{side}"))));
-        let is_second_name = rest.starts_with(".replaced-") && entry.metadata().ok().map(|file| (file.dev(), file.ino())) == database;
-        if is_draft || is_second_name {
-            let _ = std::fs::remove_file(entry.path());
+        let this = identity(&entry.path());
+        let is_second_name = rest.starts_with(".replaced-") && this == database;
+        if (is_draft(rest) || is_second_name) && this != source {
+            std::fs::remove_file(entry.path())?;
         }
     }
+    Ok(())
+}
+
+/// Whether a name goes on after that of the database as [`draft_of`] makes it, or as SQLite names files beside such.
+fn is_draft(rest: &str) -> bool {
+    let rest = SIDE_FILES.iter().find_map(|side| rest.strip_suffix(side)).unwrap_or(rest);
+    let id = rest.strip_prefix('.').and_then(|rest| rest.strip_suffix(".part"));
+    id.is_some_and(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 fn remove(draft: &Path) {

@@ -45,7 +45,7 @@ impl Tx<'_> {
                 self.connection.prepare_cached(query)?.query_row([], |row| row.get(0))?
             }
         };
-        let next = time::to_micros(self.now()).max(last + 1);
+        let next = time::to_micros(self.now()).max(last.saturating_add(1));
         self.last_sync_at.set(Some(next));
         Ok(next)
     }
