@@ -123,3 +123,32 @@ pub static SETTINGS: &[Setting] = &[
         scope: Every,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the README.
+    fn table() -> String {
+        let row = |setting: &Setting| {
+            let default = setting.default.filter(|default| !default.is_empty()).map_or("–".into(), |default| format!("`{default}`"));
+            let name = format!("`{}`{}", setting.variable, if setting.secret { " (secret)" } else { "" });
+            format!("| {name} | `{}` | {default} | {} |\n", setting.key, setting.help.replace('|', "\\|"))
+        };
+        let rows: String = SETTINGS.iter().map(row).collect();
+        format!("\n| variable | in the file | default | what |\n|---|---|---|---|\n{rows}\n")
+    }
+
+    #[test]
+    fn the_readme_has_every_setting() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).unwrap();
+        let start = readme.find("<!-- settings:").and_then(|at| Some(at + readme[at..].find("-->\n")? + 4)).unwrap();
+        let end = readme.find("<!-- end of settings -->").unwrap();
+        let expected = format!("{}{}{}", &readme[..start], table(), &readme[end..]);
+        if std::env::var_os("MANA_WRITE_README").is_some() {
+            std::fs::write(path, &expected).unwrap();
+        }
+        assert_eq!(readme, expected, "write it anew with MANA_WRITE_README=1");
+    }
+}

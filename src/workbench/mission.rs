@@ -11,7 +11,7 @@ use super::Shared;
 use super::fields::changed;
 use super::mission_form::read;
 use super::missions::editing;
-use super::page::{Failed, Response, badge, button, moment, page, path, prose, refused, shorter, to};
+use super::page::{Failed, Response, badge, button, moment, page, path, prose, refused, shorter, to, with_moments};
 use super::review::iteration;
 use super::session::{Posted, SignedIn};
 use crate::domain::actor;
@@ -132,7 +132,7 @@ fn explanation(why: &Explanation) -> Markup {
     html! {
         @match why.obstacle() {
             None => p.health.good { "It would run in a tick now." },
-            Some(step) => p.health { "It does not run now: " span dir="auto" { (shorter(&step.compared, 300)) } "." },
+            Some(step) => p.health { "It does not run now: " span dir="auto" { (with_moments(&shorter(&step.compared, 300))) } "." },
         }
         p {
             @match (why.next_run_at, why.then) {
@@ -145,7 +145,7 @@ fn explanation(why: &Explanation) -> Markup {
             summary { "Every check, with the values compared" }
             ul.checks { @for step in &why.steps {
                 li class={ @if step.passed { "passed" } @else { "failed" } } {
-                    b { @if step.passed { "✓ " } @else { "✗ " } (step.name) } " " span dir="auto" { (shorter(&step.compared, 300)) }
+                    b { @if step.passed { "✓ " } @else { "✗ " } (step.name) } " " span dir="auto" { (with_moments(&shorter(&step.compared, 300))) }
                 }
             } }
         }

@@ -1,9 +1,12 @@
 //! The frame of every page, the small parts that pages share, and what a page says when it cannot be shown.
 
+use std::sync::LazyLock;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
+use regex::Regex;
 
 use super::session::SignedIn;
 use crate::domain::time;
@@ -140,6 +143,21 @@ pub(super) fn button(who: &SignedIn, action: &str, label: &str, fields: &[(&str,
 pub(super) fn moment(at: Timestamp) -> Markup {
     let iso = time::iso_millis(at);
     html! { time datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
+}
+
+/// A sentence with the times in it as readers have them.
+pub(super) fn with_moments(text: &str) -> Markup {
+    match next_moment(text) {
+        Some((before, at, after)) => html! { (before) (moment(at)) (with_moments(after)) },
+        None => html! { (text) },
+    }
+}
+
+/// The first time in a text, with what stands before and after it.
+fn next_moment(text: &str) -> Option<(&str, Timestamp, &str)> {
+    static MOMENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").ok());
+    let found = MOMENT.as_ref()?.find(text)?;
+    Some((&text[..found.start()], time::parse_rfc3339(found.as_str())?, &text[found.end()..]))
 }
 
 /// A path with an id as one segment.
