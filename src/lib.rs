@@ -17,4 +17,5 @@ pub mod projection;
 pub mod runner;
 pub mod store;
 pub mod sync;
+pub mod web;
 pub mod workbench;

@@ -8,6 +8,7 @@ use jsonwebtoken::jwk::Jwk;
 use serde_json::Value;
 
 use super::token::{Refused, VerifyingKey};
+use crate::web::{self, ClientError};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read.
@@ -33,6 +34,8 @@ impl From<reqwest::Error> for JwksError {
 pub enum JwksError {
     #[error("cannot ask for keys: {0}")]
     Http(reqwest::Error),
+    #[error("cannot ask for keys: {0}")]
+    Client(#[from] ClientError),
     #[error("the answer has status {0}")]
     Status(u16),
     #[error("the answer is longer than 256 KB")]
@@ -66,7 +69,7 @@ struct Known {
 
 impl Remote {
     pub fn new(url: reqwest::Url) -> Result<Self, JwksError> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client = web::client(&url, |builder| builder.timeout(TIMEOUT))?;
         let known = Known {
             keys: Arc::from([]),
             fetched_at: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::{Context, Failure, Outcome, output, setup};
+use crate::web;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,16 +27,11 @@ pub(super) async fn run(context: Context) -> Outcome {
 
 /// Asks for the health of the server at an address.
 pub(super) async fn ask(address: SocketAddr) -> Result<(StatusCode, String), String> {
-    let told = |error: reqwest::Error| {
-        let mut cause: &dyn std::error::Error = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        cause.to_string()
-    };
+    let told = |error: reqwest::Error| web::root_cause(&error);
+    let url = format!("http://{address}/health").parse().map_err(|_| "it is no address".to_owned())?;
     // What is on this machine is not reached by a proxy.
-    let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build().map_err(told)?;
-    let response = client.get(format!("http://{address}/health")).send().await.map_err(told)?;
+    let client = web::client(&url, |builder| builder.timeout(TIMEOUT).no_proxy()).map_err(|error| error.to_string())?;
+    let response = client.get(url).send().await.map_err(told)?;
     let status = response.status();
     Ok((status, response.text().await.map_err(told)?.chars().take(1_000).collect()))
 }

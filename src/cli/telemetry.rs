@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_otlp::{WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
@@ -17,6 +17,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use super::Failure;
 use crate::config::{Config, LogFormat};
+use crate::web;
 
 /// How long a collector may take to answer.
 const COLLECTOR_TIME: Duration = Duration::from_secs(5);
@@ -77,6 +78,7 @@ where
 fn provider(endpoint: &reqwest::Url) -> Result<SdkTracerProvider, Failure> {
     let url = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
     let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_endpoint(url).with_timeout(COLLECTOR_TIME);
+    let exporter = exporter.with_http_client(web::blocking_client(endpoint).map_err(Failure::failed)?);
     let exporter = exporter.with_protocol(opentelemetry_otlp::Protocol::HttpBinary).build();
     let exporter = exporter.map_err(|error| Failure::Usage(format!("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {error}")))?;
     let resource = Resource::builder_empty().with_service_name("mana-ai");

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
+use crate::web::ClientError;
 use dialect::Form;
 use prompt::{Material, Prompt};
 use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
@@ -78,7 +79,7 @@ impl PlanError {
 impl Planner {
     /// # Errors
     /// When the TLS side cannot be set up.
-    pub fn new(settings: Settings, catalog: Catalog, context_tokens: u64) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Settings, catalog: Catalog, context_tokens: u64) -> Result<Self, ClientError> {
         Ok(Planner { provider: Provider::new(settings)?, catalog, prompt_version: prompt::version(), context_tokens })
     }
 

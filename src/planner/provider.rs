@@ -11,6 +11,7 @@ use super::answer::Call;
 use super::dialect::{Dialect, Form};
 use super::tools::Offered;
 use crate::domain::iteration::Usage;
+use crate::web::{self, ClientError, root_cause};
 
 /// An answer longer than this, in bytes, is no plan.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
@@ -104,14 +105,14 @@ pub struct Provider {
 impl Provider {
     /// # Errors
     /// When the TLS side cannot be set up.
-    pub fn new(settings: Settings) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(settings.timeout)
-            .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
-            .redirect(reqwest::redirect::Policy::none())
-            .default_headers(settings.headers.clone())
-            .user_agent(concat!("mana-ai/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+    pub fn new(settings: Settings) -> Result<Self, ClientError> {
+        let client = web::client(&settings.url, |builder| {
+            builder
+                .timeout(settings.timeout)
+                .connect_timeout(settings.timeout.min(Duration::from_secs(10)))
+                .default_headers(settings.headers.clone())
+                .user_agent(concat!("mana-ai/", env!("CARGO_PKG_VERSION")))
+        })?;
         Ok(Provider { client, settings, form: AtomicUsize::new(0) })
     }
 
@@ -323,14 +324,6 @@ fn error_message(value: &Value) -> Option<String> {
         (one, other) => one.or(other).unwrap_or("no reason given").to_owned(),
     };
     Some(said.chars().filter(|c| !c.is_control()).take(300).collect())
-}
-
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

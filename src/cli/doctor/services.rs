@@ -61,9 +61,8 @@ pub(super) async fn model(config: &Config) -> Finding {
     let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
     let planner = match setup::planner(&usable) {
         Ok(planner) => planner,
-        Err(_) => {
-            return Finding::fail("the client for the model server cannot be set up", "check MANA_LLM_HEADERS and the proxy settings");
-        }
+        Err(Failure::Usage(reason) | Failure::Failed(reason)) => return Finding::failed(&reason),
+        Err(Failure::NoReader) => return Finding::ok("not looked at"),
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
     let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
