@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod durable;
 pub mod exchange;
 pub mod grants;
 pub mod http;

@@ -1,5 +1,7 @@
 //! Clients for the servers of others: the model, an identity provider, a collector of traces.
 
+use std::time::Duration;
+
 use reqwest::{Client, ClientBuilder, Url};
 
 /// A client cannot be made.
@@ -23,8 +25,8 @@ pub fn client(url: &Url, set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) ->
 ///
 /// # Errors
 /// When the system has no certificates to trust.
-pub fn blocking_client(url: &Url) -> Result<reqwest::blocking::Client, ClientError> {
-    let builder = reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none());
+pub fn blocking_client(url: &Url, timeout: Duration) -> Result<reqwest::blocking::Client, ClientError> {
+    let builder = reqwest::blocking::Client::builder().timeout(timeout).redirect(reqwest::redirect::Policy::none());
     let builder = if is_plain(url) { builder.tls_certs_only([]) } else { builder };
     builder.build().map_err(|error| ClientError { cause: root_cause(&error) })
 }

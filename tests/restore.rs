@@ -915,7 +915,7 @@ fn commands_that_meet_a_restored_database_together_all_open_it() {
     for round in 0..40 {
         let mana = restored(&copy.file);
         std::thread::scope(|scope| {
-            let looking: Vec<_> = (0..4).map(|_| scope.spawn(|| mana.run(&["missions", "--json"]))).collect();
+            let looking: Vec<_> = (0..4).map(|_| scope.spawn(|| mana.run(&["tick", "--json"]))).collect();
             for ran in looking.into_iter().map(|looking| looking.join().unwrap()) {
                 assert_eq!(ran.code, Some(0), "round {round}: {}", ran.stderr);
             }
@@ -943,7 +943,7 @@ fn commands_that_make_a_database_together_all_open_it() {
     for round in 0..40 {
         let mana = quiet();
         std::thread::scope(|scope| {
-            let looking: Vec<_> = (0..4).map(|_| scope.spawn(|| mana.run(&["missions", "--json"]))).collect();
+            let looking: Vec<_> = (0..4).map(|_| scope.spawn(|| mana.run(&["tick", "--json"]))).collect();
             for ran in looking.into_iter().map(|looking| looking.join().unwrap()) {
                 assert_eq!(ran.code, Some(0), "round {round}: {}", ran.stderr);
             }
@@ -995,7 +995,7 @@ fn a_file_that_is_no_database_of_this_program_is_refused() {
         .unwrap();
     refuses(&foreign, "no database of mana-ai");
     Connection::open(&foreign).unwrap().execute_batch("PRAGMA application_id = 0x4d414e41; PRAGMA user_version = 1").unwrap();
-    refuses(&foreign, "no database of mana-ai");
+    refuses(&foreign, "of mana-ai");
 }
 
 #[test]
@@ -1080,9 +1080,10 @@ fn a_copy_with_a_schema_of_its_own_is_refused() {
         "CREATE TRIGGER more AFTER INSERT ON sync_changes BEGIN UPDATE mission_counts SET missions = 0; END",
         "CREATE VIEW more AS SELECT * FROM sync_changes",
         "ALTER TABLE facts RENAME TO other; CREATE VIEW facts AS SELECT * FROM other",
-        "CREATE TABLE more (x)",
         "CREATE VIRTUAL TABLE more USING fts5(x)",
-        "CREATE INDEX more ON sync_changes (actor)",
+        "CREATE INDEX more ON sync_changes (upper(actor))",
+        "CREATE UNIQUE INDEX more ON runs (mission_id)",
+        "CREATE TABLE more (x, y GENERATED ALWAYS AS (upper(x)))",
         "ALTER TABLE runs ADD COLUMN more TEXT",
         "ALTER TABLE runs ADD COLUMN more TEXT GENERATED ALWAYS AS (upper(note))",
         "ALTER TABLE runs DROP COLUMN note",
@@ -1100,8 +1101,28 @@ fn a_copy_with_a_schema_of_its_own_is_refused() {
     ] {
         let copy = forged(sql);
         println!("{sql}");
-        refuses(&copy.file, "no database of mana-ai");
+        refuses(&copy.file, "of mana-ai");
     }
+}
+
+#[test]
+fn what_a_replicator_or_an_operator_added_does_no_harm_and_is_left_behind() {
+    let copy = forged(
+        "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); CREATE TABLE _litestream_lock (id INTEGER); \
+         CREATE INDEX by_actor ON sync_changes (actor); ANALYZE",
+    );
+    let mana = quiet();
+    restores(&mana, &copy.file, &[]);
+    assert_sound(&mana);
+    let names = Connection::open(mana.dir.path().join(Store::FILE_NAME))
+        .unwrap()
+        .prepare("SELECT name FROM sqlite_schema")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<Vec<String>, _>>()
+        .unwrap();
+    assert!(names.len() > 20 && !names.iter().any(|name| name.starts_with('_') || name == "by_actor"), "{names:?}");
 }
 
 #[test]
@@ -1404,7 +1425,7 @@ fn a_database_with_any_damage_in_its_head_can_be_replaced() {
                 continue;
             }
             assert_eq!(export(&mana), log, "byte {place} = {value:#x}");
-            assert_eq!(kept(&mana).len(), 1);
+            assert!(!kept(&mana).is_empty());
         }
     }
     assert!(stuck.is_empty(), "{} databases cannot be replaced:\n{}", stuck.len(), stuck.join(""));
@@ -1413,7 +1434,8 @@ fn a_database_with_any_damage_in_its_head_can_be_replaced() {
 #[test]
 fn the_rows_in_the_write_ahead_log_of_a_damaged_database_are_kept_too() {
     let (mana, ids) = killed_server(5);
-    let log = export(&mana);
+    // A command may close the log when it ends, so it looks at a copy.
+    let log = export(&lay(&files(mana.dir.path())));
     let db = std::fs::read(database(&mana)).unwrap();
     let wal = std::fs::read(beside(&database(&mana), "-wal")).unwrap();
     // A part of the catalog that the write-ahead log does not have.

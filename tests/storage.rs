@@ -63,7 +63,7 @@ fn a_data_directory_that_cannot_be_is_named() {
 #[test]
 fn the_database_is_for_its_owner_only() {
     let mana = Mana::new();
-    mana.run(&["missions", "--data-dir", "new"]);
+    mana.run(&["tick", "--data-dir", "new"]);
     let mode = |name: &str| std::fs::metadata(mana.dir.path().join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("new"), mode("new/mana-ai.db")), (0o700, 0o600));
 }

@@ -29,7 +29,7 @@ async fn a_copy_made_while_others_write_is_the_log_up_to_a_moment() {
     for n in 0..5 {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         let file = dir.path().join(format!("copy-{n}"));
-        store.backup(file.clone(), Box::new(|_, _| ())).await.unwrap();
+        store.backup(file.clone(), Box::new(|_, _| true)).await.unwrap();
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let restored = tempfile::tempdir().unwrap();
         std::fs::copy(&file, restored.path().join(Store::FILE_NAME)).unwrap();

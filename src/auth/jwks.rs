@@ -8,7 +8,7 @@ use jsonwebtoken::jwk::Jwk;
 use serde_json::Value;
 
 use super::token::{Refused, VerifyingKey};
-use crate::web::{self, ClientError};
+use crate::web::{self, ClientError, root_cause};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of an answer that are read.
@@ -32,7 +32,7 @@ impl From<reqwest::Error> for JwksError {
 /// Why the keys cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
-    #[error("cannot ask for keys: {0}")]
+    #[error("cannot ask for keys: {}", root_cause(.0))]
     Http(reqwest::Error),
     #[error("cannot ask for keys: {0}")]
     Client(#[from] ClientError),

@@ -1,11 +1,11 @@
 //! Secrets that the program makes once and keeps in the data directory, readable by its owner only.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::durable::write_new;
 
 /// A secret file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +35,12 @@ impl SecretFile {
         let failed = |error: std::io::Error| self.unusable(data_dir, error.to_string());
         if !path.exists() {
             let secret = make().ok_or_else(|| self.unusable(data_dir, "no random numbers".into()))?;
-            if write_new(&path, &secret).map_err(failed)? {
+            if write_new(&path, &secret, 0o600).map_err(failed)? {
                 tracing::info!(path = %path.display(), "made a {} file", self.what);
             }
+        }
+        if let Some(mode) = path.metadata().ok().map(|file| file.permissions().mode() & 0o777).filter(|mode| mode & 0o077 != 0) {
+            tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "others on this machine may use a {}; chmod 600 it", self.what);
         }
         std::fs::read_to_string(&path).map(Zeroizing::new).map_err(failed)
     }
@@ -45,21 +48,5 @@ impl SecretFile {
     /// The error of a file that is there and not usable.
     pub fn unusable(&self, data_dir: &Path, reason: String) -> SecretError {
         SecretError { what: self.what, path: data_dir.join(self.name), reason, remedy: self.remedy }
-    }
-}
-
-/// Writes a new file; `false` where another process was first.
-/// The file appears whole, so that two processes that start together agree on one secret.
-fn write_new(path: &Path, secret: &str) -> std::io::Result<bool> {
-    let draft = path.with_extension(format!("{}.draft", uuid::Uuid::new_v4().simple()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(secret.as_bytes())?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&draft, path);
-    std::fs::remove_file(&draft)?;
-    match linked {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Outcome, output, setup};
+use super::serve::asked_to_stop;
+use super::{Context, Failure, Outcome, output, setup};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -11,9 +12,19 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    let stop = asked_to_stop();
     let store = setup::store(&context.config).await?;
-    let (bar, progress) = output::progress("written");
-    let outcome = store.backup(args.file.clone(), progress).await;
+    let (bar, progress, go_on) = output::progress("written");
+    let mut writing = std::pin::pin!(store.backup(args.file.clone(), progress));
+    let outcome = tokio::select! {
+        outcome = &mut writing => outcome,
+        () = stop => {
+            go_on.stop();
+            // What it wrote by then is cleared away.
+            let _ = writing.await;
+            return Err(Failure::Failed(format!("the backup was stopped; there is no {}", args.file.display())));
+        }
+    };
     bar.finish_and_clear();
     outcome?;
     eprintln!("the database as it is now is in {}", args.file.display());

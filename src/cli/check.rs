@@ -5,7 +5,7 @@ use serde_json::json;
 use super::output::safe;
 use super::{Context, Failure, Outcome, output, setup};
 use crate::projection;
-use crate::store::{Check, Finding, Store, StoreResult};
+use crate::store::{Check, Finding, Store, StoreError, StoreResult};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -60,9 +60,10 @@ async fn look(store: &Store) -> StoreResult<Check> {
 async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Finding>)> {
     let mut repaired = Vec::new();
     while !check.findings.is_empty() {
-        if let Err(error) = store.repair(&check.findings).await {
-            tracing::warn!(%error, "nothing could be mended");
-            break;
+        match store.repair(&check.findings).await {
+            // What the rows themselves do not allow, no second try mends.
+            Err(StoreError::Sqlite { .. }) => break,
+            outcome => outcome?,
         }
         let again = look(store).await?;
         let (left, gone): (Vec<_>, Vec<_>) = check.findings.into_iter().partition(|finding| again.findings.contains(finding));

@@ -16,7 +16,9 @@ pub(super) struct Args {
 pub(super) fn run(mut command: Command, args: &Args) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "mana-ai", &mut script);
+    // For bash it spells a name with a hyphen in two ways, and finds no command after it (clap-rs/clap#6421).
+    let script = String::from_utf8_lossy(&script).replace("mana__subcmd__ai", "mana__ai");
     let mut out = output::stdout();
-    out.write_all(&script)?;
+    out.write_all(script.as_bytes())?;
     Ok(out.flush()?)
 }

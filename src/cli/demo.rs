@@ -21,7 +21,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let mut config = quicker(context.config, &context.raw);
-    let store = setup::store(&config).await?;
+    let store = setup::new_store(&config).await?;
     demo::load(&store).await.map_err(Failure::failed)?;
     let model = model::start().await.map_err(Failure::failed)?;
     config.llm_url = format!("http://{model}").parse().map_err(Failure::failed)?;
@@ -90,7 +90,7 @@ fn say(lines: &[String]) -> Outcome {
 }
 
 fn welcome(config: &Config, address: SocketAddr) -> Outcome {
-    let (program, dir) = (setup::program(), config.data_dir.display());
+    let (program, dir) = (output::quoted(&setup::program()), output::quoted(&config.data_dir.to_string_lossy()));
     say(&[
         "mana-ai demo: two people, five agents, ten missions, and a scripted model behind a real HTTP server.".into(),
         format!("Data in {dir}; metrics at http://{address}/metrics. In another terminal, look around with:"),
@@ -106,7 +106,7 @@ fn welcome(config: &Config, address: SocketAddr) -> Outcome {
 }
 
 fn goodbye(config: &Config) -> Outcome {
-    let (program, dir) = (setup::program(), config.data_dir.display());
+    let (program, dir) = (output::quoted(&setup::program()), output::quoted(&config.data_dir.to_string_lossy()));
     say(&[
         String::new(),
         format!("Stopped. The plans are in {dir}: `{program} runs --data-dir {dir}` lists them. Delete it to start over."),

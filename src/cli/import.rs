@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::ProgressBar;
 
-use super::output::bar;
+use super::output::{self, bar};
 use super::{Context, Failure, Outcome, setup};
 use crate::domain::change::Change;
 use crate::exchange::{self, ImportError, Reading};
@@ -27,7 +27,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let (file, progress) = open(&args.file)?;
-    let store = setup::store(&context.config).await?;
+    let store = setup::new_store(&context.config).await?;
     let bad = Arc::new(AtomicU64::new(0));
     let skip_bad = args.skip_bad;
     let told = Arc::clone(&bad);
@@ -36,7 +36,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         Err(error) => Err(error),
         Ok(Reading { changes, unknown }) => {
             if !unknown.is_empty() {
-                progress.suspend(|| eprintln!("not kept, since the log has no such columns: {}", unknown.join(", ")));
+                progress.suspend(|| eprintln!("not kept, since the log has no such columns: {}", output::safe(&unknown.join(", "))));
             }
             store.append(changes.filter(move |change| keep(change, skip_bad, &told))).await
         }
@@ -53,7 +53,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 fn keep(change: &Result<Change, ImportError>, skip_bad: bool, bad: &AtomicU64) -> bool {
     let Err(ImportError::Line(line)) = change else { return true };
     if skip_bad && bad.fetch_add(1, Ordering::Relaxed) < TOLD {
-        eprintln!("skipped {line}");
+        eprintln!("skipped {}", output::safe(&line.to_string()));
     }
     !skip_bad
 }

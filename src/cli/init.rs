@@ -1,17 +1,18 @@
 //! `mana-ai init`
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io::{IsTerminal, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 
 use dialoguer::{Input, Password};
 use jiff::tz::TimeZone;
 
 use super::{Context, Failure, Outcome, output, setup};
 use crate::auth::{LocalKey, SecretFile, ServiceKey};
-use crate::config::{self, Config, ConfigError, Raw};
+use crate::config::{self, Config, ConfigError, Raw, Source};
+use crate::durable::write_new;
 use crate::grants::PrivateKey;
 use crate::planner::provider::Provider;
 
@@ -44,18 +45,26 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     }
     let asks = !args.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let chosen = if asks { ask(&context).await? } else { given(&context.raw) };
-    let chosen = tokio::task::spawn_blocking(move || write(&dir, &file, chosen)).await.map_err(Failure::failed)??;
-    tell(&context.config, &chosen)
+    let elsewhere: Vec<&str> = config::SETTINGS.iter().filter(|s| is_elsewhere(&context.raw, s)).map(|s| s.variable).collect();
+    let has_key = elsewhere.contains(&"MANA_AI_PRIVATE_KEY_PEM");
+    let chosen = tokio::task::spawn_blocking(move || write(&dir, &file, chosen, has_key)).await.map_err(Failure::failed)??;
+    tell(&context, &chosen, asks, &elsewhere)
 }
 
 /// What flags and variables say.
 fn given(raw: &Raw) -> Chosen {
-    config::SETTINGS.iter().filter(|s| s.key != "data_dir").filter_map(|s| Some((s.key, raw.given(s.key)?.to_owned()))).collect()
+    let kept = |s: &&config::Setting| s.key != "data_dir" && !is_elsewhere(raw, s);
+    config::SETTINGS.iter().filter(kept).filter_map(|s| Some((s.key, raw.given(s.key)?.to_owned()))).collect()
+}
+
+/// Who gives a secret by the environment keeps it out of files.
+fn is_elsewhere(raw: &Raw, setting: &config::Setting) -> bool {
+    setting.secret && *raw.source(setting.key) == Source::Environment
 }
 
 async fn ask(context: &Context) -> Result<Chosen, Failure> {
     let mut chosen = given(&context.raw);
-    eprintln!("Four questions; Enter takes what stands in brackets. Everything can be changed later.\n");
+    eprintln!("A few questions; Enter takes what stands in brackets. Everything can be changed later.\n");
     let url = question(&context.raw, "llm_url", "Address of the model server", None)?;
     set(&mut chosen, "llm_url", url.clone());
     if is_remote(&url) && context.raw.is_default("llm_api_key") {
@@ -72,10 +81,10 @@ async fn ask(context: &Context) -> Result<Chosen, Failure> {
         Err(error) => eprintln!("It does not tell its models now ({error}); it can be started later."),
     }
     let usual = context.config.llm_model.clone();
-    let first = models.ok().filter(|models| !models.contains(&usual)).and_then(|models| models.into_iter().next());
+    let first = models.ok().filter(|models| !models.contains(&usual)).and_then(|models| Some(output::safe(&models.into_iter().next()?)));
     let model = question(&context.raw, "llm_model", "Model", first.filter(|_| context.raw.is_default("llm_model")))?;
     set(&mut chosen, "llm_model", model);
-    let here = TimeZone::system().iana_name().map(str::to_owned);
+    let here = TimeZone::system().iana_name().filter(|zone| *zone != "Etc/UTC").map(str::to_owned);
     let zone = question(&context.raw, "time_zone", "Time zone of your missions", here.filter(|_| context.raw.is_default("time_zone")))?;
     set(&mut chosen, "time_zone", zone);
     set(&mut chosen, "port", question(&context.raw, "port", "Port of the workbench", None)?);
@@ -116,41 +125,53 @@ async fn models(context: &Context, chosen: &Chosen) -> Result<Vec<String>, Strin
 }
 
 /// Makes the directory, the keys and at last the file, so that an installation with a file is whole.
-fn write(dir: &Path, file: &Path, mut chosen: Chosen) -> Result<Chosen, Failure> {
+fn write(dir: &Path, file: &Path, mut chosen: Chosen, has_key: bool) -> Result<Chosen, Failure> {
     let failed = |path: &Path| {
         let path = path.display().to_string();
         move |error: std::io::Error| Failure::Failed(format!("cannot write {path}: {error}; choose another directory with --data-dir"))
     };
+    if dir.exists() && !dir.is_dir() {
+        return Err(Failure::Failed(format!("{} is a file, not a directory; choose another with --data-dir", dir.display())));
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed(dir))?;
     ServiceKey::load(None, dir).map_err(Failure::failed)?;
     LocalKey::load(dir).map_err(Failure::failed)?;
-    if !chosen.iter().any(|(key, _)| *key == "private_key_pem") {
-        let key = grant_key(dir)?;
-        set(&mut chosen, "private_key_pem", key.display().to_string());
+    if !has_key && !chosen.iter().any(|(key, _)| *key == "private_key_pem") {
+        grant_key(dir)?;
+        set(&mut chosen, "private_key_pem", GRANT_KEY.name.into());
     }
-    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed(file))?;
-    out.write_all(config::template(&chosen).as_bytes()).and_then(|()| out.sync_all()).map_err(failed(file))?;
+    if !write_new(file, &config::template(&chosen), 0o600).map_err(failed(file))? {
+        return Err(Failure::Failed(format!("{} was made by somebody else meanwhile; nothing of it was changed", file.display())));
+    }
     Ok(chosen)
 }
 
 /// The key for grants, made where it is missing, with its public half beside it.
-fn grant_key(dir: &Path) -> Result<PathBuf, Failure> {
-    let dir = dir.canonicalize().map_err(Failure::failed)?;
-    let path = dir.join(GRANT_KEY.name);
-    if !path.exists() {
-        let pair = PrivateKey::make().ok_or_else(|| Failure::Failed("the machine gives no random numbers for a key".into()))?;
-        std::fs::write(dir.join(GRANT_PUBLIC_KEY), &pair.public).map_err(Failure::failed)?;
-        GRANT_KEY.load(&dir, || Some(pair.private)).map_err(Failure::failed)?;
-    }
-    Ok(path)
+fn grant_key(dir: &Path) -> Result<(), Failure> {
+    let pem = GRANT_KEY.load(dir, PrivateKey::make).map_err(Failure::failed)?;
+    let public = PrivateKey::public_pem(&pem).map_err(|error| Failure::failed(GRANT_KEY.unusable(dir, format!("it is {error}"))))?;
+    let path = dir.join(GRANT_PUBLIC_KEY);
+    let written = write_new(&path, &public, 0o644);
+    written.map(drop).map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
 }
 
-fn tell(config: &Config, chosen: &Chosen) -> Outcome {
+fn tell(context: &Context, chosen: &Chosen, asked: bool, elsewhere: &[&str]) -> Outcome {
+    let config = &context.config;
     let value = |key: &str| chosen.iter().find(|(k, _)| *k == key).map(|(_, value)| value.as_str());
-    let program = setup::program();
-    let dir = config.data_dir.display();
-    let at = if config.data_dir == Path::new(config::DATA_DIR) { String::new() } else { format!(" --data-dir {dir}") };
+    let (program, dir) = (output::quoted(&setup::program()), config.data_dir.display());
+    let at = match config.data_dir.to_str() {
+        Some(config::DATA_DIR) | None => String::new(),
+        Some(dir) => format!(" --data-dir {}", output::quoted(dir)),
+    };
     let mut out = output::stdout();
+    if !asked {
+        let Config { llm_model, llm_url, port, time_zone, .. } = config;
+        let zone = time_zone.iana_name().unwrap_or("UTC");
+        writeln!(out, "Nothing was asked: model {llm_model} at {llm_url}, port {port}, time zone {zone}.")?;
+    }
+    if !elsewhere.is_empty() {
+        writeln!(out, "Left in the environment, and needed there: {}.", elsewhere.join(", "))?;
+    }
     writeln!(out, "Written: {dir}/{}, with every setting explained, and the keys beside it.", config::FILE_NAME)?;
     if value("private_key_pem").is_some_and(|path| path.ends_with(GRANT_KEY.name)) {
         writeln!(out, "Clients that encrypt need {dir}/{GRANT_PUBLIC_KEY}.")?;

@@ -22,7 +22,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     if config.jwks_url.is_some() {
         return Err(Failure::Failed("users come from JWKS_URL, so sign in with a token of that provider".into()));
     }
-    let store = setup::store(&config).await?;
+    let store = setup::new_store(&config).await?;
     let link = make(&store, SocketAddr::new(config.host, config.port), args.user).await?;
     let mut out = output::stdout();
     writeln!(out, "{link}")?;

@@ -17,6 +17,9 @@ pub(super) struct Args {
 pub(super) fn run(command: Command, args: Args) -> Outcome {
     let Some(dir) = args.dir else {
         let mut page = Vec::new();
+        // As the pages of a directory have it.
+        let mut command = command.disable_help_subcommand(true);
+        command.build();
         Man::new(command).render(&mut page)?;
         let mut out = output::stdout();
         out.write_all(&page)?;

@@ -45,6 +45,7 @@ use crate::config::{Config, ConfigError, Raw, SETTINGS, Scope};
 /// Runs AI missions in the background: one binary, one SQLite file.
 #[derive(Parser)]
 #[command(name = "mana-ai", version, long_version = LONG_VERSION, max_term_width = 110)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage.")]
 struct Cli {
     #[command(subcommand)]
     command: Cmd,
@@ -166,13 +167,21 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(message: &str, code: u8) -> ExitCode {
-    eprintln!("mana-ai: {message}");
+    // Parts of it may be somebody else's text.
+    let message: Vec<String> = message.lines().map(output::safe).collect();
+    eprintln!("mana-ai: {}", message.join("\n"));
     ExitCode::from(code)
 }
 
 fn run(matches: &ArgMatches) -> Outcome {
     let cli = Cli::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
     let given = matches.subcommand().map(|(_, given)| given);
+    // These need no settings, so wrong ones do not hold them up.
+    match cli.command {
+        Cmd::Completions(args) => return completions::run(command(), &args),
+        Cmd::Man(args) => return man::run(command(), args),
+        _ => {}
+    }
     let raw = settings(given);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::failed)?;
     let outcome = match cli.command {
@@ -216,10 +225,8 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Restore(args) => restore::run(context, args).await,
         Cmd::Check(args) => check::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),
-        Cmd::Completions(args) => completions::run(self::command(), &args),
-        Cmd::Man(args) => man::run(self::command(), args),
-        // Dispatched before there is a context.
-        Cmd::Doctor(args) => doctor::run(Ok(context.raw), args).await,
+        // These are run before there is a context.
+        Cmd::Doctor(_) | Cmd::Completions(_) | Cmd::Man(_) => Ok(()),
     }
 }
 

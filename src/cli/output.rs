@@ -1,6 +1,8 @@
 //! Tables for people, JSON lines for programs.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -45,6 +47,17 @@ pub(super) fn safe(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
+/// Whether colors suit a stream.
+pub(super) fn paints(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 /// A time for a table cell.
 pub(super) fn when(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".into(), |at| time::iso_millis(at).replace(".000Z", "Z"))
@@ -57,13 +70,26 @@ pub(super) fn bar(template: &str, length: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// A bar for bytes whose number the work tells.
-pub(super) fn progress(what: &str) -> (ProgressBar, Progress) {
+/// Lets work be stopped from outside.
+#[derive(Clone, Default)]
+pub(super) struct GoOn(Arc<AtomicBool>);
+
+impl GoOn {
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A bar for bytes whose number the work tells, and what stops the work.
+pub(super) fn progress(what: &str) -> (ProgressBar, Progress, GoOn) {
+    let go_on = GoOn::default();
+    let stopped = Arc::clone(&go_on.0);
     let bar = bar(&format!("{{bar:40}} {{bytes}} of about {{total_bytes}} {what}, {{eta}} left"), Some(0));
     let shown = bar.clone();
     let progress = move |done, total: u64| {
         shown.set_length(total.max(done));
         shown.set_position(done);
+        !stopped.load(Ordering::Relaxed)
     };
-    (bar, Box::new(progress))
+    (bar, Box::new(progress), go_on)
 }

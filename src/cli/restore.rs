@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let dir = context.config.data_dir;
-    let (bar, progress) = output::progress("copied");
+    let (bar, progress, _) = output::progress("copied");
     let (to, from) = (dir.clone(), args.file.clone());
     let restoring = move || store::restore(&to, &from, args.replace, Timestamp::now(), progress);
     let outcome = tokio::task::spawn_blocking(restoring).await.map_err(Failure::failed)?;

@@ -20,7 +20,9 @@ use crate::workbench::{self, Workbench};
 
 pub(super) async fn run(context: Context) -> Outcome {
     let config = context.config;
-    let store = setup::store(&config).await?;
+    // From here on, so that a stop that comes early is one as well.
+    let stop = asked_to_stop();
+    let store = setup::new_store(&config).await?;
     let listener = http::listen(SocketAddr::new(config.host, config.port)).await.map_err(Failure::failed)?;
     let runner = setup::runner(&config, store, None)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
@@ -28,7 +30,7 @@ pub(super) async fn run(context: Context) -> Outcome {
     link::tell(runner.store(), &config, address, std::io::stdout().is_terminal()).await?;
     tracing::info!(%address, data_dir = %config.data_dir.display(), model = config.llm_model, "mana-ai listens");
     let ticking = tokio::spawn(tick_forever(Arc::clone(&runner), config.clone()));
-    asked_to_stop().await;
+    stop.await;
     tracing::info!(grace = ?config.shutdown_grace, "stopping: plans under way may finish");
     ticking.abort();
     let cut_short = runner.stop(config.shutdown_grace).await?;
@@ -111,13 +113,14 @@ async fn tick_forever(runner: Arc<Runner>, config: Config) {
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
-pub(super) async fn asked_to_stop() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
+pub(super) fn asked_to_stop() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }

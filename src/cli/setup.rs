@@ -30,11 +30,20 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, address.port())
 }
 
-/// Opens the store on a blocking thread.
+/// Opens the store on a blocking thread, for those who may begin a new one.
+pub(super) async fn new_store(config: &Config) -> StoreResult<Store> {
+    open(config, Store::open).await
+}
+
+/// Opens the store on a blocking thread; where there is none, a wrong directory is more likely than an empty world.
 pub(super) async fn store(config: &Config) -> StoreResult<Store> {
+    open(config, Store::open_existing).await
+}
+
+async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) -> StoreResult<Store> {
     let options = Options { busy_timeout: config.busy_timeout, durable: config.durable, ..Options::default() };
     let dir = config.data_dir.clone();
-    tokio::task::spawn_blocking(move || Store::open(&dir, &options)).await.map_err(|_| crate::store::StoreError::Stopped)?
+    tokio::task::spawn_blocking(move || open(&dir, &options)).await.map_err(|_| crate::store::StoreError::Stopped)?
 }
 
 /// A runner with the configured rules; `now` stops its clock.

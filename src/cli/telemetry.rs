@@ -16,6 +16,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use super::Failure;
+use super::output::paints;
 use crate::config::{Config, LogFormat};
 use crate::web;
 
@@ -32,14 +33,10 @@ pub(super) struct Telemetry {
 impl Telemetry {
     /// Starts both; `default` is the level of the log where none is configured.
     pub fn start(config: &Config, default: &str) -> Result<Self, Failure> {
-        let filter = EnvFilter::try_new(config.log.as_deref().unwrap_or(default)).map_err(|error| {
-            Failure::Usage(format!(
-                "MANA_AI_LOG is not a log filter ({error}); use error, warn, info, debug, trace, or directives such as mana_ai=debug"
-            ))
-        })?;
+        // The configuration has looked at it already.
+        let filter = EnvFilter::new(config.log.as_deref().unwrap_or(default));
         let terminal = std::io::stderr().is_terminal();
-        let ansi = terminal && std::env::var_os("NO_COLOR").is_none();
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(paints(&std::io::stderr()));
         let lines = match config.log_format {
             LogFormat::Json => json(lines),
             LogFormat::Auto if !terminal => json(lines),
@@ -59,9 +56,8 @@ impl Telemetry {
 
     /// Hands over what the collector has not got yet.
     pub fn end(self) {
-        if let Some(traces) = self.traces {
-            // Failures were told when they happened.
-            let _ = traces.shutdown_with_timeout(COLLECTOR_TIME);
+        if let Some(Err(error)) = self.traces.map(|traces| traces.shutdown_with_timeout(COLLECTOR_TIME)) {
+            tracing::warn!(%error, "the last traces may not have reached their collector");
         }
     }
 }
@@ -76,9 +72,12 @@ where
 }
 
 fn provider(endpoint: &reqwest::Url) -> Result<SdkTracerProvider, Failure> {
-    let url = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_endpoint(url).with_timeout(COLLECTOR_TIME);
-    let exporter = exporter.with_http_client(web::blocking_client(endpoint).map_err(Failure::failed)?);
+    let mut url = endpoint.clone();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(["v1", "traces"]);
+    }
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_http().with_endpoint(url.as_str()).with_timeout(COLLECTOR_TIME);
+    let exporter = exporter.with_http_client(web::blocking_client(endpoint, COLLECTOR_TIME).map_err(Failure::failed)?);
     let exporter = exporter.with_protocol(opentelemetry_otlp::Protocol::HttpBinary).build();
     let exporter = exporter.map_err(|error| Failure::Usage(format!("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {error}")))?;
     let resource = Resource::builder_empty().with_service_name("mana-ai");

@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
-    let store = setup::store(&context.config).await?;
+    let store = setup::new_store(&context.config).await?;
     let runner = setup::runner(&context.config, store, args.now)?;
     let tick = runner.tick().await?;
     let settled = tokio::select! {

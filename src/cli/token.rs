@@ -42,7 +42,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         return Err(Failure::Usage("JWKS_URL is set, so tokens come from that identity provider; unset it to make them here".into()));
     }
     // Makes the data directory where it is missing.
-    setup::store(&context.config).await?;
+    setup::new_store(&context.config).await?;
     let key = LocalKey::load(&context.config.data_dir).map_err(Failure::failed)?;
     let token = key.issue(&user, Timestamp::now(), ttl).map_err(Failure::failed)?;
     let mut out = output::stdout();

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use reqwest::header::{HeaderMap, HeaderName};
+use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::planner::dialect::Dialect;
@@ -48,10 +49,22 @@ impl fmt::Display for Source {
 pub enum ConfigError {
     #[error("{name} is {value:?} ({origin}), but must be {allowed}")]
     Wrong { key: &'static str, name: String, value: String, origin: String, allowed: &'static str },
+    #[error("{name} names the file {}, which cannot be read: {reason}", path.display())]
+    NoFile { key: &'static str, name: String, path: PathBuf, reason: String },
     #[error("cannot read the configuration file {}: {reason}", path.display())]
     File { path: PathBuf, reason: String },
     #[error("the configuration file {} has {key:?}, which is no setting; `mana-ai config` lists them all", path.display())]
     UnknownKey { path: PathBuf, key: String },
+}
+
+impl ConfigError {
+    /// The setting that it is about.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            ConfigError::Wrong { key, .. } | ConfigError::NoFile { key, .. } => Some(key),
+            ConfigError::File { .. } | ConfigError::UnknownKey { .. } => None,
+        }
+    }
 }
 
 /// Every setting's text and where it comes from.
@@ -90,7 +103,7 @@ impl Raw {
             };
         if required || path.exists() {
             for (key, value) in read_file(&path)? {
-                values.entry(key).or_insert((value, Source::File(path.clone())));
+                values.entry(key).or_insert((from_file(&path, key, value), Source::File(path.clone())));
             }
         }
         for setting in SETTINGS {
@@ -155,16 +168,25 @@ impl Raw {
         read(value.trim()).ok_or_else(|| self.wrong(key, allowed))
     }
 
+    /// The name of a setting where it was given.
+    fn name(&self, key: &'static str) -> String {
+        match self.source(key) {
+            Source::Flag => format!("--{}", key.replace('_', "-")),
+            Source::File(_) => format!("`{key}`"),
+            _ => SETTINGS.iter().find(|s| s.key == key).map_or(key, |s| s.variable).to_owned(),
+        }
+    }
+
     fn wrong(&self, key: &'static str, allowed: &'static str) -> ConfigError {
         let setting = SETTINGS.iter().find(|s| s.key == key);
-        let (value, source) = self.values.get(key).cloned().unwrap_or((String::new(), Source::Default));
-        let (name, origin) = match &source {
-            Source::Flag => (format!("--{}", key.replace('_', "-")), "given on the command line".into()),
-            Source::File(path) => (format!("`{key}`"), format!("in {}", path.display())),
-            _ => (setting.map_or(key, |s| s.variable).to_owned(), "from the environment".into()),
+        let value = self.text(key).unwrap_or_default();
+        let origin = match self.source(key) {
+            Source::Flag => "given on the command line".into(),
+            Source::File(path) => format!("in {}", path.display()),
+            _ => "from the environment".into(),
         };
         let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { without_credentials(&value) };
-        ConfigError::Wrong { key, name, value, origin, allowed }
+        ConfigError::Wrong { key, name: self.name(key), value, origin, allowed }
     }
 
     fn number<T: TryFrom<u64>>(&self, key: &'static str, least: u64, allowed: &'static str) -> Result<T, ConfigError> {
@@ -278,12 +300,7 @@ impl Config {
             },
             jwks_url: raw.read("jwks_url", "an http or https address such as https://auth.example.com/jwks", optional_address)?,
             otlp_endpoint: raw.read("otlp_endpoint", "an http or https address such as http://127.0.0.1:4318", optional_address)?,
-            private_key_pem: raw.text("private_key_pem").map(|text| pem(&text).ok_or(text)).transpose().map_err(|_| {
-                raw.wrong(
-                    "private_key_pem",
-                    "a private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"), or the path of a file that holds one",
-                )
-            })?,
+            private_key_pem: raw.text("private_key_pem").map(|text| private_key(raw, &text)).transpose()?,
             cors_origins: raw.read("cors_origins", "* or origins such as https://app.example.com, separated by commas", origins)?,
             tick_enabled: raw.read("tick_enabled", "true or false", |v| match v {
                 "true" | "1" | "yes" | "on" => Some(true),
@@ -306,7 +323,12 @@ impl Config {
                 "normal" => Some(false),
                 _ => None,
             })?,
-            log: raw.text("log"),
+            log: match raw.text("log") {
+                Some(filter) if EnvFilter::try_new(&filter).is_err() => {
+                    return Err(raw.wrong("log", "error, warn, info, debug, trace, or directives such as mana_ai=debug"));
+                }
+                filter => filter,
+            },
             log_format: raw.read("log_format", "auto, text or json", |v| match v {
                 "auto" => Some(LogFormat::Auto),
                 "text" => Some(LogFormat::Text),
@@ -346,6 +368,26 @@ fn web_address(text: &str) -> Option<reqwest::Url> {
 
 fn optional_address(text: &str) -> Option<Option<reqwest::Url>> {
     if text.is_empty() { Some(None) } else { web_address(text).map(Some) }
+}
+
+/// A path in a file is one from that file on, so that a directory can be moved with its file.
+fn from_file(file: &Path, key: &str, value: String) -> String {
+    let is_path = key == "tools_file" && !value.is_empty() || key == "private_key_pem" && !value.contains("-----BEGIN ");
+    match file.parent().filter(|dir| is_path && !dir.as_os_str().is_empty()) {
+        Some(dir) => dir.join(value.trim()).to_string_lossy().into_owned(),
+        None => value,
+    }
+}
+
+fn private_key(raw: &Raw, text: &str) -> Result<Zeroizing<String>, ConfigError> {
+    const KEY: &str = "private_key_pem";
+    let path = text.trim();
+    let is_path = !path.contains(char::is_whitespace) && (path.starts_with(['/', '.']) || path.ends_with(".pem"));
+    pem(text).ok_or_else(|| match std::fs::read_to_string(path) {
+        // A path is no secret, and without it nobody finds the mistake.
+        Err(error) if is_path => ConfigError::NoFile { key: KEY, name: raw.name(KEY), path: path.into(), reason: error.to_string() },
+        _ => raw.wrong(KEY, "a private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"), or the path of a file that holds one"),
+    })
 }
 
 /// A key given by value, where environments often spell line ends as `\n`, or by the path of a file.
@@ -426,6 +468,8 @@ mod tests {
             assert_eq!(*read(value).unwrap().private_key_pem.unwrap(), "-----BEGIN PRIVATE KEY-----\nb\n");
         }
         let error = read("/no/such/file").err().unwrap().to_string();
+        assert!(error.starts_with("MANA_AI_PRIVATE_KEY_PEM names the file /no/such/file, which cannot be read"), "{error}");
+        let error = read("not a key").err().unwrap().to_string();
         assert!(error.starts_with("MANA_AI_PRIVATE_KEY_PEM is \"********\"") && error.contains("path of a file"), "{error}");
     }
 

@@ -3,41 +3,35 @@
 
 use std::io::BufRead;
 
+use super::lines::Lines;
 use super::{BadLine, ImportError};
 
 /// A cell; `None` is null.
 pub(super) type Cell = Option<String>;
 
-/// A row longer than this has a quote that nothing closes.
-const LONGEST_ROW: usize = 256 * 1024 * 1024;
-
 /// The rows of a file, each with the number of its first line.
 pub(super) struct Rows {
-    file: Box<dyn BufRead + Send>,
-    /// Lines read so far.
-    lines: u64,
+    lines: Lines,
     ended: bool,
 }
 
 impl Rows {
     pub fn new(file: Box<dyn BufRead + Send>) -> Self {
-        Rows { file, lines: 0, ended: false }
+        Rows { lines: Lines::new(file), ended: false }
     }
 
     /// Reads lines until no quote is open.
     fn row(&mut self, text: &mut Vec<u8>) -> Result<(), ImportError> {
-        let (first, mut looked_at, mut quotes) = (self.lines + 1, 0, 0);
+        let (first, mut looked_at, mut quotes) = (self.lines.read + 1, 0, 0);
         loop {
-            let read = self.file.read_until(b'\n', text).map_err(ImportError::Read)?;
-            self.lines += u64::from(read > 0);
+            let more = self.lines.append(text, first)?;
             quotes += text[looked_at..].iter().filter(|byte| **byte == b'"').count();
             looked_at = text.len();
             if quotes % 2 == 0 {
                 return Ok(());
             }
-            if read == 0 || text.len() > LONGEST_ROW {
-                self.ended = true;
-                return Err(BadLine { line: first, reason: "a quote of this row is never closed".into() }.into());
+            if !more {
+                return Err(ImportError::Broken(BadLine { line: first, reason: "a quote of this row is never closed".into() }));
             }
         }
     }
@@ -50,9 +44,9 @@ impl Iterator for Rows {
         let mut text = Vec::new();
         while !self.ended {
             text.clear();
-            let line = self.lines + 1;
+            let line = self.lines.read + 1;
             if let Err(error) = self.row(&mut text) {
-                self.ended |= matches!(error, ImportError::Read(_));
+                self.ended = true;
                 return Some(Err(error));
             }
             let row = text.strip_suffix(b"\n").map_or(text.as_slice(), |row| row.strip_suffix(b"\r").unwrap_or(row));

@@ -2,37 +2,42 @@
 
 use std::io::BufRead;
 
+use super::lines::Lines;
 use super::{BadLine, ImportError, new_id};
 use crate::domain::change::{BadChange, Change, from_json};
 use crate::domain::json;
 use crate::domain::merge::Record;
 
-pub(super) struct Lines {
-    file: Box<dyn BufRead + Send>,
-    line: u64,
+pub(super) struct Rows {
+    lines: Lines,
+    ended: bool,
     text: Vec<u8>,
 }
 
-impl Lines {
+impl Rows {
     pub fn new(file: Box<dyn BufRead + Send>) -> Self {
-        Lines { file, line: 0, text: Vec::new() }
+        Rows { lines: Lines::new(file), ended: false, text: Vec::new() }
     }
 }
 
-impl Iterator for Lines {
+impl Iterator for Rows {
     type Item = Result<Change, ImportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
+        while !self.ended {
             self.text.clear();
-            self.line += 1;
-            match self.file.read_until(b'\n', &mut self.text) {
-                Err(error) => return Some(Err(ImportError::Read(error))),
-                Ok(0) => return None,
-                Ok(_) if self.text.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(change(&self.text).map_err(|bad| BadLine::new(self.line, &bad).into())),
+            let line = self.lines.read + 1;
+            match self.lines.append(&mut self.text, line) {
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+                Ok(false) => self.ended = true,
+                Ok(true) if self.text.trim_ascii().is_empty() => {}
+                Ok(true) => return Some(change(&self.text).map_err(|bad| BadLine::new(line, &bad).into())),
             }
         }
+        None
     }
 }
 

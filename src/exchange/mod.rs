@@ -5,6 +5,7 @@
 mod csv;
 mod csv_form;
 mod json_form;
+mod lines;
 
 pub use csv_form::{header, row};
 
@@ -32,6 +33,9 @@ impl BadLine {
 pub enum ImportError {
     #[error("{0}; nothing of the file was kept. Correct the line, or keep the good lines with --skip-bad")]
     Line(#[from] BadLine),
+    /// Where the next line begins cannot be told.
+    #[error("{0}; nothing of the file was kept, since nothing after that can be told apart. Correct the line")]
+    Broken(BadLine),
     #[error("the file cannot be read: {0}; nothing of it was kept")]
     Read(std::io::Error),
     #[error("{0}")]
@@ -60,7 +64,7 @@ pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
     }
     let start = file.fill_buf().map_err(ImportError::Read)?;
     match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::Lines::new(file)), unknown: Vec::new() }),
+        Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::Rows::new(file)), unknown: Vec::new() }),
         Some(_) => csv_form::rows(file),
     }
 }
@@ -85,7 +89,7 @@ mod tests {
                         json["eventId"] = "id".into();
                         json.to_string()
                     }
-                    Err(ImportError::Line(bad)) => bad.to_string(),
+                    Err(ImportError::Line(bad) | ImportError::Broken(bad)) => bad.to_string(),
                     Err(other) => other.to_string(),
                 })
                 .collect(),

@@ -30,12 +30,6 @@ pub struct PrivateKey {
     public: PublicKey,
 }
 
-/// Both halves of an RSA key as PEM texts: PKCS#8, and SPKI for the clients.
-pub struct PemPair {
-    pub private: Zeroizing<String>,
-    pub public: String,
-}
-
 /// The RSA key for which clients wrap mission keys.
 pub struct PublicKey(OaepPublicEncryptingKey);
 
@@ -43,6 +37,8 @@ pub struct PublicKey(OaepPublicEncryptingKey);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not {0}")]
 pub struct KeyError(&'static str);
+
+const NOT_PRIVATE: KeyError = KeyError("an RSA key of at least 2048 bits in PKCS#8 PEM form (\"BEGIN PRIVATE KEY\")");
 
 impl MasterKey {
     /// Reads a key file: 32 bytes, raw or as hex or base64 text.
@@ -88,10 +84,12 @@ impl PrivateKey {
     /// # Errors
     /// A text that is no such key, or a key of fewer than 2048 bits.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let failed = KeyError("an RSA key of at least 2048 bits in PKCS#8 PEM form (\"BEGIN PRIVATE KEY\")");
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| failed)?;
-        let key = PrivateDecryptingKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| failed)?;
-        Self::new(key).ok_or(failed)
+        Self::new(Self::decode(pem)?).ok_or(NOT_PRIVATE)
+    }
+
+    fn decode(pem: &str) -> Result<PrivateDecryptingKey, KeyError> {
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| NOT_PRIVATE)?;
+        PrivateDecryptingKey::from_pkcs8(der.secret_pkcs8_der()).map_err(|_| NOT_PRIVATE)
     }
 
     fn new(key: PrivateDecryptingKey) -> Option<Self> {
@@ -99,18 +97,27 @@ impl PrivateKey {
         Some(PrivateKey { decrypting: OaepPrivateDecryptingKey::new(key).ok()?, public })
     }
 
-    /// A new pair of 2048 bits; `None` where the machine gives no random numbers.
-    pub fn make() -> Option<PemPair> {
+    /// A new key of 2048 bits, in PKCS#8 PEM form; `None` where the machine gives no random numbers.
+    pub fn make() -> Option<Zeroizing<String>> {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).ok()?;
-        let private = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).ok()?;
-        let public = AsDer::<PublicKeyX509Der<'_>>::as_der(&key.public_key()).ok()?;
-        Some(PemPair { private: pem("PRIVATE KEY", private.as_ref()), public: pem("PUBLIC KEY", public.as_ref()).to_string() })
+        let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).ok()?;
+        Some(pem("PRIVATE KEY", der.as_ref()))
+    }
+
+    /// The public half of a key in PEM form, for the clients (SPKI).
+    ///
+    /// # Errors
+    /// A text that is no such key.
+    pub fn public_pem(private: &str) -> Result<String, KeyError> {
+        let der = Self::decode(private)?.public_key();
+        let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&der).map_err(|_| NOT_PRIVATE)?;
+        Ok(pem("PUBLIC KEY", der.as_ref()).to_string())
     }
 
     /// A new key, for tests.
     #[cfg(test)]
     pub fn generate() -> Self {
-        Self::from_pem(&Self::make().unwrap().private).unwrap()
+        Self::from_pem(&Self::make().unwrap()).unwrap()
     }
 
     /// The other half of the pair.

@@ -9,7 +9,7 @@ mod key;
 mod terms;
 
 pub use cipher::Unreadable;
-pub use key::{KeyError, MasterKey, MissionKey, PemPair, PrivateKey, PublicKey};
+pub use key::{KeyError, MasterKey, MissionKey, PrivateKey, PublicKey};
 pub use terms::{Derivation, Grant, Malformed};
 
 use std::fmt;

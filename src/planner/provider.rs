@@ -273,8 +273,9 @@ impl Provider {
     fn error(&self, kind: Kind, what: &str) -> ProviderError {
         let mut message = format!("the model server {} {what}", self.name());
         // A server may repeat what it was sent.
-        if let Some(key) = self.settings.api_key.as_deref().filter(|key| !key.is_empty()) {
-            message = message.replace(key, "***");
+        let headers = self.settings.headers.values().filter_map(|value| value.to_str().ok());
+        for secret in self.settings.api_key.as_deref().into_iter().chain(headers).filter(|secret| secret.len() >= 4) {
+            message = message.replace(secret, "***");
         }
         ProviderError { kind, message, retry_after: None, refuses_form: false }
     }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use super::queue::in_turns;
@@ -40,10 +41,14 @@ impl Note {
         let (decision, why) = match &self.verdict {
             Verdict::Started => ("ran", None),
             Verdict::Skipped(check) => {
-                let counted = matches!(check.decision, Decision::SkippedConcurrency | Decision::SkippedBudget);
-                (check.decision.as_str(), counted.then(|| check.compared.clone()))
+                let why = match check.decision {
+                    Decision::SkippedArchived => "the agent is archived".into(),
+                    Decision::SkippedPaused => "the agent is paused".into(),
+                    _ => check.compared.clone(),
+                };
+                (check.decision.as_str(), Some(why))
             }
-            Verdict::InFlight => ("in-flight", None),
+            Verdict::InFlight => ("in-flight", Some("a run of it is not done yet".into())),
             // The reason may repeat what the model server said, and stands on the run.
             Verdict::Deferred { until, .. } => ("deferred", until.map(|until| format!("waits until {}", time::iso_millis(until)))),
         };
@@ -154,7 +159,7 @@ impl Runner {
         self.take_over().await?;
         self.store.drop_orphans(now).await?;
         let due = self.store.due(now).await?;
-        Span::current().record("due", due.len());
+        Span::current().record("due", count(due.len()));
         let mut stats = TickStats {
             scanned_at: now,
             due: due.len(),
@@ -195,7 +200,7 @@ impl Runner {
 
     async fn refresh(&self) -> StoreResult<()> {
         let report = projection::refresh(&self.store).await?;
-        Span::current().record("rows", report.rows);
+        Span::current().record("rows", report.rows.cast_signed());
         self.metrics.snapshots_new_total.inc_by(report.new);
         self.metrics.snapshots_updated_total.inc_by(report.updated);
         self.metrics.snapshot_rows_applied_total.inc_by(report.rows);
@@ -247,9 +252,15 @@ impl Runner {
             };
             match verdict {
                 Some(verdict) => {
-                    let agent_id = load.map(|(agent, ..)| agent.id.clone());
                     let run_id = run.map(|run| run.id.clone());
-                    notes.push(Note { user_id: due.user_id, mission_id: due.mission_id, agent_id, agent: name, run_id, verdict });
+                    notes.push(Note {
+                        user_id: due.user_id,
+                        mission_id: due.mission_id,
+                        agent_id: due.agent_id,
+                        agent: name,
+                        run_id,
+                        verdict,
+                    });
                 }
                 None => {
                     let max_in_flight = load.map(|(agent, _, in_flight)| {
@@ -300,12 +311,13 @@ impl Runner {
         let (mut runs, mut notes) = (Vec::new(), Vec::new());
         for ((candidate, agent), claim) in candidates.into_iter().zip(names).zip(claims) {
             let (user_id, mission_id) = (candidate.due.user_id, candidate.due.mission_id);
-            let agent_id = agent.is_some().then_some(candidate.due.agent_id).flatten();
+            let agent_id = candidate.due.agent_id;
             let mut run_id = None;
             let verdict = match claim {
                 Claim::Claimed(run) => {
                     let (settled, receiver) = oneshot::channel();
                     let span = tracing::debug_span!(
+                        parent: None,
                         "run",
                         user = user_id,
                         mission = mission_id,
@@ -314,6 +326,8 @@ impl Runner {
                         ending = Empty,
                         otel.status_code = Empty
                     );
+                    // A tick is over before its runs are, so it is not kept open by them. Without a collector there is no trace.
+                    let _ = span.set_parent(Span::current().context());
                     run_id = Some(run.run_id.clone());
                     lock(&self.active).insert(run.run_id.clone());
                     lock(&self.queue).push(&user_id, Job { run, settled, span });
@@ -336,6 +350,11 @@ impl Runner {
         }
         Ok((runs, notes))
     }
+}
+
+/// A number as traces have it.
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// How often each thing was decided for each user, for the user to see.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::tick::day_before;
+use super::tick::{count, day_before};
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::agent::Agent;
@@ -116,6 +116,8 @@ impl Runner {
         if end.error.is_some() {
             span.record("otel.status_code", "ERROR");
         }
+        // Whoever hears of the end may end the program, and the trace with it.
+        drop(span);
         end.log(&run, started.elapsed());
         // Nobody may wait for it.
         let _ = settled.send(end);
@@ -150,7 +152,9 @@ impl Runner {
         let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
         let span = tracing::debug_span!("plan", model = Empty, rounds = Empty, tokens = Empty, otel.status_code = Empty);
         let planned = self.planner.plan(&material).instrument(span.clone()).await;
-        span.record("model", &planned.model).record("rounds", planned.rounds).record("tokens", planned.usage.total);
+        span.record("model", &planned.model)
+            .record("rounds", i64::from(planned.rounds))
+            .record("tokens", planned.usage.total.cast_signed());
         if planned.outcome.is_err() {
             span.record("otel.status_code", "ERROR");
         }
@@ -187,7 +191,7 @@ impl Runner {
         let private_key = self.settings.private_key.as_deref();
         let reader = Reader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, now };
         let resolved = inputs::resolve(&self.store, &reader).await?;
-        Span::current().record("inputs", resolved.inputs.len()).record("left_out", resolved.left_out.len());
+        Span::current().record("inputs", count(resolved.inputs.len())).record("left_out", count(resolved.left_out.len()));
         self.metrics.count_reads(&resolved.attempts);
         if let Some(skip) = resolved.skip {
             self.metrics.grant_skips_total.with_label_values(&[skip.as_str()]).inc();

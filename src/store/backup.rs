@@ -6,13 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::{StoreError, StoreResult};
 use super::{Store, files};
+use crate::durable;
 
-/// Hears how many bytes of how many, by estimate, are written.
-pub type Progress = Box<dyn FnMut(u64, u64) + Send>;
+/// Hears how many bytes of how many, by estimate, are written, and answers whether to go on.
+pub type Progress = Box<dyn FnMut(u64, u64) -> bool + Send>;
 
 /// Steps of SQLite between two reports.
 const REPORT_EVERY: i32 = 100_000;
@@ -32,26 +33,18 @@ impl Store {
 fn copy(from: &Path, to: &Path, progress: Progress) -> StoreResult<()> {
     let failed = |error: std::io::Error| StoreError::Backup { path: to.to_owned(), reason: error.to_string() };
     if to.exists() {
-        return Err(failed(std::io::Error::from(std::io::ErrorKind::AlreadyExists)));
+        return Err(StoreError::Backup { path: to.to_owned(), reason: "there is a file of that name already".into() });
     }
-    let draft = draft_of(to);
+    let draft = durable::draft_of(to);
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(failed)?;
-    let written = write_copy(from, &draft, progress).and_then(|()| {
-        File::open(&draft).and_then(|file| file.sync_all()).map_err(failed)?;
-        // Unlike a rename, a link does not take the place of a file that came meanwhile.
-        std::fs::hard_link(&draft, to).map_err(failed)
-    });
-    // Only what failed half-way is left without this.
-    let _ = std::fs::remove_file(&draft);
-    written?;
-    files::sync_directory(to.parent().unwrap_or(Path::new(""))).map_err(failed)
-}
-
-/// The name under which a file is written before it gets its own; no other process uses it.
-pub(super) fn draft_of(file: &Path) -> PathBuf {
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(format!(".{}.part", uuid::Uuid::new_v4().simple()));
-    PathBuf::from(draft)
+    let written = write_copy(from, &draft, progress)
+        .and_then(|()| File::open(&draft).and_then(|file| file.sync_all()).and_then(|()| durable::put(&draft, to)).map_err(failed));
+    if written.is_err() {
+        for left in [draft.clone(), files::beside(&draft, "-journal")] {
+            let _ = std::fs::remove_file(left);
+        }
+    }
+    written
 }
 
 fn write_copy(from: &Path, draft: &Path, mut progress: Progress) -> StoreResult<()> {
@@ -61,15 +54,15 @@ fn write_copy(from: &Path, draft: &Path, mut progress: Progress) -> StoreResult<
         let pages = "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
         let expected: u64 = connection.query_row(pages, [], |row| row.get(0))?;
         let growing = draft.to_owned();
-        let report = move || {
-            progress(growing.metadata().map_or(0, |file| file.len()), expected);
-            false
-        };
+        let report = move || !progress(growing.metadata().map_or(0, |file| file.len()), expected);
         connection.progress_handler(REPORT_EVERY, Some(report))?;
         // A name is bytes, and one that starts with `file:` would be read as an address.
         let name = std::path::absolute(draft).unwrap_or_else(|_| draft.to_owned());
         let name = ToSqlOutput::Borrowed(ValueRef::Text(name.as_os_str().as_bytes()));
         connection.execute("VACUUM INTO ?1", [name]).map(drop)
     };
-    copy().map_err(|error| StoreError::Backup { path: draft.to_owned(), reason: error.to_string() })
+    copy().map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => StoreError::Stopped,
+        _ => StoreError::Backup { path: draft.to_owned(), reason: error.to_string() },
+    })
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 use super::changes::{COLUMNS, NO_FIELD_META, RECORD, delta, from_text, last_seq};
 use super::refresh::{Folded, Save, cursor};
 use super::snapshots::Table;
-use super::{Store, StoreResult};
+use super::{Store, StoreResult, migrate};
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::MissionState;
 
@@ -63,7 +63,17 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn check_log(&self) -> StoreResult<Check> {
-        self.read(|c| file_and_log(&*c.unchecked_transaction()?)).await
+        let path = self.path().to_owned();
+        self.read(move |c| {
+            let c = c.unchecked_transaction()?;
+            let mut check = file_and_log(&c)?;
+            // A copy of it would be refused.
+            if let Err(error) = migrate::verify(&c, &path) {
+                check.found(None, error.to_string());
+            }
+            Ok(check)
+        })
+        .await
     }
 
     /// Goes on with what was made out of the log: whether all of it follows from there.

@@ -34,8 +34,16 @@ pub enum StoreError {
     Exists { path: PathBuf },
     #[error("the database {} is in use; stop mana-ai and whatever else has it open, then try again. Nothing was changed", path.display())]
     InUse { path: PathBuf },
-    #[error("cannot restore {}: {reason}. Nothing was changed", path.display())]
+    #[error("cannot restore {}: {reason}. Nothing was changed; give a file that `mana-ai backup` wrote", path.display())]
     Restore { path: PathBuf, reason: String },
+    #[error("there is no database in {}; say where it is with --data-dir or MANA_AI_DATA_DIR, or begin with `mana-ai init`", dir.display())]
+    NoDatabase { dir: PathBuf },
+    #[error("the database {} is gone, but its write-ahead log {} is there; put the database back, or move the log away to begin anew", path.display(), log.display())]
+    LostDatabase { path: PathBuf, log: PathBuf },
+    #[error("the database {} is being restored; try again when that is done", path.display())]
+    BeingRestored { path: PathBuf },
+    #[error("the database {} {what}; was it changed by another program?", path.display())]
+    Altered { path: PathBuf, what: String },
     #[error("the database is closing")]
     Stopped,
 }

@@ -1,5 +1,7 @@
 //! A look at a database from outside, that changes nothing: no directory, no file, no schema.
 
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -7,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::{StoreError, StoreResult};
-use super::{Store, migrate};
+use super::{Store, files, migrate};
 use crate::domain::time;
 
 /// What a look at a database tells.
@@ -21,6 +23,24 @@ pub struct Examined {
     pub bytes: u64,
 }
 
+/// Whether a process of ours has the database of a directory open.
+pub fn is_open(data_dir: &Path) -> bool {
+    File::open(files::lock_path(data_dir)).is_ok_and(|lock| lock.try_lock().is_err())
+}
+
+/// Opens a database so that nothing is left beside it. One that nobody has open has no log, and is read as a file that
+/// stays as it is, since SQLite would make one else.
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    if files::beside(path, "-wal").exists() {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        return Ok(connection);
+    }
+    let name: String = path.as_os_str().as_bytes().iter().map(|byte| format!("%{byte:02x}")).collect();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(format!("file:{name}?immutable=1"), flags)
+}
+
 /// Looks at the database of a directory; `None` where there is none. It blocks.
 ///
 /// # Errors
@@ -29,9 +49,12 @@ pub fn examine(data_dir: &Path) -> StoreResult<Option<Examined>> {
     let path = data_dir.join(Store::FILE_NAME);
     let Some(bytes) = path.metadata().ok().map(|file| file.len()).filter(|bytes| *bytes > 0) else { return Ok(None) };
     let sqlite = |error| StoreError::sqlite(&path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags).map_err(sqlite)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(sqlite)?;
+    // Nobody puts another in its place meanwhile.
+    let lock = File::open(files::lock_path(data_dir)).ok();
+    if lock.as_ref().is_some_and(|lock| lock.try_lock_shared().is_err()) {
+        return Err(StoreError::BeingRestored { path });
+    }
+    let connection = open(&path).map_err(sqlite)?;
     connection.pragma_update(None, "query_only", true).map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
     let version = migrate::verify(&connection, &path)?;

@@ -1,14 +1,16 @@
 //! The files of a data directory and the settings of each connection.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::{StoreError, StoreResult};
 use super::{Options, Store};
+use crate::durable::hand_over;
 
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
 const WAL_LIMIT: i64 = 64 * 1024 * 1024;
@@ -28,17 +30,41 @@ pub(super) fn directory(data_dir: &Path) -> StoreResult<()> {
 /// SQLite gives its side files the mode of the database file.
 pub(super) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
     let path = data_dir.join(Store::FILE_NAME);
-    if !path.exists() {
-        OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(|error| unusable(data_dir, &error))?;
+    if path.metadata().is_ok_and(|file| file.len() > 0) {
+        return Ok(path);
     }
+    // SQLite would clear away the log of a database that is not there any more, and its rows with it.
+    let log = beside(&path, "-wal");
+    if log.metadata().is_ok_and(|file| file.len() > 0) {
+        return Err(StoreError::LostDatabase { path, log });
+    }
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    made.and_then(|file| hand_over(&file, data_dir)).map_err(|error| unusable(data_dir, &error))?;
     Ok(path)
 }
 
+/// The path with something after its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// Says for as long as the file is open that a process uses the database, so that none puts another in its place.
-pub(super) fn use_database(data_dir: &Path) -> StoreResult<File> {
+/// Waits for a while for a restore that is under way.
+pub(super) fn use_database(data_dir: &Path, options: &Options) -> StoreResult<File> {
     let file = lock_file(data_dir)?;
-    file.lock_shared().map_err(|error| unusable(data_dir, &error))?;
-    Ok(file)
+    let started = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(unusable(data_dir, &error)),
+            Err(TryLockError::WouldBlock) if started.elapsed() >= options.busy_timeout => {
+                return Err(StoreError::BeingRestored { path: data_dir.join(Store::FILE_NAME) });
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
 }
 
 /// Keeps all processes from opening the database for as long as the file is open; `None` where one has it open.
@@ -52,19 +78,24 @@ pub(super) fn reserve_database(data_dir: &Path) -> StoreResult<Option<File>> {
 }
 
 fn lock_file(data_dir: &Path) -> StoreResult<File> {
-    let path = data_dir.join(format!("{}.lock", Store::FILE_NAME));
+    let path = lock_path(data_dir);
     let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let made = made.and_then(|file| hand_over(&file, data_dir).map(|()| file));
     // To lock a file it is enough to read it, should the directory have become read-only.
     made.or_else(|error| File::open(&path).map_err(|_| error)).map_err(|error| unusable(data_dir, &error))
 }
 
-fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Directory { path: data_dir.to_owned(), reason: error.to_string() }
+/// The file that tells who uses the database.
+pub(super) fn lock_path(data_dir: &Path) -> PathBuf {
+    data_dir.join(format!("{}.lock", Store::FILE_NAME))
 }
 
-/// Makes the names in a directory as durable as the files.
-pub(super) fn sync_directory(dir: &Path) -> std::io::Result<()> {
-    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
+/// What an error of a file in the data directory means.
+pub(super) fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::StorageFull => StoreError::Full { path: data_dir.to_owned() },
+        _ => StoreError::Directory { path: data_dir.to_owned(), reason: error.to_string() },
+    }
 }
 
 /// Opens the database for writing. Nothing in the file changes yet.
@@ -100,7 +131,9 @@ pub(super) fn enter_wal(connection: &Connection, path: &Path, options: &Options)
     let started = Instant::now();
     loop {
         match set() {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && started.elapsed() < options.busy_timeout => {
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && started.elapsed() < options.busy_timeout =>
+            {
                 std::thread::sleep(Duration::from_millis(5));
             }
             outcome => return outcome.map_err(|error| StoreError::sqlite(path, error)),

@@ -28,11 +28,12 @@ fn migrations() -> Vec<(i64, &'static str)> {
     found
 }
 
-/// Checks that a database is one of this program, and that its tables, indexes and triggers are those of its version and
-/// no others: a copy may come from anywhere, and a trigger of its own would run with ours. Answers the version.
+/// Checks that a database is one of this program, with all that its version defines and nothing that would run by itself: a
+/// copy may come from anywhere, and a trigger of its own would run with ours. Further tables and indexes do no harm, such as
+/// those of a replicator. Answers the version.
 ///
 /// # Errors
-/// A file that is not ours, or that a newer program wrote.
+/// A file that is not ours, that a newer program wrote, or that defines what it must not.
 pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
     let sqlite = |error| StoreError::sqlite(path, error);
     let found = version(connection).map_err(sqlite)?;
@@ -42,20 +43,61 @@ pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
     if found > SCHEMA_VERSION {
         return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
-    let fresh = Connection::open_in_memory().map_err(sqlite)?;
-    for (_, sql) in migrations().into_iter().filter(|(number, _)| *number <= found) {
-        fresh.execute_batch(sql).map_err(sqlite)?;
+    let altered = |what: String| StoreError::Altered { path: path.to_owned(), what };
+    let (there, ours) = (schema(connection).map_err(sqlite)?, schema(&fresh(found).map_err(sqlite)?).map_err(sqlite)?);
+    if let Some(missing) = ours.iter().find(|object| !there.contains(object)) {
+        return Err(altered(format!("lacks the {} {} of mana-ai, or has another of that name", missing.kind, missing.name)));
     }
-    if schema(connection).map_err(sqlite)? != schema(&fresh).map_err(sqlite)? {
-        return Err(StoreError::NotOurs { path: path.to_owned() });
+    match there.iter().find(|object| !ours.contains(object) && !object.is_harmless()) {
+        Some(object) => Err(altered(format!("has a {} {}, which is not of mana-ai", object.kind, object.name))),
+        None => Ok(found),
     }
-    Ok(found)
 }
 
-/// Everything that a database defines, as text.
-fn schema(connection: &Connection) -> rusqlite::Result<Vec<(String, String, Option<String>)>> {
-    let mut statement = connection.prepare("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")?;
-    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+/// Takes away what a copy has besides what this program defines.
+pub(super) fn drop_additions(connection: &Connection) -> rusqlite::Result<()> {
+    let ours = schema(&fresh(SCHEMA_VERSION)?)?;
+    let additions = schema(connection)?.into_iter().filter(|object| !ours.contains(object) && !object.name.starts_with("sqlite_"));
+    for Object { kind, name, .. } in additions {
+        connection.execute_batch(&format!("DROP {kind} IF EXISTS \"{}\"", name.replace('"', "\"\"")))?;
+    }
+    Ok(())
+}
+
+/// An empty database of a version.
+fn fresh(version: i64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    for (_, sql) in migrations().into_iter().filter(|(number, _)| *number <= version) {
+        connection.execute_batch(sql)?;
+    }
+    Ok(connection)
+}
+
+/// Something that a database defines.
+#[derive(PartialEq)]
+struct Object {
+    kind: String,
+    name: String,
+    table: String,
+    sql: Option<String>,
+}
+
+impl Object {
+    /// Whether it only holds data: no trigger, no view, no virtual table, no index that computes.
+    fn is_harmless(&self) -> bool {
+        let sql = self.sql.as_deref().unwrap_or_default().to_ascii_uppercase();
+        match self.kind.as_str() {
+            "table" => !sql.contains("VIRTUAL") && !sql.contains("GENERATED") && !sql.contains(" AS "),
+            "index" => sql.matches('(').count() <= 1 && !sql.contains(" UNIQUE ") && !sql.contains(" WHERE "),
+            _ => false,
+        }
+    }
+}
+
+/// Everything that a database defines.
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
+    let mut statement = connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name")?;
+    statement.query_map([], |row| Ok(Object { kind: row.get(0)?, name: row.get(1)?, table: row.get(2)?, sql: row.get(3)? }))?.collect()
 }
 
 /// Applies what is missing, each migration in a transaction of its own, so that a crash leaves a known version.

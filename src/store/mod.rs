@@ -42,7 +42,7 @@ pub use changes::{Appended, LogRow, RowFilter};
 pub use check::{Check, Finding};
 pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, is_open};
 pub use migrate::SCHEMA_VERSION;
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;
@@ -103,7 +103,7 @@ impl Store {
     /// another process does not give up.
     pub fn open(data_dir: &Path, options: &Options) -> StoreResult<Self> {
         files::directory(data_dir)?;
-        let in_use = files::use_database(data_dir)?;
+        let in_use = files::use_database(data_dir, options)?;
         let path = files::prepare(data_dir)?;
         let mut connection = files::connect(&path, options)?;
         migrate::migrate(&mut connection, &path)?;
@@ -112,6 +112,17 @@ impl Store {
         let readers = readers::pool(&path, options);
         let permits = Semaphore::new(options.readers as usize);
         Ok(Store { shared: Arc::new(Shared { path, writer, readers, permits }) })
+    }
+
+    /// Like [`Store::open`], where there has to be a database already.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`], and where there is none.
+    pub fn open_existing(data_dir: &Path, options: &Options) -> StoreResult<Self> {
+        match data_dir.join(Self::FILE_NAME).try_exists() {
+            Ok(false) => Err(StoreError::NoDatabase { dir: data_dir.to_owned() }),
+            _ => Self::open(data_dir, options),
+        }
     }
 
     /// Where the database file is.

@@ -9,13 +9,16 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::fs::FlockOperation;
 
-use super::backup::{Progress, draft_of};
+use super::backup::Progress;
 use super::error::{StoreError, StoreResult};
+use super::files::beside;
 use super::{Store, check, files, migrate};
 use crate::domain::time;
+use crate::durable::{directory_of, draft_of, hand_over, sync_directory};
 
 /// What a restored database holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,20 +51,27 @@ pub fn restore(data_dir: &Path, from: &Path, replace: bool, now: Timestamp, prog
     if there && !replace {
         return Err(StoreError::Exists { path });
     }
-    let failed = |error: std::io::Error| StoreError::Restore { path: from.to_owned(), reason: error.to_string() };
-    let source = from.canonicalize().map_err(failed)?;
-    sweep(data_dir, &path, &source).map_err(failed)?;
+    let unreadable = |error: std::io::Error| StoreError::Restore { path: from.to_owned(), reason: error.to_string() };
+    let unusable = |error: std::io::Error| files::unusable(data_dir, &error);
+    let source = from.canonicalize().map_err(unreadable)?;
+    sweep(data_dir, &path, &source).map_err(unusable)?;
     let draft = draft_of(&path);
     let restored = take(&source, &draft, progress).and_then(|restored| {
         let kept = free_name(&path, now);
         let _closed = if there { close_for_good(&path)? } else { None };
         if there {
-            std::fs::hard_link(&path, &kept).map_err(failed)?;
+            std::fs::hard_link(&path, &kept).map_err(|error| StoreError::Directory {
+                path: data_dir.to_owned(),
+                reason: format!("the old database cannot be given a second name, {} ({error})", kept.display()),
+            })?;
         }
         // The copy must not meet the log of another database, which a crash or damage has left.
-        set_aside(&path, &kept).map_err(failed)?;
-        std::fs::rename(&draft, &path).and_then(|()| files::sync_directory(data_dir)).map_err(failed)?;
-        Ok(Restored { kept: there.then_some(kept), ..restored })
+        let aside = move_side_files(&path, &kept).map_err(unusable)?;
+        if let Err(error) = std::fs::rename(&draft, &path).and_then(|()| sync_directory(data_dir)) {
+            move_side_files(&kept, &path).map_err(unusable)?;
+            return Err(unusable(error));
+        }
+        Ok(Restored { kept: (there || aside).then_some(kept), ..restored })
     });
     if restored.is_err() {
         remove(&draft);
@@ -79,7 +89,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
     if is_in_use(from) || File::open(beside(from, ".lock")).is_ok_and(|lock| lock.try_lock().is_err()) {
         return Err(refused("it is a database in use; make a copy with `mana-ai backup` first".into()));
     }
-    copy(from, draft, progress).map_err(|error| refused(error.to_string()))?;
+    copy(from, draft, progress)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let examine = || -> StoreResult<Restored> {
         let sqlite = |error| StoreError::sqlite(draft, error);
@@ -93,6 +103,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
             return Err(refused(finding.text.clone()));
         }
         migrate::migrate(&mut connection, draft)?;
+        migrate::drop_additions(&connection).map_err(sqlite)?;
         connection.execute_batch("DELETE FROM sessions; DELETE FROM sign_in_links").map_err(sqlite)?;
         let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
         let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;
@@ -108,6 +119,8 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
             "it has schema version {found}, but this program knows only up to {known}; use the newer mana-ai that wrote it"
         )),
         StoreError::Corrupt { reason, .. } => refused(format!("it is damaged: {reason}")),
+        StoreError::Altered { what, .. } => refused(format!("it {what}")),
+        StoreError::Full { .. } | StoreError::Io { .. } => error,
         other => refused(other.to_string()),
     })?;
     File::open(draft).and_then(|file| file.sync_all()).map_err(|error| refused(error.to_string()))?;
@@ -115,7 +128,10 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
 }
 
 /// Copies a database file, with the write-ahead log that a raw copy of a database may have beside it.
-fn copy(from: &Path, draft: &Path, mut progress: Progress) -> std::io::Result<()> {
+fn copy(from: &Path, draft: &Path, mut progress: Progress) -> StoreResult<()> {
+    let unreadable = |error: std::io::Error| StoreError::Restore { path: from.to_owned(), reason: error.to_string() };
+    let dir = directory_of(draft);
+    let unusable = |error: std::io::Error| files::unusable(&dir, &error);
     let wal = beside(from, "-wal");
     let mut parts = vec![(from.to_owned(), draft.to_owned())];
     if wal.exists() {
@@ -124,18 +140,21 @@ fn copy(from: &Path, draft: &Path, mut progress: Progress) -> std::io::Result<()
     let total = parts.iter().map(|(part, _)| part.metadata().map_or(0, |file| file.len())).sum();
     let (mut done, mut chunk) = (0, vec![0; CHUNK]);
     for (from, to) in parts {
-        let mut source = File::open(from)?;
-        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
+        let mut source = File::open(from).map_err(unreadable)?;
+        let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(unusable)?;
+        hand_over(&target, &dir).map_err(unusable)?;
         loop {
             let read = match source.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
+                Err(error) => return Err(unreadable(error)),
             };
-            target.write_all(&chunk[..read])?;
+            target.write_all(&chunk[..read]).map_err(unusable)?;
             done += read as u64;
-            progress(done, total);
+            if !progress(done, total) {
+                return Err(StoreError::Stopped);
+            }
         }
     }
     Ok(())
@@ -156,6 +175,9 @@ fn close_for_good(path: &Path) -> StoreResult<Option<Connection>> {
     let close = || {
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(std::time::Duration::ZERO)?;
+        // What turns out to be damaged stays as it is.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))?;
         connection.execute_batch("BEGIN EXCLUSIVE")?;
         Ok(connection)
@@ -171,15 +193,17 @@ fn close_for_good(path: &Path) -> StoreResult<Option<Connection>> {
     }
 }
 
-/// Moves what SQLite left beside a database to the name under which that one is kept.
-fn set_aside(path: &Path, kept: &Path) -> std::io::Result<()> {
+/// Moves what SQLite left beside a database to another name; `false` where there was nothing.
+fn move_side_files(from: &Path, to: &Path) -> std::io::Result<bool> {
+    let mut moved = false;
     for side in SIDE_FILES {
-        match std::fs::rename(beside(path, side), beside(kept, side)) {
+        match std::fs::rename(beside(from, side), beside(to, side)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
+            outcome => moved |= outcome.is_ok(),
         }
     }
-    files::sync_directory(path.parent().unwrap_or(Path::new("")))
+    sync_directory(&directory_of(from))?;
+    Ok(moved)
 }
 
 /// A name beside the database for the one that was there.
@@ -205,6 +229,9 @@ fn sweep(data_dir: &Path, path: &Path, source: &Path) -> std::io::Result<()> {
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(Store::FILE_NAME)) else { continue };
         let this = identity(&entry.path());
         let is_second_name = rest.starts_with(".replaced-") && this == database;
+        if is_second_name && SIDE_FILES.iter().all(|side| !beside(path, side).exists()) {
+            move_side_files(&entry.path(), path)?;
+        }
         if (is_draft(rest) || is_second_name) && this != source {
             std::fs::remove_file(entry.path())?;
         }
@@ -224,11 +251,4 @@ fn remove(draft: &Path) {
     for side in SIDE_FILES {
         let _ = std::fs::remove_file(beside(draft, side));
     }
-}
-
-/// The path with something after its name.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

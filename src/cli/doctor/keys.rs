@@ -41,7 +41,7 @@ pub(super) fn grant_key(raw: &Raw, config: &Config) -> Finding {
     if let Err(error) = PrivateKey::from_pem(pem) {
         return Finding::fail(
             format!("MANA_AI_PRIVATE_KEY_PEM is {error}"),
-            "make a key as the README says under \"Private data\", or with `mana-ai init`",
+            "make one with `mana-ai init` in a new directory, and copy it",
         );
     }
     let path = raw.text("private_key_pem").unwrap_or_default();

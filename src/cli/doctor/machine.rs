@@ -49,22 +49,26 @@ pub(super) fn open_to_others(path: &Path) -> Option<u32> {
 pub(super) fn directory(dir: &Path) -> Finding {
     let shown = dir.display();
     let Ok(about) = dir.metadata() else {
-        let above =
-            dir.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists());
-        return match above {
-            Some(above) if above.is_dir() && access(above, Access::WRITE_OK).is_ok() => {
-                Finding::warn(format!("{shown} is not there yet"), "`mana-ai init` makes it, and so does the first start")
-            }
-            above => Finding::fail(
-                format!("{shown} is not there, and cannot be made in {}", above.unwrap_or(Path::new("/")).display()),
+        let above = nearest(dir);
+        return if above.is_dir() && access(above, Access::WRITE_OK).is_ok() {
+            Finding::warn(format!("{shown} is not there yet"), "`mana-ai init` makes it, and so does the first start")
+        } else {
+            Finding::fail(
+                format!("{shown} is not there, and cannot be made in {}", above.display()),
                 "choose another with --data-dir, or make it and give it to the user who runs mana-ai",
-            ),
+            )
         };
     };
     if !about.is_dir() {
         return Finding::fail(format!("{shown} is not a directory"), "choose another with --data-dir, or move that file away");
     }
-    if access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).is_err() {
+    if let Err(error) = access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
+        if error == rustix::io::Errno::ROFS {
+            return Finding::fail(
+                format!("{shown} is on a read-only file system"),
+                "choose another with --data-dir, or mount that one for writing",
+            );
+        }
         return Finding::fail(
             format!("{shown} belongs to user {} and cannot be written by this one", about.uid()),
             format!("run as that user, or chown -R {} {shown}", rustix::process::geteuid().as_raw()),
@@ -93,8 +97,7 @@ pub(super) fn database(examined: &Database) -> Finding {
 }
 
 pub(super) fn disk(dir: &Path) -> Finding {
-    let there = dir.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir }).find(|dir| dir.exists());
-    let there = there.unwrap_or(Path::new("/"));
+    let there = nearest(dir);
     match statvfs(there) {
         Err(error) => Finding::warn(format!("the free space of {} cannot be told: {error}", there.display()), "look with df"),
         Ok(disk) => {
@@ -140,6 +143,15 @@ pub(super) fn time_zone(raw: &Raw, config: &Config, now: Timestamp) -> Finding {
     }
 }
 
+/// The directory itself, or the nearest one above it that is there.
+fn nearest(dir: &Path) -> &Path {
+    let mut above = dir.ancestors().map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    above.find(|dir| dir.exists()).unwrap_or(Path::new("/"))
+}
+
 fn megabytes(bytes: u64) -> String {
-    format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10)
+    match bytes {
+        0..10_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
 }

@@ -7,12 +7,12 @@ mod keys;
 mod machine;
 mod services;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{json_lines, safe, stdout};
+use super::output::{json_lines, paints, safe, stdout};
 use super::{Failure, Outcome};
 use crate::config::{Config, ConfigError, Raw};
 
@@ -76,9 +76,13 @@ pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
         }
     };
     let (raw, config, wrong) = readable(raw)?;
-    let examined = machine::examine(&config.data_dir).await;
+    let mut examined = Ok(None);
     let mut failed = 0;
     for name in CHECKS {
+        if name == "database" {
+            // It takes its time where there is much to read.
+            examined = machine::examine(&config.data_dir).await;
+        }
         let finding = match wrong.iter().find(|(check, _)| *check == name) {
             Some((_, error)) => Finding::fail(error, "correct it"),
             None => look(name, &raw, &config, &examined).await,
@@ -120,11 +124,8 @@ fn readable(mut raw: Raw) -> Result<(Raw, Config, Wrong), Failure> {
         match Config::read(&raw) {
             Ok(config) => return Ok((raw, config, wrong)),
             Err(error) => {
-                let ConfigError::Wrong { key, .. } = error else { return Err(Failure::failed(error)) };
                 // A default that is wrong would be met again for ever.
-                if raw.is_default(key) {
-                    return Err(Failure::failed(error));
-                }
+                let Some(key) = error.key().filter(|key| !raw.is_default(key)) else { return Err(Failure::failed(error)) };
                 raw = raw.without(key);
                 wrong.push((check_of(key), error.to_string()));
             }
@@ -159,7 +160,7 @@ fn show(name: &str, finding: &Finding, as_json: bool) -> std::io::Result<()> {
     }
     let mut out = stdout();
     let word = format!("{word:<4}");
-    let paints = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let paints = paints(&std::io::stdout());
     let word = if paints { format!("\x1b[{color}m{word}\x1b[0m") } else { word };
     let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n                   -> {}", safe(mend)));
     writeln!(out, "{word} {name:<13} {}{mend}", safe(&finding.found))?;

@@ -10,11 +10,13 @@ use super::super::{Failure, health, setup};
 use super::Finding;
 use crate::config::Config;
 use crate::domain::mission::Mission;
+use crate::domain::policy::Policy;
 use crate::http;
 use crate::inputs::Resolved;
 use crate::planner::PlanError;
 use crate::planner::prompt::Material;
 use crate::planner::provider::Kind;
+use crate::store;
 
 pub(super) async fn port(config: &Config) -> Finding {
     let address = SocketAddr::new(config.host, config.port);
@@ -24,16 +26,20 @@ pub(super) async fn port(config: &Config) -> Finding {
             "put a proxy with TLS in front, or listen on 127.0.0.1",
         ),
         Ok(_) => Finding::ok(format!("{address} is free")),
-        Err(error) if error.cause.kind() == ErrorKind::AddrInUse => taken(address).await,
+        Err(error) if error.cause.kind() == ErrorKind::AddrInUse => taken(config, address).await,
         Err(error) => Finding::failed(&error),
     }
 }
 
 /// Who is it that listens there already?
-async fn taken(address: SocketAddr) -> Finding {
+async fn taken(config: &Config, address: SocketAddr) -> Finding {
     let said = health::ask(setup::reachable(address)).await;
     let about: Option<Value> = said.as_ref().ok().and_then(|(_, body)| serde_json::from_str(body).ok());
     match about {
+        Some(about) if about["service"] == "mana-ai" && !store::is_open(&config.data_dir) => Finding::fail(
+            format!("the mana-ai of another data directory listens on {address}"),
+            "choose another port with PORT, or stop that one",
+        ),
         Some(about) if about["service"] == "mana-ai" && about["ok"] == true => {
             Finding::ok(format!("mana-ai {} answers at {address}", about["version"].as_str().unwrap_or("of some version")))
         }
@@ -49,7 +55,7 @@ pub(super) fn tools(config: &Config) -> Finding {
     match setup::catalog(config) {
         Ok(catalog) => Finding::ok(format!("{} tools for plans", catalog.tools().len())),
         Err(Failure::Usage(reason) | Failure::Failed(reason)) => {
-            Finding::fail(reason, "correct that file; the README shows one under \"With a real model\"")
+            Finding::fail(reason, "correct that file; the README shows one under \"Tune\"")
         }
         Err(Failure::NoReader) => Finding::ok("not looked at"),
     }
@@ -66,7 +72,10 @@ pub(super) async fn model(config: &Config) -> Finding {
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
     let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
-    let offered = planner.offered(&crate::domain::policy::Policy::default());
+    // One tool is enough to see whether it is called.
+    let mut offered = planner.offered(&Policy::default());
+    offered.sort_by_key(|offered| offered.tool.name != "create_task");
+    offered.truncate(1);
     let inputs = Resolved::default();
     let material = Material { agent: None, mission: &mission, inputs: &inputs, offered: &offered, budget: None, now: Timestamp::now() };
     let planned = planner.plan(&material).await;
