@@ -89,7 +89,7 @@ enum Cmd {
     Grant(grant::Args),
     /// Make tokens for users' clients
     Token(token::Args),
-    /// Print a link that signs in to the workbench, once
+    /// Print a link that signs in to the workbench, once; without --user, whoever opens it may choose any user
     Link(link::Args),
     /// Copy the database into a file, also while it is served
     Backup(backup::Args),

@@ -28,21 +28,27 @@ pub(super) struct Token {
     token: String,
 }
 
-pub(super) async fn show() -> Response {
-    sign_in(StatusCode::OK, None)
+pub(super) async fn show(State(shared): State<Shared>) -> Response {
+    sign_in(&shared, StatusCode::OK, None)
 }
 
-fn sign_in(status: StatusCode, wrong: Option<&str>) -> Response {
+fn sign_in(shared: &Shared, status: StatusCode, wrong: Option<&str>) -> Response {
+    // With an identity provider there are no links, and its tokens alone are taken.
+    let local = shared.users.public_keys().is_some();
     let body = html! {
         h1 { "Sign in" }
         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-        p { "Open the link that the server printed when it started, or have another one made in its data directory:" }
-        pre { code { "mana-ai link" } }
-        h2 { "With a token" }
+        @if local {
+            p { "Open the link that the server printed when it started, or have another one made in its data directory:" }
+            pre { code { "mana-ai link" } }
+            h2 { "With a token" }
+        }
         form.stack method="post" action="/login" {
             label for="token" { "Access token" }
             input #token name="token" type="password" autocomplete="off" spellcheck="false" required;
-            p.hint { "As " code { "mana-ai token create --user NAME" } " prints it, or of your identity provider." }
+            p.hint {
+                @if local { "As " code { "mana-ai token create --user NAME" } " prints it." } @else { "From your identity provider." }
+            }
             button.primary { "Sign in" }
         }
     };
@@ -64,8 +70,8 @@ pub(super) async fn by_link(
     let now = Timestamp::now();
     match shared.runner.store().use_link(hash(&code), hash(&key), later(now, SESSION_HOURS)).await? {
         Link::Opens { user } => Ok(to_with(if user.is_some() { "/" } else { "/who" }, cookie(&key, &headers))),
-        Link::Used => Ok(sign_in(StatusCode::FORBIDDEN, Some("This link was used already; each one works once."))),
-        Link::Unknown => Ok(sign_in(StatusCode::FORBIDDEN, Some("This link is not known here, or too old."))),
+        Link::Used => Ok(sign_in(&shared, StatusCode::FORBIDDEN, Some("This link was used already; each one works once."))),
+        Link::Unknown => Ok(sign_in(&shared, StatusCode::FORBIDDEN, Some("This link is not known here, or too old."))),
     }
 }
 
@@ -79,7 +85,7 @@ pub(super) async fn by_token(
     }
     let claims = match shared.users.check(token.trim()).await {
         Ok(claims) => claims,
-        Err(refused) => return Ok(sign_in(StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
+        Err(refused) => return Ok(sign_in(&shared, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
     };
     let key = secret();
     // A session never outlives the token that opened it.
