@@ -226,6 +226,12 @@ fn each_way_to_be_refused_has_its_reason() {
     assert_eq!(call(&served, &ed.sign(&json!({"sub": "ada", "exp": now() - 30}))).0, 200);
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": now() + 90})), "not valid yet");
     assert_eq!(call(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": now() + 30}))).0, 200);
+    // Times may have fractions (RFC 7519, section 2).
+    let fraction = |seconds: i64| seconds as f64 + 0.5;
+    assert_eq!(call(&served, &ed.sign(&json!({"sub": "ada", "exp": fraction(now() + 600), "nbf": fraction(now() - 600)}))).0, 200);
+    refused(&served, &ed.sign(&json!({"sub": "ada", "exp": fraction(now() - 90)})), "expired");
+    refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": fraction(now() + 90)})), "not valid yet");
+    refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": "soon"})), "no JSON Web Token");
     refused(&served, &ed.sign(&json!({"sub": "ada"})), "expiry");
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": "tomorrow"})), "expiry");
 

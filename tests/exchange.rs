@@ -40,6 +40,27 @@ fn the_csv_of_a_real_postgres_gives_the_same_snapshots() {
 }
 
 #[test]
+fn a_quote_that_stays_open_stops_an_import_in_any_case() {
+    let mana = Mana::new();
+    let row = |id: &str| format!("ai,notes,{id},ada,insert,2026-04-15 08:00:00+00\n");
+    let csv = format!("app_id,table_name,record_id,user_id,op,created_at\n{}{}{}", row("a"), row("\"b"), row("c"));
+    for args in [&["import", "-"][..], &["import", "-", "--skip-bad"]] {
+        mana.run_with(args, &csv).fails(1, "line 3: a quote of this row is never closed");
+    }
+    assert_eq!(mana.run(&["export"]).stdout, "");
+}
+
+#[test]
+fn what_is_not_there_is_not_called_empty() {
+    let mana = Mana::new();
+    for command in ["export", "missions", "agents", "runs", "check"] {
+        mana.run(&[command, "--data-dir", "typo"]).fails(1, "there is no database in typo");
+    }
+    mana.run(&["backup", "copy.db", "--data-dir", "typo"]).fails(1, "there is no database in typo");
+    assert!(!mana.dir.path().join("typo").exists() && !mana.dir.path().join("copy.db").exists());
+}
+
+#[test]
 fn numbers_are_kept_as_they_were_written() {
     let mana = Mana::new();
     let data = r#"{"price":0.10,"id":12345678901234567890123,"large":1e+400,"zero":-0,"one":1.0}"#;

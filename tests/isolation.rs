@@ -12,7 +12,8 @@ use mana_ai::store::{Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, T
 use serde_json::{Value, json};
 
 const DUE: &str = "2026-04-15T08:00:00.000Z";
-const USERS: [&str; 2] = ["ada", "ben"];
+/// Neither name can stand in an id, which has hexadecimal digits only.
+const USERS: [&str; 2] = ["zora", "ben"];
 
 /// The same world for a user, with the user's name in each text; and one note that only this user has.
 fn world(user: &str) -> Vec<Value> {
@@ -23,18 +24,18 @@ fn world(user: &str) -> Vec<Value> {
     };
     let mut mission = hourly(user, "m", Some("a"), DUE);
     mission["data"]["title"] = format!("mission of {user}").into();
-    let inputs = ["n", private("ada"), private("ben")].map(|id| json!({"module": "notes", "table": "notes", "id": id}));
+    let inputs = ["n", private("zora"), private("ben")].map(|id| json!({"module": "notes", "table": "notes", "id": id}));
     mission["data"]["inputs"] = json!(inputs);
     vec![note("n"), note(private(user)), insert(user, "agents", "a", json!({"name": format!("agent of {user}")})), mission]
 }
 
 /// The note that only this user has.
 fn private(user: &str) -> &'static str {
-    if user == "ada" { "private-1" } else { "private-2" }
+    if user == "zora" { "private-1" } else { "private-2" }
 }
 
 fn other(user: &str) -> &'static str {
-    if user == "ada" { "ben" } else { "ada" }
+    if user == "zora" { "ben" } else { "zora" }
 }
 
 #[track_caller]
@@ -107,7 +108,7 @@ fn plans_budgets_runs_and_audits_of_two_users_stay_apart() {
     mana.import(&USERS.iter().flat_map(|user| world(user)).collect::<Vec<_>>());
     // Ben links Ada's encrypted note, and brings a grant for it that is good in itself.
     let case = &vectors["cases"][0];
-    let mut note = insert("ada", "notes", "n0", case["encrypted"].clone());
+    let mut note = insert("zora", "notes", "n0", case["encrypted"].clone());
     note["appId"] = "notes".into();
     let mut thief = hourly("ben", "dev-m-0", None, DUE);
     thief["data"]["inputs"] = json!([{"module": "notes", "table": "notes", "id": "n0"}]);
@@ -122,7 +123,7 @@ fn plans_budgets_runs_and_audits_of_two_users_stay_apart() {
     assert_eq!(requests.len(), 3);
     for request in &requests {
         let prompt = request["messages"].to_string();
-        let user = if prompt.contains("mission of ada") { "ada" } else { "ben" };
+        let user = if prompt.contains("mission of zora") { "zora" } else { "ben" };
         assert!(!prompt.contains(&format!("of {}", other(user))) && !prompt.contains(&format!("{} only", other(user))), "{prompt}");
         assert!(!prompt.contains("Einkauf"), "{prompt}");
     }
@@ -145,5 +146,5 @@ fn plans_budgets_runs_and_audits_of_two_users_stay_apart() {
         let (_, body) = get(&served.url(path));
         assert!(USERS.iter().all(|user| !body.contains(user)), "{path}: {body}");
     }
-    assert!(mana.run(&["explain", "m", "--user", "ada", "--json"]).stdout.contains("mission of ada"));
+    assert!(mana.run(&["explain", "m", "--user", "zora", "--json"]).stdout.contains("mission of zora"));
 }

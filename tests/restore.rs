@@ -540,6 +540,30 @@ fn a_killed_backup_leaves_a_whole_file_or_none() {
 }
 
 #[test]
+fn a_backup_that_is_stopped_leaves_nothing() {
+    let mana = world("big", 5);
+    enlarge(&mana, "big", 20_000, 200);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("copy.db");
+    let mut stopped = 0;
+    for signal in ["-INT", "-TERM"].repeat(10) {
+        let child = start(mana.command(&["backup", file.to_str().unwrap()]));
+        wait_for("the draft to grow", || {
+            names(dir.path(), "").iter().any(|path| path.metadata().is_ok_and(|file| file.len() > 0)).then_some(())
+        });
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        let code = child.wait_with_output().unwrap().status.code();
+        if code == Some(0) {
+            std::fs::remove_file(&file).unwrap();
+        } else {
+            assert_eq!((code, names(dir.path(), "")), (Some(1), vec![]), "after {signal}");
+            stopped += 1;
+        }
+    }
+    assert!(stopped > 0);
+}
+
+#[test]
 fn a_killed_restore_leaves_the_old_database_or_the_new_one() {
     let mana = world("old", 5);
     enlarge(&mana, "old", 3_000, 200);

@@ -196,6 +196,30 @@ mod init {
     }
 
     #[test]
+    fn a_directory_can_be_moved_with_its_file() {
+        let mana = Mana::new();
+        std::fs::write(mana.dir.path().join("tools.json"), "[]").unwrap();
+        assert_eq!(mana.run(&["init", "--data-dir", "first", "--tools-file", "tools.json"]).code, Some(0));
+        std::fs::rename(mana.dir.path().join("first"), mana.dir.path().join("second")).unwrap();
+        let checks = mana.run(&["doctor", "--json", "--data-dir", "second"]).stdout;
+        let status = |check: &str| {
+            let lines = checks.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            lines.into_iter().find(|line| line["check"] == check).unwrap()["status"].clone()
+        };
+        assert_eq!((status("grant-key"), status("tools")), (json!("ok"), json!("ok")), "{checks}");
+        std::fs::remove_file(mana.dir.path().join("second/grant-key.pem")).unwrap();
+        mana.run(&["config", "--data-dir", "second"]).fails(2, "second/grant-key.pem, which cannot be read");
+    }
+
+    #[test]
+    fn secrets_of_the_environment_stay_there() {
+        let mana = Mana::new().with("MANA_LLM_API_KEY", "sk-from-outside");
+        let ran = initialised(&mana, &[]);
+        assert!(ran.stdout.contains("Left in the environment, and needed there: MANA_LLM_API_KEY."), "{ran:?}");
+        assert!(!read(mana.dir.path().join(FILE)).contains("sk-from-outside"));
+    }
+
+    #[test]
     fn without_a_terminal_and_with_nothing_given_it_takes_the_defaults() {
         let mana = Mana::new();
         let before = values(&mana);

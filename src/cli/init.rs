@@ -54,7 +54,13 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 /// What flags and variables say.
 fn given(raw: &Raw) -> Chosen {
     let kept = |s: &&config::Setting| s.key != "data_dir" && !is_elsewhere(raw, s);
-    config::SETTINGS.iter().filter(kept).filter_map(|s| Some((s.key, raw.given(s.key)?.to_owned()))).collect()
+    let given = |s: &config::Setting| {
+        let value = raw.given(s.key)?;
+        // In the file, a path would be one from there on.
+        let path = Some(value.trim()).filter(|path| config::is_path(s.key, path)).and_then(|path| std::path::absolute(path).ok());
+        Some((s.key, path.map_or(value.to_owned(), |path| path.display().to_string())))
+    };
+    config::SETTINGS.iter().filter(kept).filter_map(given).collect()
 }
 
 /// Who gives a secret by the environment keeps it out of files.

@@ -370,10 +370,18 @@ fn optional_address(text: &str) -> Option<Option<reqwest::Url>> {
     if text.is_empty() { Some(None) } else { web_address(text).map(Some) }
 }
 
+/// Whether the value of a setting is the path of a file.
+pub fn is_path(key: &str, value: &str) -> bool {
+    match key {
+        "tools_file" => !value.is_empty(),
+        "private_key_pem" => !value.contains("-----BEGIN "),
+        _ => false,
+    }
+}
+
 /// A path in a file is one from that file on, so that a directory can be moved with its file.
 fn from_file(file: &Path, key: &str, value: String) -> String {
-    let is_path = key == "tools_file" && !value.is_empty() || key == "private_key_pem" && !value.contains("-----BEGIN ");
-    match file.parent().filter(|dir| is_path && !dir.as_os_str().is_empty()) {
+    match file.parent().filter(|dir| is_path(key, &value) && !dir.as_os_str().is_empty()) {
         Some(dir) => dir.join(value.trim()).to_string_lossy().into_owned(),
         None => value,
     }
