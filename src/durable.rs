@@ -1,4 +1,4 @@
-//! New files that appear whole or not at all, and never in the place of another.
+//! Files that appear whole or not at all, and in the place of another only where that is said.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{Error, ErrorKind, Result, Write};
@@ -10,6 +10,29 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// When the file cannot be written.
 pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<bool> {
+    let draft = write_draft(path, text, mode)?;
+    let put = put(&draft, path);
+    if put.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    match put {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file of a mode, also in the place of another.
+///
+/// # Errors
+/// When the file cannot be written; the old one stays then.
+pub fn write_over(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let draft = write_draft(path, text, mode)?;
+    std::fs::rename(&draft, path)?;
+    sync_directory(&directory_of(path))
+}
+
+fn write_draft(path: &Path, text: &str, mode: u32) -> Result<PathBuf> {
     let draft = draft_of(path);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     let written = file
@@ -17,15 +40,11 @@ pub fn write_new(path: &Path, text: &str, mode: u32) -> Result<bool> {
         .set_permissions(Permissions::from_mode(mode))
         .and_then(|()| hand_over(&file, &directory_of(path)))
         .and_then(|()| file.write_all(text.as_bytes()))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| put(&draft, path));
-    // Gone already where it got its name.
-    let _ = std::fs::remove_file(&draft);
-    match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(&draft);
     }
+    written.map(|()| draft)
 }
 
 /// The name under which a file is written before it gets its own; no other process uses it.
@@ -45,7 +64,9 @@ pub fn put(draft: &Path, path: &Path) -> Result<()> {
         Ok(()) => std::fs::remove_file(draft)?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
         // Sticks and shares often have no links.
-        Err(error) => rename_new(draft, path).map_err(|_| error)?,
+        Err(error) => {
+            rename_new(draft, path).map_err(|renamed| if renamed.kind() == ErrorKind::AlreadyExists { renamed } else { error })?
+        }
     }
     sync_directory(&directory_of(path))
 }

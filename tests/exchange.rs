@@ -51,6 +51,16 @@ fn a_quote_that_stays_open_stops_an_import_in_any_case() {
 }
 
 #[test]
+fn a_line_that_is_too_long_is_a_bad_line() {
+    let mana = Mana::new();
+    let line = |id: &str, text: String| insert("u", "notes", id, json!({"text": text})).to_string();
+    let file = [line("a", "x".into()), line("b", "x".repeat(33 * 1024 * 1024)), line("c", "x".into())].join("\n");
+    mana.run_with(&["import", "-"], &file).fails(1, "line 2: longer than 32 MB");
+    let kept = mana.run_with(&["import", "-", "--skip-bad"], &file);
+    assert!(kept.code == Some(0) && kept.stderr.contains("2 changes imported, 0 known already, 1 bad lines skipped"), "{}", kept.stderr);
+}
+
+#[test]
 fn what_is_not_there_is_not_called_empty() {
     let mana = Mana::new();
     for command in ["export", "missions", "agents", "runs", "check"] {

@@ -212,6 +212,22 @@ mod init {
     }
 
     #[test]
+    fn a_key_that_was_pasted_in_part_is_not_shown() {
+        let mana = Mana::new();
+        std::fs::write(mana.dir.path().join(FILE), "private_key_pem = \"MIIEvSECRET\"").unwrap();
+        let ran = mana.run(&["config"]);
+        assert!(ran.code == Some(2) && ran.stderr.contains("********") && !ran.stderr.contains("SECRET"), "{ran:?}");
+    }
+
+    #[test]
+    fn a_lost_key_is_made_anew_with_its_public_half() {
+        let mana = Mana::new();
+        std::fs::write(mana.dir.path().join("grant-public.pem"), "OLD").unwrap();
+        initialised(&mana, &[]);
+        assert!(read(mana.dir.path().join("grant-public.pem")).starts_with("-----BEGIN PUBLIC KEY-----"));
+    }
+
+    #[test]
     fn secrets_of_the_environment_stay_there() {
         let mana = Mana::new().with("MANA_LLM_API_KEY", "sk-from-outside");
         let ran = initialised(&mana, &[]);

@@ -61,6 +61,14 @@ fn a_data_directory_that_cannot_be_is_named() {
 }
 
 #[test]
+fn a_link_in_the_place_of_a_lock_leads_nowhere() {
+    let mana = Mana::new();
+    std::fs::write(mana.dir.path().join("victim"), "").unwrap();
+    std::os::unix::fs::symlink("victim", mana.dir.path().join("mana-ai.db.lock")).unwrap();
+    mana.run(&["tick"]).fails(1, "cannot use the data directory");
+}
+
+#[test]
 fn the_database_is_for_its_owner_only() {
     let mana = Mana::new();
     mana.run(&["tick", "--data-dir", "new"]);

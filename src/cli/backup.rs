@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::serve::asked_to_stop;
 use super::{Context, Failure, Outcome, output, setup};
+use crate::store::StoreError;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -20,13 +21,17 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         outcome = &mut writing => outcome,
         () = stop => {
             go_on.stop();
-            // What it wrote by then is cleared away.
-            let _ = writing.await;
-            return Err(Failure::Failed(format!("the backup was stopped; there is no {}", args.file.display())));
+            // It clears away what it wrote, or was done by then.
+            writing.await
         }
     };
     bar.finish_and_clear();
-    outcome?;
+    match outcome {
+        Err(StoreError::Stopped) => {
+            return Err(Failure::Failed(format!("the backup was stopped; there is no {}", args.file.display())));
+        }
+        outcome => outcome?,
+    }
     eprintln!("the database as it is now is in {}", args.file.display());
     eprintln!("the keys beside it are not: keep a copy of {} too, in a safe place", context.config.data_dir.display());
     Ok(())

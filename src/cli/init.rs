@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use super::{Context, Failure, Outcome, output, setup};
 use crate::auth::{LocalKey, SecretFile, ServiceKey};
 use crate::config::{self, Config, ConfigError, Raw, Source};
-use crate::durable::write_new;
+use crate::durable::{write_new, write_over};
 use crate::grants::PrivateKey;
 use crate::planner::provider::Provider;
 
@@ -157,8 +157,8 @@ fn grant_key(dir: &Path) -> Result<(), Failure> {
     let pem = GRANT_KEY.load(dir, PrivateKey::make).map_err(Failure::failed)?;
     let public = PrivateKey::public_pem(&pem).map_err(|error| Failure::failed(GRANT_KEY.unusable(dir, format!("it is {error}"))))?;
     let path = dir.join(GRANT_PUBLIC_KEY);
-    let written = write_new(&path, &public, 0o644);
-    written.map(drop).map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
+    // It follows from the private key, whatever a file of that name says.
+    write_over(&path, &public, 0o644).map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
 }
 
 fn tell(context: &Context, chosen: &Chosen, asked: bool, elsewhere: &[&str]) -> Outcome {

@@ -374,7 +374,12 @@ fn optional_address(text: &str) -> Option<Option<reqwest::Url>> {
 pub fn is_path(key: &str, value: &str) -> bool {
     match key {
         "tools_file" => !value.is_empty(),
-        "private_key_pem" => !value.contains("-----BEGIN "),
+        // Anything else may be the key itself, which is never shown.
+        "private_key_pem" => {
+            let value = value.trim();
+            let named = value.starts_with(['/', '.']) || [".pem", ".key"].iter().any(|end| value.ends_with(end));
+            named && !value.contains(char::is_whitespace)
+        }
         _ => false,
     }
 }
@@ -390,10 +395,11 @@ fn from_file(file: &Path, key: &str, value: String) -> String {
 fn private_key(raw: &Raw, text: &str) -> Result<Zeroizing<String>, ConfigError> {
     const KEY: &str = "private_key_pem";
     let path = text.trim();
-    let is_path = !path.contains(char::is_whitespace) && (path.starts_with(['/', '.']) || path.ends_with(".pem"));
     pem(text).ok_or_else(|| match std::fs::read_to_string(path) {
         // A path is no secret, and without it nobody finds the mistake.
-        Err(error) if is_path => ConfigError::NoFile { key: KEY, name: raw.name(KEY), path: path.into(), reason: error.to_string() },
+        Err(error) if is_path(KEY, path) => {
+            ConfigError::NoFile { key: KEY, name: raw.name(KEY), path: path.into(), reason: error.to_string() }
+        }
         _ => raw.wrong(KEY, "a private key in PEM form (\"-----BEGIN PRIVATE KEY-----\"), or the path of a file that holds one"),
     })
 }

@@ -3,7 +3,7 @@
 
 use std::io::BufRead;
 
-use super::lines::Lines;
+use super::lines::{LONGEST, Line, Lines};
 use super::{BadLine, ImportError};
 
 /// A cell; `None` is null.
@@ -24,13 +24,17 @@ impl Rows {
     fn row(&mut self, text: &mut Vec<u8>) -> Result<(), ImportError> {
         let (first, mut looked_at, mut quotes) = (self.lines.read + 1, 0, 0);
         loop {
-            let more = self.lines.append(text, first)?;
+            let line = self.lines.append(text)?;
+            if line == Line::TooLong {
+                let reason = format!("longer than {} MB, or a quote in it is never closed", LONGEST / 1024 / 1024);
+                return Err(ImportError::Broken(BadLine { line: first, reason }));
+            }
             quotes += text[looked_at..].iter().filter(|byte| **byte == b'"').count();
             looked_at = text.len();
             if quotes % 2 == 0 {
                 return Ok(());
             }
-            if !more {
+            if line == Line::End {
                 return Err(ImportError::Broken(BadLine { line: first, reason: "a quote of this row is never closed".into() }));
             }
         }

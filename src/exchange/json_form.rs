@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use super::lines::Lines;
+use super::lines::{LONGEST, Line, Lines};
 use super::{BadLine, ImportError, new_id};
 use crate::domain::change::{BadChange, Change, from_json};
 use crate::domain::json;
@@ -27,14 +27,22 @@ impl Iterator for Rows {
         while !self.ended {
             self.text.clear();
             let line = self.lines.read + 1;
-            match self.lines.append(&mut self.text, line) {
+            let read = self.lines.append(&mut self.text).and_then(|read| match read {
+                Line::TooLong => self.lines.skip().map(|()| read),
+                _ => Ok(read),
+            });
+            match read {
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
                 }
-                Ok(false) => self.ended = true,
-                Ok(true) if self.text.trim_ascii().is_empty() => {}
-                Ok(true) => return Some(change(&self.text).map_err(|bad| BadLine::new(line, &bad).into())),
+                Ok(Line::End) => self.ended = true,
+                Ok(Line::TooLong) => {
+                    let reason = format!("longer than {} MB", LONGEST / 1024 / 1024);
+                    return Some(Err(BadLine { line, reason }.into()));
+                }
+                Ok(Line::Read) if self.text.trim_ascii().is_empty() => {}
+                Ok(Line::Read) => return Some(change(&self.text).map_err(|bad| BadLine::new(line, &bad).into())),
             }
         }
         None

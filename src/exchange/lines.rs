@@ -2,10 +2,19 @@
 
 use std::io::{BufRead, Read};
 
-use super::{BadLine, ImportError};
+use super::ImportError;
 
 /// The longest row that is read, in bytes; a push takes no more than 10 MB.
 pub(super) const LONGEST: usize = 32 * 1024 * 1024;
+
+/// What reading a line came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    Read,
+    /// The text has more than [`LONGEST`] bytes now, and the line goes on.
+    TooLong,
+    End,
+}
 
 /// The lines of a file, counted.
 pub(super) struct Lines {
@@ -19,15 +28,20 @@ impl Lines {
         Lines { file, read: 0 }
     }
 
-    /// Appends the next line, with its end, to a text that began in line `first`; `false` at the end of the file.
-    pub fn append(&mut self, text: &mut Vec<u8>, first: u64) -> Result<bool, ImportError> {
+    /// Appends the next line, with its end, to a text.
+    pub fn append(&mut self, text: &mut Vec<u8>) -> Result<Line, ImportError> {
         let room = (LONGEST + 1).saturating_sub(text.len());
         let read = (&mut self.file).take(room as u64).read_until(b'\n', text).map_err(ImportError::Read)?;
         self.read += u64::from(read > 0);
-        if text.len() > LONGEST {
-            let reason = format!("longer than {} MB, or a quote in it is never closed", LONGEST / 1024 / 1024);
-            return Err(ImportError::Broken(BadLine { line: first, reason }));
-        }
-        Ok(read > 0)
+        Ok(match read {
+            _ if text.len() > LONGEST => Line::TooLong,
+            0 => Line::End,
+            _ => Line::Read,
+        })
+    }
+
+    /// Passes over what is left of a line that was too long.
+    pub fn skip(&mut self) -> Result<(), ImportError> {
+        self.file.skip_until(b'\n').map(drop).map_err(ImportError::Read)
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use crate::durable::hand_over;
+
 /// The presence of this process in a data directory.
 pub struct Presence {
     owner: String,
@@ -31,11 +33,15 @@ impl Presence {
     pub fn show(data_dir: &Path) -> Result<Self, PresenceError> {
         let dir = data_dir.join("locks");
         let failed = |cause| PresenceError { dir: dir.clone(), cause };
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+        if !dir.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
+            File::open(&dir).and_then(|made| hand_over(&made, data_dir)).map_err(failed)?;
+        }
         loop {
             let owner = Uuid::new_v4().to_string();
             let path = path(&dir, &owner);
             let held = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).map_err(failed)?;
+            hand_over(&held, data_dir).map_err(failed)?;
             match held.try_lock() {
                 // Someone who clears away old files may have come between.
                 Ok(()) if path.exists() => return Ok(Presence { owner, dir, _held: held }),

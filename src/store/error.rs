@@ -34,7 +34,7 @@ pub enum StoreError {
     Exists { path: PathBuf },
     #[error("the database {} is in use; stop mana-ai and whatever else has it open, then try again. Nothing was changed", path.display())]
     InUse { path: PathBuf },
-    #[error("cannot restore {}: {reason}. Nothing was changed; give a file that `mana-ai backup` wrote", path.display())]
+    #[error("cannot restore {}: {reason}. Nothing was changed", path.display())]
     Restore { path: PathBuf, reason: String },
     #[error("there is no database in {}; say where it is with --data-dir or MANA_AI_DATA_DIR, or begin with `mana-ai init`", dir.display())]
     NoDatabase { dir: PathBuf },

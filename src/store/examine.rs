@@ -1,6 +1,6 @@
 //! A look at a database from outside, that changes nothing: no directory, no file, no schema.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub struct Examined {
 
 /// Whether a process of ours has the database of a directory open.
 pub fn is_open(data_dir: &Path) -> bool {
-    File::open(files::lock_path(data_dir)).is_ok_and(|lock| lock.try_lock().is_err())
+    File::open(files::lock_path(data_dir)).is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Opens a database so that nothing is left beside it. One that nobody has open has no log, and is read as a file that
@@ -51,7 +51,7 @@ pub fn examine(data_dir: &Path) -> StoreResult<Option<Examined>> {
     let sqlite = |error| StoreError::sqlite(&path, error);
     // Nobody puts another in its place meanwhile.
     let lock = File::open(files::lock_path(data_dir)).ok();
-    if lock.as_ref().is_some_and(|lock| lock.try_lock_shared().is_err()) {
+    if lock.as_ref().is_some_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))) {
         return Err(StoreError::BeingRestored { path });
     }
     let connection = open(&path).map_err(sqlite)?;

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::OFlags;
 
 use super::error::{StoreError, StoreResult};
 use super::{Options, Store};
-use crate::durable::hand_over;
+use crate::durable::{directory_of, hand_over};
 
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
 const WAL_LIMIT: i64 = 64 * 1024 * 1024;
@@ -38,9 +39,17 @@ pub(super) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
     if log.metadata().is_ok_and(|file| file.len() > 0) {
         return Err(StoreError::LostDatabase { path, log });
     }
-    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    made.and_then(|file| hand_over(&file, data_dir)).map_err(|error| unusable(data_dir, &error))?;
+    make(&path).map_err(|error| unusable(data_dir, &error))?;
     Ok(path)
+}
+
+/// Makes an empty file for the owner of its directory; one that is there already stays as it is.
+fn make(path: &Path) -> std::io::Result<()> {
+    match OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
+        Ok(file) => hand_over(&file, &directory_of(path)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The path with something after its name.
@@ -79,10 +88,11 @@ pub(super) fn reserve_database(data_dir: &Path) -> StoreResult<Option<File>> {
 
 fn lock_file(data_dir: &Path) -> StoreResult<File> {
     let path = lock_path(data_dir);
-    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
-    let made = made.and_then(|file| hand_over(&file, data_dir).map(|()| file));
-    // To lock a file it is enough to read it, should the directory have become read-only.
-    made.or_else(|error| File::open(&path).map_err(|_| error)).map_err(|error| unusable(data_dir, &error))
+    let made = make(&path);
+    // To lock a file it is enough to read it, should the directory have become read-only. A link would lead to another file.
+    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+    let open = |append| OpenOptions::new().read(true).append(append).custom_flags(no_link).open(&path);
+    open(true).or_else(|_| open(false)).map_err(|error| unusable(data_dir, &made.err().unwrap_or(error)))
 }
 
 /// The file that tells who uses the database.

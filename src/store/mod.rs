@@ -119,8 +119,10 @@ impl Store {
     /// # Errors
     /// Those of [`Store::open`], and where there is none.
     pub fn open_existing(data_dir: &Path, options: &Options) -> StoreResult<Self> {
-        match data_dir.join(Self::FILE_NAME).try_exists() {
-            Ok(false) => Err(StoreError::NoDatabase { dir: data_dir.to_owned() }),
+        // One that is gone, and whose log is there, is told of when it is opened.
+        let path = data_dir.join(Self::FILE_NAME);
+        match path.try_exists() {
+            Ok(false) if !files::beside(&path, "-wal").exists() => Err(StoreError::NoDatabase { dir: data_dir.to_owned() }),
             _ => Self::open(data_dir, options),
         }
     }

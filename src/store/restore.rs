@@ -66,11 +66,14 @@ pub fn restore(data_dir: &Path, from: &Path, replace: bool, now: Timestamp, prog
             })?;
         }
         // The copy must not meet the log of another database, which a crash or damage has left.
-        let aside = move_side_files(&path, &kept).map_err(unusable)?;
-        if let Err(error) = std::fs::rename(&draft, &path).and_then(|()| sync_directory(data_dir)) {
-            move_side_files(&kept, &path).map_err(unusable)?;
-            return Err(unusable(error));
-        }
+        let back = |error| {
+            // As long as the database is the old one, its log belongs to it.
+            let _ = move_side_files(&kept, &path);
+            unusable(error)
+        };
+        let aside = move_side_files(&path, &kept).map_err(back)?;
+        std::fs::rename(&draft, &path).map_err(back)?;
+        sync_directory(data_dir).map_err(unusable)?;
         Ok(Restored { kept: (there || aside).then_some(kept), ..restored })
     });
     if restored.is_err() {
@@ -114,7 +117,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
     };
     let restored = examine().map_err(|error| match error {
         StoreError::Restore { .. } => error,
-        StoreError::NotOurs { .. } => refused("it is no database of mana-ai".into()),
+        StoreError::NotOurs { .. } => refused("it is no database of mana-ai; give a file that `mana-ai backup` wrote".into()),
         StoreError::TooNew { found, known, .. } => refused(format!(
             "it has schema version {found}, but this program knows only up to {known}; use the newer mana-ai that wrote it"
         )),
@@ -229,7 +232,10 @@ fn sweep(data_dir: &Path, path: &Path, source: &Path) -> std::io::Result<()> {
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(Store::FILE_NAME)) else { continue };
         let this = identity(&entry.path());
         let is_second_name = rest.starts_with(".replaced-") && this == database;
-        if is_second_name && SIDE_FILES.iter().all(|side| !beside(path, side).exists()) {
+        // A log that was moved already goes back, unless somebody wrote without it meanwhile.
+        let modified = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+        let log = beside(&entry.path(), SIDE_FILES[0]);
+        if is_second_name && !beside(path, SIDE_FILES[0]).exists() && log.exists() && modified(path) <= modified(&log) {
             move_side_files(&entry.path(), path)?;
         }
         if (is_draft(rest) || is_second_name) && this != source {
