@@ -801,8 +801,7 @@ mod init {
                 terminal.types(ENTER);
             }
             terminal.shows(questions[last]);
-            terminal.types(keys);
-            let (code, screen) = terminal.end();
+            let (code, screen) = terminal.leave(keys);
             assert!(code != Some(0), "at {}: {screen}", questions[last]);
             assert!(!dir.exists(), "at {}", questions[last]);
             assert_eq!(read(mana.dir.path().join("said")), "");
@@ -819,9 +818,13 @@ mod init {
     fn a_key_for_a_server_elsewhere_is_asked_for_and_not_shown() {
         let mana = Mana::new().with("MANA_LLM_TIMEOUT_MS", 300);
         let mut terminal = asked(&mana, &["--llm-url", "http://192.0.2.1:9"]);
-        for (question, answer) in [("server", ""), ("key", "sk-typed \"secret\""), ("model", ""), ("zone", ""), ("port", "")] {
+        terminal.shows("server");
+        terminal.types(ENTER);
+        terminal.shows("key");
+        terminal.types_until_it_shows(&format!("sk-typed \"secret\"{ENTER}"), "model");
+        for question in ["model", "zone", "port"] {
             terminal.shows(question);
-            terminal.types(&format!("{answer}{ENTER}"));
+            terminal.types(ENTER);
         }
         let (code, screen) = terminal.end();
         let said = read(mana.dir.path().join("said"));
@@ -838,8 +841,7 @@ mod init {
         terminal.shows("server");
         terminal.types(ENTER);
         terminal.shows("key");
-        terminal.types(CTRL_C);
-        let (code, screen) = terminal.end();
+        let (code, screen) = terminal.leave(CTRL_C);
         assert!(code != Some(0) && !dir.exists(), "{screen}");
     }
 

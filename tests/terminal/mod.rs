@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::common::wait_for;
 
@@ -61,6 +62,30 @@ impl Terminal {
     pub fn types(&mut self, keys: &str) {
         // A program that ended reads nothing.
         let _ = self.keys.as_mut().unwrap().write_all(keys.as_bytes());
+    }
+
+    /// Types until the screen shows the next text. A question whose answer is not shown throws away what was typed before it
+    /// was ready to read, so this may take a second try.
+    #[track_caller]
+    pub fn types_until_it_shows(&mut self, keys: &str, next: &str) {
+        let mut typed: Option<Instant> = None;
+        wait_for(next, || {
+            if typed.is_none_or(|at| at.elapsed() > Duration::from_secs(10)) {
+                self.types(keys);
+                typed = Some(Instant::now());
+            }
+            let screen = plain(&self.raw()).to_lowercase();
+            screen.get(self.seen..).is_some_and(|rest| rest.contains(&next.to_lowercase())).then_some(())
+        });
+    }
+
+    /// Types until the program ends; answers the exit code and all that was shown.
+    pub fn leave(mut self, keys: &str) -> (Option<i32>, String) {
+        wait_for("the end of the program", || {
+            self.types(keys);
+            self.child.try_wait().unwrap()
+        });
+        self.end()
     }
 
     /// Waits for the end; answers the exit code and all that was shown.
