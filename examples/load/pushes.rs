@@ -59,7 +59,7 @@ fn measure(title: &str, disk: &[(&str, &str)]) {
 /// A bare loop over the same table and indexes, with the same durability, in a process of its own.
 fn commits(length: Duration, changes: usize, disk: &[(&str, &str)]) -> (Vec<Duration>, f64) {
     let dir = tempfile::tempdir().expect("a directory");
-    output(dir.path(), &["missions"]);
+    output(dir.path(), &["tick"]);
     let mut command = Command::new(std::env::current_exe().expect("a path of its own"));
     command.arg(BARE).arg(dir.path()).args([length.as_secs().to_string(), changes.to_string()]).envs(disk.iter().copied());
     let output = command.output().expect("the loop runs");
