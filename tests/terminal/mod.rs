@@ -26,7 +26,9 @@ impl Terminal {
     pub fn open(command: &Command, redirect: &str) -> Self {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let words: Vec<String> = words.map(|word| quoted(word.to_str().unwrap())).collect();
-        let mut script = Command::new("script");
+        // What the tests ignore, such as interrupts where they run in the background, a terminal does not.
+        let mut script = Command::new("env");
+        script.args(["--default-signal", "script"]);
         script.env_clear().env("TERM", "xterm").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         script.current_dir(command.get_current_dir().unwrap());
         script.args(["-qefc", &format!("exec {} {redirect}", words.join(" ")), "/dev/null"]);
