@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::serve::asked_to_stop;
 use super::{Context, Failure, Outcome, output, setup};
 use crate::store::StoreError;
 
@@ -13,7 +12,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
-    let stop = asked_to_stop();
+    let stop = setup::asked_to_stop();
     let store = setup::store(&context.config).await?;
     let (bar, progress, go_on) = output::progress("written");
     let mut writing = std::pin::pin!(store.backup(args.file.clone(), progress));

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::time::{Duration, MissedTickBehavior};
 
-use super::serve::{Server, asked_to_stop};
+use super::serve::Server;
 use super::{Context, Failure, Outcome, link, output, setup};
 use crate::config::{Config, Raw};
 use crate::demo::{self, model, narrator::Narrator};
@@ -41,7 +41,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut left = args.ticks.unwrap_or(u32::MAX);
     // One for all rounds: a signal that comes while plans are made counts too.
-    let mut stop = std::pin::pin!(asked_to_stop());
+    let mut stop = std::pin::pin!(setup::asked_to_stop());
     while left > 0 {
         tokio::select! {
             _ = interval.tick() => {}

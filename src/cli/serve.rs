@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
@@ -21,7 +20,7 @@ use crate::workbench::{self, Workbench};
 pub(super) async fn run(context: Context) -> Outcome {
     let config = context.config;
     // From here on, so that a stop that comes early is one as well.
-    let stop = asked_to_stop();
+    let stop = setup::asked_to_stop();
     let store = setup::new_store(&config).await?;
     let listener = http::listen(SocketAddr::new(config.host, config.port)).await.map_err(Failure::failed)?;
     let runner = setup::runner(&config, store, None)?;
@@ -109,18 +108,6 @@ async fn tick_forever(runner: Arc<Runner>, config: Config) {
                 });
             }
             Err(error) => tracing::error!(%error, "a tick failed; the next one tries again"),
-        }
-    }
-}
-
-/// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
-pub(super) fn asked_to_stop() -> impl Future<Output = ()> {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
         }
     }
 }

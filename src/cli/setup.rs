@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use crate::auth::{LocalKey, Users};
@@ -18,6 +19,18 @@ use crate::planner::provider;
 use crate::planner::tools::Catalog;
 use crate::runner::{self, Clock, Runner, Settings};
 use crate::store::{Options, Store, StoreResult};
+
+/// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
+pub(super) fn asked_to_stop() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return std::future::pending().await };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+}
 
 /// Where this machine reaches a server that listens on an address.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {

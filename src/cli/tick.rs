@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Failure, Outcome, output, parse_time, serve, setup};
+use super::{Context, Failure, Outcome, output, parse_time, setup};
 use crate::runner::TickStats;
 
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let tick = runner.tick().await?;
     let settled = tokio::select! {
         settled = tick.settle() => Some(settled),
-        () = serve::asked_to_stop() => None,
+        () = setup::asked_to_stop() => None,
     };
     let cut_short = runner.stop(context.config.shutdown_grace).await?;
     let Some((stats, _)) = settled else {

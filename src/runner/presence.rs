@@ -5,6 +5,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::durable::hand_over;
@@ -35,7 +36,10 @@ impl Presence {
         let failed = |cause| PresenceError { dir: dir.clone(), cause };
         if !dir.exists() {
             DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
-            File::open(&dir).and_then(|made| hand_over(&made, data_dir)).map_err(failed)?;
+            // Whoever may write here could have put a link to another directory in its place.
+            let no_link = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
+            let made = OpenOptions::new().read(true).custom_flags(no_link).open(&dir).map_err(failed)?;
+            hand_over(&made, data_dir).map_err(failed)?;
         }
         loop {
             let owner = Uuid::new_v4().to_string();
