@@ -14,7 +14,7 @@ root = pathlib.Path(__file__).parent.parent
 
 def get(path, **query):
     try:
-        with urllib.request.urlopen(f"{base}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{base}/api/v1/{path}?{urllib.parse.urlencode(query)}", timeout=60) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         sys.exit(f"{path} {query}: {error.read().decode()}")
@@ -25,7 +25,7 @@ def series(expression):
 
 
 def wait(what, check):
-    for _ in range(600):
+    for _ in range(2400):
         try:
             if check():
                 return

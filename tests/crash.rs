@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Mana, Model, Reply, edit, hourly, insert};
 use serde_json::{Value, json};
@@ -126,8 +126,11 @@ fn a_killed_import_keeps_all_or_nothing() {
     };
     std::fs::write(&file, (0..LINES).map(line).collect::<String>()).unwrap();
     let args = ["import", file.to_str().unwrap()];
+    let started = Instant::now();
+    assert_eq!(Mana::new().run(&args).code, Some(0));
+    let step = started.elapsed() / 20;
     let mut killed = 0;
-    for wait in (0..).map(|n| Duration::from_millis(10 * n)) {
+    for wait in (0..).map(|n| step * n) {
         let early = kill_after(start(&mana, &args), wait);
         assert_eq!(mana.integrity(), "ok");
         let kept = mana.run(&["export"]).stdout.lines().count();

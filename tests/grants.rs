@@ -319,7 +319,7 @@ fn a_new_grant_makes_the_next_run_read_again() {
 #[test]
 fn a_grant_that_is_taken_back_while_its_run_waits_is_not_used() {
     let vectors = Vectors::load();
-    let model = Model::start(Duration::from_millis(1_500), |_| Reply::task("x"));
+    let model = Model::held(|_| Reply::task("x"));
     let mana = mana(&model, vectors.pem()).with("MAX_PARALLEL_PLANS", 1);
     let mut grant = vectors.grant(0);
     grant["expiresAt"] = "2099-01-01T00:00:00Z".into();
@@ -332,6 +332,7 @@ fn a_grant_that_is_taken_back_while_its_run_waits_is_not_used() {
     let ticking = std::thread::spawn(move || request("POST", &url, &[("x-service-key", key.trim())]));
     common::wait_for("the first plan", || (model.requests().len() == 1).then_some(()));
     mana.import(&[edit("u", "dev-m-0", json!({"grant": null}), "2026-04-15T09:00:00Z")]);
+    model.release();
     assert_eq!(ticking.join().unwrap().0, 200);
     let prompts: Vec<String> = model.requests().iter().map(prompt_of).collect();
     assert!(prompts.len() == 2 && prompts[1].contains("Mission dev-m-0"), "{prompts:?}");

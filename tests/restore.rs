@@ -952,9 +952,11 @@ fn a_restored_database_that_another_process_writes_is_waited_for() {
     let mana = restored(&backup(&world("new", 5)).file);
     let other = Connection::open(database(&mana)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut looking = start(mana.command(&["export"]));
+    let mut export = mana.command(&["export"]);
+    export.env("BUSY_TIMEOUT_MS", "600000");
+    let mut looking = start(export);
     let started = Instant::now();
-    // Well within the time that a command waits for another.
+    // Well within the time that the command waits for another.
     while started.elapsed() < Duration::from_millis(700) && looking.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(10));
     }

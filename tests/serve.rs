@@ -91,7 +91,7 @@ fn stopping_lets_a_plan_finish_within_the_grace() {
 
 #[test]
 fn a_plan_beyond_the_grace_is_left_claimable_and_made_once() {
-    let slow = Model::start(Duration::from_secs(60), |_| Reply::task("slow"));
+    let slow = Model::held(|_| Reply::task("slow"));
     let mana = Mana::new()
         .with("TICK_INTERVAL_MS", 50)
         .with("SHUTDOWN_GRACE_MS", 100)
@@ -114,13 +114,14 @@ fn a_plan_beyond_the_grace_is_left_claimable_and_made_once() {
 
 #[test]
 fn a_command_beside_a_live_server_takes_nothing_over() {
-    let model = Model::start(Duration::from_millis(1_000), |_| Reply::task("x"));
+    let model = Model::held(|_| Reply::task("x"));
     let mana = Mana::new().with("TICK_INTERVAL_MS", 50).with("MANA_LLM_URL", model.url());
     mana.import(&[hourly("u", "m", None, LONG_AGO)]);
     let _served = mana.serve();
     wait_for("the model to be asked", || (!model.requests().is_empty()).then_some(()));
     let stats = mana.run(&["tick", "--json"]).json().remove(0);
     assert_eq!((&stats["inFlight"], &stats["plansProduced"]), (&json!(1), &json!(0)), "{stats}");
+    model.release();
     wait_for("the plan", || (!mana.mission("m")["iterations"].as_array().unwrap().is_empty()).then_some(()));
     assert_eq!(model.requests().len(), 1);
 }

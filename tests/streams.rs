@@ -235,9 +235,10 @@ async fn a_socket_without_a_good_token_is_closed() {
 async fn streams_end_with_their_token_and_with_the_server() {
     let world = World::new(quiet());
     let key = mana_ai::auth::LocalKey::load(world.mana.dir.path()).unwrap();
-    // The leeway of a minute makes this token good for two seconds more.
-    let short = key.issue("ada", jiff::Timestamp::now(), jiff::SignedDuration::from_secs(2)).unwrap();
-    let brief = World { token: short, served: world.mana.serve(), mana: quiet() };
+    let served = world.mana.serve();
+    // Long enough to open both streams on a slow machine.
+    let short = key.issue("ada", jiff::Timestamp::now(), jiff::SignedDuration::from_secs(10)).unwrap();
+    let brief = World { token: short, served, mana: quiet() };
     let mut events = brief.stream("", None).await;
     let mut socket = brief.known("/ws", None).await;
     assert_eq!(events.next().await, None);

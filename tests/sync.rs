@@ -326,12 +326,14 @@ fn what_was_acknowledged_survives_every_kill_and_is_there_once() {
     let token = mana.run(&["token", "create", "--user", "ada"]).stdout.trim().to_owned();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (mut acknowledged, mut sent) = (Vec::new(), 0_usize);
-    for round in 0..8 {
+    let answered = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    for round in 1..=8 {
         let mut served = mana.serve();
         let url = served.url("/sync/notes");
         let tasks: Vec<_> = (0..8)
             .map(|client| {
                 let (url, token, first) = (url.clone(), token.clone(), sent + client * 1_000);
+                let answered = std::sync::Arc::clone(&answered);
                 runtime.spawn(async move {
                     let http = reqwest::Client::new();
                     let mut taken = Vec::new();
@@ -342,18 +344,22 @@ fn what_was_acknowledged_survives_every_kill_and_is_there_once() {
                             Ok(answer) if answer.status() == 200 => taken.push(n),
                             _ => return taken,
                         }
+                        if answered.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 40_000 {
+                            return taken;
+                        }
                     }
                     taken
                 })
             })
             .collect();
-        std::thread::sleep(std::time::Duration::from_millis(150 + 40 * round));
+        // A different number each round, so that it dies at different places.
+        common::wait_for("some answers", || (answered.load(std::sync::atomic::Ordering::SeqCst) > round * 25).then_some(()));
         served.child.kill().unwrap();
         served.child.wait().unwrap();
         acknowledged.extend(tasks.into_iter().flat_map(|task| runtime.block_on(task).unwrap()));
         sent += 8_000;
     }
-    assert!(acknowledged.len() > 50, "{}", acknowledged.len());
+    assert!(acknowledged.len() >= 200, "{}", acknowledged.len());
     assert_eq!(mana.integrity(), "ok");
     let mut kept: Vec<String> = mana.run(&["export"]).json().iter().map(|row| row["recordId"].as_str().unwrap().to_owned()).collect();
     kept.sort();

@@ -149,7 +149,7 @@ fn the_budget_rolls_over_24_hours() {
 
 #[test]
 fn an_edit_that_lands_while_the_model_thinks_is_still_there() {
-    let model = Model::start(Duration::from_millis(1_500), |_| Reply::task("new"));
+    let model = Model::held(|_| Reply::task("new"));
     let mana = mana(&model);
     mana.import(&[
         hourly("u", "m", None, DUE),
@@ -160,6 +160,7 @@ fn an_edit_that_lands_while_the_model_thinks_is_still_there() {
     // The client's clock runs years ahead.
     let feedback = json!({"iterations": [{"id": "old", "overallStatus": "approved", "userFeedback": "good"}], "title": "Renamed"});
     mana.import(&[edit("u", "m", feedback, "2031-01-01T00:00:00.000Z")]);
+    model.release();
     assert!(ticking.wait_with_output().unwrap().status.success());
     let mission = mana.mission("m");
     let iterations = mission["iterations"].as_array().unwrap();
@@ -178,12 +179,13 @@ fn a_mission_that_moves_on_while_the_model_thinks_drops_the_plan() {
         (json!({"deletedAt": "2026-04-15T08:00:10Z"}), "the mission was deleted meanwhile"),
         (json!({"nextRunAt": "2026-05-01T08:00:00.000Z"}), "re-scheduled meanwhile"),
     ] {
-        let model = Model::start(Duration::from_millis(700), |_| Reply::task("late"));
+        let model = Model::held(|_| Reply::task("late"));
         let mana = mana(&model);
         mana.import(&[hourly("u", "m", None, DUE)]);
         let ticking = mana.command(&["tick", "--now", NOW]).stdout(std::process::Stdio::null()).spawn().unwrap();
         common::wait_for("the model to be asked", || (!model.requests().is_empty()).then_some(()));
         mana.import(&[edit("u", "m", data, "2026-04-15T08:00:10.000Z")]);
+        model.release();
         assert!(ticking.wait_with_output().unwrap().status.success());
         let run = mana.run(&["runs", "--json"]).json().remove(0);
         assert_eq!((&run["outcome"], &run["tokens"]), (&json!("dropped"), &json!(100)));
@@ -235,7 +237,7 @@ fn a_model_that_is_not_there_is_named() {
 
 #[test]
 fn a_model_that_takes_too_long_is_named() {
-    let model = Model::start(Duration::from_secs(30), |_| Reply::task("late"));
+    let model = Model::held(|_| Reply::task("never"));
     let mana = mana(&model).with("MANA_LLM_TIMEOUT_MS", 200);
     mana.import(&[hourly("u", "m", None, DUE)]);
     let ran = mana.run(&["tick", "--now", NOW]);

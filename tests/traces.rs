@@ -335,7 +335,7 @@ fn what_is_under_way_at_the_end_is_sent_before_it() {
 
 #[test]
 fn a_run_that_is_cut_short_does_not_cost_the_rest() {
-    let (model, collector) = (Model::start(Duration::from_secs(3_600), |_| Reply::task("x")), Collector::start());
+    let (model, collector) = (Model::held(|_| Reply::task("x")), Collector::start());
     let mana =
         traced(&model, &collector.url()).with("TICK_ENABLED", "true").with("TICK_INTERVAL_MS", 3_600_000).with("SHUTDOWN_GRACE_MS", 50);
     mana.import(&[hourly("u", "m", None, LONG_AGO)]);

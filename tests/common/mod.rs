@@ -275,6 +275,8 @@ pub struct Model {
 struct Script {
     answer: Answer,
     delay: Duration,
+    /// Whether requests are answered, or held until they may be.
+    open: tokio::sync::watch::Sender<bool>,
     requests: Mutex<Vec<Value>>,
     /// Requests that are being answered now, and the most there were.
     busy: Mutex<(usize, usize)>,
@@ -290,7 +292,22 @@ impl Script {
 
 impl Model {
     pub fn start(delay: Duration, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
-        let script = Arc::new(Script { answer: Box::new(answer), delay, requests: Mutex::default(), busy: Mutex::default() });
+        Self::with(true, delay, answer)
+    }
+
+    /// Takes requests and answers none until [`Model::release`], so that a test can do something while the model thinks.
+    pub fn held(answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
+        Self::with(false, Duration::ZERO, answer)
+    }
+
+    /// Answers what is held, and from now on everything at once.
+    pub fn release(&self) {
+        self.script.open.send_replace(true);
+    }
+
+    fn with(open: bool, delay: Duration, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
+        let open = tokio::sync::watch::Sender::new(open);
+        let script = Arc::new(Script { answer: Box::new(answer), delay, open, requests: Mutex::default(), busy: Mutex::default() });
         let served = Arc::clone(&script);
         let (ready, address) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
@@ -322,6 +339,7 @@ impl Model {
         let reply = (script.answer)(&request);
         script.requests.lock().unwrap().push(request);
         script.enter();
+        let _ = script.open.subscribe().wait_for(|open| *open).await;
         tokio::time::sleep(script.delay).await;
         script.busy.lock().unwrap().0 -= 1;
         match reply {

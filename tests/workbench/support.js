@@ -13,7 +13,7 @@ const FLAGS = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
-export const TIMEOUT = 15_000;
+export const TIMEOUT = 90_000;
 
 /** A data directory, the commands on it, and the server over it. */
 export class World {
@@ -94,7 +94,7 @@ export class World {
 
   async stop() {
     this.server.kill();
-    const late = setTimeout(() => this.server.kill("SIGKILL"), 10_000);
+    const late = setTimeout(() => this.server.kill("SIGKILL"), 120_000);
     const [, signal] = await this.gone;
     clearTimeout(late);
     assert.notEqual(signal, "SIGKILL", "the server did not stop when it was asked to");
