@@ -1,5 +1,7 @@
 //! mana-ai: a self-hosted background runner for AI missions, one binary with one SQLite file.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+// Everything printed passes `text::Printable`.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![deny(unsafe_code)]
 
 pub mod auth;
@@ -18,5 +20,6 @@ pub mod projection;
 pub mod runner;
 pub mod store;
 pub mod sync;
+pub mod text;
 pub mod web;
 pub mod workbench;

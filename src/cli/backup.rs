@@ -31,7 +31,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         }
         outcome => outcome?,
     }
-    eprintln!("the database as it is now is in {}", args.file.display());
-    eprintln!("the keys beside it are not: keep a copy of {} too, in a safe place", context.config.data_dir.display());
+    output::say(format_args!("the database as it is now is in {}", args.file.display()));
+    output::say(format_args!("the keys beside it are not: keep a copy of {} too, in a safe place", context.config.data_dir.display()));
     Ok(())
 }

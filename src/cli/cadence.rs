@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
     let times = match Cadence::read(&value) {
         Ok(cadence) => times(&cadence, args, &context.config.time_zone),
         Err(bad) => {
-            eprintln!("mana-ai: {bad}; it counts as manual");
+            output::say(format_args!("mana-ai: {bad}; it counts as manual"));
             vec![None]
         }
     };

@@ -84,7 +84,7 @@ async fn listen(config: &Config, raw: &Raw) -> Result<TcpListener, Failure> {
 fn say(lines: &[String]) -> Outcome {
     let mut out = output::stdout();
     for line in lines {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", output::safe(line))?;
     }
     Ok(out.flush()?)
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use jiff::Timestamp;
 
+use super::output::safe;
 use super::{Context, Outcome, missions, output, parse_time, runs, setup};
 use crate::runner::{Explanation, explain};
 
@@ -32,14 +33,14 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 
 fn print(explanation: &Explanation) -> std::io::Result<()> {
     let mut out = output::stdout();
-    writeln!(out, "{} ({} of {})", explanation.title, explanation.mission_id, explanation.user_id)?;
+    writeln!(out, "{} ({} of {})", safe(&explanation.title), safe(&explanation.mission_id), safe(&explanation.user_id))?;
     match explanation.obstacle() {
         None => writeln!(out, "It would run in a tick at {}.", output::when(Some(explanation.at)))?,
-        Some(step) => writeln!(out, "It would not run at {}, because of: {}.", output::when(Some(explanation.at)), step.compared)?,
+        Some(step) => writeln!(out, "It would not run at {}, because of: {}.", output::when(Some(explanation.at)), safe(&step.compared))?,
     }
     writeln!(out)?;
     for step in &explanation.steps {
-        writeln!(out, "  {} {:<18} {}", if step.passed { "✓" } else { "✗" }, step.name, step.compared)?;
+        writeln!(out, "  {} {:<18} {}", if step.passed { "✓" } else { "✗" }, step.name, safe(&step.compared))?;
     }
     writeln!(out)?;
     match (explanation.next_run_at, explanation.then) {

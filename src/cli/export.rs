@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use super::{Context, Outcome, output, setup};
 use crate::exchange;
 use crate::store::RowFilter;
+use crate::text::escaped;
 
 /// Rows that are held in memory at a time; no reader of the database stays open for longer than one page takes.
 const PAGE: u32 = 1_000;
@@ -38,7 +39,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let filter = RowFilter { user: args.user, app: args.app, table: args.table };
     let mut after = 0;
     if args.format == Format::Csv {
-        let mut out = output::stdout();
+        let mut out = output::raw_stdout();
         writeln!(out, "{}", exchange::header())?;
         out.flush()?;
     }
@@ -47,10 +48,10 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
             Format::Jsonl => store.rows_after(filter.clone(), after, PAGE).await?,
             Format::Csv => store.rows_verbatim_after(filter.clone(), after, PAGE).await?,
         };
-        let mut out = output::stdout();
+        let mut out = output::raw_stdout();
         for row in &rows {
             match args.format {
-                Format::Jsonl => writeln!(out, "{}", row.change.to_json())?,
+                Format::Jsonl => writeln!(out, "{}", escaped(&row.change.to_json().to_string()))?,
                 Format::Csv => writeln!(out, "{}", exchange::row(&row.change))?,
             }
         }

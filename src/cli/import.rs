@@ -36,7 +36,9 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         Err(error) => Err(error),
         Ok(Reading { changes, unknown }) => {
             if !unknown.is_empty() {
-                progress.suspend(|| eprintln!("not kept, since the log has no such columns: {}", output::safe(&unknown.join(", "))));
+                progress.suspend(|| {
+                    output::say(format_args!("not kept, since the log has no such columns: {}", output::safe(&unknown.join(", "))))
+                });
             }
             store.append(changes.filter(move |change| keep(change, skip_bad, &told))).await
         }
@@ -45,7 +47,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let appended = outcome.map_err(|error| Failure::Failed(format!("{}: {error}", args.file)))?;
     let bad = bad.load(Ordering::Relaxed);
     let skipped = if skip_bad { format!(", {bad} bad lines skipped") } else { String::new() };
-    eprintln!("{} changes imported, {} known already{skipped}", appended.added, appended.known);
+    output::say(format_args!("{} changes imported, {} known already{skipped}", appended.added, appended.known));
     Ok(())
 }
 
@@ -53,7 +55,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 fn keep(change: &Result<Change, ImportError>, skip_bad: bool, bad: &AtomicU64) -> bool {
     let Err(ImportError::Line(line)) = change else { return true };
     if skip_bad && bad.fetch_add(1, Ordering::Relaxed) < TOLD {
-        eprintln!("skipped {}", output::safe(&line.to_string()));
+        output::say(format_args!("skipped {}", output::safe(&line.to_string())));
     }
     !skip_bad
 }

@@ -70,7 +70,7 @@ fn is_elsewhere(raw: &Raw, setting: &config::Setting) -> bool {
 
 async fn ask(context: &Context) -> Result<Chosen, Failure> {
     let mut chosen = given(&context.raw);
-    eprintln!("A few questions; Enter takes what stands in brackets. Everything can be changed later.\n");
+    output::say("A few questions; Enter takes what stands in brackets. Everything can be changed later.\n");
     let url = question(&context.raw, "llm_url", "Address of the model server", None)?;
     set(&mut chosen, "llm_url", url.clone());
     if is_remote(&url) && context.raw.is_default("llm_api_key") {
@@ -82,9 +82,11 @@ async fn ask(context: &Context) -> Result<Chosen, Failure> {
     }
     let models = models(context, &chosen).await;
     match &models {
-        Ok(models) if !models.is_empty() => eprintln!("It has: {}", models.iter().map(|m| output::safe(m)).collect::<Vec<_>>().join(", ")),
-        Ok(_) => eprintln!("It answers, but lists no models."),
-        Err(error) => eprintln!("It does not tell its models now ({error}); it can be started later."),
+        Ok(models) if !models.is_empty() => {
+            output::say(format_args!("It has: {}", models.iter().map(|m| output::safe(m)).collect::<Vec<_>>().join(", ")))
+        }
+        Ok(_) => output::say("It answers, but lists no models."),
+        Err(error) => output::say(format_args!("It does not tell its models now ({error}); it can be started later.")),
     }
     let usual = context.config.llm_model.clone();
     let first = models.ok().filter(|models| !models.contains(&usual)).and_then(|models| Some(output::safe(&models.into_iter().next()?)));

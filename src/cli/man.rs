@@ -21,7 +21,7 @@ pub(super) fn run(command: Command, args: Args) -> Outcome {
         let mut command = command.disable_help_subcommand(true);
         command.build();
         Man::new(command).render(&mut page)?;
-        let mut out = output::stdout();
+        let mut out = output::raw_stdout();
         out.write_all(&page)?;
         return Ok(out.flush()?);
     };

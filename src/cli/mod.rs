@@ -1,7 +1,7 @@
 //! The command line: one file a command (DESIGN, section 12).
 //!
 //! This room reads arguments, calls the rooms that do the work, and prints. Results go to stdout, everything else
-//! to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! to stderr, both through `text::Printable`. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod agents;
 mod backup;
@@ -41,6 +41,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use telemetry::Telemetry;
 
 use crate::config::{Config, ConfigError, Raw, SETTINGS, Scope};
+use crate::text;
 
 /// Runs AI missions in the background: one binary, one SQLite file.
 #[derive(Parser)]
@@ -153,11 +154,8 @@ type Outcome = Result<(), Failure>;
 pub fn main() -> ExitCode {
     let matches = match command().try_get_matches_from(std::env::args_os()) {
         Ok(matches) => matches,
-        Err(error) => {
-            // Help and version come this way too, with the code 0.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        // Help and version come this way too, with the code 0.
+        Err(error) => return answer(&error),
     };
     match run(&matches) {
         Ok(()) | Err(Failure::NoReader) => ExitCode::SUCCESS,
@@ -167,10 +165,19 @@ pub fn main() -> ExitCode {
 }
 
 fn complain(message: &str, code: u8) -> ExitCode {
-    // Parts of it may be somebody else's text.
-    let message: Vec<String> = message.lines().map(output::safe).collect();
-    eprintln!("mana-ai: {}", message.join("\n"));
+    output::say(format_args!("mana-ai: {message}"));
     ExitCode::from(code)
+}
+
+/// Prints help and versions, and what is wrong with arguments, which may hold somebody else's text.
+fn answer(error: &clap::Error) -> ExitCode {
+    let is_safe = std::env::args_os().all(|arg| arg.to_str().is_some_and(|arg| !arg.contains(text::is_unsafe)));
+    if is_safe || !error.use_stderr() {
+        let _ = error.print();
+    } else {
+        output::say(error.render().to_string().trim_end());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn run(matches: &ArgMatches) -> Outcome {

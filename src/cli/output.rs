@@ -1,5 +1,6 @@
 //! Tables for people, JSON lines for programs.
 
+use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,19 +12,32 @@ use serde_json::Value;
 
 use crate::domain::time;
 use crate::store::Progress;
+pub(super) use crate::text::printable as safe;
+use crate::text::{Mode, Printable, escaped};
 
-/// Buffered stdout; [`Write::flush`] before the end tells whether all was read.
-pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
+/// Stdout for people; [`Write::flush`] before the end tells whether all was read.
+pub(super) fn stdout() -> Printable<BufWriter<StdoutLock<'static>>> {
+    Printable::new(raw_stdout(), Mode::Prose)
+}
+
+/// Stdout to the byte, for scripts and data that another program reads.
+pub(super) fn raw_stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(64 * 1024, io::stdout().lock())
 }
 
 /// Writes one object a line.
 pub(super) fn json_lines(lines: impl IntoIterator<Item = Value>) -> io::Result<()> {
-    let mut out = stdout();
+    let mut out = raw_stdout();
     for line in lines {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", escaped(&line.to_string()))?;
     }
     out.flush()
+}
+
+/// Tells something beside the result, on stderr; where nobody can read it, nothing is lost.
+pub(super) fn say(message: impl Display) {
+    let line = format!("{message}\n");
+    let _ = Printable::new(io::stderr().lock(), Mode::Prose).write_all(line.as_bytes());
 }
 
 /// Writes rows under a header, or what it means that there are none.
@@ -40,11 +54,6 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>, none: &str) -> io::
     }
     writeln!(out, "{table}")?;
     out.flush()
-}
-
-/// A text of somebody else on one line: a control character in it must not reach the terminal.
-pub(super) fn safe(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// Whether colors suit a stream.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::output::safe;
@@ -11,10 +11,11 @@ use super::{Context, Failure, Outcome, missions, output, setup};
 use crate::domain::agent::Agent;
 use crate::domain::mission::Mission;
 use crate::inputs::{self, Reader, Resolved};
+use crate::planner::Planned;
 use crate::planner::dialect::Form;
 use crate::planner::prompt::{Material, Prompt};
-use crate::planner::{Planned, Planner};
 use crate::store::{Store, Table};
+use crate::text::escaped;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -51,13 +52,15 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
     let offered = planner.offered(&policy);
     let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
-    if args.show_prompt {
-        show(&planner.prompt(&material), &planner)?;
+    let prompt = args.show_prompt.then(|| planner.prompt(&material));
+    let form = planner.form();
+    if let Some(prompt) = prompt.as_ref().filter(|_| !args.json) {
+        show(prompt, form)?;
     }
     let planned = planner.plan(&material).await;
     let notes = [inputs.note().into_iter().collect(), planned.notes.clone()].concat();
     if args.json {
-        as_json(&planned, &notes)?
+        as_json(&planned, &notes, prompt.map(|prompt| json!({"system": prompt.system(form), "user": prompt.user})))?
     } else {
         tell(&planned, &notes, &inputs)?
     }
@@ -81,8 +84,7 @@ async fn budget_of(store: &Store, user: &str, agent: Option<&Agent>, now: Timest
     Ok(Some((used, cap)))
 }
 
-fn show(prompt: &Prompt, planner: &Planner) -> std::io::Result<()> {
-    let form = planner.form();
+fn show(prompt: &Prompt, form: Form) -> std::io::Result<()> {
     let mut out = output::stdout();
     writeln!(out, "=== system ===\n{}\n\n=== user ===\n{}\n", prompt.system(form), prompt.user)?;
     if form == Form::Tools {
@@ -97,7 +99,7 @@ fn tell(planned: &Planned, notes: &[String], inputs: &Resolved) -> std::io::Resu
         writeln!(out, "{}", if plan.summary.is_empty() { "(no summary)".into() } else { safe(&plan.summary) })?;
         for (n, step) in plan.steps.iter().enumerate() {
             writeln!(out, "\n{}. {} – {}", n + 1, safe(&step.summary), safe(&step.rationale))?;
-            writeln!(out, "   {} {}", step.tool, json!(step.params))?;
+            writeln!(out, "   {} {}", safe(&step.tool), escaped(&json!(step.params).to_string()))?;
         }
         if plan.steps.is_empty() {
             writeln!(out, "\nNo steps.")?;
@@ -125,13 +127,17 @@ fn tell(planned: &Planned, notes: &[String], inputs: &Resolved) -> std::io::Resu
     out.flush()
 }
 
-fn as_json(planned: &Planned, notes: &[String]) -> std::io::Result<()> {
+fn as_json(planned: &Planned, notes: &[String], prompt: Option<Value>) -> std::io::Result<()> {
     let plan = planned.outcome.as_ref().ok().map(|plan| {
         let step = |step: &crate::domain::iteration::Step| json!({"summary": step.summary, "toolName": step.tool, "params": step.params, "rationale": step.rationale});
         json!({"summary": plan.summary, "steps": plan.steps.iter().map(step).collect::<Vec<_>>()})
     });
-    output::json_lines([json!({
+    let mut line = json!({
         "plan": plan, "error": planned.outcome.as_ref().err().map(ToString::to_string), "model": planned.model, "rounds": planned.rounds,
         "notes": notes, "promptChars": planned.prompt_chars, "usage": planned.usage.to_json(),
-    })])
+    });
+    if let Some(prompt) = prompt {
+        line["prompt"] = prompt;
+    }
+    output::json_lines([line])
 }

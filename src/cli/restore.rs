@@ -25,10 +25,10 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     bar.finish_and_clear();
     let restored = outcome?;
     let until = restored.last.map_or(String::new(), |last| format!(", the last taken in at {last:.0}"));
-    eprintln!("the database in {} is now that of {}: {} rows{until}", dir.display(), args.file.display(), restored.rows);
+    output::say(format_args!("the database in {} is now that of {}: {} rows{until}", dir.display(), args.file.display(), restored.rows));
     if let Some(kept) = restored.kept {
-        eprintln!("the one that was there is kept as {}; delete it when you do not need it any more", kept.display());
+        output::say(format_args!("the one that was there is kept as {}; delete it when you do not need it any more", kept.display()));
     }
-    eprintln!("everyone has to sign in again; `mana-ai serve` goes on from here");
+    output::say("everyone has to sign in again; `mana-ai serve` goes on from here");
     Ok(())
 }

@@ -18,6 +18,7 @@ use tracing_subscriber::{Layer, fmt};
 use super::Failure;
 use super::output::paints;
 use crate::config::{Config, LogFormat};
+use crate::text::{Mode, Printable};
 use crate::web;
 
 /// How long a collector may take to answer.
@@ -36,12 +37,14 @@ impl Telemetry {
         // The configuration has looked at it already.
         let filter = EnvFilter::new(config.log.as_deref().unwrap_or(default));
         let terminal = std::io::stderr().is_terminal();
-        let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(paints(&std::io::stderr()));
-        let lines = match config.log_format {
-            LogFormat::Json => json(lines),
-            LogFormat::Auto if !terminal => json(lines),
-            LogFormat::Auto | LogFormat::Text => lines.boxed(),
+        let mode = match config.log_format {
+            LogFormat::Json => Mode::Json,
+            LogFormat::Auto if !terminal => Mode::Json,
+            LogFormat::Auto | LogFormat::Text => Mode::Line,
         };
+        // An event is one call of the writer, and so one line, whatever its texts hold.
+        let lines = fmt::layer().with_writer(move || Printable::new(std::io::stderr(), mode)).with_ansi(paints(&std::io::stderr()));
+        let lines = if mode == Mode::Json { json(lines) } else { lines.boxed() };
         let traces = config.otlp_endpoint.as_ref().map(provider).transpose()?;
         let layer = traces.as_ref().map(|traces| {
             let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer("mana-ai"));

@@ -160,10 +160,13 @@ fn show(name: &str, finding: &Finding, as_json: bool) -> std::io::Result<()> {
     }
     let mut out = stdout();
     let word = format!("{word:<4}");
-    let paints = paints(&std::io::stdout());
-    let word = if paints { format!("\x1b[{color}m{word}\x1b[0m") } else { word };
+    if paints(&std::io::stdout()) {
+        out.paint(color, &word)?;
+    } else {
+        write!(out, "{word}")?;
+    }
     let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n                   -> {}", safe(mend)));
-    writeln!(out, "{word} {name:<13} {}{mend}", safe(&finding.found))?;
+    writeln!(out, " {name:<13} {}{mend}", safe(&finding.found))?;
     // Each is seen as soon as it is known: a slow model takes its time.
     out.flush()
 }
