@@ -18,6 +18,7 @@ use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::cadence::Cadence;
 use mana_ai::domain::change::Op;
 use mana_ai::domain::gate::{Load, checks};
+use mana_ai::domain::iterations::StepStatus;
 use mana_ai::domain::merge::{Delta, Fold, compare_stamps};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
@@ -70,6 +71,7 @@ fn runner(store: Store, dir: &Path) -> Arc<Runner> {
         max_parallel: 8,
         max_attempts: 5,
         iterations_kept: 100,
+        first_step_status: StepStatus::Staged,
         backoff: Backoff { base: second, max: second },
         breaker: Limits { failures: 5, cooldown: second },
         zone: TimeZone::UTC,

@@ -12,6 +12,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Ending, Runner, Settings, Settled, TickStats, Verdict};
@@ -44,6 +45,7 @@ impl House {
             max_parallel: 8,
             max_attempts: 3,
             iterations_kept: 100,
+            first_step_status: StepStatus::Staged,
             backoff: Backoff { base: SignedDuration::from_secs(10), max: SignedDuration::from_secs(60) },
             breaker: Limits { failures: 100, cooldown: SignedDuration::from_secs(60) },
             zone: TimeZone::UTC,

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, Settings};
@@ -31,6 +32,7 @@ fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex
         max_parallel: 4,
         max_attempts: 3,
         iterations_kept: 20,
+        first_step_status: StepStatus::Staged,
         backoff: Backoff { base: minutes(2), max: minutes(10) },
         breaker: Limits { failures: 5, cooldown: minutes(5) },
         zone: TimeZone::UTC,

@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::auth::{LocalKey, ServiceKey, Users};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::iterations::StepStatus;
 use mana_ai::http::{Api, router};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
@@ -79,6 +80,7 @@ fn start(dir: &Path) -> (Router, Store) {
         max_parallel: 1,
         max_attempts: 1,
         iterations_kept: 1,
+        first_step_status: StepStatus::Staged,
         backoff: Backoff { base: SignedDuration::from_secs(1), max: SignedDuration::from_secs(1) },
         breaker: Limits { failures: 1, cooldown: SignedDuration::from_secs(1) },
         zone: jiff::tz::TimeZone::UTC,

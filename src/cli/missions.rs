@@ -38,7 +38,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         return Ok(output::json_lines(missions.iter().map(|(snapshot, _)| line(snapshot)))?);
     }
     let row = |(snapshot, mission): &(Snapshot, Mission)| {
-        let awaiting = mission.iterations.iter().filter(|i| i["overallStatus"] == "awaiting-review").count();
+        let awaiting = mission.awaiting_review();
         vec![
             snapshot.user_id.clone(),
             mission.id.clone(),

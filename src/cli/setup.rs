@@ -141,6 +141,7 @@ fn rules(config: &Config) -> Result<Settings, Failure> {
         max_parallel: config.max_parallel_plans,
         max_attempts: config.max_attempts,
         iterations_kept: config.max_iterations_kept,
+        first_step_status: config.step_status,
         backoff: backoff(config),
         breaker: breaker(config),
         zone: config.time_zone.clone(),

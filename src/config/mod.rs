@@ -17,6 +17,7 @@ use reqwest::header::{HeaderMap, HeaderName};
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
+use crate::domain::iterations::StepStatus;
 use crate::planner::dialect::Dialect;
 pub use settings::{DATA_DIR, SETTINGS, Scope, Setting};
 pub use template::template;
@@ -250,6 +251,7 @@ pub struct Config {
     pub max_parallel_plans: usize,
     pub max_attempts: u32,
     pub max_iterations_kept: usize,
+    pub step_status: StepStatus<'static>,
     pub retry_base: Duration,
     pub retry_max: Duration,
     pub breaker_failures: u32,
@@ -312,6 +314,11 @@ impl Config {
             max_parallel_plans: raw.number::<u16>("max_parallel_plans", 1, "a whole number from 1 to 65535")?.into(),
             max_attempts: raw.number::<u16>("max_attempts", 1, "a whole number from 1 to 65535")?.into(),
             max_iterations_kept: raw.number::<u16>("max_iterations_kept", 1, "a whole number from 1 to 65535")?.into(),
+            step_status: raw.read("step_status", "staged or planned", |v| match v {
+                "staged" => Some(StepStatus::Staged),
+                "planned" => Some(StepStatus::Planned),
+                _ => None,
+            })?,
             retry_base: raw.millis("retry_base_ms", 1, MILLIS)?,
             retry_max: raw.millis("retry_max_ms", 1, MILLIS)?,
             breaker_failures: raw.number::<u16>("breaker_failures", 1, "a whole number from 1 to 65535")?.into(),

@@ -88,6 +88,13 @@ pub static SETTINGS: &[Setting] = &[
     setting("max_parallel_plans", "MAX_PARALLEL_PLANS", "8", Runner, "Plans that are made at the same time"),
     setting("max_attempts", "MAX_ATTEMPTS", "5", Runner, "Attempts before a run fails"),
     setting("max_iterations_kept", "MAX_ITERATIONS_KEPT", "100", Runner, "Iterations that a mission's record keeps"),
+    setting(
+        "step_status",
+        "MANA_AI_STEP_STATUS",
+        "staged",
+        Runner,
+        "How the steps of a new plan begin: staged, held until their user approves; planned, where clients review by themselves",
+    ),
     setting("retry_base_ms", "RETRY_BASE_MS", "30000", Runner, "Wait after the first failed attempt; it doubles each time"),
     setting("retry_max_ms", "RETRY_MAX_MS", "3600000", Runner, "Longest wait between two attempts"),
     setting("breaker_failures", "BREAKER_FAILURES", "5", Runner, "Failures in a row after which the model server is left alone"),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::fields::{Fields, Problem};
+use super::iterations::Iteration;
 use super::merge::Record;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub struct Mission {
     pub inputs: Vec<InputRef>,
     /// As the client wrote it; [`super::cadence::Cadence::read`] understands it.
     pub cadence: Value,
-    pub iterations: Vec<Value>,
+    pub iterations: Vec<Iteration>,
     pub agent_id: Option<String>,
     pub grant: Option<Value>,
 }
@@ -80,11 +81,16 @@ impl Mission {
             next_run_at: fields.time("nextRunAt"),
             inputs,
             cadence: fields.value("cadence").cloned().unwrap_or_default(),
-            iterations: fields.array("iterations").to_vec(),
+            iterations: fields.array("iterations").iter().cloned().map(Iteration::from).collect(),
             agent_id: fields.optional_text("agentId"),
             grant: fields.value("grant").cloned(),
         };
         (mission, fields.into_problems())
+    }
+
+    /// How many of its iterations await review.
+    pub fn awaiting_review(&self) -> usize {
+        self.iterations.iter().filter(|iteration| iteration.awaits_review()).count()
     }
 
     /// The title, or the id where there is none.

@@ -1,32 +1,44 @@
-//! What a user's review makes of an iteration (DESIGN, sections 1 and 6).
+//! What a user's review makes of an iteration (docs/design.md, section 13).
+//!
+//! Clients carry out a step as soon as it says `planned`, and look at an iteration only once. So the decisions on the
+//! steps of one iteration are collected: an approved step stays `staged` and remembers the approval, until the last step
+//! is decided; then all approved ones become `planned` at once.
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use super::iterations::{Iteration, Status, StepMut, StepStatus};
 
-/// A user's word on a step.
+/// A user's decision on a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum StepDecision {
     Approve,
     Reject,
     /// Not yet.
     Undecided,
 }
 
-impl Word {
+impl StepDecision {
+    /// All of them, with the names that forms use.
+    const NAMED: [(&'static str, StepDecision); 3] =
+        [("approve", StepDecision::Approve), ("reject", StepDecision::Reject), ("undecided", StepDecision::Undecided)];
+
     /// Reads the name in a form.
     pub fn parse(name: &str) -> Option<Self> {
-        [("approve", Word::Approve), ("reject", Word::Reject), ("undecided", Word::Undecided)]
-            .into_iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, w)| w)
+        Self::NAMED.into_iter().find(|(n, _)| *n == name).map(|(_, decision)| decision)
     }
 
-    fn status(self) -> &'static str {
-        match self {
-            Word::Approve => "approved",
-            Word::Reject => "rejected",
-            Word::Undecided => "planned",
+    /// The name in a form.
+    pub fn as_str(self) -> &'static str {
+        Self::NAMED.into_iter().find(|(_, decision)| *decision == self).map_or("", |(name, _)| name)
+    }
+
+    /// What was decided about a step of an iteration that awaits review; `None` where no review decides about it any more.
+    pub fn on(status: StepStatus<'_>, approved_in_advance: bool) -> Option<Self> {
+        match status {
+            done if done.is_done() => None,
+            StepStatus::Rejected => Some(StepDecision::Reject),
+            _ if approved_in_advance => Some(StepDecision::Approve),
+            _ => Some(StepDecision::Undecided),
         }
     }
 }
@@ -36,86 +48,168 @@ impl Word {
 pub struct Review {
     pub iteration_id: String,
     /// By the ids of the steps; a step that is not named stays as it is.
-    pub words: BTreeMap<String, Word>,
-    /// For all steps that have no word of their own.
-    pub all: Option<Word>,
+    pub decisions: BTreeMap<String, StepDecision>,
+    /// For all steps that have no decision of their own here. Approval does not reach a step that was rejected before.
+    pub all: Option<StepDecision>,
     /// `None` leaves what was said before.
     pub feedback: Option<String>,
 }
 
-/// The iterations with the review in its place; `None` where there is no such iteration, or it is not up for review.
-pub fn apply(iterations: &[Value], review: &Review) -> Option<Vec<Value>> {
+/// The iterations with the review in its place; `None` where there is no such iteration.
+pub fn apply(iterations: &[Iteration], review: &Review) -> Option<Vec<Iteration>> {
     let mut iterations = iterations.to_vec();
-    let iteration = iterations.iter_mut().find(|iteration| iteration["id"] == review.iteration_id.as_str())?;
+    let iteration = iterations.iter_mut().find(|iteration| iteration.id() == review.iteration_id && iteration.json().is_object())?;
     if let Some(feedback) = &review.feedback {
-        iteration.as_object_mut()?.insert("userFeedback".into(), json!(feedback));
+        iteration.set_feedback(feedback);
     }
-    if iteration["overallStatus"] == "awaiting-review" {
-        let steps = iteration.get_mut("plan").and_then(Value::as_array_mut);
-        let mut statuses = Vec::new();
-        for step in steps.into_iter().flatten().filter_map(Value::as_object_mut) {
-            let id = step.get("id").and_then(Value::as_str).unwrap_or_default();
-            if let Some(word) = review.words.get(id).copied().or(review.all) {
-                step.insert("status".into(), json!(word.status()));
-            }
-            statuses.push(step.get("status").and_then(Value::as_str).unwrap_or("planned").to_owned());
+    if iteration.awaits_review() {
+        for mut step in iteration.steps_mut() {
+            decide(&mut step, review);
         }
-        let overall = match (statuses.is_empty(), review.all) {
-            (false, _) => overall(&statuses),
-            (true, Some(Word::Approve)) => "approved",
-            (true, Some(Word::Reject)) => "rejected",
-            (true, _) => "awaiting-review",
-        };
-        iteration["overallStatus"] = json!(overall);
+        settle(iteration, review.all);
     }
     Some(iterations)
 }
 
-/// What the states of the steps come to.
-fn overall(statuses: &[String]) -> &'static str {
-    let count = |status: &str| statuses.iter().filter(|s| *s == status).count();
-    let (approved, rejected) = (count("approved"), count("rejected"));
-    match statuses.len() {
-        all if approved == all => "approved",
-        all if rejected == all => "rejected",
-        all if approved + rejected == all => "partially-approved",
-        _ => "awaiting-review",
+fn decide(step: &mut StepMut<'_>, review: &Review) {
+    let Some(before) = StepDecision::on(step.status(), step.is_approved_in_advance()) else { return };
+    let all = review.all.filter(|all| !(before == StepDecision::Reject && *all == StepDecision::Approve));
+    let Some(decision) = review.decisions.get(step.id()).copied().or(all) else { return };
+    step.approve_in_advance(decision == StepDecision::Approve);
+    match decision {
+        StepDecision::Reject => step.set_status(StepStatus::Rejected),
+        // What an older version released stays so: clients may have carried it out already.
+        _ if step.status() == StepStatus::Planned => {}
+        _ => step.set_status(StepStatus::Staged),
     }
+}
+
+/// Settles the iteration once its last step is decided, and releases what was approved.
+fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
+    let decisions: Vec<_> =
+        iteration.steps().map(|step| (step.status(), StepDecision::on(step.status(), step.is_approved_in_advance()))).collect();
+    let any = |wanted: StepDecision| decisions.iter().any(|(_, decision)| *decision == Some(wanted));
+    let done = |wanted: StepStatus<'_>| decisions.iter().any(|(status, _)| *status == wanted);
+    let overall = if decisions.is_empty() {
+        match all {
+            Some(StepDecision::Approve) => Status::Approved,
+            Some(StepDecision::Reject) => Status::Rejected,
+            _ => return,
+        }
+    } else if any(StepDecision::Undecided) {
+        return;
+    } else if any(StepDecision::Approve) || done(StepStatus::Approved) {
+        Status::Approved
+    } else if done(StepStatus::Failed) {
+        Status::Failed
+    } else if any(StepDecision::Reject) {
+        Status::Rejected
+    } else {
+        // Nothing but skipped steps.
+        Status::Approved
+    };
+    for mut step in iteration.steps_mut().filter(StepMut::is_approved_in_advance) {
+        step.approve_in_advance(false);
+        step.set_status(StepStatus::Planned);
+    }
+    iteration.set_status(overall);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
-    fn reviewed(words: &[(&str, Word)], all: Option<Word>, feedback: Option<&str>) -> String {
-        let step = |id: &str| json!({"id": id, "status": "planned"});
-        let iterations = [json!({"id": "old"}), json!({"id": "it", "overallStatus": "awaiting-review", "plan": [step("a"), step("b")]})];
-        let words = words.iter().map(|(id, word)| ((*id).to_owned(), *word)).collect();
-        let review = Review { iteration_id: "it".into(), words, all, feedback: feedback.map(str::to_owned) };
-        let after = apply(&iterations, &review).unwrap();
-        assert_eq!(after[0], iterations[0]);
-        let (a, b) = (&after[1]["plan"][0]["status"], &after[1]["plan"][1]["status"]);
-        format!("{} {} {} {}", after[1]["overallStatus"], a, b, after[1]["userFeedback"]).replace('"', "")
+    use StepDecision::{Approve, Reject, Undecided};
+
+    /// Reviews the iteration that a review left behind, and tells the overall status, the steps and the feedback.
+    fn again(iteration: &mut Iteration, decisions: &[(&str, StepDecision)], all: Option<StepDecision>, feedback: Option<&str>) -> String {
+        let decisions = decisions.iter().map(|(id, decision)| ((*id).to_owned(), *decision)).collect();
+        let review = Review { iteration_id: "it".into(), decisions, all, feedback: feedback.map(str::to_owned) };
+        let before = [Iteration::from(json!({"id": "old"})), iteration.clone()];
+        let after = apply(&before, &review).unwrap();
+        assert_eq!(after[0], before[0]);
+        *iteration = after[1].clone();
+        let steps: Vec<String> = after[1]
+            .steps()
+            .map(|step| format!("{}{}", step.status().as_str(), if step.is_approved_in_advance() { "+" } else { "" }))
+            .collect();
+        format!("{} [{}] {}", after[1].status().as_str(), steps.join(" "), after[1].feedback()).trim_end().to_owned()
+    }
+
+    fn iteration(statuses: &[&str]) -> Iteration {
+        let ids = ["a", "b", "c"];
+        let step = |(n, status): (usize, &&str)| json!({"id": ids[n], "status": status, "kept": true});
+        let plan: Vec<Value> = statuses.iter().enumerate().map(step).collect();
+        json!({"id": "it", "overallStatus": "awaiting-review", "plan": plan}).into()
+    }
+
+    fn reviewed(statuses: &[&str], decisions: &[(&str, StepDecision)], all: Option<StepDecision>) -> String {
+        again(&mut iteration(statuses), decisions, all, None)
     }
 
     #[test]
-    fn the_words_on_the_steps_decide_about_the_whole() {
-        use Word::{Approve, Reject, Undecided};
-        assert_eq!(reviewed(&[("a", Approve)], None, None), "awaiting-review approved planned null");
-        assert_eq!(reviewed(&[("a", Approve), ("b", Reject)], None, Some("fewer")), "partially-approved approved rejected fewer");
-        assert_eq!(reviewed(&[("a", Reject), ("b", Reject)], None, None), "rejected rejected rejected null");
-        assert_eq!(reviewed(&[], Some(Approve), None), "approved approved approved null");
-        assert_eq!(reviewed(&[("a", Undecided)], Some(Reject), None), "awaiting-review planned rejected null");
-        assert_eq!(reviewed(&[("no such step", Reject)], None, Some("why?")), "awaiting-review planned planned why?");
+    fn approved_steps_are_released_together_when_the_last_one_is_decided() {
+        let mut it = iteration(&["staged", "staged", "staged"]);
+        assert_eq!(again(&mut it, &[("a", Approve)], None, None), "awaiting-review [staged+ staged staged]");
+        assert_eq!(again(&mut it, &[("b", Reject)], None, Some("fewer")), "awaiting-review [staged+ rejected staged] fewer");
+        assert_eq!(again(&mut it, &[("c", Approve)], None, None), "approved [planned rejected planned] fewer");
+        assert!(!it.json().to_string().contains("decision"), "{}", it.json());
     }
 
     #[test]
-    fn what_is_settled_takes_feedback_and_no_other_word() {
-        let iterations = [json!({"id": "it", "overallStatus": "approved", "plan": [{"id": "a", "status": "approved"}]})];
-        let review = Review { iteration_id: "it".into(), all: Some(Word::Reject), feedback: Some("good".into()), ..Review::default() };
-        let after = apply(&iterations, &review).unwrap();
-        assert_eq!(after[0]["plan"][0]["status"], "approved");
-        assert_eq!(after[0]["userFeedback"], "good");
-        assert_eq!(apply(&iterations, &Review { iteration_id: "other".into(), ..review }), None);
+    fn a_decision_can_be_taken_back_until_then() {
+        let mut it = iteration(&["staged", "staged"]);
+        again(&mut it, &[("a", Approve)], None, None);
+        assert_eq!(again(&mut it, &[("a", Undecided)], None, None), "awaiting-review [staged staged]");
+        again(&mut it, &[("a", Reject)], None, None);
+        assert_eq!(again(&mut it, &[("a", Approve)], None, None), "awaiting-review [staged+ staged]");
+        assert_eq!(again(&mut it, &[("a", Reject), ("b", Reject)], None, None), "rejected [rejected rejected]");
+    }
+
+    #[test]
+    fn approve_all_never_overrides_a_rejection() {
+        assert_eq!(reviewed(&["staged", "staged"], &[], Some(Approve)), "approved [planned planned]");
+        assert_eq!(reviewed(&["rejected", "staged"], &[], Some(Approve)), "approved [rejected planned]");
+        assert_eq!(reviewed(&["staged", "staged"], &[("b", Reject)], Some(Approve)), "approved [planned rejected]");
+        assert_eq!(reviewed(&["rejected", "rejected"], &[], Some(Approve)), "rejected [rejected rejected]");
+        assert_eq!(reviewed(&["staged", "staged"], &[("a", Undecided)], Some(Approve)), "awaiting-review [staged staged+]");
+    }
+
+    #[test]
+    fn reject_all_leaves_nothing_to_carry_out() {
+        let mut it = iteration(&["staged", "staged"]);
+        again(&mut it, &[("a", Approve)], None, None);
+        assert_eq!(again(&mut it, &[], Some(Reject), None), "rejected [rejected rejected]");
+    }
+
+    #[test]
+    fn steps_that_an_older_version_released_are_reviewed_for_what_they_are() {
+        assert_eq!(reviewed(&["planned", "planned"], &[("a", Approve)], None), "awaiting-review [planned+ planned]");
+        assert_eq!(reviewed(&["planned", "planned"], &[("a", Approve), ("b", Reject)], None), "approved [planned rejected]");
+        assert_eq!(reviewed(&["approved", "planned"], &[], Some(Reject)), "approved [approved rejected]", "what was carried out stays");
+        assert_eq!(reviewed(&["failed", "rejected"], &[("b", Reject)], None), "failed [failed rejected]");
+        assert_eq!(reviewed(&["skipped", "skipped"], &[("a", Reject)], None), "approved [skipped skipped]");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_decided_like_any_other() {
+        assert_eq!(reviewed(&["queued", ""], &[("a", Approve)], None), "awaiting-review [queued+ ]".replace("queued", "staged"));
+        assert_eq!(reviewed(&["queued", ""], &[], Some(Approve)), "approved [planned planned]");
+        assert_eq!(reviewed(&[], &[], Some(Reject)), "rejected []");
+        assert_eq!(reviewed(&[], &[("a", Reject)], None), "awaiting-review []");
+        assert_eq!(reviewed(&["staged", "staged"], &[("no such step", Reject)], None), "awaiting-review [staged staged]");
+    }
+
+    #[test]
+    fn what_is_settled_takes_feedback_and_no_other_decision() {
+        for settled in ["approved", "rejected", "failed", "partially-approved", "running"] {
+            let before = [json!({"id": "it", "overallStatus": settled, "plan": [{"id": "a", "status": "planned"}]}).into()];
+            let review = Review { iteration_id: "it".into(), all: Some(Reject), feedback: Some("good".into()), ..Review::default() };
+            let after = apply(&before, &review).unwrap();
+            assert_eq!((after[0].status().as_str(), after[0].feedback()), (settled, "good"));
+            assert_eq!(after[0].steps().next().unwrap().status(), StepStatus::Planned);
+            assert_eq!(apply(&before, &Review { iteration_id: "other".into(), ..review }), None);
+        }
     }
 }

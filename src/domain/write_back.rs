@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::cadence::Cadence;
-use super::iteration;
+use super::iterations::Iteration;
 use super::merge::{Fold, Record, Stamps, winning_stamp};
 use super::mission::{Mission, MissionState};
+use super::retention::{self, Bounds};
 use super::time;
 
 /// The due time that a run was claimed for, and what it came to.
@@ -15,7 +16,7 @@ use super::time;
 pub struct Finished<'a> {
     pub mission_id: &'a str,
     pub scheduled_for: Timestamp,
-    pub iteration: &'a Value,
+    pub iteration: &'a Iteration,
 }
 
 /// The rules and clocks that the write follows.
@@ -26,7 +27,7 @@ pub struct Terms<'a> {
     /// The wall clock, for field stamps.
     pub wrote_at: Timestamp,
     pub zone: &'a TimeZone,
-    pub iterations_kept: usize,
+    pub bounds: Bounds,
 }
 
 /// The update of the mission.
@@ -34,6 +35,8 @@ pub struct Terms<'a> {
 pub struct Write {
     pub data: Record,
     pub field_meta: Stamps,
+    /// Iterations that had to leave the record.
+    pub left: Vec<Iteration>,
     /// Due times that went by unserved and that this run stands for.
     pub missed: u32,
     /// What the run should tell besides, such as a cadence that cannot be followed.
@@ -55,13 +58,13 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
         }
         Err(bad) => (None, 0, Some(format!("{bad}; the mission will not run again until its cadence is set"))),
     };
-    let iterations = iteration::append(mission.iterations, finished.iteration.clone(), terms.iterations_kept);
+    let kept = retention::append(mission.iterations, finished.iteration.clone(), terms.bounds);
     let mut data = Record::new();
-    data.insert("iterations".into(), Value::Array(iterations));
+    data.insert("iterations".into(), kept.iterations.into_iter().map(Value::from).collect());
     data.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
     let field_meta =
         data.keys().map(|field| (field.clone(), winning_stamp(terms.wrote_at, stamps.get(field).map(String::as_str)))).collect();
-    Ok(Write { data, field_meta, missed, note })
+    Ok(Write { data, field_meta, left: kept.left, missed, note })
 }
 
 /// Whether a mission still waits for the run that was claimed for `scheduled_for`.
@@ -112,16 +115,24 @@ mod tests {
     }
 
     fn run(rows: &[(Value, Value)]) -> Result<Write, String> {
-        let finished = Finished { mission_id: "m", scheduled_for: SCHEDULED.parse().unwrap(), iteration: &json!({"id": "new"}) };
+        let finished = Finished { mission_id: "m", scheduled_for: SCHEDULED.parse().unwrap(), iteration: &json!({"id": "new"}).into() };
         let now: Timestamp = "2026-04-15T08:00:05Z".parse().unwrap();
-        write(&fold(rows), &finished, &Terms { now, wrote_at: now, zone: &TimeZone::UTC, iterations_kept: 100 })
+        write(
+            &fold(rows),
+            &finished,
+            &Terms { now, wrote_at: now, zone: &TimeZone::UTC, bounds: Bounds { iterations: 2, bytes: retention::MAX_BYTES } },
+        )
     }
 
     #[test]
     fn the_iteration_joins_what_arrived_meanwhile() {
-        let feedback = (json!({"iterations": [{"id": "old", "userFeedback": "good"}]}), json!({"iterations": "2031-01-01T00:00:00.000Z"}));
+        let feedback = (
+            json!({"iterations": [{"id": "older"}, {"id": "old", "userFeedback": "good"}]}),
+            json!({"iterations": "2031-01-01T00:00:00.000Z"}),
+        );
         let write = run(&[mission(), feedback]).unwrap();
         assert_eq!(write.data["iterations"], json!([{"id": "old", "userFeedback": "good"}, {"id": "new"}]));
+        assert_eq!(write.left, [json!({"id": "older"}).into()]);
         assert_eq!(write.data["nextRunAt"], "2026-04-15T09:00:00.000Z");
         assert_eq!(write.field_meta["iterations"], "2031-01-01T00:00:00.001Z", "beats a clock that runs ahead");
         assert_eq!(write.field_meta["nextRunAt"], "2026-04-15T08:00:05.000Z");

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::tools::{Kind, Offered, Parameter};
 use crate::domain::change::Found;
 use crate::domain::iteration::{Plan, Step};
+use crate::domain::iterations::{Iteration, StepStatus};
 
 /// A step that its user rejected before.
 pub type Rejected<'a> = (&'a str, &'a Map<String, Value>);
@@ -83,10 +84,9 @@ fn wrong(step: &Step, parameter: &Parameter) -> Option<String> {
 }
 
 /// The steps of earlier iterations that the user rejected.
-pub fn rejected(iterations: &[Value]) -> Vec<Rejected<'_>> {
-    let steps = iterations.iter().filter_map(|iteration| iteration.get("plan")?.as_array()).flatten();
-    let rejected = steps.filter(|step| step.get("status").and_then(Value::as_str) == Some("rejected"));
-    rejected.filter_map(|step| Some((step.pointer("/intent/toolName")?.as_str()?, step.pointer("/intent/params")?.as_object()?))).collect()
+pub fn rejected(iterations: &[Iteration]) -> Vec<Rejected<'_>> {
+    let rejected = iterations.iter().flat_map(Iteration::steps).filter(|step| step.status() == StepStatus::Rejected);
+    rejected.filter_map(|step| Some((step.tool()?, step.params()?.as_object()?))).collect()
 }
 
 #[cfg(test)]
@@ -141,7 +141,8 @@ mod tests {
         let timers = [("start_timer", json!({"description": "a"})), ("start_timer", json!({"description": "b"}))];
         assert_eq!(problems(&timers, &[]), ["step 2: start_timer may be used once in a plan"]);
         let before = json!([{"plan": [{"status": "rejected", "intent": {"toolName": "create_task", "params": {"title": "x"}}}, {"status": "planned"}]}]);
-        let rejected = rejected(before.as_array().unwrap());
+        let before = [Iteration::from(before[0].clone())];
+        let rejected = rejected(&before);
         assert_eq!(rejected.len(), 1);
         assert!(problems(&[("create_task", task)], &rejected)[0].contains("rejected this very step"));
         assert!(problems(&[("create_task", json!({"title": "y"}))], &rejected).is_empty());

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::dialect::Form;
 use super::tools::Offered;
 use crate::domain::agent::Agent;
+use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
 use crate::domain::time;
@@ -203,7 +204,7 @@ fn inputs(resolved: &Resolved, fit: &[String], cut: usize) -> String {
     format!("## Inputs\n{}", lines.join("\n"))
 }
 
-fn iterations(all: &[Value]) -> String {
+fn iterations(all: &[Iteration]) -> String {
     let shown = &all[all.len().saturating_sub(ITERATIONS_SHOWN)..];
     if shown.is_empty() {
         return "## Earlier iterations\n(none)".into();
@@ -211,20 +212,30 @@ fn iterations(all: &[Value]) -> String {
     format!("## Earlier iterations, the oldest first\n{}", shown.iter().map(iteration).collect::<Vec<_>>().join("\n\n"))
 }
 
-fn iteration(value: &Value) -> String {
-    let text = |value: &Value, field: &str| clean(value.get(field).and_then(Value::as_str).unwrap_or_default(), 1_000);
-    let mut lines = vec![format!("{} ({}): {}", text(value, "startedAt"), text(value, "overallStatus"), text(value, "summary"))];
-    for step in value.get("plan").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default() {
-        let tool = step.pointer("/intent/toolName").and_then(Value::as_str).unwrap_or("no tool");
-        lines.push(format!("- [{}] {}: {}", text(step, "status"), clean(tool, 100), text(step, "summary")));
+fn iteration(iteration: &Iteration) -> String {
+    let text = |text: &str| clean(text, 1_000);
+    let mut lines = vec![format!("{} ({}): {}", text(iteration.started()), text(iteration.status().as_str()), text(iteration.summary()))];
+    for step in iteration.steps() {
+        lines.push(format!(
+            "- [{}] {}: {}",
+            text(state(iteration, step)),
+            clean(step.tool().unwrap_or("no tool"), 100),
+            text(step.summary())
+        ));
     }
-    for field in ["userFeedback", "feedback"] {
-        let feedback = text(value, field);
+    for feedback in [text(iteration.feedback()), text(iteration.older_feedback())] {
         if !feedback.is_empty() {
             lines.push(format!("Feedback of the user: {feedback}"));
         }
     }
     lines.join("\n")
+}
+
+/// Where a step stands, in the words of the record. An approval counts from the moment when it was given, whether the
+/// step was carried out yet or not.
+fn state<'a>(iteration: &Iteration, step: IterationStep<'a>) -> &'a str {
+    let released = step.status() == StepStatus::Planned && !iteration.awaits_review();
+    if released || step.is_approved_in_advance() { "approved by the user" } else { step.status().as_str() }
 }
 
 fn user_data(text: &str) -> String {

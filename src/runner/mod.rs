@@ -26,6 +26,7 @@ pub use work::{Ending, Settled};
 
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::{Breaker, Limits, Position};
+use crate::domain::iterations::StepStatus;
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub max_attempts: u32,
     /// Iterations that a mission's record keeps.
     pub iterations_kept: usize,
+    /// How the steps of a new plan begin.
+    pub first_step_status: StepStatus<'static>,
     pub backoff: Backoff,
     pub breaker: Limits,
     /// For cadences without a zone of their own.

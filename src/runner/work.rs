@@ -14,8 +14,10 @@ use crate::domain::actor;
 use crate::domain::agent::Agent;
 use crate::domain::breaker::Leave;
 use crate::domain::gate::{Load, first_bite};
-use crate::domain::iteration::{self, Frame, Outcome, Plan};
+use crate::domain::iteration::{Frame, Outcome, Plan};
+use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
+use crate::domain::retention::{self, Bounds};
 use crate::domain::write_back::still_due;
 use crate::inputs::{self, Reader, Resolved};
 use crate::planner::prompt::Material;
@@ -267,12 +269,12 @@ impl Runner {
     fn write(&self, end: &End<'_>, outcome: &Outcome, failed: Option<String>) -> Close {
         let work = actor::Work { mission_id: &end.mission.id, iteration_id: &end.frame.id, rationale: &end.mission.objective };
         Close::Write {
-            iteration: iteration::to_json(&end.frame, outcome),
+            iteration: Iteration::of_run(&end.frame, outcome, self.settings.first_step_status),
             actor: actor::runner(end.agent, Some(work)),
             failed,
             note: end.note.clone(),
             zone: self.settings.zone.clone(),
-            iterations_kept: self.settings.iterations_kept,
+            bounds: Bounds { iterations: self.settings.iterations_kept, bytes: retention::MAX_BYTES },
         }
     }
 

@@ -13,6 +13,8 @@ use super::snapshots::Table;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op};
+use crate::domain::iterations::Iteration;
+use crate::domain::retention::Bounds;
 use crate::domain::time;
 use crate::domain::write_back::{Finished, Terms, write};
 
@@ -20,7 +22,7 @@ use crate::domain::write_back::{Finished, Terms, write};
 #[derive(Debug, Clone)]
 pub enum Close {
     /// Append an iteration to the mission; `failed` tells why, where the iteration says so; `note` is kept on the run.
-    Write { iteration: Value, actor: Value, failed: Option<String>, note: Option<String>, zone: TimeZone, iterations_kept: usize },
+    Write { iteration: Iteration, actor: Value, failed: Option<String>, note: Option<String>, zone: TimeZone, bounds: Bounds },
     /// Try again at a time; the attempt counts.
     Retry { at: Timestamp, reason: String },
     /// Give the claim back without an attempt; claimable again at a time.
@@ -63,8 +65,8 @@ impl Store {
                 Close::Retry { at, reason } => wait(tx, &run, Some(at), &reason, 1),
                 Close::Release { at, reason } => wait(tx, &run, at, &reason, 0),
                 Close::Drop { reason } => drop_run(tx, &run, now, reason),
-                Close::Write { iteration, actor, failed, note, zone, iterations_kept } => {
-                    let terms = Terms { now, wrote_at: tx.now(), zone: &zone, iterations_kept };
+                Close::Write { iteration, actor, failed, note, zone, bounds } => {
+                    let terms = Terms { now, wrote_at: tx.now(), zone: &zone, bounds };
                     write_back(tx, &run, &iteration, actor, failed.as_deref(), note, &terms)
                 }
             }
@@ -92,7 +94,7 @@ fn drop_run(tx: &Tx<'_>, run: &Claimed, now: Timestamp, reason: String) -> Store
 fn write_back(
     tx: &Tx<'_>,
     run: &Claimed,
-    iteration: &Value,
+    iteration: &Iteration,
     actor: Value,
     failed: Option<&str>,
     note: Option<String>,
@@ -139,7 +141,7 @@ fn write_back(
             failed,
             note,
             write.missed,
-            to_text(iteration),
+            to_text(iteration.json()),
             u32::from(failed.is_some()),
         ])
     })?;

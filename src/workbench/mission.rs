@@ -4,7 +4,6 @@ use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::Shared;
@@ -12,9 +11,10 @@ use super::fields::changed;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{Failed, Response, badge, button, moment, page, path, prose, refused, shorter, to, with_moments};
-use super::review::iteration;
+use super::review::plan;
 use super::session::{Posted, SignedIn};
 use crate::domain::actor;
+use crate::domain::iterations::Iteration;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
@@ -153,12 +153,12 @@ fn explanation(why: &Explanation) -> Markup {
 }
 
 fn plans(who: &SignedIn, mission: &Mission, runs: &[RunRow], skip: usize) -> Markup {
-    let newest_first: Vec<&Value> = mission.iterations.iter().rev().collect();
+    let newest_first: Vec<&Iteration> = mission.iterations.iter().rev().collect();
     let place = path("missions", &mission.id);
     html! {
         @if newest_first.is_empty() { p.empty { "No plan yet." } }
-        @for value in newest_first.iter().skip(skip).take(PLANS) {
-            (iteration(who, &mission.id, value, runs.iter().find(|run| value["id"] == run.iteration_id.as_str())))
+        @for iteration in newest_first.iter().skip(skip).take(PLANS) {
+            (plan(who, &mission.id, iteration, runs.iter().find(|run| iteration.id() == run.iteration_id)))
         }
         @if newest_first.len() > skip.saturating_add(PLANS) { p { a.button href={ (place) "?skip=" (skip + PLANS) } { "Older plans" } } }
     }

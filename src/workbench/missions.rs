@@ -39,7 +39,7 @@ pub(super) fn mission_table(rows: &[Snapshot], now: Timestamp) -> Markup {
     html! {
         ul.cards { @for row in rows {
             @let mission = Mission::read(&row.id, &row.record).0;
-            @let waiting = mission.iterations.iter().filter(|i| i["overallStatus"] == "awaiting-review").count();
+            @let waiting = mission.awaiting_review();
             li.card {
                 h2 { a href=(path("missions", &row.id)) { bdi { (shorter(mission.label(), 80)) } } " " (badge(mission.state.as_str())) }
                 p dir="auto" { (shorter(&mission.objective, 160)) }

@@ -81,9 +81,7 @@ fn label(snapshot: &Snapshot) -> String {
 }
 
 fn waiting(rows: &[Snapshot]) -> Markup {
-    let plans = |row: &Snapshot| {
-        Mission::read(&row.id, &row.record).0.iterations.iter().filter(|i| i["overallStatus"] == "awaiting-review").count()
-    };
+    let plans = |row: &Snapshot| Mission::read(&row.id, &row.record).0.awaiting_review();
     html! {
         @if rows.is_empty() { p.empty { "Nothing. Plans that need a decision of yours show up here." } }
         ul.plain {

@@ -8,30 +8,31 @@ use super::Shared;
 use super::mission::{edit_of, find};
 use super::page::{Failed, Response, badge, csrf, moment, path, prose, shorter, to};
 use super::session::{Posted, SignedIn};
+use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
-use crate::domain::review::{Review, Word, apply};
-use crate::domain::time;
+use crate::domain::review::{Review, StepDecision, apply};
 use crate::store::{RunRow, StoreError, Table};
 
 /// Steps that a plan shows; a planner's plan has at most 25.
 const STEPS: usize = 100;
 
-/// The review of the form: a word for each step in `step:<id>`, and a button that may speak for all.
+/// The review of the form: a decision for each step in `step:<id>`, and a button that may speak for all.
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     find(&shared, &posted.who, &id).await?;
     let fields = &posted.fields;
-    let all = Word::parse(&fields.text("all"));
-    // What stands as it was shown is no word of this user: another client may have decided meanwhile.
-    let words = fields.0.iter().filter_map(|(name, value)| {
+    let all = StepDecision::parse(&fields.text("all"));
+    // What stands as it was shown is no decision of this user: another client may have decided meanwhile.
+    let decisions = fields.0.iter().filter_map(|(name, value)| {
         let step = name.strip_prefix("step:")?;
         let shown = fields.text(&format!("was:{step}"));
-        Some((step.to_owned(), Word::parse(value).filter(|_| *value != shown)?))
+        Some((step.to_owned(), StepDecision::parse(value).filter(|_| *value != shown)?))
     });
     let spelled = |name: &str| fields.all(name).next().map(|text| text.replace("\r\n", "\n").trim().to_owned());
     let review = Review {
         iteration_id: fields.text("iteration"),
-        words: if all.is_some() { Default::default() } else { words.collect() },
+        // "Reject all" means all; "Approve all" leaves alone what this form says otherwise about.
+        decisions: if all == Some(StepDecision::Reject) { Default::default() } else { decisions.collect() },
         all,
         feedback: spelled("feedback").filter(|text| spelled("was-feedback").as_ref() != Some(text)),
     };
@@ -41,7 +42,8 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
     let decide = move |before: Option<&Record>| {
         let iterations = before.map(|record| Mission::read(&mission_id, record).0.iterations).unwrap_or_default();
         let after = apply(&iterations, &review).filter(|after| *after != iterations);
-        Ok(after.map(|after| Record::from_iter([("iterations".to_owned(), Value::Array(after))])).unwrap_or_default())
+        let after = after.map(|after| after.into_iter().map(Value::from).collect());
+        Ok(after.map(|after| Record::from_iter([("iterations".to_owned(), after)])).unwrap_or_default())
     };
     shared.runner.store().edit::<StoreError>(edit_of(&posted.who, Table::Missions, &id), decide).await?;
     Ok(to(&place))
@@ -53,30 +55,27 @@ fn anchor(id: &str) -> String {
     format!("plan-{plain}")
 }
 
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
 /// One plan, with its review where it awaits one.
-pub(super) fn iteration(who: &SignedIn, mission: &str, value: &Value, run: Option<&RunRow>) -> Markup {
-    let status = text(value, "overallStatus");
-    let open = status == "awaiting-review";
-    let steps = value.get("plan").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let id = text(value, "id");
+pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, run: Option<&RunRow>) -> Markup {
+    let id = iteration.id();
+    let status = iteration.status().as_str();
     html! {
         article.plan #(anchor(id)) {
             header {
-                h3 { @match time::parse_rfc3339(text(value, "startedAt")) { Some(at) => (moment(at)), None => "At an unknown time" } " " (badge(if status.is_empty() { "unknown" } else { status })) }
-                p.hint { (facts(value, run)) }
+                h3 { @match iteration.started_at() { Some(at) => (moment(at)), None => "At an unknown time" } " " (badge(if status.is_empty() { "unknown" } else { status })) }
+                p.hint { (facts(iteration, run)) }
             }
-            (prose(text(value, "summary")))
-            @if let Some(error) = value.get("errorDetails") { p.wrong dir="auto" { (shorter(text(error, "message"), 600)) } }
-            @if open {
+            (prose(iteration.summary()))
+            @if let Some(error) = iteration.error() { p.wrong dir="auto" { (shorter(error, 600)) } }
+            @if iteration.awaits_review() {
+                @if iteration.steps().any(|step| step.status() == StepStatus::Planned) {
+                    p.health { "Its steps were released before a review, so a device of yours may have carried them out already." }
+                }
                 form.review method="post" action={ (path("missions", mission)) "/review" } {
                     (csrf(who))
                     input type="hidden" name="iteration" value=(id);
-                    @for (n, step) in steps.iter().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step)) }
-                    (feedback(value, &anchor(id)))
+                    @for (n, step) in iteration.steps().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step)) }
+                    (feedback(iteration, &anchor(id)))
                     div.actions {
                         button.primary { "Save review" }
                         button name="all" value="approve" { "Approve all" }
@@ -84,24 +83,26 @@ pub(super) fn iteration(who: &SignedIn, mission: &str, value: &Value, run: Optio
                     }
                 }
             } @else {
-                @if !steps.is_empty() { ol.steps { @for step in steps.iter().take(STEPS) { li { (told(step)) " " (badge(text(step, "status"))) } } } }
-                @if !text(value, "userFeedback").is_empty() { p.hint { "You said:" } (prose(text(value, "userFeedback"))) }
+                @if iteration.steps().len() > 0 { ol.steps { @for step in iteration.steps().take(STEPS) { li { (told(step)) " " (badge(step.status().as_str())) } } } }
+                @if iteration.steps().any(|step| step.status() == StepStatus::Planned) {
+                    p.hint { "What is planned is released: a device of yours carries it out." }
+                }
+                @if !iteration.feedback().is_empty() { p.hint { "You said:" } (prose(iteration.feedback())) }
             }
         }
     }
 }
 
 /// Model, tokens, duration and attempts.
-fn facts(value: &Value, run: Option<&RunRow>) -> String {
+fn facts(iteration: &Iteration, run: Option<&RunRow>) -> String {
     let mut facts = Vec::new();
-    let model = text(value, "model");
-    if !model.is_empty() {
-        facts.push(shorter(model, 60));
+    if !iteration.model().is_empty() {
+        facts.push(shorter(iteration.model(), 60));
     }
-    if let Some(tokens) = value.pointer("/usage/totalTokens").and_then(Value::as_u64) {
+    if let Some(tokens) = iteration.total_tokens() {
         facts.push(format!("{tokens} tokens"));
     }
-    if let (Some(from), Some(to)) = (time::parse_rfc3339(text(value, "startedAt")), time::parse_rfc3339(text(value, "finishedAt"))) {
+    if let (Some(from), Some(to)) = (iteration.started_at(), iteration.finished_at()) {
         facts.push(format!("{:.1} s", to.duration_since(from).as_secs_f64()));
     }
     if let Some(run) = run.filter(|run| run.run.attempts > 0) {
@@ -111,21 +112,21 @@ fn facts(value: &Value, run: Option<&RunRow>) -> String {
 }
 
 /// A step: what, why, and the call that it stands for.
-fn told(step: &Value) -> Markup {
+fn told(step: IterationStep<'_>) -> Markup {
     html! {
-        b.step dir="auto" { (shorter(text(step, "summary"), 300)) }
+        b.step dir="auto" { (shorter(step.summary(), 300)) }
         (reasons(step))
     }
 }
 
 /// Why a step is proposed, and the call with its parameters.
-fn reasons(step: &Value) -> Markup {
+fn reasons(step: IterationStep<'_>) -> Markup {
     html! {
-        @if !text(step, "rationale").is_empty() { (prose(text(step, "rationale"))) }
-        @if let Some(intent) = step.get("intent") {
+        @if !step.rationale().is_empty() { (prose(step.rationale())) }
+        @if step.has_intent() {
             details {
-                summary { code { (shorter(text(intent, "toolName"), 300)) } }
-                @if let Some(params) = intent.get("params") { (parameter(params, 0)) }
+                summary { code { (shorter(step.tool().unwrap_or_default(), 300)) } }
+                @if let Some(params) = step.params() { (parameter(params, 0)) }
             }
         }
     }
@@ -147,31 +148,30 @@ fn parameter(value: &Value, depth: usize) -> Markup {
     }
 }
 
-fn choice(id: &str, step: &Value) -> Markup {
-    let status = text(step, "status");
-    let name = format!("step:{}", text(step, "id"));
-    let words = [
-        ("approve", "Approve", status == "approved"),
-        ("reject", "Reject", status == "rejected"),
-        ("undecided", "Undecided", status != "approved" && status != "rejected"),
-    ];
+fn choice(id: &str, step: IterationStep<'_>) -> Markup {
+    let Some(decided) = StepDecision::on(step.status(), step.is_approved_in_advance()) else {
+        return html! { div.step { (told(step)) " " (badge(step.status().as_str())) } };
+    };
+    let name = format!("step:{}", step.id());
+    let decisions = [(StepDecision::Approve, "Approve"), (StepDecision::Reject, "Reject"), (StepDecision::Undecided, "Undecided")];
     html! {
         fieldset.step {
-            legend dir="auto" { (shorter(text(step, "summary"), 300)) }
+            legend dir="auto" { (shorter(step.summary(), 300)) }
             (reasons(step))
-            input type="hidden" name={ "was:" (text(step, "id")) } value=(words.iter().find(|word| word.2).map_or("", |word| word.0));
-            div.words { @for (value, label, checked) in &words {
-                label.choice for={ (id) "-" (value) } { input #{ (id) "-" (value) } type="radio" name=(name) value=(value) checked[*checked]; (label) }
+            input type="hidden" name={ "was:" (step.id()) } value=(decided.as_str());
+            div.words { @for (decision, label) in decisions {
+                @let place = format!("{id}-{}", decision.as_str());
+                label.choice for=(place) { input #(place) type="radio" name=(name) value=(decision.as_str()) checked[decision == decided]; (label) }
             } }
         }
     }
 }
 
-fn feedback(value: &Value, id: &str) -> Markup {
+fn feedback(iteration: &Iteration, id: &str) -> Markup {
     html! {
-        input type="hidden" name="was-feedback" value=(text(value, "userFeedback"));
+        input type="hidden" name="was-feedback" value=(iteration.feedback());
         label for={ (id) "-feedback" } { "Feedback" }
-        textarea #{ (id) "-feedback" } name="feedback" rows="2" dir="auto" aria-describedby={ (id) "-hint" } { "\n" (text(value, "userFeedback")) }
+        textarea #{ (id) "-feedback" } name="feedback" rows="2" dir="auto" aria-describedby={ (id) "-hint" } { "\n" (iteration.feedback()) }
         p.hint #{ (id) "-hint" } { "It reaches the next plan of this mission." }
     }
 }

@@ -17,7 +17,7 @@ const agent = (recordId, data) => ({ ...mission(recordId, data), table: "agents"
 const iteration = (id, text, overallStatus, extra = {}) => ({
   id, startedAt: "2026-04-15T08:00:00.000Z", finishedAt: "2026-04-15T08:00:01.000Z", summary: text("summary"), overallStatus, source: "server", model: text("model"), promptVersion: text("promptVersion"),
   usage: { promptTokens: 1, completionTokens: 1, totalTokens: 2 }, userFeedback: text("feedback"),
-  plan: [0, 1].map((n) => ({ id: `${id}-${n}`, summary: text(`step${n}`), rationale: text("rationale"), intent: { kind: "toolCall", toolName: text("toolName"), params: { [text("param")]: text("value"), nested: { list: [text("deep"), 1, null] } } }, status: overallStatus === "approved" ? "approved" : "planned" })),
+  plan: [0, 1].map((n) => ({ id: `${id}-${n}`, summary: text(`step${n}`), rationale: text("rationale"), intent: { kind: "toolCall", toolName: text("toolName"), params: { [text("param")]: text("value"), nested: { list: [text("deep"), 1, null] } } }, status: overallStatus === "approved" ? "approved" : "staged" })),
   ...extra,
 });
 
@@ -175,7 +175,7 @@ test("a review keeps the texts that it is about", async () => {
   const after = world.record("missions", ODD).iterations;
   assert.deepEqual(after.slice(0, 2), before.slice(0, 2));
   assert.deepEqual(after[2].plan.map(({ status, ...step }) => step), before[2].plan.map(({ status, ...step }) => step));
-  assert.deepEqual(after[2].plan.map(({ status }) => status), ["approved", "rejected"]);
+  assert.deepEqual(after[2].plan.map(({ status }) => status), ["planned", "rejected"]);
   assert.ok(after[2].userFeedback.includes(lines("typed feedback").trim()));
   await page.getByText("typed feedback <script>").first().waitFor();
   await harmless(page, "the reviewed plan");

@@ -12,7 +12,7 @@ before(async () => {
     row("agents", "agent-anna", "anna", { name: "Agent of Anna", state: "active" }),
     row("aiMissions", "mission-anna", "anna", { title: "Mission of Anna", objective: "Secret of Anna", state: "active", cadence: { kind: "manual" }, agentId: "agent-anna",
       iterations: [{ id: "it", startedAt: "2026-04-15T08:00:00.000Z", finishedAt: "2026-04-15T08:00:01.000Z", summary: "Plan of Anna", overallStatus: "awaiting-review", source: "server",
-        plan: [{ id: "it-0", summary: "Step of Anna", rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: "t" } }, status: "planned" }] }] }),
+        plan: [{ id: "it-0", summary: "Step of Anna", rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: "t" } }, status: "staged" }] }] }),
     row("agents", "agent-ben", "ben", { name: "Agent of Ben", state: "active" }),
     row("aiMissions", "mission-ben", "ben", { title: "Mission of Ben", objective: "o", state: "active", cadence: { kind: "manual" } }),
   ]);

@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { heading, launch, signIn, World } from "./support.js";
 
 let browser, world, page;
-const step = (n, summary) => ({ id: `it-${n}`, summary, rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: summary } }, status: "planned" });
+const step = (n, summary) => ({ id: `it-${n}`, summary, rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: summary } }, status: "staged" });
 
 before(async () => {
   browser = await launch();
@@ -80,6 +80,6 @@ test("a review with the keyboard alone", async () => {
   await plan.getByText("approved", { exact: true }).first().waitFor();
   await plan.getByText("rejected", { exact: true }).first().waitFor();
   const [{ plan: steps }] = world.record("missions", "m").iterations;
-  assert.deepEqual(steps.map(({ status }) => status), ["approved", "rejected"]);
+  assert.deepEqual(steps.map(({ status }) => status), ["planned", "rejected"]);
   assert.ok(JSON.stringify(world.record("missions", "m")).includes("Typed blindly."));
 });

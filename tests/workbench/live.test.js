@@ -4,7 +4,7 @@ import { after, afterEach, before, test } from "node:test";
 import { eventually, heading, launch, mark, open, sameDocument, set, signIn, World } from "./support.js";
 
 let browser, world, token, page;
-const step = (n, summary) => ({ id: `it-${n}`, summary, rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: summary } }, status: "planned" });
+const step = (n, summary) => ({ id: `it-${n}`, summary, rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: summary } }, status: "staged" });
 const iteration = { id: "it", startedAt: "2026-04-15T08:00:00.000Z", finishedAt: "2026-04-15T08:00:01.000Z", summary: "The plan", overallStatus: "awaiting-review", source: "server", plan: [step(0, "First"), step(1, "Second")] };
 
 before(async () => {
@@ -108,6 +108,25 @@ test("a review that has begun is left alone", async () => {
   const record = world.record("missions", "m");
   assert.equal(record.title, "Still reviewing");
   assert.equal(record.iterations[0].plan[0].status, "rejected");
+});
+
+test("decisions are collected, and released together", async () => {
+  const collected = { ...iteration, id: "it4", summary: "Reviewed in two goes" };
+  await world.update(token, "aiMissions", "m", { iterations: [collected] });
+  const tab = await visit("/missions/m");
+  const plan = tab.getByRole("article").filter({ hasText: collected.summary });
+  await plan.getByRole("group", { name: "First" }).getByRole("radio", { name: "Approve" }).check();
+  await plan.getByRole("button", { name: "Save review" }).click();
+  const now = () => world.record("missions", "m").iterations[0];
+  await eventually("the first decision", () => now().plan[0].decision === "approve");
+  assert.deepEqual([now().overallStatus, ...now().plan.map(({ status }) => status)], ["awaiting-review", "staged", "staged"]);
+  await visit("/missions/m").then((again) => again.getByRole("group", { name: "First" }).getByRole("radio", { name: "Approve", checked: true }).waitFor());
+  // Not saved by itself; still, "Approve all" heeds it.
+  await plan.getByRole("group", { name: "Second" }).getByRole("radio", { name: "Reject" }).check();
+  await plan.getByRole("button", { name: "Approve all" }).click();
+  await plan.getByText("planned", { exact: true }).first().waitFor();
+  assert.deepEqual([now().overallStatus, ...now().plan.map(({ status }) => status)], ["approved", "planned", "rejected"]);
+  assert.ok(!("decision" in now().plan[0]));
 });
 
 test("a review adds to what another client decided meanwhile", async () => {

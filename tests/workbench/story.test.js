@@ -95,14 +95,14 @@ test("a mission from its making to its second plan", async (t) => {
   await plan.getByText("rejected", { exact: true }).first().waitFor();
   await plan.getByText("No palms: they are too big.").first().waitFor();
   const [reviewed] = world.record("missions", mission).iterations;
-  assert.deepEqual(reviewed.plan.map((step) => step.status), ["approved", "rejected"]);
-  assert.notEqual(reviewed.overallStatus, "awaiting-review");
+  assert.deepEqual(reviewed.plan.map((step) => step.status), ["planned", "rejected"], "what is approved is released");
+  assert.equal(reviewed.overallStatus, "approved");
   assert.equal(reviewed.summary, PLAN.summary);
 
   await page.getByRole("button", { name: "Run now" }).click();
   await page.getByRole("article").filter({ hasText: "Nothing more to do." }).waitFor();
   const prompt = model.prompt(2);
-  for (const told of ["No palms: they are too big.", "[approved] create_task: Buy soil", "[rejected] create_task: Plant palms"]) {
+  for (const told of ["No palms: they are too big.", "[approved by the user] create_task: Buy soil", "[rejected] create_task: Plant palms"]) {
     assert.ok(prompt.includes(told), `the second prompt says “${told}”:\n${prompt}`);
   }
 
@@ -138,8 +138,8 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   for (const name of ["Waiting for your review", "Running now", "Due next", "The last 24 hours"]) {
     await page.getByRole("heading", { level: 2, name, exact: true }).waitFor();
   }
-  const plans = [["Approve all", "approved"], ["Reject all", "rejected"]];
-  for (const [button, status] of plans) {
+  const plans = [["Approve all", "approved", "planned"], ["Reject all", "rejected", "rejected"]];
+  for (const [button, status, released] of plans) {
     // The script of the demo answers by the title.
     const title = `A green balcony, all ${status}`;
     await page.goto(`${world.base}/missions/new`);
@@ -151,9 +151,9 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
     await page.getByRole("button", { name: "Run now" }).click();
     const plan = page.getByRole("article").filter({ hasText: "April is the time to sow" });
     await plan.getByRole("button", { name: button }).click();
-    await plan.getByText(status, { exact: true }).nth(1).waitFor();
+    await plan.getByText(released, { exact: true }).nth(1).waitFor();
     const [iteration] = world.record("missions", idIn(page)).iterations;
-    assert.deepEqual(iteration.plan.map((step) => step.status), [status, status]);
+    assert.deepEqual([iteration.overallStatus, ...iteration.plan.map((step) => step.status)], [status, released, released]);
     assert.equal(await plan.getByRole("button", { name: "Save review" }).count(), 0, "what is settled is not asked again");
   }
 

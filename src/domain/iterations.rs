@@ -1,0 +1,396 @@
+//! The iterations of a mission's record, as every client reads and writes them (docs/design.md, sections 6 and 13).
+//!
+//! The JSON names of an iteration and of its steps occur only here. What stands in a record is kept as it is: a field or
+//! a status that this program does not know passes through, in its place.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::iteration::{Frame, Outcome, Step};
+use super::time;
+
+/// Where an iteration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status<'a> {
+    Running,
+    AwaitingReview,
+    Approved,
+    Rejected,
+    Failed,
+    /// A word that this program does not know; empty where there is none.
+    Other(&'a str),
+}
+
+impl<'a> Status<'a> {
+    const KNOWN: [Status<'static>; 5] = [Status::Running, Status::AwaitingReview, Status::Approved, Status::Rejected, Status::Failed];
+
+    /// The word in the record.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Status::Running => "running",
+            Status::AwaitingReview => "awaiting-review",
+            Status::Approved => "approved",
+            Status::Rejected => "rejected",
+            Status::Failed => "failed",
+            Status::Other(word) => word,
+        }
+    }
+
+    fn read(word: &'a str) -> Self {
+        Self::KNOWN.into_iter().find(|status| status.as_str() == word).unwrap_or(Status::Other(word))
+    }
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepStatus<'a> {
+    /// Held; it awaits review, or the review of the steps beside it.
+    Staged,
+    /// Released: a client may carry it out.
+    Planned,
+    /// Carried out.
+    Approved,
+    Rejected,
+    Skipped,
+    Failed,
+    /// A word that this program does not know; empty where there is none.
+    Other(&'a str),
+}
+
+impl<'a> StepStatus<'a> {
+    const KNOWN: [StepStatus<'static>; 6] =
+        [StepStatus::Staged, StepStatus::Planned, StepStatus::Approved, StepStatus::Rejected, StepStatus::Skipped, StepStatus::Failed];
+
+    /// The word in the record.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            StepStatus::Staged => "staged",
+            StepStatus::Planned => "planned",
+            StepStatus::Approved => "approved",
+            StepStatus::Rejected => "rejected",
+            StepStatus::Skipped => "skipped",
+            StepStatus::Failed => "failed",
+            StepStatus::Other(word) => word,
+        }
+    }
+
+    fn read(word: &'a str) -> Self {
+        Self::KNOWN.into_iter().find(|status| status.as_str() == word).unwrap_or(StepStatus::Other(word))
+    }
+
+    /// Whether somebody carried it out, or gave it up: no review changes that.
+    pub fn is_done(self) -> bool {
+        matches!(self, StepStatus::Approved | StepStatus::Skipped | StepStatus::Failed)
+    }
+}
+
+/// One entry of a record's `iterations`, whatever stands there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Iteration(Value);
+
+impl From<Value> for Iteration {
+    fn from(value: Value) -> Self {
+        Iteration(value)
+    }
+}
+
+impl From<Iteration> for Value {
+    fn from(iteration: Iteration) -> Self {
+        iteration.0
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Iteration {
+    /// What a run leaves behind; its steps begin as `first`.
+    pub fn of_run(frame: &Frame, outcome: &Outcome, first: StepStatus<'_>) -> Self {
+        let (plan, summary, status) = match outcome {
+            Outcome::Planned(plan) => {
+                let step = |(n, step)| step_json(&frame.id, n, step, first);
+                let steps: Vec<Value> = plan.steps.iter().enumerate().map(step).collect();
+                // A plan without steps asks nothing of the user, so there is nothing to review.
+                let status = if steps.is_empty() { Status::Approved } else { Status::AwaitingReview };
+                (steps, plan.summary.clone(), status)
+            }
+            Outcome::Failed(details) => (Vec::new(), format!("The run failed: {}", details.message), Status::Failed),
+        };
+        let mut iteration = json!({
+            "id": frame.id,
+            "startedAt": time::iso_millis(frame.started_at),
+            "finishedAt": time::iso_millis(frame.finished_at),
+            "plan": plan,
+            "summary": summary,
+            "overallStatus": status.as_str(),
+            "source": "server",
+            "model": frame.model,
+            "promptVersion": frame.prompt_version,
+            "usage": frame.usage.to_json(),
+        });
+        if let Outcome::Failed(details) = outcome {
+            iteration["errorDetails"] = json!({"name": details.name, "message": details.message, "phase": details.phase});
+        }
+        Iteration(iteration)
+    }
+
+    /// The JSON, as it stands in the record.
+    pub fn json(&self) -> &Value {
+        &self.0
+    }
+
+    pub fn id(&self) -> &str {
+        text(&self.0, "id")
+    }
+
+    pub fn status(&self) -> Status<'_> {
+        Status::read(text(&self.0, "overallStatus"))
+    }
+
+    pub fn awaits_review(&self) -> bool {
+        self.status() == Status::AwaitingReview
+    }
+
+    /// Whether a server wrote it; one without a source is a browser's.
+    pub fn is_from_server(&self) -> bool {
+        text(&self.0, "source") == "server"
+    }
+
+    /// The last sign of life of a client that runs the mission itself, right now; `None` where none does.
+    pub fn running_on_a_client_since(&self) -> Option<Timestamp> {
+        let runs = !self.is_from_server() && self.status() == Status::Running;
+        ["phaseStartedAt", "startedAt"].into_iter().find_map(|field| time::parse_rfc3339(text(&self.0, field))).filter(|_| runs)
+    }
+
+    /// `startedAt` as it is written.
+    pub fn started(&self) -> &str {
+        text(&self.0, "startedAt")
+    }
+
+    pub fn started_at(&self) -> Option<Timestamp> {
+        time::parse_rfc3339(self.started())
+    }
+
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        time::parse_rfc3339(text(&self.0, "finishedAt"))
+    }
+
+    pub fn summary(&self) -> &str {
+        text(&self.0, "summary")
+    }
+
+    pub fn model(&self) -> &str {
+        text(&self.0, "model")
+    }
+
+    pub fn total_tokens(&self) -> Option<u64> {
+        self.0.pointer("/usage/totalTokens").and_then(Value::as_u64)
+    }
+
+    /// What its user said about it.
+    pub fn feedback(&self) -> &str {
+        text(&self.0, "userFeedback")
+    }
+
+    /// The same in an older name, which some clients wrote.
+    pub fn older_feedback(&self) -> &str {
+        text(&self.0, "feedback")
+    }
+
+    /// Why it failed; `None` where nothing says so.
+    pub fn error(&self) -> Option<&str> {
+        self.0.get("errorDetails").map(|details| text(details, "message"))
+    }
+
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = IterationStep<'_>> {
+        self.0.get("plan").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter().map(IterationStep)
+    }
+
+    /// Sets the status; an entry that is no object stays as it is.
+    pub fn set_status(&mut self, status: Status<'_>) {
+        self.set("overallStatus", json!(status.as_str()));
+    }
+
+    pub fn set_feedback(&mut self, feedback: &str) {
+        self.set("userFeedback", json!(feedback));
+    }
+
+    fn set(&mut self, field: &str, value: Value) {
+        if let Some(fields) = self.0.as_object_mut() {
+            fields.insert(field.into(), value);
+        }
+    }
+
+    /// The steps, to be changed; what is no object is passed over.
+    pub fn steps_mut(&mut self) -> impl Iterator<Item = StepMut<'_>> {
+        let steps = self.0.get_mut("plan").and_then(Value::as_array_mut);
+        steps.into_iter().flatten().filter_map(Value::as_object_mut).map(StepMut)
+    }
+}
+
+fn step_json(iteration_id: &str, n: usize, step: &Step, status: StepStatus<'_>) -> Value {
+    json!({
+        "id": format!("{iteration_id}-{n}"),
+        "summary": step.summary,
+        "rationale": step.rationale,
+        "intent": {"kind": "toolCall", "toolName": step.tool, "params": step.params},
+        "status": status.as_str(),
+    })
+}
+
+/// A step of an iteration, whatever stands there.
+#[derive(Debug, Clone, Copy)]
+pub struct IterationStep<'a>(&'a Value);
+
+impl<'a> IterationStep<'a> {
+    pub fn id(self) -> &'a str {
+        text(self.0, "id")
+    }
+
+    pub fn summary(self) -> &'a str {
+        text(self.0, "summary")
+    }
+
+    pub fn rationale(self) -> &'a str {
+        text(self.0, "rationale")
+    }
+
+    pub fn status(self) -> StepStatus<'a> {
+        StepStatus::read(text(self.0, "status"))
+    }
+
+    /// Whether its user approved it and it waits for the decisions on the steps beside it.
+    pub fn is_approved_in_advance(self) -> bool {
+        text(self.0, DECISION) == APPROVE
+    }
+
+    /// Whether it stands for a call, or a note.
+    pub fn has_intent(self) -> bool {
+        self.0.get("intent").is_some()
+    }
+
+    pub fn tool(self) -> Option<&'a str> {
+        self.0.pointer("/intent/toolName")?.as_str()
+    }
+
+    pub fn params(self) -> Option<&'a Value> {
+        self.0.pointer("/intent/params")
+    }
+}
+
+/// The field that remembers an approval until the step is released. Clients do not know it, and leave the step alone
+/// for its status.
+const DECISION: &str = "decision";
+const APPROVE: &str = "approve";
+
+/// A step that is being reviewed.
+#[derive(Debug)]
+pub struct StepMut<'a>(&'a mut Map<String, Value>);
+
+impl StepMut<'_> {
+    fn text(&self, field: &str) -> &str {
+        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub fn id(&self) -> &str {
+        self.text("id")
+    }
+
+    pub fn status(&self) -> StepStatus<'_> {
+        StepStatus::read(self.text("status"))
+    }
+
+    pub fn is_approved_in_advance(&self) -> bool {
+        self.text(DECISION) == APPROVE
+    }
+
+    pub fn set_status(&mut self, status: StepStatus<'_>) {
+        self.0.insert("status".into(), json!(status.as_str()));
+    }
+
+    /// Remembers or forgets an approval.
+    pub fn approve_in_advance(&mut self, approved: bool) {
+        if approved {
+            self.0.insert(DECISION.into(), json!(APPROVE));
+        } else {
+            self.0.shift_remove(DECISION);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::iteration::{ErrorDetails, Plan, Usage};
+
+    fn frame() -> Frame {
+        Frame {
+            id: "it".into(),
+            started_at: "2026-04-15T08:00:00Z".parse().unwrap(),
+            finished_at: "2026-04-15T08:00:02.5Z".parse().unwrap(),
+            model: "m".into(),
+            prompt_version: "v".into(),
+            usage: Usage { prompt: 10, completion: 5, total: 15 },
+        }
+    }
+
+    #[test]
+    fn a_plan_awaits_review_and_an_empty_one_does_not() {
+        let step = Step { summary: "s".into(), tool: "create_task".into(), params: Map::new(), rationale: "r".into() };
+        let outcome = Outcome::Planned(Plan { summary: "do".into(), steps: vec![step] });
+        assert_eq!(
+            Iteration::of_run(&frame(), &outcome, StepStatus::Staged).json(),
+            &json!({
+                "id": "it", "startedAt": "2026-04-15T08:00:00.000Z", "finishedAt": "2026-04-15T08:00:02.500Z",
+                "plan": [{"id": "it-0", "summary": "s", "rationale": "r", "status": "staged",
+                          "intent": {"kind": "toolCall", "toolName": "create_task", "params": {}}}],
+                "summary": "do", "overallStatus": "awaiting-review", "source": "server", "model": "m", "promptVersion": "v",
+                "usage": {"promptTokens": 10, "completionTokens": 5, "totalTokens": 15},
+            })
+        );
+        assert_eq!(Iteration::of_run(&frame(), &outcome, StepStatus::Planned).json()["plan"][0]["status"], "planned");
+        let empty = Iteration::of_run(&frame(), &Outcome::Planned(Plan::default()), StepStatus::Staged);
+        assert_eq!(empty.status(), Status::Approved);
+    }
+
+    #[test]
+    fn a_failure_is_shown_to_the_user() {
+        let details = ErrorDetails { name: "Unreachable".into(), message: "no answer".into(), phase: "planner".into() };
+        let iteration = Iteration::of_run(&frame(), &Outcome::Failed(details), StepStatus::Staged);
+        assert_eq!(iteration.status(), Status::Failed);
+        assert_eq!(iteration.json()["errorDetails"], json!({"name": "Unreachable", "message": "no answer", "phase": "planner"}));
+    }
+
+    #[test]
+    fn words_and_fields_of_others_pass_through() {
+        let odd = json!({"z": 1, "overallStatus": "paused", "plan": [{"b": 2, "status": "queued", "a": [null]}, 7], "source": 3});
+        let mut iteration = Iteration::from(odd.clone());
+        assert_eq!(iteration.status(), Status::Other("paused"));
+        let step = iteration.steps().next().unwrap();
+        assert_eq!((step.status(), step.id(), step.tool(), iteration.steps().len()), (StepStatus::Other("queued"), "", None, 2));
+        assert_eq!(iteration.steps_mut().count(), 1);
+        iteration.set_status(Status::Rejected);
+        let text = Value::from(iteration).to_string();
+        assert_eq!(text, odd.to_string().replace("paused", "rejected"), "in the same order");
+        for none in [json!(null), json!(7), json!([]), json!("x")] {
+            let mut iteration = Iteration::from(none.clone());
+            assert_eq!((iteration.status(), iteration.steps().len()), (Status::Other(""), 0));
+            iteration.set_status(Status::Approved);
+            assert_eq!(iteration.json(), &none);
+        }
+    }
+
+    #[test]
+    fn a_client_that_runs_the_mission_gives_signs_of_life() {
+        let since = |extra: Value| {
+            let mut iteration = json!({"overallStatus": "running", "startedAt": "2026-04-15T08:00:00Z"});
+            iteration.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            Iteration::from(iteration).running_on_a_client_since().map(time::iso_millis)
+        };
+        assert_eq!(since(json!({})).unwrap(), "2026-04-15T08:00:00.000Z");
+        assert_eq!(since(json!({"phaseStartedAt": "2026-04-15T08:01:00Z"})).unwrap(), "2026-04-15T08:01:00.000Z");
+        assert_eq!(since(json!({"source": "server"})), None);
+        assert_eq!(since(json!({"overallStatus": "approved"})), None);
+    }
+}

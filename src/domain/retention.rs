@@ -1,0 +1,96 @@
+//! How much of its past a mission's record keeps (docs/design.md, section 6). Every run rewrites all iterations of the
+//! record, so they are bounded in number and in bytes; the run history keeps each.
+
+use super::iterations::{Iteration, Status};
+
+/// Bytes of iterations that a record keeps.
+pub const MAX_BYTES: usize = 1_000_000;
+
+/// The bounds of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    pub iterations: usize,
+    pub bytes: usize,
+}
+
+/// A record's iterations within their bounds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Kept {
+    pub iterations: Vec<Iteration>,
+    /// Those that had to leave, the oldest first.
+    pub left: Vec<Iteration>,
+}
+
+/// Appends `new` and lets others leave until the bounds hold: the oldest settled ones first, then the oldest that await
+/// review, and last those that are running. `new` stays in any case.
+pub fn append(iterations: Vec<Iteration>, new: Iteration, bounds: Bounds) -> Kept {
+    let size = |iteration: &Iteration| iteration.json().to_string().len() + 1;
+    let sizes: Vec<usize> = iterations.iter().map(size).collect();
+    let mut count = iterations.len() + 1;
+    let mut bytes = sizes.iter().sum::<usize>() + size(&new);
+    let mut leaves = vec![false; iterations.len()];
+    let rank = |iteration: &Iteration| match iteration.status() {
+        Status::Running => 2,
+        Status::AwaitingReview => 1,
+        _ => 0,
+    };
+    for (n, _) in (0..3).flat_map(|wanted| iterations.iter().enumerate().filter(move |(_, iteration)| rank(iteration) == wanted)) {
+        if count <= bounds.iterations && bytes <= bounds.bytes {
+            break;
+        }
+        leaves[n] = true;
+        count -= 1;
+        bytes -= sizes[n];
+    }
+    let mut kept = Kept::default();
+    for (iteration, leaves) in iterations.into_iter().zip(leaves) {
+        if leaves { kept.left.push(iteration) } else { kept.iterations.push(iteration) }
+    }
+    kept.iterations.push(new);
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// One letter for each iteration: capitals await review, `r` runs, all others are settled.
+    fn check(statuses: &str, bounds: Bounds, expected: &str) {
+        let entry = |c: char| {
+            let status = match c {
+                'r' => "running",
+                c if c.is_uppercase() => "awaiting-review",
+                _ => "approved",
+            };
+            Iteration::from(json!({"id": c, "overallStatus": status, "filler": "x".repeat(1_000)}))
+        };
+        let kept = append(statuses.chars().map(entry).collect(), entry('n'), bounds);
+        let ids = |all: &[Iteration]| all.iter().map(Iteration::id).collect::<String>();
+        assert_eq!(ids(&kept.iterations), expected);
+        let left: String = statuses.chars().filter(|c| !expected.contains(*c)).collect();
+        assert_eq!(ids(&kept.left), left);
+    }
+
+    #[test]
+    fn the_oldest_settled_leave_first_and_then_the_oldest_unreviewed() {
+        let of = |iterations| Bounds { iterations, bytes: MAX_BYTES };
+        check("abc", of(100), "abcn");
+        check("abc", of(3), "bcn");
+        check("Abc", of(3), "Acn");
+        check("ABC", of(3), "BCn");
+        check("aBcD", of(2), "Dn");
+        check("rAb", of(2), "rn");
+        check("rA", of(1), "n");
+        check("", of(0), "n");
+    }
+
+    #[test]
+    fn bytes_bound_as_numbers_do() {
+        let of = |bytes| Bounds { iterations: 100, bytes };
+        check("aBc", of(10_000), "aBcn");
+        check("aBc", of(3_500), "Bcn");
+        check("aBc", of(2_500), "Bn");
+        check("aBc", of(10), "n");
+    }
+}
