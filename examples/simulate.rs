@@ -161,6 +161,7 @@ async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::P
         max_parallel: 8,
         max_attempts: 5,
         iterations_kept: 100,
+        first_step_status: mana_ai::domain::iterations::StepStatus::Staged,
         backoff: Backoff { base: minute, max: minute },
         breaker: Limits { failures: 5, cooldown: minute },
         zone: TimeZone::UTC,
