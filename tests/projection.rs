@@ -5,8 +5,8 @@ mod common;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use common::{append, change, store, vectors};
-use mana_ai::domain::change::{Change, Op};
-use mana_ai::domain::merge::Fold;
+use mana_ai::domain::change::{Change, Op, Verbatim};
+use mana_ai::domain::merge::{FieldMeta, Fold};
 use mana_ai::domain::time;
 use mana_ai::projection::{catch_up, refresh};
 use mana_ai::store::{Store, Table};
@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn merges_as_other_implementations_merge() {
     let (_dir, store) = store();
-    let cases = vectors("lww");
-    assert_eq!(cases.len(), 60);
+    let cases = [vectors("lww"), vectors("client-merge")].concat();
+    assert_eq!(cases.len(), 117);
     for (n, case) in cases.iter().enumerate() {
         let user = format!("user of case {n}");
         let changes: Vec<Change> =
@@ -52,41 +52,76 @@ async fn finds_the_same_due_missions_as_other_implementations() {
     }
 }
 
-/// One random row of one of three records, and whether a refresh comes after it and in which steps.
-fn row() -> impl Strategy<Value = (Change, Option<u32>)> {
-    let field = prop_oneof![Just("title"), Just("state"), Just("nextRunAt"), Just("iterations"), Just("deletedAt"), Just("x")];
-    let value = prop_oneof![
-        Just(Value::Null),
-        Just(json!("")),
-        Just(json!("active")),
-        Just(json!("2026-04-15T08:00:00.000Z")),
-        Just(json!([1])),
-        any::<i32>().prop_map(Value::from)
-    ];
-    let stamp = prop_oneof![
+/// A stamp as rows have it: a text, an object, empty, or none that is read.
+fn stamp() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![
         4 => (0_i64..20).prop_map(|n| time::iso_millis(time::from_micros(1_776_240_000_000_000 + n * 1_000))),
-        1 => (0_i64..20).prop_map(|n| format!("2026-04-15T10:00:00.{n:03}+02:00")),
+        1 => (0_i64..20).prop_map(|n| format!("2026-04-15 10:00:00.{n:03}+02")),
         1 => "[a-z0-9]{0,3}",
     ];
-    let data = prop::option::weighted(0.9, prop::collection::vec((field, value, prop::option::of(stamp)), 0..4));
-    let op = prop_oneof![4 => Just(Op::Insert), 10 => Just(Op::Update), 1 => Just(Op::Delete)];
-    (op, 0..3, data, 0_i64..20, prop::option::of(1_u32..5)).prop_map(|(op, record, data, created, refresh)| {
+    (text, 0..8).prop_map(|(text, form)| match form {
+        0 => json!({"at": text, "origin": "user"}),
+        1 => json!({"at": 7}),
+        2 => Value::Null,
+        _ => text.into(),
+    })
+}
+
+/// One random row of one of three records, and whether a refresh comes after it and in which steps.
+fn row() -> impl Strategy<Value = (Change, Option<u32>)> {
+    let field = prop::sample::select(vec![
+        "title",
+        "state",
+        "nextRunAt",
+        "iterations",
+        "x",
+        "x.y",
+        "x.y.z",
+        "cadence.kind",
+        "deletedAt",
+        "deletedAt",
+        "updatedAt",
+        "createdAt",
+        "id",
+        "x..y",
+    ]);
+    let value = prop_oneof![
+        2 => Just(Value::Null),
+        1 => Just(json!("")),
+        1 => Just(json!("active")),
+        2 => (0_i64..20).prop_map(|n| json!(time::iso_millis(time::from_micros(1_776_240_000_000_000 + n * 1_000)))),
+        1 => Just(json!([1])),
+        1 => Just(json!({"y": {"z": 1}})),
+        1 => any::<i32>().prop_map(Value::from)
+    ];
+    let data = prop::option::weighted(0.9, prop::collection::vec((field, value, prop::option::of(stamp())), 0..4));
+    let op = prop_oneof![4 => Just(Op::Insert), 10 => Just(Op::Update), 3 => Just(Op::Delete)];
+    // Most deletes have their time, so that something follows them.
+    let gone = prop::option::weighted(0.8, 0_i64..20);
+    (op, 0..3, data, gone, 0_i64..20, prop::option::of(1_u32..5)).prop_map(|(op, record, data, gone, created, refresh)| {
+        let at = |n: i64| time::iso_millis(time::from_micros(1_776_240_000_000_000 + n * 1_000));
         let mut change = change(&json!({
-            "appId": "ai", "table": "aiMissions", "recordId": format!("m{record}"), "userId": "u", "op": "update",
-            "createdAt": time::iso_millis(time::from_micros(1_776_240_000_000_000 + created * 1_000)),
+            "appId": "ai", "table": "aiMissions", "recordId": format!("m{record}"), "userId": "u", "op": "update", "createdAt": at(created),
         }));
+        let mut raw = serde_json::Map::new();
         change.op = op;
         change.data = data.map(|fields| {
-            fields
-                .into_iter()
-                .map(|(field, value, stamp)| {
-                    if let Some(stamp) = stamp {
-                        change.field_meta.insert(field.into(), stamp);
-                    }
-                    (field.to_owned(), value)
-                })
-                .collect()
+            let field = |(field, value, stamp): (&str, Value, Option<Value>)| {
+                raw.extend(stamp.map(|stamp| (field.to_owned(), stamp)));
+                (field.to_owned(), value)
+            };
+            fields.into_iter().map(field).collect()
         });
+        if let Some(gone) = gone.filter(|_| op == Op::Delete) {
+            change.data.get_or_insert_default().insert("deletedAt".into(), at(gone).into());
+        }
+        // As a row that another server wrote, to the byte.
+        change.field_meta = serde_json::from_value::<FieldMeta>(json!(raw)).unwrap().0;
+        change.verbatim = Some(Box::new(Verbatim {
+            data: change.data.as_ref().map(|data| json!(data).to_string()),
+            field_meta: Some(json!(raw).to_string()),
+            actor: None,
+        }));
         (change, refresh)
     })
 }

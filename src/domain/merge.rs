@@ -1,9 +1,14 @@
-//! Field-level last-write-wins over the change log (DESIGN, section 3).
+//! Field-level last-write-wins over the change log (docs/design.md, section 3).
+//!
+//! The rules are those by which the existing web client takes in changes: after the same rows, a device and this program
+//! hold the same record with the same stamps.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::change::Op;
@@ -11,8 +16,15 @@ use super::time;
 
 /// A merged record: field → value.
 pub type Record = Map<String, Value>;
-/// Field → time at which its winning value was written, as the client spelled it.
+/// Field → time at which its winning value was written, as the client spelled it. In a record, the name of a nested field
+/// is its whole path.
 pub type Stamps = BTreeMap<String, String>;
+
+/// A record nests no deeper than this, so that what was merged reads back.
+const MAX_DEPTH: usize = 64;
+
+/// A stamp further ahead than this is told to the operator: edits by clocks that are right will lose to it for so long.
+pub const FUTURE: SignedDuration = SignedDuration::from_hours(24);
 
 /// What one log row says about its record.
 #[derive(Debug, Clone)]
@@ -26,68 +38,194 @@ pub struct Delta {
 /// The state of one record after a prefix of its rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub enum Fold {
-    /// No row yet.
+    /// No row yet that made it.
     #[default]
     Unseen,
-    /// At least one row, and no delete. The record may still be absent by its `deletedAt`.
+    /// It was made. It may still be absent by its `deletedAt`.
     Known { record: Record, stamps: Stamps },
-    /// A delete row ended it for good.
+    /// A delete without `deletedAt` ended it for good.
     Ended,
 }
 
 impl Fold {
     /// Folds in the next row of the record, in log order.
     pub fn apply(&mut self, record_id: &str, delta: Delta) {
-        if delta.op == Op::Delete {
-            *self = Fold::Ended;
-            return;
-        }
-        match self {
-            Fold::Ended => {}
-            Fold::Unseen => {
-                let mut record = Record::new();
-                record.insert("id".into(), Value::String(record_id.into()));
-                record.extend(delta.data.unwrap_or_default());
-                *self = Fold::Known { record, stamps: delta.field_meta };
+        let Delta { op, data, mut field_meta, created_at } = delta;
+        let row_time = || time::stamp(created_at);
+        match (op, &mut *self) {
+            (_, Fold::Ended) => {}
+            (Op::Insert, Fold::Unseen) => {
+                let data = data.unwrap_or_default();
+                let own = own_stamp(&data);
+                let stamp = |field: &String| Some((field.clone(), given(&mut field_meta, field).or_else(|| own.map(str::to_owned))?));
+                let stamps = data.keys().filter(|field| *field != "id").filter_map(stamp).collect();
+                let mut record = new_record(record_id);
+                record.extend(data);
+                *self = Fold::Known { record, stamps };
             }
-            Fold::Known { record, stamps } => {
-                let Delta { data, mut field_meta, created_at, .. } = delta;
-                for (field, value) in data.unwrap_or_default() {
-                    let stamp = field_meta.remove(&field).unwrap_or_else(|| time::stamp(created_at));
-                    let wins = stamps.get(&field).is_none_or(|old| compare_stamps(&stamp, old).is_ge());
-                    if wins {
-                        stamps.insert(field.clone(), stamp);
+            (Op::Insert, Fold::Known { record, stamps }) => {
+                let data = data.unwrap_or_default();
+                let own = own_stamp(&data).map_or_else(row_time, str::to_owned);
+                for (field, value) in data {
+                    let stamp = given(&mut field_meta, &field).unwrap_or_else(|| own.clone());
+                    if field != "id" && take_stamp(stamps, &field, stamp) {
                         record.insert(field, value);
                     }
                 }
             }
+            (Op::Update, _) => {
+                let Some(data) = data.filter(|data| !data.is_empty()) else { return };
+                if matches!(self, Fold::Unseen) {
+                    *self = Fold::Known { record: new_record(record_id), stamps: Stamps::new() };
+                }
+                let Fold::Known { record, stamps } = self else { return };
+                for (field, value) in data {
+                    let stamp = given(&mut field_meta, &field).unwrap_or_else(row_time);
+                    if field != "id" && take_stamp(stamps, &field, stamp) {
+                        set(record, field, value);
+                    }
+                }
+            }
+            (Op::Delete, _) => match data.and_then(|mut data| data.remove("deletedAt")).filter(holds_something) {
+                None => *self = Fold::Ended,
+                Some(at) => {
+                    if let Fold::Known { record, stamps } = self
+                        && take_stamp(stamps, "deletedAt", stamp_text(&at).map_or_else(row_time, str::to_owned))
+                    {
+                        record.insert("deletedAt".into(), at);
+                    }
+                }
+            },
         }
     }
 
     /// The record and its stamps, or `None` where it is absent: never seen, ended, or deleted by `deletedAt`.
     pub fn live(&self) -> Option<(&Record, &Stamps)> {
         match self {
-            Fold::Known { record, stamps } if !is_deleted(record) => Some((record, stamps)),
+            Fold::Known { record, stamps } if !record.get("deletedAt").is_some_and(holds_something) => Some((record, stamps)),
             _ => None,
         }
     }
 }
 
-/// Whether `deletedAt` holds something: null, an empty text, `false` and `0` do not count.
-fn is_deleted(record: &Record) -> bool {
-    match record.get("deletedAt") {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Number(n)) => n.as_f64() != Some(0.0),
-        Some(_) => true,
+fn new_record(id: &str) -> Record {
+    Record::from_iter([("id".to_owned(), Value::String(id.to_owned()))])
+}
+
+/// The stamp that a row gives to a field; an empty one is none.
+fn given(field_meta: &mut Stamps, field: &str) -> Option<String> {
+    field_meta.remove(field).filter(|stamp| !stamp.is_empty())
+}
+
+/// The stamp of all fields of an insert that have none of their own, out of its data.
+pub fn own_stamp(data: &Record) -> Option<&str> {
+    ["updatedAt", "createdAt"].into_iter().find_map(|field| data.get(field).and_then(stamp_text))
+}
+
+/// A stamp as clients and older servers write it: a text, or an object whose `at` counts. An empty one is none.
+pub fn stamp_text(stamp: &Value) -> Option<&str> {
+    stamp.as_str().or_else(|| stamp.as_object()?.get("at")?.as_str()).filter(|text| !text.is_empty())
+}
+
+/// Whether a write with this stamp wins; the stamp is taken then.
+fn take_stamp(stamps: &mut Stamps, field: &str, stamp: String) -> bool {
+    match stamps.get_mut(field) {
+        Some(old) if compare_stamps(&stamp, old).is_lt() => return false,
+        Some(old) => *old = stamp,
+        None => drop(stamps.insert(field.to_owned(), stamp)),
+    }
+    true
+}
+
+/// Writes a field of an update: a name with dots is a path. A parent that holds nothing becomes an object; where another
+/// one is no object, or the path is none that a push may have, nothing is written.
+fn set(record: &mut Record, field: String, value: Value) {
+    if !field.contains('.') {
+        record.insert(field, value);
+        return;
+    }
+    let depth = field.split('.').count();
+    if field.split('.').any(|name| name.is_empty() || name == "__proto__") || depth + nesting(&value, MAX_DEPTH) > MAX_DEPTH {
+        return;
+    }
+    let (mut at, mut path) = (record, field.as_str());
+    while let Some((name, rest)) = path.split_once('.') {
+        let parent = at.entry(name).or_insert(Value::Null);
+        if !holds_something(parent) {
+            *parent = Value::Object(Record::new());
+        }
+        let Value::Object(inner) = parent else { return };
+        (at, path) = (inner, rest);
+    }
+    at.insert(path.to_owned(), value);
+}
+
+/// How deep a value nests, as far as `most`; a value without parts does not.
+fn nesting(value: &Value, most: usize) -> usize {
+    let deepest = |parts: &mut dyn Iterator<Item = &Value>| match most {
+        0 => 1,
+        _ => 1 + parts.map(|part| nesting(part, most - 1)).max().unwrap_or(0),
+    };
+    match value {
+        Value::Array(items) => deepest(&mut items.iter()),
+        Value::Object(fields) => deepest(&mut fields.values()),
+        _ => 0,
     }
 }
 
-/// Orders two stamps: as instants when both are RFC 3339, else as strings.
+/// What JavaScript takes for true: null, an empty text, `false` and `0` hold nothing.
+fn holds_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Number(n) => n.as_f64() != Some(0.0),
+        Value::Bool(true) | Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// Orders two stamps: as instants when both are times, else as strings.
 pub fn compare_stamps(a: &str, b: &str) -> Ordering {
+    if a == b {
+        return Ordering::Equal;
+    }
     match (time::parse_rfc3339(a), time::parse_rfc3339(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
+    }
+}
+
+/// Whether a stamp is so far ahead of `now` that the operator should know.
+pub fn is_future(stamp: &str, now: Timestamp) -> bool {
+    time::parse_rfc3339(stamp).is_some_and(|at| at.duration_since(now) > FUTURE)
+}
+
+/// The `field_meta` of a row, as it reads back: stamps of every form as texts, without those that count as none.
+#[derive(Debug, Default, PartialEq)]
+pub struct FieldMeta(pub Stamps);
+
+impl<'de> Deserialize<'de> for FieldMeta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = FieldMeta;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of stamps or null")
+            }
+            fn visit_unit<E>(self) -> Result<FieldMeta, E> {
+                Ok(FieldMeta::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldMeta, A::Error> {
+                let mut stamps = Stamps::new();
+                while let Some((field, stamp)) = map.next_entry::<String, Value>()? {
+                    match stamp {
+                        Value::String(stamp) if !stamp.is_empty() => drop(stamps.insert(field, stamp)),
+                        other => stamps.extend(stamp_text(&other).map(|stamp| (field, stamp.to_owned()))),
+                    }
+                }
+                Ok(FieldMeta(stamps))
+            }
+        }
+        deserializer.deserialize_any(Fields)
     }
 }
 
@@ -100,7 +238,7 @@ pub fn winning_stamp(now: Timestamp, existing: Option<&str>) -> String {
     }
     // One step beyond, so that clients with a stricter tie rule agree; a stamp that is no time can only be equalled.
     time::parse_rfc3339(existing)
-        .and_then(|at| at.checked_add(jiff::SignedDuration::from_millis(1)).ok())
+        .and_then(|at| at.checked_add(SignedDuration::from_millis(1)).ok())
         .map(time::iso_millis)
         .filter(|bumped| compare_stamps(bumped, existing).is_gt())
         .unwrap_or_else(|| existing.to_owned())
@@ -116,7 +254,7 @@ mod tests {
         Delta {
             op,
             data: data.as_object().cloned(),
-            field_meta: serde_json::from_value(meta).unwrap(),
+            field_meta: serde_json::from_value::<FieldMeta>(meta).unwrap().0,
             created_at: created_at.parse().unwrap(),
         }
     }
@@ -142,13 +280,136 @@ mod tests {
         assert!(rows("2026-01-02T01:00:00+01:00").live().is_some(), "equal instants: the later row wins");
     }
 
+    /// Rows as `[op, data, fieldMeta]`, each a minute after the one before; `expected` is `[record, stamps]` or null.
+    fn check(rows: Value, expected: Value) {
+        let rows = rows.as_array().unwrap();
+        let fold = fold(rows.iter().enumerate().map(|(minute, row)| {
+            let op = Op::parse(row[0].as_str().unwrap()).unwrap();
+            delta(op, row[1].clone(), row[2].clone(), &format!("2026-01-01T00:{minute:02}:00Z"))
+        }));
+        let found = fold.live().map_or(Value::Null, |(record, stamps)| json!([record, stamps]));
+        assert_eq!(found, expected, "{rows:?}");
+    }
+
     #[test]
-    fn nothing_follows_a_delete() {
-        let ended = fold([
-            delta(Op::Delete, json!(null), json!({}), "2026-01-01T00:00:00Z"),
-            delta(Op::Insert, json!({"a": 1}), json!({}), "2026-01-02T00:00:00Z"),
-        ]);
-        assert_eq!(ended, Fold::Ended);
+    fn a_delete_without_its_time_ends_a_record_for_good() {
+        for end in [json!(null), json!({}), json!({"deletedAt": null}), json!({"deletedAt": ""}), json!({"deletedAt": 0})] {
+            for before in [json!([]), json!([["insert", {"a": 1}, {}]])] {
+                let mut rows = before.as_array().unwrap().clone();
+                rows.push(json!(["delete", end, {}]));
+                rows.push(json!(["insert", {"a": 2}, {}]));
+                rows.push(json!(["update", {"deletedAt": null}, {}]));
+                check(rows.into(), Value::Null);
+            }
+        }
+    }
+
+    #[test]
+    fn a_delete_with_its_time_is_a_write_of_that_time() {
+        let made = json!(["insert", {"a": 1, "updatedAt": "2026-01-01T00:00:00.000Z"}, {}]);
+        let own = "2026-01-01T00:00:00.000Z";
+        // Its own value counts, not the row's time nor its meta; an undo has to be newer than that.
+        let gone = json!(["delete", {"deletedAt": "2026-01-01T00:00:30Z", "a": 7}, {"deletedAt": "2026-01-03T00:00:00Z"}]);
+        let undo = |at: &str| json!(["update", {"deletedAt": null}, {"deletedAt": at}]);
+        check(json!([made, gone]), Value::Null);
+        check(json!([made, gone, undo("2026-01-01T00:00:29Z")]), Value::Null);
+        let back = json!([{"id": "r", "a": 1, "updatedAt": own, "deletedAt": null}, {"a": own, "updatedAt": own, "deletedAt": "2026-01-01T00:00:31Z"}]);
+        check(json!([made, gone, undo("2026-01-01T00:00:31Z")]), back.clone());
+        check(json!([made, undo("2026-01-01T00:00:31Z"), gone]), back);
+        // A tombstone takes edits, and a delete of a record that nobody saw is nothing.
+        let edit = json!(["update", {"a": 2}, {"a": "2026-01-01T00:00:40Z"}]);
+        let edited = json!([{"id": "r", "a": 2, "updatedAt": own, "deletedAt": null}, {"a": "2026-01-01T00:00:40Z", "updatedAt": own, "deletedAt": "2026-01-01T00:00:31Z"}]);
+        check(json!([gone, made, gone, edit, undo("2026-01-01T00:00:31Z")]), edited);
+        check(json!([gone, made]), json!([{"id": "r", "a": 1, "updatedAt": own}, {"a": own, "updatedAt": own}]));
+        check(json!([gone, undo("2026-01-01T00:00:29Z"), gone]), Value::Null);
+    }
+
+    #[test]
+    fn a_later_insert_is_a_write_field_by_field() {
+        let t = |minute: u32| format!("2026-01-01T00:{minute:02}:00.000Z");
+        // Without any time of its own, from the time of its row; the first one then has no stamp at all.
+        check(json!([["insert", {"a": 1, "b": 1}, {}]]), json!([{"id": "r", "a": 1, "b": 1}, {}]));
+        check(
+            json!([["insert", {"a": 1, "b": 1}, {}], ["insert", {"id": "other", "a": 2}, {"id": t(9)}]]),
+            json!([{"id": "r", "a": 2, "b": 1}, {"a": t(1)}]),
+        );
+        check(
+            json!([["insert", {"a": 1, "updatedAt": "", "createdAt": t(5)}, {}], ["insert", {"a": 2, "c": 2, "updatedAt": {"at": t(4)}, "createdAt": t(9)}, {"c": ""}]]),
+            json!([{"id": "r", "a": 1, "c": 2, "updatedAt": "", "createdAt": t(5)}, {"a": t(5), "c": t(4), "updatedAt": t(5), "createdAt": t(5)}]),
+        );
+        check(
+            json!([["update", {"a": 1}, {}], ["insert", {"a": 2, "p.q": 2, "createdAt": t(0)}, {}]]),
+            json!([{"id": "r", "a": 2, "p.q": 2, "createdAt": t(0)}, {"a": t(0), "p.q": t(0), "createdAt": t(0)}]),
+        );
+    }
+
+    #[test]
+    fn a_name_with_dots_in_an_update_is_a_path() {
+        let t = "2026-01-01T00:00:00.000Z";
+        for (parent, after) in [
+            (json!(null), json!({"b": {"c": 1}})),
+            (json!(""), json!({"b": {"c": 1}})),
+            (json!(0), json!({"b": {"c": 1}})),
+            (json!(false), json!({"b": {"c": 1}})),
+            (json!({"x": 1, "b": null}), json!({"x": 1, "b": {"c": 1}})),
+            (json!({"b": "enc:1:x"}), json!({"b": "enc:1:x"})),
+            (json!([1]), json!([1])),
+            (json!(true), json!(true)),
+            (json!("daily"), json!("daily")),
+        ] {
+            check(
+                json!([["update", {"a": parent}, {}], ["update", {"a.b.c": 1}, {"a.b.c": t}]]),
+                json!([{"id": "r", "a": after}, {"a": t, "a.b.c": t}]),
+            );
+        }
+        check(json!([["update", {"a.b": 1}, {"a.b": t}]]), json!([{"id": "r", "a": {"b": 1}}, {"a.b": t}]));
+        // The stamps of a path and of its parent know nothing of each other.
+        check(
+            json!([["update", {"a.b": 1}, {"a.b": "2026-02-01T00:00:00Z"}], ["update", {"a": {}}, {"a": t}], ["update", {"a.b": 2}, {"a.b": t}]]),
+            json!([{"id": "r", "a": {}}, {"a": t, "a.b": "2026-02-01T00:00:00Z"}]),
+        );
+    }
+
+    #[test]
+    fn a_path_that_no_push_may_have_writes_nothing() {
+        let deep = vec!["a"; MAX_DEPTH].join(".");
+        for path in ["a.", ".a", "a..b", ".", "__proto__.x", "a.__proto__", &format!("{deep}.a")] {
+            let fold = fold([delta(Op::Update, json!({path: 1}), json!({}), "2026-01-01T00:00:00Z")]);
+            assert_eq!(json!(fold.live().unwrap().0), json!({"id": "r"}), "{path}");
+        }
+        let nests = |value: Value| {
+            let fold = fold([delta(Op::Update, json!({deep.as_str(): value}), json!({}), "2026-01-01T00:00:00Z")]);
+            let text = json!(fold.live().unwrap().0).to_string();
+            serde_json::from_str::<Value>(&text).unwrap();
+            text.matches('{').count()
+        };
+        assert_eq!((nests(json!(1)), nests(json!([]))), (MAX_DEPTH, 1));
+    }
+
+    #[test]
+    fn a_row_without_data_changes_nothing() {
+        for nothing in [json!(null), json!({})] {
+            check(json!([["update", nothing, {"a": "2026-01-01T00:00:00Z"}]]), Value::Null);
+            check(json!([["insert", nothing, {"a": "2026-01-01T00:00:00Z"}]]), json!([{"id": "r"}, {}]));
+            check(json!([["insert", {"a": 1}, {}], ["update", nothing, {"a": "2026-01-01T00:00:00Z"}]]), json!([{"id": "r", "a": 1}, {}]));
+        }
+    }
+
+    #[test]
+    fn stamps_of_every_form_are_read_and_empty_ones_are_none() {
+        let text = r#"{"a": "t", "b": {"at": "t", "actor": {"at": "x"}}, "c": "", "d": {"at": ""}, "e": null, "f": 1e400, "g": [1], "h": {"at": 7}, "i": true}"#;
+        let read: FieldMeta = serde_json::from_str(text).unwrap();
+        assert_eq!(read.0, Stamps::from([("a".into(), "t".into()), ("b".into(), "t".into())]));
+        assert_eq!(serde_json::from_str::<FieldMeta>("null").unwrap(), FieldMeta::default());
+        assert!(serde_json::from_str::<FieldMeta>("[]").is_err());
+    }
+
+    #[test]
+    fn a_stamp_more_than_a_day_ahead_is_told() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (stamp, told) in [("2026-01-02 02:00+0200", false), ("2026-01-02T00:00:00.001Z", true), ("2036-01-01", false)] {
+            assert_eq!(is_future(stamp, now), told, "{stamp}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op, Verbatim};
-use crate::domain::merge::{Delta, Fold};
+use crate::domain::merge::{Delta, FieldMeta, Fold, own_stamp};
 use crate::domain::time;
 
 /// What an append did.
@@ -180,13 +180,13 @@ pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
     insert(tx, change, sync_at)
 }
 
-/// Appends a change of a client. A later insert of a record counts from the time of its row (DESIGN, section 3, rule 2);
-/// that is spelled out, since other clients see the rows but not which came first.
+/// Appends a change of a client. A later insert of a record that says no time of its own counts from the time of its row
+/// (docs/design.md, section 3, rule 2); that is spelled out, since other clients see the rows but not which came first.
 fn push_one(tx: &Tx<'_>, mut change: Change) -> StoreResult<bool> {
     let sync_at = tx.sql(|_| tx.next_sync_at())?;
-    if change.op == Op::Insert && is_known(tx, &change)? {
+    if change.op == Op::Insert && change.data.as_ref().is_some_and(|data| own_stamp(data).is_none()) && is_known(tx, &change)? {
         let stamp = time::stamp(time::from_micros(sync_at));
-        for field in change.data.iter().flat_map(|data| data.keys()) {
+        for field in change.data.iter().flat_map(|data| data.keys()).filter(|field| *field != "id") {
             change.field_meta.entry(field.clone()).or_insert_with(|| stamp.clone());
         }
     }
@@ -264,7 +264,7 @@ pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Delta> {
         // The schema allows no other.
         op: Op::parse(row.get_ref(0)?.as_str()?).unwrap_or(Op::Update),
         data: row.get_ref(1)?.as_str_or_null()?.and_then(from_text),
-        field_meta: from_text(row.get_ref(2)?.as_str()?),
+        field_meta: from_text::<FieldMeta>(row.get_ref(2)?.as_str()?).0,
         created_at: time::from_micros(row.get(3)?),
     })
 }

@@ -7,7 +7,7 @@ use super::changes::{COLUMNS, NO_FIELD_META, RECORD, delta, from_text, last_seq}
 use super::refresh::{Folded, Save, cursor};
 use super::snapshots::Table;
 use super::{Store, StoreResult, migrate};
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::{FieldMeta, Record, Stamps};
 use crate::domain::mission::MissionState;
 
 /// What a check looked at, and what it found.
@@ -150,7 +150,7 @@ fn is_readable(column: &str, value: ValueRef<'_>) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     match column {
         "data" | "actor" => serde_json::from_str::<Option<Record>>(text).is_ok(),
-        "field_meta" => text == NO_FIELD_META || serde_json::from_str::<Option<Stamps>>(text).is_ok(),
+        "field_meta" => text == NO_FIELD_META || serde_json::from_str::<FieldMeta>(text).is_ok(),
         _ => true,
     }
 }
@@ -252,7 +252,7 @@ fn projected(row: &Row<'_>) -> rusqlite::Result<Projected> {
     })
 }
 
-/// The rows of a record up to `upto`, folded; `None` where there are none.
+/// The rows of a record up to `upto`, folded; `None` where they make no record.
 pub(super) fn fold(connection: &Connection, table: Table, user: &str, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
     let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
     let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
@@ -263,7 +263,7 @@ pub(super) fn fold(connection: &Connection, table: Table, user: &str, id: &str, 
             folded.take(id, delta(row)?, seq, row.get("sync_at")?);
         }
     }
-    Ok(Some(folded).filter(|folded| folded.changed))
+    Ok(Some(folded).filter(Folded::is_to_be_saved))
 }
 
 fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {

@@ -131,7 +131,7 @@ impl Batch {
         }
         let mut saves = Vec::with_capacity(folds.len());
         for (Key { user, record }, folded) in folds {
-            if folded.changed {
+            if folded.is_to_be_saved() {
                 report.new += u64::from(!folded.stored);
                 report.updated += u64::from(folded.stored);
                 let (save, problems) = Save::new(table, &user, &record, &folded);
@@ -173,7 +173,7 @@ pub(super) struct Folded {
     last_seq: i64,
     last_applied_at: i64,
     stored: bool,
-    pub changed: bool,
+    changed: bool,
 }
 
 impl Folded {
@@ -185,6 +185,12 @@ impl Folded {
         }
         self.take(record_id, delta(row)?, seq, row.get(SYNC_AT)?);
         Ok(true)
+    }
+
+    /// Whether rows were folded in that made a record. One that only rows without effect speak of needs no snapshot: the
+    /// next row finds it unseen, as it is.
+    pub(super) fn is_to_be_saved(&self) -> bool {
+        self.changed && !matches!(self.fold, Fold::Unseen)
     }
 
     /// Folds in the change that became row `seq` at `sync_at`.
