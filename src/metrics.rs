@@ -129,7 +129,7 @@ metrics! {
     /// Time that the model took for a plan.
     planner_request_duration_seconds: Histogram = histogram(PLANNER_SECONDS);
     /// Texts in prompts that read like orders to the model.
-    prompt_orders_total: IntCounter = counter;
+    prompt_injection_suspected_total: IntCounter = counter;
     /// Requests that a plan took.
     planner_rounds: Histogram = histogram(ROUNDS);
     /// Runs by how they ended.

@@ -78,7 +78,7 @@ fn the_request_is_what_openai_compatible_servers_read() {
     );
     assert_eq!(request["messages"][0]["role"], "system");
     assert!(request["messages"][0]["content"].as_str().unwrap().starts_with("<agent_context>\n"));
-    assert!(request["messages"][1]["content"].as_str().unwrap().contains("# Mission m"));
+    assert!(request["messages"][1]["content"].as_str().unwrap().contains("# Mission\n<user_data>\nMission m\n</user_data>"));
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn a_plan_can_be_looked_at_without_being_written() {
     for text in [
         "=== system ===",
         "You are Penny.",
-        "# Mission m",
+        "# Mission\n<user_data>\nMission m\n</user_data>",
         "1. Buy soil – because",
         "create_task {\"title\":\"Buy soil\"}",
         "Nothing was written back",

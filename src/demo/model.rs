@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{DemoError, fixture};
+use crate::planner::prompt;
 
 /// The name under which the script answers.
 pub const MODEL: &str = "scripted-demo";
@@ -79,8 +80,8 @@ fn completed(plan: &Value, prompt: u64, completion: u64) -> Response {
 
 impl Script {
     fn next(&self, prompt: &str) -> Option<Answer> {
-        let heading = prompt.lines().find(|line| line.starts_with("# "))?;
-        let part = self.parts.iter().find(|part| heading.contains(&part.title))?;
+        let title = prompt::title(prompt)?;
+        let part = self.parts.iter().find(|part| part.title == title)?;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let count = asked.entry(part.title.clone()).or_default();
         let answer = part.answers.get(*count).or_else(|| part.answers.last()).cloned();

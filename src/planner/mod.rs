@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod check;
 pub mod dialect;
+mod fence;
 mod guard;
 pub mod prompt;
 pub mod provider;
@@ -43,7 +44,7 @@ pub struct Planned {
     /// What the user should know about the plan.
     pub notes: Vec<String>,
     /// Texts in the prompt that read like orders to the model.
-    pub orders: usize,
+    pub suspected_injections: usize,
     /// Characters of the prompt.
     pub prompt_chars: u64,
 }
@@ -118,7 +119,7 @@ impl Planner {
             latency: Duration::ZERO,
             rounds: 1,
             notes: Vec::new(),
-            orders: 0,
+            suspected_injections: 0,
             prompt_chars: (prompt.system(Form::Plain).chars().count() + prompt.user.chars().count()) as u64,
         };
         match prompt.cut {
@@ -126,10 +127,10 @@ impl Planner {
             1 => planned.notes.push("1 linked input did not fit into MANA_LLM_CONTEXT_TOKENS".into()),
             n => planned.notes.push(format!("{n} linked inputs did not fit into MANA_LLM_CONTEXT_TOKENS")),
         }
-        let orders = orders(material);
-        planned.orders = orders.len();
-        if !orders.is_empty() {
-            planned.notes.push(format!("reads like orders to the model, and was passed on as data: {}", orders.join(", ")));
+        let suspected = suspected_injections(material);
+        planned.suspected_injections = suspected.len();
+        if !suspected.is_empty() {
+            planned.notes.push(format!("reads like orders to the model, and was passed on as data: {}", suspected.join(", ")));
         }
         planned.outcome = self.rounds(&prompt, material, &mut planned).await;
         planned.latency = started.elapsed();
@@ -182,9 +183,13 @@ impl Planner {
 }
 
 /// What of the prompt reads like orders to the model.
-fn orders(material: &Material<'_>) -> Vec<String> {
-    let memory = material.agent.and_then(|agent| agent.plain_memory()).filter(|memory| guard::gives_orders(memory));
-    let inputs = material.inputs.inputs.iter().filter(|input| guard::gives_orders(&input.title) || guard::gives_orders(&input.content));
+fn suspected_injections(material: &Material<'_>) -> Vec<String> {
+    let memory = material.agent.and_then(|agent| agent.plain_memory()).filter(|memory| guard::looks_like_injection(memory));
+    let inputs = material
+        .inputs
+        .inputs
+        .iter()
+        .filter(|input| guard::looks_like_injection(&input.title) || guard::looks_like_injection(&input.content));
     memory
         .map(|_| "the agent's memory".to_owned())
         .into_iter()
@@ -229,9 +234,9 @@ fn without(mut plan: Plan, problems: &[check::Problem]) -> Plan {
     plan
 }
 
-/// What the model said, in words that every server takes back as its own.
+/// What the model said, in words that every server takes back as its own, and with no marker of another speaker.
 fn as_text(answer: &Answer) -> String {
     let call = |call: &answer::Call| format!("{} {}", call.tool, call.arguments);
     let calls: Vec<String> = answer.calls.iter().map(call).collect();
-    [answer.text.trim(), &calls.join("\n")].join("\n").trim().chars().take(20_000).collect()
+    fence::own([answer.text.trim(), &calls.join("\n")].join("\n").trim(), 20_000)
 }

@@ -357,7 +357,7 @@ impl Runner {
     fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
         self.metrics.planner_request_duration_seconds.observe(planned.latency.as_secs_f64());
         self.metrics.planner_rounds.observe(planned.rounds.into());
-        self.metrics.prompt_orders_total.inc_by(planned.orders as u64);
+        self.metrics.prompt_injection_suspected_total.inc_by(planned.suspected_injections as u64);
         if planned.usage.total > 0 {
             self.metrics.count_tokens(agent.map_or(actor::LEGACY_AI, |agent| &agent.id), planned.usage.total);
         }

@@ -356,10 +356,10 @@ impl Model {
     }
 }
 
-/// The heading of the mission in a request's prompt.
+/// The title of the mission in a request's prompt.
 pub fn asked_about(request: &Value) -> String {
     let prompt = request["messages"][1]["content"].as_str().unwrap();
-    prompt.lines().find_map(|line| line.strip_prefix("# ")).unwrap().to_owned()
+    mana_ai::planner::prompt::title(prompt).unwrap().to_owned()
 }
 
 /// One request with a real client; answers status and body.
