@@ -305,6 +305,13 @@ impl StepMut<'_> {
         self.text(DECISION) == APPROVE
     }
 
+    /// Takes the place of this step by another state of it.
+    pub fn become_like(&mut self, other: IterationStep<'_>) {
+        if let Some(fields) = other.0.as_object() {
+            self.0.clone_from(fields);
+        }
+    }
+
     pub fn set_status(&mut self, status: StepStatus<'_>) {
         self.0.insert("status".into(), json!(status.as_str()));
     }
