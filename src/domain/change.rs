@@ -35,6 +35,17 @@ impl Op {
     }
 }
 
+/// The `clientId` of rows that the runner writes.
+pub const RUNNER_CLIENT: &str = "mana-ai-runner";
+/// The `clientId` of rows that the pages of this program write.
+pub const WORKBENCH_CLIENT: &str = "workbench";
+
+/// Whether this program wrote a row of this client: decided on the newest state of its record, so that nothing is lost by
+/// oversight.
+pub fn is_own_client(client_id: &str) -> bool {
+    [RUNNER_CLIENT, WORKBENCH_CLIENT].contains(&client_id)
+}
+
 /// Kinds of origin that the log accepts.
 pub const ORIGINS: [&str; 4] = ["user", "agent", "system", "migration"];
 

@@ -21,20 +21,20 @@ pub struct Kept {
     pub left: Vec<Iteration>,
 }
 
-/// Appends `new` and lets others leave until the bounds hold: the oldest settled ones first, then the oldest that await
-/// review, and last those that are running. `new` stays in any case.
-pub fn append(iterations: Vec<Iteration>, new: Iteration, bounds: Bounds) -> Kept {
-    let size = |iteration: &Iteration| iteration.json().to_string().len() + 1;
-    let sizes: Vec<usize> = iterations.iter().map(size).collect();
-    let mut count = iterations.len() + 1;
-    let mut bytes = sizes.iter().sum::<usize>() + size(&new);
+/// Lets iterations leave until the bounds hold: the oldest settled ones first, then the oldest that await review, and last
+/// those that are running. The newest, which is the last, stays in any case.
+pub fn bound(iterations: Vec<Iteration>, bounds: Bounds) -> Kept {
+    let sizes: Vec<usize> = iterations.iter().map(|iteration| iteration.json().to_string().len() + 1).collect();
+    let mut count = iterations.len();
+    let mut bytes: usize = sizes.iter().sum();
     let mut leaves = vec![false; iterations.len()];
+    let older = || iterations.iter().enumerate().take(iterations.len().saturating_sub(1));
     let rank = |iteration: &Iteration| match iteration.status() {
         Status::Running => 2,
         Status::AwaitingReview => 1,
         _ => 0,
     };
-    for (n, _) in (0..3).flat_map(|wanted| iterations.iter().enumerate().filter(move |(_, iteration)| rank(iteration) == wanted)) {
+    for (n, _) in (0..3).flat_map(|wanted| older().filter(move |(_, iteration)| rank(iteration) == wanted)) {
         if count <= bounds.iterations && bytes <= bounds.bytes {
             break;
         }
@@ -46,7 +46,6 @@ pub fn append(iterations: Vec<Iteration>, new: Iteration, bounds: Bounds) -> Kep
     for (iteration, leaves) in iterations.into_iter().zip(leaves) {
         if leaves { kept.left.push(iteration) } else { kept.iterations.push(iteration) }
     }
-    kept.iterations.push(new);
     kept
 }
 
@@ -65,7 +64,7 @@ mod tests {
             };
             Iteration::from(json!({"id": c, "overallStatus": status, "filler": "x".repeat(1_000)}))
         };
-        let kept = append(statuses.chars().map(entry).collect(), entry('n'), bounds);
+        let kept = bound(statuses.chars().chain(['n']).map(entry).collect(), bounds);
         let ids = |all: &[Iteration]| all.iter().map(Iteration::id).collect::<String>();
         assert_eq!(ids(&kept.iterations), expected);
         let left: String = statuses.chars().filter(|c| !expected.contains(*c)).collect();

@@ -58,7 +58,8 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
         }
         Err(bad) => (None, 0, Some(format!("{bad}; the mission will not run again until its cadence is set"))),
     };
-    let kept = retention::append(mission.iterations, finished.iteration.clone(), terms.bounds);
+    let iterations = mission.iterations.into_iter().chain([finished.iteration.clone()]).collect();
+    let kept = retention::bound(iterations, terms.bounds);
     let mut data = Record::new();
     data.insert("iterations".into(), kept.iterations.into_iter().map(Value::from).collect());
     data.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));

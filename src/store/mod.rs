@@ -12,6 +12,7 @@ mod edit;
 mod error;
 mod examine;
 mod files;
+mod lost;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -43,6 +44,7 @@ pub use check::{Check, Finding};
 pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
 pub use examine::{Examined, examine, is_open};
+pub use lost::Lossy;
 pub use migrate::SCHEMA_VERSION;
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;

@@ -4,16 +4,21 @@
 //! hold up other writes. Meanwhile somebody else may have written a snapshot: whoever writes one has folded every row of
 //! its record up to the snapshot's `last_seq`, so the one with the higher `last_seq` knows more, and stays.
 
-use std::collections::BTreeSet;
 use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
 use super::changes::{delta, from_text, to_text};
+use super::lost::note;
 use super::snapshots::Table;
 use super::writer::Tx;
 use super::{Store, StoreResult};
 use crate::domain::agent::Agent;
+use crate::domain::change::is_own_client;
+use crate::domain::iterations::Iteration;
+use crate::domain::lost::{join, lost};
 use crate::domain::merge::{Delta, Fold, Record, Stamps};
 use crate::domain::mission::Mission;
 use crate::domain::time;
@@ -46,13 +51,16 @@ impl Refreshed {
 }
 
 /// New rows of one projected table.
-pub(super) const NEW_ROWS: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id FROM sync_changes \
+pub(super) const NEW_ROWS: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
      WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
 /// New rows of one record, for a write that cannot wait for the refresh.
-const NEW_ROWS_OF_RECORD: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id FROM sync_changes \
+const NEW_ROWS_OF_RECORD: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
      WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 \
      AND +user_id = ?3 AND +record_id = ?4 ORDER BY seq";
+
+/// The field that clients send as a whole.
+const ITERATIONS: &str = "iterations";
 
 /// The places of the columns in both; those of a delta come first.
 const DATA: usize = 1;
@@ -60,6 +68,7 @@ const SEQ: usize = 4;
 const SYNC_AT: usize = 5;
 const RECORD_ID: usize = 6;
 const USER_ID: usize = 7;
+const CLIENT_ID: usize = 8;
 
 impl Store {
     /// Folds the next new rows of a table, at most `limit`, and moves its cursor in the transaction that writes them.
@@ -166,10 +175,14 @@ pub(super) fn newest(connection: &Connection, table: Table, user: &str, id: &str
     Ok(folded)
 }
 
+/// Iterations that rows of clients took out of a record, by their ids, with the row and how they last stood.
+pub(super) type Lost = BTreeMap<String, (i64, Iteration)>;
+
 /// A record while it is being folded.
 #[derive(Default)]
 pub(super) struct Folded {
     pub fold: Fold,
+    lost: Lost,
     last_seq: i64,
     last_applied_at: i64,
     stored: bool,
@@ -183,7 +196,17 @@ impl Folded {
         if seq <= self.last_seq {
             return Ok(false);
         }
-        self.take(record_id, delta(row)?, seq, row.get(SYNC_AT)?);
+        let delta = delta(row)?;
+        let at_risk = match &delta.data {
+            Some(data) if data.contains_key(ITERATIONS) && !is_own_client(row.get_ref(CLIENT_ID)?.as_str()?) => self.iterations(),
+            _ => Vec::new(),
+        };
+        self.take(record_id, delta, seq, row.get(SYNC_AT)?);
+        for iteration in lost(&at_risk, &self.iterations()) {
+            let known = self.lost.remove(iteration.id());
+            let whole = known.map_or_else(|| iteration.clone(), |(_, known)| join(&iteration, &known));
+            self.lost.insert(iteration.id().to_owned(), (seq, whole));
+        }
         Ok(true)
     }
 
@@ -191,6 +214,12 @@ impl Folded {
     /// next row finds it unseen, as it is.
     pub(super) fn is_to_be_saved(&self) -> bool {
         self.changed && !matches!(self.fold, Fold::Unseen)
+    }
+
+    /// The iterations of the record as it stands.
+    fn iterations(&self) -> Vec<Iteration> {
+        let Fold::Known { record, .. } = &self.fold else { return Vec::new() };
+        record.get(ITERATIONS).and_then(Value::as_array).into_iter().flatten().cloned().map(Iteration::from).collect()
     }
 
     /// Folds in the change that became row `seq` at `sync_at`.
@@ -224,7 +253,8 @@ fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite
             let (record, stamps) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
             let ended = row.get_ref(2)?.as_str()? == "ended";
             let fold = if ended { Fold::Ended } else { Fold::Known { record: from_text(record), stamps: from_text(stamps) } };
-            let folded = Folded { fold, last_seq: row.get(3)?, last_applied_at: row.get(4)?, stored: true, changed: false };
+            let folded =
+                Folded { fold, last_seq: row.get(3)?, last_applied_at: row.get(4)?, stored: true, changed: false, lost: Lost::new() };
             Ok((folded, record.len() + stamps.len()))
         })
         .optional()?;
@@ -244,6 +274,7 @@ pub(super) struct Save {
     pub next_run_at: Option<i64>,
     pub last_seq: i64,
     pub last_applied_at: i64,
+    lost: Lost,
 }
 
 impl Save {
@@ -275,6 +306,7 @@ impl Save {
             next_run_at,
             last_seq: folded.last_seq,
             last_applied_at: folded.last_applied_at,
+            lost: folded.lost.clone(),
         };
         (save, problems.into_iter().map(|problem| problem.field).collect())
     }
@@ -282,9 +314,9 @@ impl Save {
 
 /// Writes a snapshot, unless what is there knows more.
 pub(super) fn put(tx: &Tx<'_>, table: Table, save: &Save) -> StoreResult<()> {
-    let Save { user, id, record, stamps, liveness, state, agent_id, next_run_at, last_seq, last_applied_at } = save;
+    let Save { user, id, record, stamps, liveness, state, agent_id, next_run_at, last_seq, last_applied_at, lost } = save;
     let updated_at = time::to_micros(tx.now());
-    tx.sql(|c| match table {
+    let written = tx.sql(|c| match table {
         Table::Agents => c
             .prepare_cached(
                 "INSERT INTO agent_snapshots (user_id, agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at) \
@@ -300,6 +332,7 @@ pub(super) fn put(tx: &Tx<'_>, table: Table, save: &Save) -> StoreResult<()> {
                  last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11 WHERE last_seq < ?7",
             )?
             .execute(params![user, id, record, stamps, liveness, state, last_seq, last_applied_at, updated_at, agent_id, next_run_at]),
-    })
-    .map(drop)
+    })?;
+    // Whoever knew more has folded the same rows, and noted the same losses.
+    if written > 0 && table == Table::Missions { note(tx, user, id, lost) } else { Ok(()) }
 }

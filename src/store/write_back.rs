@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::changes::to_text;
 use super::edit::{append_to, space_of};
+use super::lost::supersede;
 use super::refresh::newest;
 use super::runs::{Attempt, Claimed, add_attempt};
 use super::snapshots::Table;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
-use crate::domain::change::{Change, Op};
+use crate::domain::change::{Change, Op, RUNNER_CLIENT};
 use crate::domain::iterations::Iteration;
 use crate::domain::retention::Bounds;
 use crate::domain::time;
@@ -120,7 +121,7 @@ fn write_back(
         op: Op::Update,
         data: Some(write.data),
         field_meta: write.field_meta,
-        client_id: "mana-ai-runner".into(),
+        client_id: RUNNER_CLIENT.into(),
         created_at: None,
         schema_version: 1,
         verbatim: None,
@@ -128,6 +129,7 @@ fn write_back(
         origin: Some("agent".into()),
     };
     append_to::<StoreError>(tx, Table::Missions, newest, &change)?;
+    supersede(tx, &due.user_id, &due.mission_id, &write.left)?;
     let update = "UPDATE runs SET outcome = ?2, owner = NULL, finished_at = ?3, reason = ?4, note = ?5, missed_times = ?6, iteration = ?7, \
                   attempts = attempts + ?8 WHERE id = ?1";
     let outcome = if failed.is_some() { "failed" } else { "planned" };

@@ -14,6 +14,7 @@ use super::page::{Failed, Response, badge, button, moment, page, path, prose, re
 use super::review::plan;
 use super::session::{Posted, SignedIn};
 use crate::domain::actor;
+use crate::domain::change::WORKBENCH_CLIENT;
 use crate::domain::iterations::Iteration;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
@@ -32,7 +33,7 @@ pub(super) fn edit_of(who: &SignedIn, table: Table, id: &str) -> Edit {
         user_id: who.user.clone(),
         record_id: id.to_owned(),
         event_id: Uuid::new_v4().to_string(),
-        client_id: "workbench".into(),
+        client_id: WORKBENCH_CLIENT.into(),
         actor: actor::user(&who.user),
     }
 }
