@@ -134,6 +134,8 @@ metrics! {
     planner_rounds: Histogram = histogram(ROUNDS);
     /// Runs by how they ended.
     runs_total: IntCounterVec = counters(&["outcome"]);
+    /// Iterations that came back after a client's write had taken them out of a mission.
+    iterations_restored_total: IntCounter = counter;
     /// Failed attempts that wait for another.
     retries_total: IntCounter = counter;
     /// Due times that passed unserved and were covered by a later run.

@@ -45,7 +45,7 @@ fn a_due_mission_gets_an_iteration_under_the_name_of_its_agent() {
         *iteration,
         json!({
             "id": id, "startedAt": "2026-04-15T08:00:30.000Z", "finishedAt": "2026-04-15T08:00:30.000Z",
-            "plan": [{"id": format!("{id}-0"), "summary": "Buy soil", "rationale": "because", "status": "planned",
+            "plan": [{"id": format!("{id}-0"), "summary": "Buy soil", "rationale": "because", "status": "staged",
                       "intent": {"kind": "toolCall", "toolName": "create_task", "params": {"title": "Buy soil"}}}],
             "summary": "one task", "overallStatus": "awaiting-review", "source": "server", "model": "scripted",
             "promptVersion": iteration["promptVersion"], "usage": {"promptTokens": 70, "completionTokens": 30, "totalTokens": 100},

@@ -28,6 +28,15 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     Ok(table(&runs)?)
 }
 
+/// What became of its plan in the mission's record.
+fn plan_note(run: &RunRow) -> Option<&'static str> {
+    match (run.superseded_at, run.restored) {
+        (Some(_), _) => Some("its plan left the mission's record, which keeps the newest"),
+        (None, 0) => None,
+        (None, _) => Some("a device that did not know its plan overwrote it; the plan was put back"),
+    }
+}
+
 /// Prints runs for people.
 pub(super) fn table(runs: &[RunRow]) -> std::io::Result<()> {
     let row = |run: &RunRow| {
@@ -41,7 +50,7 @@ pub(super) fn table(runs: &[RunRow]) -> std::io::Result<()> {
             last.map_or_else(|| "-".into(), |a| format!("{:.1} s", a.latency_ms as f64 / 1_000.0)),
             run.attempts.iter().map(|a| a.usage.total).sum::<u64>().to_string(),
             last.map_or_else(|| "-".into(), |a| a.model.clone()),
-            [run.run.reason.as_deref(), run.note.as_deref()].into_iter().flatten().collect::<Vec<_>>().join("; "),
+            [run.run.reason.as_deref(), run.note.as_deref(), plan_note(run)].into_iter().flatten().collect::<Vec<_>>().join("; "),
         ]
     };
     let header = ["Due", "User", "Mission", "State", "Attempts", "Took", "Tokens", "Model", "Why"];

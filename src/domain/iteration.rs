@@ -4,6 +4,11 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+/// A plan with more steps is refused: nobody reviews it.
+pub const MAX_STEPS: usize = 25;
+/// A plan whose parameters take more than this, as JSON, is refused: every run rewrites it with the mission's record.
+pub const MAX_PARAMS_BYTES: usize = 256 * 1024;
+
 /// A plan as the model proposed it and the reader checked it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::iteration::{Frame, Outcome, Step};
+use super::iteration::{Frame, MAX_STEPS, Outcome, Step};
 use super::time;
 
 /// Where an iteration stands.
@@ -100,6 +100,17 @@ impl From<Iteration> for Value {
     }
 }
 
+/// Characters of the texts of an iteration, so that a record can hold some of them; [`super::iteration::MAX_PARAMS_BYTES`]
+/// bounds the rest.
+const SUMMARY: usize = 4_000;
+const STEP_SUMMARY: usize = 500;
+const RATIONALE: usize = 2_000;
+const MESSAGE: usize = 2_000;
+
+fn cut(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
+}
+
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
@@ -110,12 +121,12 @@ impl Iteration {
         let (plan, summary, status) = match outcome {
             Outcome::Planned(plan) => {
                 let step = |(n, step)| step_json(&frame.id, n, step, first);
-                let steps: Vec<Value> = plan.steps.iter().enumerate().map(step).collect();
+                let steps: Vec<Value> = plan.steps.iter().take(MAX_STEPS).enumerate().map(step).collect();
                 // A plan without steps asks nothing of the user, so there is nothing to review.
                 let status = if steps.is_empty() { Status::Approved } else { Status::AwaitingReview };
-                (steps, plan.summary.clone(), status)
+                (steps, cut(&plan.summary, SUMMARY), status)
             }
-            Outcome::Failed(details) => (Vec::new(), format!("The run failed: {}", details.message), Status::Failed),
+            Outcome::Failed(details) => (Vec::new(), format!("The run failed: {}", cut(&details.message, MESSAGE)), Status::Failed),
         };
         let mut iteration = json!({
             "id": frame.id,
@@ -130,7 +141,7 @@ impl Iteration {
             "usage": frame.usage.to_json(),
         });
         if let Outcome::Failed(details) = outcome {
-            iteration["errorDetails"] = json!({"name": details.name, "message": details.message, "phase": details.phase});
+            iteration["errorDetails"] = json!({"name": details.name, "message": cut(&details.message, MESSAGE), "phase": details.phase});
         }
         Iteration(iteration)
     }
@@ -232,8 +243,8 @@ impl Iteration {
 fn step_json(iteration_id: &str, n: usize, step: &Step, status: StepStatus<'_>) -> Value {
     json!({
         "id": format!("{iteration_id}-{n}"),
-        "summary": step.summary,
-        "rationale": step.rationale,
+        "summary": cut(&step.summary, STEP_SUMMARY),
+        "rationale": cut(&step.rationale, RATIONALE),
         "intent": {"kind": "toolCall", "toolName": step.tool, "params": step.params},
         "status": status.as_str(),
     })

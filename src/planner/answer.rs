@@ -4,10 +4,7 @@ use serde_json::{Map, Value};
 
 use super::tools::Offered;
 use crate::domain::change::Found;
-use crate::domain::iteration::{Plan, Step};
-
-/// A plan with more steps is refused: nobody reviews it.
-pub const MAX_STEPS: usize = 25;
+use crate::domain::iteration::{MAX_STEPS, Plan, Step};
 
 /// Why an answer is not a plan, in words that the model or a person can act on.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::tools::{Kind, Offered, Parameter};
 use crate::domain::change::Found;
-use crate::domain::iteration::{Plan, Step};
+use crate::domain::iteration::{MAX_PARAMS_BYTES, Plan, Step};
 use crate::domain::iterations::{Iteration, StepStatus};
 
 /// A step that its user rejected before.
@@ -29,12 +29,18 @@ impl std::fmt::Display for Problem {
 /// Everything that is wrong.
 pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) -> Vec<Problem> {
     let mut problems = Vec::new();
+    let mut bytes = 0;
     for (at, step) in plan.steps.iter().enumerate() {
         let mut found = |what: String, repeats: bool| problems.push(Problem { at, what, repeats });
         let Some(offer) = offered.iter().find(|offered| offered.tool.name == step.tool) else {
             found(format!("the tool {:?} does not exist or is not offered", step.tool), false);
             continue;
         };
+        let before = bytes;
+        bytes += step.params.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>();
+        if bytes > MAX_PARAMS_BYTES && before <= MAX_PARAMS_BYTES {
+            found(format!("from here on, the parameters of the plan are longer than {MAX_PARAMS_BYTES} bytes"), false);
+        }
         for parameter in &offer.tool.parameters {
             if let Some(what) = wrong(step, parameter) {
                 found(what, false);
@@ -129,6 +135,14 @@ mod tests {
         ] {
             assert_eq!(problems(&[(tool, params)], &[]).join("; "), expected);
         }
+    }
+
+    #[test]
+    fn a_plan_of_endless_parameters_is_refused() {
+        let long = |n: usize| ("create_task", json!({"title": format!("{n}{}", "t".repeat(100_000))}));
+        assert!(problems(&[long(1), long(2)], &[]).is_empty());
+        let found = problems(&[long(1), long(2), long(3), long(4)], &[]);
+        assert_eq!(found, ["step 3: from here on, the parameters of the plan are longer than 262144 bytes"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! own. This room must not know SQL, HTTP routes or how a prompt is worded.
 
 mod explain;
+mod lost;
 mod presence;
 mod queue;
 mod tick;

@@ -156,6 +156,7 @@ impl Runner {
         let now = self.now();
         self.metrics.ticks_total.inc();
         self.refresh().instrument(tracing::debug_span!("refresh", rows = Empty)).await?;
+        self.restore_lost().await?;
         self.take_over().await?;
         self.store.drop_orphans(now).await?;
         let due = self.store.due(now).await?;

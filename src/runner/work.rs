@@ -17,7 +17,6 @@ use crate::domain::gate::{Load, first_bite};
 use crate::domain::iteration::{Frame, Outcome, Plan};
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
-use crate::domain::retention::{self, Bounds};
 use crate::domain::write_back::still_due;
 use crate::inputs::{self, Reader, Resolved};
 use crate::planner::prompt::Material;
@@ -274,7 +273,7 @@ impl Runner {
             failed,
             note: end.note.clone(),
             zone: self.settings.zone.clone(),
-            bounds: Bounds { iterations: self.settings.iterations_kept, bytes: retention::MAX_BYTES },
+            bounds: self.bounds(),
         }
     }
 

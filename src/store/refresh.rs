@@ -202,6 +202,9 @@ impl Folded {
             _ => Vec::new(),
         };
         self.take(record_id, delta, seq, row.get(SYNC_AT)?);
+        if at_risk.is_empty() {
+            return Ok(true);
+        }
         for iteration in lost(&at_risk, &self.iterations()) {
             let known = self.lost.remove(iteration.id());
             let whole = known.map_or_else(|| iteration.clone(), |(_, known)| join(&iteration, &known));

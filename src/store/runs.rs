@@ -92,6 +92,10 @@ pub struct RunRow {
     pub missed_times: u32,
     pub interruptions: u32,
     pub note: Option<String>,
+    /// When its iteration left the mission's record, which keeps a bounded number.
+    pub superseded_at: Option<Timestamp>,
+    /// How often its iteration came back after a client had overwritten it.
+    pub restored: u32,
     pub finished: Option<FinishedRun>,
     pub attempts: Vec<Attempt>,
 }
@@ -259,6 +263,8 @@ impl RunRow {
             "failedAttempts": self.run.attempts,
             "interruptions": self.interruptions,
             "missedTimes": self.missed_times,
+            "supersededAt": self.superseded_at.map(iso),
+            "restored": self.restored,
             "nextAttemptAt": self.run.next_attempt_at.map(iso),
             "tokens": self.attempts.iter().map(|a| a.usage.total).sum::<u64>(),
             "attempts": attempts,
@@ -365,7 +371,9 @@ fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
 
 /// The columns of [`run_row`].
 pub(super) fn run_columns() -> String {
-    format!("{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, finished_at, outcome, iteration")
+    format!(
+        "{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, superseded_at, restored, finished_at, outcome, iteration"
+    )
 }
 
 /// Adds the attempts of each run.
@@ -395,6 +403,8 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         missed_times: row.get("missed_times")?,
         interruptions: row.get("interruptions")?,
         note: row.get("note")?,
+        superseded_at: row.get::<_, Option<i64>>("superseded_at")?.map(time::from_micros),
+        restored: row.get("restored")?,
         finished,
         attempts: Vec::new(),
     })

@@ -173,6 +173,8 @@ fn history(id: &str, runs: &[RunRow]) -> Markup {
             @if !run.attempts.is_empty() {
                 span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.attempts.iter().fold(0_u64, |sum, a| sum.saturating_add(a.usage.total))) " tokens" }
             }
+            @if run.superseded_at.is_some() { span.hint { ", its plan left the record, which keeps the newest" } }
+            @else if run.restored > 0 { span.hint { ", its plan was put back after a device had overwritten it" } }
             @if run.missed_times > 0 { span.hint { ", stands for " (run.missed_times) " times that were missed" } }
             @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }
         } } }
