@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::MAX_STEPS;
 use super::tools::{Offered, Parameter, Tool};
+use crate::domain::iteration::MAX_STEPS;
 
 /// Which form to use, as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
