@@ -195,3 +195,67 @@ async fn a_refresh_costs_what_is_new_and_reports_it() {
     let third = refresh(&store).await.unwrap();
     assert_eq!(third.rows, 0);
 }
+
+/// An upgrade to the rules of the existing web client: the snapshots of the version before are made again.
+#[tokio::test]
+async fn what_an_older_version_folded_is_folded_again() {
+    let (dir, store) = store();
+    append(&store, [change(&common::hourly("u", "m", None, "2026-04-15T08:00:00Z"))]).await;
+    append(&store, [change(&common::edit("u", "m", json!({"cadence.kind": "daily"}), "2026-04-15T09:00:00Z"))]).await;
+    refresh(&store).await.unwrap();
+    let expected = snapshots(&store, "u").await;
+    assert_eq!(expected[0][1]["cadence"]["kind"], "daily");
+    drop(store);
+    let direct = rusqlite::Connection::open(dir.path().join(Store::FILE_NAME)).unwrap();
+    direct.execute_batch("PRAGMA user_version = 8; UPDATE mission_snapshots SET state = 'paused', record = '{\"id\": \"m\", \"cadence.kind\": \"daily\"}'").unwrap();
+    drop(direct);
+    let store = common::open(dir.path());
+    assert!(snapshots(&store, "u").await.is_empty());
+    // A write that comes before the refresh finds the whole record.
+    assert_eq!(store.newest(Table::Missions, "u", "m").await.unwrap().map(Value::Object).as_ref(), Some(&expected[0][1]));
+    assert_eq!(refresh(&store).await.unwrap().new, 1);
+    assert_eq!(snapshots(&store, "u").await, expected);
+    let direct = rusqlite::Connection::open(dir.path().join(Store::FILE_NAME)).unwrap();
+    let counts = "SELECT group_concat(state || missions) FROM (SELECT * FROM mission_counts WHERE missions > 0)";
+    assert_eq!(direct.query_row(counts, [], |row| row.get::<_, String>(0)).unwrap(), "active1");
+}
+
+/// A page to which nothing is added leads to the newest row of its app, so that a client with an empty table, or with
+/// rows of its own alone, does not start from the beginning with every push.
+#[tokio::test]
+async fn a_page_that_nothing_follows_leads_to_the_newest_row_of_its_app() {
+    use mana_ai::store::Pull;
+    let (_dir, store) = store();
+    let row = |app: &str, table: &str, client: &str| {
+        let line = json!({"appId": app, "table": table, "recordId": "r", "userId": "u", "op": "insert", "createdAt": "2026-04-15T08:00:00Z", "clientId": client});
+        change(&line)
+    };
+    let pull = |app: &str, table: Option<&str>, since: i64, limit: usize| Pull {
+        user_id: "u".into(),
+        app_id: app.into(),
+        tables: table.map(str::to_owned).into_iter().collect(),
+        since,
+        not_client: Some("me".into()),
+        limit,
+    };
+    append(
+        &store,
+        [row("notes", "notes", "other"), row("notes", "notes", "other"), row("notes", "tags", "me"), row("todo", "tasks", "me")],
+    )
+    .await;
+    let all = store.rows_after(Default::default(), 0, 10).await.unwrap();
+    let (notes, newest) = (all[2].sync_at, all[3].sync_at);
+    for table in [None, Some("notes"), Some("tags"), Some("empty")] {
+        for since in [0, all[0].sync_at, notes] {
+            let page = store.pull(pull("notes", table, since, 10)).await.unwrap();
+            assert_eq!((page.synced_until, page.has_more), (notes, false), "{table:?} {since}");
+        }
+    }
+    let own = store.pull(pull("todo", None, 0, 10)).await.unwrap();
+    assert_eq!((own.rows.len(), own.synced_until), (0, newest));
+    let cut = store.pull(pull("notes", None, 0, 1)).await.unwrap();
+    assert_eq!((cut.synced_until, cut.has_more), (all[0].sync_at, true));
+    // A cursor from beyond the log comes back to it.
+    assert_eq!(store.pull(pull("notes", None, i64::MAX, 10)).await.unwrap().synced_until, notes);
+    assert_eq!(store.pull(pull("nothing", None, i64::MAX, 10)).await.unwrap().synced_until, newest);
+}

@@ -198,7 +198,7 @@ fn run(matches: &ArgMatches) -> Outcome {
             let wrong = |error: ConfigError| Failure::Usage(error.to_string());
             let raw = raw.map_err(wrong)?;
             let config = Config::read(&raw).map_err(wrong)?;
-            let default = if matches!(command, Cmd::Serve) { "info" } else { "warn" };
+            let default = if matches!(command, Cmd::Serve) { "info" } else { "warn,mana_ai::projection=info" };
             let telemetry = Telemetry::start(&config, default)?;
             let outcome = runtime.block_on(dispatch(command, Context { raw, config }));
             telemetry.end();

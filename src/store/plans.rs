@@ -6,8 +6,8 @@ use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
 use super::changes::RECORD;
-use super::pull::{HEADS, PULL_APP, PULL_TABLE};
-use super::refresh::NEW_ROWS;
+use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
+use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::snapshots::DUE;
 use super::views::{DECISIONS, MISSIONS_OF, NEXT, RECORDS, ROWS_OF, RUNS, RUNS_OF, TO_REVIEW, TOKENS};
 use super::{Options, Store};
@@ -34,6 +34,9 @@ fn the_due_scan_is_one_range_of_its_index() {
 #[test]
 fn a_refresh_reads_only_new_rows_of_its_table() {
     check(NEW_ROWS, 3, "SEARCH sync_changes USING INDEX sync_changes_projected (table_name=? AND seq>?)");
+    let of_record =
+        "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid>?)";
+    check(NEW_ROWS_OF_RECORD, 4, of_record);
 }
 
 #[test]
@@ -44,6 +47,7 @@ fn pulls_read_only_new_rows_of_their_user() {
         4,
         "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
     );
+    check(NEWEST_OF_APP, 2, "SEARCH sync_changes USING COVERING INDEX sync_changes_pull_app (user_id=? AND app_id=?)");
     check(HEADS, 2, "SEARCH sync_changes USING INTEGER PRIMARY KEY (rowid>?)");
 }
 

@@ -51,6 +51,7 @@ pub struct Head {
 pub(super) const PULL_APP: &str = "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 ORDER BY sync_at";
 pub(super) const PULL_TABLE: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 AND table_name = ?4 ORDER BY sync_at";
+pub(super) const NEWEST_OF_APP: &str = "SELECT max(sync_at) FROM sync_changes WHERE user_id = ?1 AND app_id = ?2";
 pub(super) const HEADS: &str = "SELECT seq, user_id, app_id, table_name, client_id FROM sync_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 impl Store {
@@ -116,11 +117,25 @@ fn page(connection: &Connection, pull: &Pull, mut rows: Rows<'_>) -> rusqlite::R
             page.rows.push(log_row(row)?);
         }
     }
-    if looked_at == 0 {
-        // A cursor from beyond the log, as after a restore, must not skip what comes next.
-        page.synced_until = pull.since.min(last_sync_at(connection)?);
+    if !page.has_more {
+        page.synced_until = match newest_of_app(connection, pull)? {
+            Some(newest) => newest,
+            // A cursor from beyond the log, as after a restore, must not skip what comes next.
+            None => pull.since.min(last_sync_at(connection)?),
+        };
     }
     Ok(page)
+}
+
+/// The newest row of the whole app, to which a page leads that nothing follows; its client does not look through the same
+/// rows again, were there any for it or not.
+///
+/// Nothing is missed by that. A row gets its `sync_at` in the transaction that commits it, after every one before, so what
+/// this state of the database does not have comes after the newest that it has. What it has up to there and after `since`
+/// was looked at, since the page came to the end: it is in the page, or is the client's own, or of a table for which
+/// this cursor does not speak.
+fn newest_of_app(connection: &Connection, pull: &Pull) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached(NEWEST_OF_APP)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0))
 }
 
 fn is_asked_for(pull: &Pull, row: &Row<'_>) -> rusqlite::Result<bool> {

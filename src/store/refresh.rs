@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::changes::{delta, from_text, to_text};
+use super::changes::{delta, from_text, last_seq, to_text};
 use super::lost::note;
 use super::snapshots::Table;
 use super::writer::Tx;
@@ -54,10 +54,9 @@ impl Refreshed {
 pub(super) const NEW_ROWS: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
      WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
 
-/// New rows of one record, for a write that cannot wait for the refresh.
-const NEW_ROWS_OF_RECORD: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
-     WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 \
-     AND +user_id = ?3 AND +record_id = ?4 ORDER BY seq";
+/// New rows of one record, for a write that cannot wait for the refresh; by the record, since the refresh may be far behind.
+pub(super) const NEW_ROWS_OF_RECORD: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
+     WHERE user_id = ?3 AND app_id = 'ai' AND table_name = ?1 AND record_id = ?4 AND seq > ?2 ORDER BY seq";
 
 /// The field that clients send as a whole.
 const ITERATIONS: &str = "iterations";
@@ -96,6 +95,16 @@ impl Store {
         })
         .await?;
         Ok((report, more))
+    }
+}
+
+impl Store {
+    /// How far a projection has read the log, and where the log ends.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn projected(&self, table: Table) -> StoreResult<(i64, i64)> {
+        self.read(move |c| Ok((cursor(c, table)?.unwrap_or(0), last_seq(c)?))).await
     }
 }
 

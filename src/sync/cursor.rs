@@ -19,8 +19,11 @@ impl Cursor {
     pub fn parse(text: &str) -> Option<Self> {
         match text.trim() {
             "" => Some(Cursor::START),
-            // A "+" of a zone that a client forgot to escape arrives as a space.
-            text => time::parse_rfc3339(&text.replace(' ', "+")).map(|at| Cursor::at(time::to_micros(at))),
+            // A "+" of an offset that a client forgot to escape arrives as a space; the one before the hours is meant.
+            text => {
+                let (date, time_of_day) = text.split_at_checked(11)?;
+                time::parse_rfc3339(&(date.to_owned() + &time_of_day.replace(' ', "+"))).map(|at| Cursor::at(time::to_micros(at)))
+            }
         }
     }
 
@@ -48,6 +51,8 @@ mod tests {
         assert_eq!(Cursor::parse(""), Some(Cursor::START));
         assert_eq!(Cursor::parse("1970-01-01T00:00:00.000Z"), Some(Cursor::START));
         assert_eq!(Cursor::parse("2026-04-15T10:00:00.010001 02:00"), Some(cursor));
+        assert_eq!(Cursor::parse("2026-04-15 10:00:00.010001 0200"), Some(cursor));
+        assert_eq!(Cursor::parse("2026"), None);
         assert_eq!(Cursor::parse("1900-01-01T00:00:00Z"), Some(Cursor::START));
         assert_eq!(Cursor::parse("yesterday"), None);
     }
