@@ -17,7 +17,7 @@ use mana_ai::planner::dialect::Dialect;
 use mana_ai::planner::prompt::Material;
 use mana_ai::planner::provider::Settings;
 use mana_ai::planner::tools::Catalog;
-use mana_ai::planner::{Planned, Planner};
+use mana_ai::planner::{PlanError, Planned, Planner};
 use serde_json::{Value, json};
 
 fn planner(model: &Model, dialect: Dialect) -> Planner {
@@ -179,4 +179,84 @@ async fn headers_of_the_user_are_sent() {
     };
     plan(&Planner::new(settings, Catalog::builtin(), 16_384).unwrap(), &json!({"title": "t"})).await.outcome.unwrap_err();
     assert_eq!(*seen.lock().unwrap(), "garden");
+}
+
+/// Whether a request has the part that an answer is for.
+fn has(request: &Value, part: &str) -> bool {
+    match part {
+        "system" => request["messages"].as_array().unwrap().iter().any(|message| message["role"] == "system"),
+        "json_schema" => request["response_format"]["type"] == "json_schema",
+        field => request.get(field).is_some(),
+    }
+}
+
+/// A server that gives the first of its answers that fits, each as often as it says.
+async fn server_of(case: &Value) -> (std::net::SocketAddr, std::sync::Arc<Mutex<Vec<Value>>>) {
+    let (answers, asked) = (case["answers"].as_array().unwrap().clone(), std::sync::Arc::new(Mutex::new(Vec::new())));
+    let (given, seen) = (std::sync::Arc::new(Mutex::new(vec![0; answers.len()])), asked.clone());
+    let app = axum::Router::new().fallback(move |axum::Json(request): axum::Json<Value>| {
+        let (answers, given, seen) = (answers.clone(), given.clone(), seen.clone());
+        async move {
+            let mut given = given.lock().unwrap();
+            let fits = |(n, answer): &(usize, &Value)| {
+                given[*n] < answer["times"].as_i64().unwrap_or(i64::MAX) && answer["to"].as_str().is_none_or(|part| has(&request, part))
+            };
+            let (n, answer) = answers.iter().enumerate().find(fits).unwrap();
+            given[n] += 1;
+            seen.lock().unwrap().push(request);
+            let mut response = axum::http::Response::builder().status(answer["status"].as_u64().unwrap() as u16);
+            for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+                response = response.header(name, value.as_str().unwrap());
+            }
+            let body = answer["body"].as_str().map_or_else(|| answer["body"].to_string(), str::to_owned);
+            response.body(axum::body::Body::from(body)).unwrap()
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, asked)
+}
+
+/// `tests/fixtures/model-servers.json` has the ways of real servers: what they answer to which requests, and what comes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_of_a_server_has_its_outcome() {
+    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/model-servers.json")).unwrap();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    for case in cases {
+        let kind = case["kind"].as_str().unwrap();
+        let (address, asked) = server_of(&case).await;
+        let settings = Settings {
+            url: format!("http://{address}").parse().unwrap(),
+            api_key: None,
+            model: "small".into(),
+            timeout: Duration::from_secs(60),
+            dialect: Dialect::parse(case["dialect"].as_str().unwrap_or("auto")).unwrap(),
+            headers: Default::default(),
+        };
+        let planner = Planner::new(settings, Catalog::builtin(), 16_384).unwrap();
+        let planned = plan(&planner, &json!({"title": "t"})).await;
+        match (&planned.outcome, case["error"].as_str()) {
+            (Ok(plan), None) => {
+                assert_eq!(plan.steps.len() as u64, case["steps"].as_u64().unwrap(), "{kind}: {plan:?}");
+                assert!(case["summary"].as_str().is_none_or(|summary| plan.summary == summary), "{kind}: {plan:?}");
+                assert!(case["model"].as_str().is_none_or(|model| planned.model == model), "{kind}: {}", planned.model);
+                let told = |words: &str| planned.notes.iter().any(|note| note.contains(words));
+                assert!(case["note"].as_str().map_or(planned.notes.is_empty(), told), "{kind}: {:?}", planned.notes);
+            }
+            (Err(error), Some(words)) => {
+                assert!(error.to_string().contains(words), "{kind}: {error}");
+                if let (Some(millis), PlanError::Provider(error)) = (case["retryAfterMs"].as_u64(), error) {
+                    assert_eq!(error.retry_after, Some(Duration::from_millis(millis)), "{kind}");
+                }
+            }
+            (outcome, _) => panic!("{kind}: {outcome:?}"),
+        }
+        let first = asked.lock().unwrap().len() as u64;
+        assert_eq!(first, case["requests"].as_u64().unwrap_or(1), "{kind}");
+        if let Some(again) = case["again"].as_u64() {
+            plan(&planner, &json!({"title": "t"})).await.outcome.unwrap();
+            assert_eq!(asked.lock().unwrap().len() as u64 - first, again, "{kind}: what is refused is remembered, and nothing else");
+        }
+    }
 }

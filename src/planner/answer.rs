@@ -2,9 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use super::response::Reply;
 use super::tools::Offered;
+use super::{text_calls, thoughts};
 use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_STEPS, Plan, Step};
+
+/// How often arguments may be encoded over again.
+const ENCODED: usize = 3;
 
 /// Why an answer is not a plan, in words that the model or a person can act on.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -17,10 +22,17 @@ pub enum NoPlan {
     NotAnObject(Found),
     #[error("`steps` is {0}, but must be an array")]
     NoSteps(Found),
-    #[error("the plan has {0} steps, but at most {MAX_STEPS} are allowed")]
-    TooMany(usize),
+    #[error("the plan has more than {MAX_STEPS} steps; keep those that matter most")]
+    TooMany,
     #[error("{}", .0.join("; "))]
     Steps(Vec<String>),
+    #[error(
+        "the answer was cut off at the server's limit of tokens, so its plan is not whole; answer shorter, or raise that limit \
+         (max_tokens, num_predict, or the context window) in the model server"
+    )]
+    Cut,
+    #[error("the answer holds only thoughts and no plan; say the plan after thinking, or turn thinking off in the model server")]
+    OnlyThoughts,
 }
 
 /// A tool call as the server tells it.
@@ -31,26 +43,57 @@ pub struct Call {
     pub arguments: String,
 }
 
-/// Reads tool calls. The text beside them is the summary.
+/// Reads the plan of an answer, however the server told it: as tool calls, as calls in its text, as a JSON object, or, where
+/// there is nothing else, in its thoughts.
 ///
 /// # Errors
 /// [`NoPlan`] says what is wrong.
-pub fn read_calls(calls: &[Call], text: &str) -> Result<Plan, NoPlan> {
-    if calls.len() > MAX_STEPS {
-        return Err(NoPlan::TooMany(calls.len()));
+pub fn plan(reply: &Reply, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
+    let thoughts::Parts { said, thought } = thoughts::divide(&reply.text);
+    if !reply.calls.is_empty() {
+        return of_calls(&reply.calls, &said, reply.cut, offered);
     }
-    let steps = all(calls.iter().map(step_of_call))?;
-    let said = without_thoughts(text).trim();
+    if !said.is_empty() {
+        return of_text(&said, reply.cut, offered);
+    }
+    let thought = if reply.thoughts.is_empty() { thought } else { thoughts::divide(&reply.thoughts).said };
+    match of_text(&thought, reply.cut, offered) {
+        Ok(plan) if !plan.steps.is_empty() => Ok(plan),
+        _ if reply.cut => Err(NoPlan::Cut),
+        _ => Err(NoPlan::OnlyThoughts),
+    }
+}
+
+fn of_text(text: &str, cut: bool, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
+    let plan = read(text, offered);
+    let is_no_plan = matches!(plan, Err(NoPlan::NoJson | NoPlan::BrokenJson(_) | NoPlan::NotAnObject(_) | NoPlan::NoSteps(_)));
+    if is_no_plan && let Some((calls, around)) = text_calls::read(text, offered) {
+        return of_calls(&calls, &around, cut, offered);
+    }
+    // A whole JSON object was not cut, wherever the words after it end.
+    if cut && is_no_plan { Err(NoPlan::Cut) } else { plan }
+}
+
+/// A list of calls that was cut may lack some, and nothing tells.
+fn of_calls(calls: &[Call], said: &str, cut: bool, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
+    if cut { Err(NoPlan::Cut) } else { read_calls(calls, said, offered) }
+}
+
+/// Reads tool calls. What was said beside them is the summary.
+///
+/// # Errors
+/// [`NoPlan`] says what is wrong.
+pub fn read_calls(calls: &[Call], said: &str, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
+    let steps = all(calls.iter().map(|call| step_of_call(call, offered)))?;
     let summary = if said.is_empty() { steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join("; ") } else { said.into() };
     Ok(Plan { summary, steps })
 }
 
-fn step_of_call(call: &Call) -> Result<Step, String> {
-    let arguments = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
-    let arguments: Value =
-        serde_json::from_str(arguments).map_err(|error| format!("the arguments of {} are no JSON: {error}", call.tool))?;
-    let Value::Object(mut params) = arguments else {
-        return Err(format!("the arguments of {} are {}, but must be an object", call.tool, Found::value(&arguments)));
+fn step_of_call(call: &Call, offered: &[Offered<'_>]) -> Result<Step, String> {
+    let tool = text_calls::tool_named(&call.tool, offered).unwrap_or(&call.tool);
+    let params = arguments(&call.arguments).map_err(|error| format!("the arguments of {tool} are no JSON: {error}"))?;
+    let Value::Object(mut params) = params else {
+        return Err(format!("the arguments of {tool} are {}, but must be an object", Found::value(&params)));
     };
     let rationale = match params.remove("rationale") {
         Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_owned(),
@@ -58,28 +101,35 @@ fn step_of_call(call: &Call) -> Result<Step, String> {
     };
     params.retain(|_, value| !value.is_null());
     let what = params.values().find_map(Value::as_str).unwrap_or_default();
-    let summary = format!("{}: {what}", call.tool.replace('_', " "));
-    Ok(Step { summary: summary.trim_end_matches([':', ' ']).chars().take(200).collect(), tool: call.tool.clone(), params, rationale })
+    let summary = format!("{}: {what}", tool.replace('_', " "));
+    Ok(Step { summary: summary.trim_end_matches([':', ' ']).chars().take(200).collect(), tool: tool.to_owned(), params, rationale })
 }
 
-/// All steps, or everything that is wrong with them.
+/// Arguments as JSON, also where they were encoded more than once.
+fn arguments(text: &str) -> Result<Value, serde_json::Error> {
+    let text = text.trim();
+    let mut value: Value = serde_json::from_str(if text.is_empty() { "{}" } else { text })?;
+    for _ in 0..ENCODED {
+        let Value::String(inner) = &value else { break };
+        value = serde_json::from_str(inner.trim())?;
+    }
+    Ok(value)
+}
+
+/// All steps, or everything that is wrong with them. Exact copies of a call are one step.
 fn all(steps: impl Iterator<Item = Result<Step, String>>) -> Result<Vec<Step>, NoPlan> {
-    let (mut read, mut problems) = (Vec::new(), Vec::new());
+    let (mut read, mut problems) = (Vec::<Step>::new(), Vec::new());
     for (n, step) in steps.enumerate() {
         match step {
+            Ok(step) if read.iter().any(|other| other.tool == step.tool && other.params == step.params) => {}
             Ok(step) => read.push(step),
             Err(problem) => problems.push(format!("step {}: {problem}", n + 1)),
         }
+        if read.len() + problems.len() > MAX_STEPS {
+            return Err(NoPlan::TooMany);
+        }
     }
     if problems.is_empty() { Ok(read) } else { Err(NoPlan::Steps(problems)) }
-}
-
-/// Without what a reasoning model thought aloud first.
-fn without_thoughts(text: &str) -> &str {
-    match text.trim_start().strip_prefix("<think>") {
-        Some(rest) => rest.split_once("</think>").map_or("", |(_, said)| said),
-        None => text,
-    }
 }
 
 /// Reads a JSON object; only offered tools may be named.
@@ -87,14 +137,11 @@ fn without_thoughts(text: &str) -> &str {
 /// # Errors
 /// [`NoPlan`] says what is wrong.
 pub fn read(text: &str, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
-    let json = json_part(without_thoughts(text)).ok_or(NoPlan::NoJson)?;
+    let json = json_part(text).ok_or(NoPlan::NoJson)?;
     let value: Value = serde_json::from_str(json).map_err(|error| NoPlan::BrokenJson(error.to_string()))?;
     let Value::Object(object) = &value else { return Err(NoPlan::NotAnObject(Found::value(&value))) };
     let steps = object.get("steps").unwrap_or(&Value::Null);
     let Value::Array(steps) = steps else { return Err(NoPlan::NoSteps(Found::value(steps))) };
-    if steps.len() > MAX_STEPS {
-        return Err(NoPlan::TooMany(steps.len()));
-    }
     Ok(Plan {
         summary: object.get("summary").and_then(Value::as_str).unwrap_or_default().trim().to_owned(),
         steps: all(steps.iter().map(|value| step(value, offered)))?,
@@ -139,7 +186,7 @@ mod tests {
     use serde_json::json;
 
     fn parse(text: &str) -> Result<Plan, NoPlan> {
-        read(text, &Catalog::builtin().offered(&Policy::default()))
+        read(&thoughts::divide(text).said, &Catalog::builtin().offered(&Policy::default()))
     }
 
     #[test]
@@ -168,7 +215,8 @@ mod tests {
         refused(r#"{"steps": 3}"#, "`steps` is the number 3, but must be an array");
         refused(r#"{"steps": [{"toolName": "rm_rf"}]}"#, "step 1: the tool \"rm_rf\" does not exist or is not offered");
         refused(r#"{"steps": [{"toolName": "stop_timer"}]}"#, "step 1: `rationale` is missing");
-        let many = json!({"steps": vec![json!({"toolName": "stop_timer", "rationale": "r"}); 26]}).to_string();
-        refused(&many, "the plan has 26 steps, but at most 25 are allowed");
+        let task = |n: usize| json!({"toolName": "create_task", "params": {"title": n.to_string()}, "rationale": "r"});
+        let many = json!({"steps": (0..26).map(task).collect::<Vec<_>>()}).to_string();
+        refused(&many, "the plan has more than 25 steps; keep those that matter most");
     }
 }

@@ -5,10 +5,15 @@
 pub mod answer;
 pub mod check;
 pub mod dialect;
+mod endpoint;
 mod fence;
 mod guard;
 pub mod prompt;
 pub mod provider;
+mod refusal;
+mod response;
+mod text_calls;
+mod thoughts;
 pub mod tools;
 
 use std::time::{Duration, Instant};
@@ -19,6 +24,7 @@ use crate::web::ClientError;
 use dialect::Form;
 use prompt::{Material, Prompt};
 use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
+use refusal::Part;
 use tools::{Catalog, Offered, Tool};
 
 /// Makes plans with one model server and one tool catalog.
@@ -62,8 +68,8 @@ impl PlanError {
     /// As the failed iteration tells it.
     pub fn details(&self) -> ErrorDetails {
         let (name, phase) = match self {
-            PlanError::Provider(error) => (format!("Provider:{}", error.kind.as_str()), "planner"),
-            PlanError::Parse(_) => ("ParseFailure".into(), "parse"),
+            PlanError::Provider(error) => (format!("Provider:{}", error.kind.as_str()), "calling-llm"),
+            PlanError::Parse(_) => ("ParseFailure".into(), "parsing-response"),
         };
         ErrorDetails { name, message: self.to_string(), phase: phase.into() }
     }
@@ -143,7 +149,7 @@ impl Planner {
     }
 
     async fn rounds(&self, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
-        let first = self.ask(prompt, material, &[], planned).await?;
+        let first = self.ask(prompt, material, &[], None, planned).await?;
         let problems = match judge(&first, material) {
             Verdict::Good(plan) => return Ok(plan),
             Verdict::Repeats(_, problems) => problems.iter().map(ToString::to_string).collect(),
@@ -152,9 +158,15 @@ impl Planner {
         planned.rounds = 2;
         let said = Message { role: "assistant", content: as_text(&first) };
         let asked = Message { role: "user", content: prompt::repair(&problems) };
-        let second = self.ask(prompt, material, &[said, asked], planned).await?;
+        // A server that answers tools with words that are no plan may do better with JSON.
+        let in_words = first.form == Form::Tools && first.reply.calls.is_empty() && self.provider.may_answer_in_json();
+        let left_out = in_words.then_some(Part::Tools);
+        let second = self.ask(prompt, material, &[said, asked], left_out, planned).await?;
         match judge(&second, material) {
-            Verdict::Good(plan) => Ok(plan),
+            Verdict::Good(plan) => {
+                left_out.into_iter().for_each(|part| self.provider.leave_out(part));
+                Ok(plan)
+            }
             Verdict::Repeats(plan, problems) => {
                 planned.notes.push("steps that its user had rejected before were taken out of the plan".into());
                 Ok(without(plan, &problems))
@@ -168,6 +180,7 @@ impl Planner {
         prompt: &Prompt,
         material: &Material<'_>,
         more: &[Message],
+        without: Option<Part>,
         planned: &mut Planned,
     ) -> Result<Answer, ProviderError> {
         let messages = |form| {
@@ -175,7 +188,12 @@ impl Planner {
             let user = Message { role: "user", content: prompt.user.clone() };
             [&[system, user], more].concat()
         };
-        let answer = self.provider.ask(messages, material.offered).await?;
+        let answer = self.provider.ask(messages, material.offered, without).await?;
+        if planned.rounds == 1
+            && let Some(note) = read_less(answer.sent, answer.usage.prompt)
+        {
+            planned.notes.push(note);
+        }
         planned.usage = planned.usage + answer.usage;
         planned.model.clone_from(&answer.model);
         Ok(answer)
@@ -206,10 +224,7 @@ enum Verdict {
 
 /// Reads an answer and checks its plan.
 fn judge(answer: &Answer, material: &Material<'_>) -> Verdict {
-    let read = match answer.calls.as_slice() {
-        [] => answer::read(&answer.text, material.offered),
-        calls => answer::read_calls(calls, &answer.text),
-    };
+    let read = answer::plan(&answer.reply, material.offered);
     let plan = match read {
         Ok(plan) => plan,
         Err(answer::NoPlan::Steps(problems)) => return Verdict::Bad(problems),
@@ -234,9 +249,33 @@ fn without(mut plan: Plan, problems: &[check::Problem]) -> Plan {
     plan
 }
 
+/// Bytes of a prompt that one token stands for at most, on average: more is a sign that not all of it was read.
+const BYTES_A_TOKEN: u64 = 8;
+/// Context windows that servers are set to, in tokens.
+const WINDOWS: [u64; 6] = [2_048, 4_096, 8_192, 16_384, 32_768, 65_536];
+
+/// What the user should know where a server read far less than was sent, which it does not say by itself.
+fn read_less(sent_bytes: usize, read_tokens: u64) -> Option<String> {
+    let sent_bytes = u64::try_from(sent_bytes).unwrap_or(u64::MAX);
+    // The smallest window is larger than this; a smaller number is a mistake in counting.
+    let is_told = read_tokens >= WINDOWS[0] / 2;
+    let few = read_tokens.saturating_mul(BYTES_A_TOKEN) < sent_bytes;
+    // A server that cuts fills its window to the last few tokens.
+    let fills_a_window = WINDOWS.iter().any(|window| (window - window / 64..=*window).contains(&read_tokens));
+    let cut = is_told && (few || (fills_a_window && read_tokens.saturating_mul(5) < sent_bytes));
+    cut.then(|| {
+        format!(
+            "the model server read {read_tokens} tokens of a prompt of about {}, so it cut it; give the model a larger context window \
+             (OLLAMA_CONTEXT_LENGTH, --ctx-size, --max-model-len), or set MANA_LLM_CONTEXT_TOKENS to the one that it has",
+            sent_bytes / 4
+        )
+    })
+}
+
 /// What the model said, in words that every server takes back as its own, and with no marker of another speaker.
 fn as_text(answer: &Answer) -> String {
     let call = |call: &answer::Call| format!("{} {}", call.tool, call.arguments);
-    let calls: Vec<String> = answer.calls.iter().map(call).collect();
-    fence::own([answer.text.trim(), &calls.join("\n")].join("\n").trim(), 20_000)
+    let calls: Vec<String> = answer.reply.calls.iter().map(call).collect();
+    let said = thoughts::divide(&answer.reply.text).said;
+    fence::own([said.as_str(), &calls.join("\n")].join("\n").trim(), 20_000)
 }
