@@ -68,7 +68,7 @@ fn a_due_mission_gets_an_iteration_under_the_name_of_its_agent() {
 #[test]
 fn the_request_is_what_openai_compatible_servers_read() {
     let model = always("x");
-    let mana = mana(&model).with("MANA_LLM_MODEL", "tiny").with("MANA_LLM_API_KEY", "sk-test");
+    let mana = mana(&model).with("MANA_LLM_MODEL", "tiny").with("MANA_LLM_API_KEY", "sk-test").with("MANA_LLM_CONTEXT_TOKENS", 16_384);
     mana.import(&[hourly("u", "m", None, DUE)]);
     tick(&mana, NOW);
     let request = model.requests().remove(0);
@@ -259,7 +259,7 @@ fn after_the_last_attempt_the_user_sees_the_failure_and_the_mission_goes_on() {
     let iteration = &mission["iterations"][0];
     assert_eq!(
         (&iteration["overallStatus"], &iteration["errorDetails"]["name"], &iteration["errorDetails"]["phase"]),
-        (&json!("failed"), &json!("Provider:server"), &json!("planner"))
+        (&json!("failed"), &json!("Provider:server"), &json!("calling-llm"))
     );
     assert!(iteration["errorDetails"]["message"].as_str().unwrap().contains("500"));
     let run = mana.run(&["runs", "--mission", "m", "--json"]).json().remove(0);
@@ -359,7 +359,7 @@ fn a_run_tells_the_size_of_its_prompt_and_what_reads_like_orders() {
 fn the_tools_of_a_file_are_offered_and_a_mistake_in_it_stops_the_start() {
     let model = always("x");
     let file = |text: &str| {
-        let mana = mana(&model).with("MANA_AI_TOOLS", "tools.json");
+        let mana = mana(&model).with("MANA_AI_TOOLS", "tools.json").with("MANA_LLM_CONTEXT_TOKENS", 16_384);
         std::fs::write(mana.dir.path().join("tools.json"), text).unwrap();
         mana.import(&[hourly("u", "m", None, DUE)]);
         mana

@@ -55,9 +55,9 @@ pub static SETTINGS: &[Setting] = &[
     setting(
         "llm_context_tokens",
         "MANA_LLM_CONTEXT_TOKENS",
-        "16384",
+        "4096",
         Runner,
-        "Tokens that the model reads and writes at most; inputs that do not fit are left out",
+        "The context window that the model server gives the model, in tokens; inputs that do not fit are left out",
     ),
     setting("tools_file", "MANA_AI_TOOLS", "", Runner, "JSON file with tools of your own, which extend or replace the catalog"),
     secret("llm_headers", "MANA_LLM_HEADERS", "More headers for the model server, as a JSON object of texts"),

@@ -149,7 +149,9 @@ impl Planner {
     }
 
     async fn rounds(&self, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
-        let first = self.ask(prompt, material, &[], None, planned).await?;
+        // In a small window, a short list of the tools leaves room for what the plan is about.
+        let too_large = (!prompt.tools_fit && self.provider.may_answer_in_json()).then_some(Part::Tools);
+        let first = self.ask(prompt, material, &[], too_large, planned).await?;
         let problems = match judge(&first, material) {
             Verdict::Good(plan) => return Ok(plan),
             Verdict::Repeats(_, problems) => problems.iter().map(ToString::to_string).collect(),
@@ -160,11 +162,11 @@ impl Planner {
         let asked = Message { role: "user", content: prompt::repair(&problems) };
         // A server that answers tools with words that are no plan may do better with JSON.
         let in_words = first.form == Form::Tools && first.reply.calls.is_empty() && self.provider.may_answer_in_json();
-        let left_out = in_words.then_some(Part::Tools);
-        let second = self.ask(prompt, material, &[said, asked], left_out, planned).await?;
+        let in_words = in_words.then_some(Part::Tools);
+        let second = self.ask(prompt, material, &[said, asked], in_words.or(too_large), planned).await?;
         match judge(&second, material) {
             Verdict::Good(plan) => {
-                left_out.into_iter().for_each(|part| self.provider.leave_out(part));
+                in_words.into_iter().for_each(|part| self.provider.leave_out(part));
                 Ok(plan)
             }
             Verdict::Repeats(plan, problems) => {

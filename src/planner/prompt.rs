@@ -25,6 +25,8 @@ const ITERATIONS_SHOWN: usize = 3;
 
 /// Steps of each; a plan of ours has at most 25, one of another client may have any number.
 const STEPS_SHOWN: usize = 50;
+/// The tools as native functions take at most this part of the model's window; where they are more, they go as a list.
+const TOOLS_SHARE: u64 = 3;
 
 /// Tokens that are left for the answer, at most.
 const ANSWER_TOKENS: u64 = 2_048;
@@ -78,6 +80,8 @@ pub struct Prompt {
     pub user: String,
     /// Inputs that did not fit.
     pub cut: usize,
+    /// Whether the tools as native functions leave enough of the model's window to work with.
+    pub tools_fit: bool,
 }
 
 impl Prompt {
@@ -120,10 +124,12 @@ pub fn version() -> String {
 /// Writes both messages. Inputs go in, those that the mission names first and then the newest, until the prompt would
 /// leave too little of `context_tokens` for the answer.
 pub fn write(material: &Material<'_>, context_tokens: u64) -> Prompt {
-    let mut prompt = Prompt { system: system(material), tools: tools(material.offered), user: String::new(), cut: 0 };
+    let mut prompt = Prompt { system: system(material), tools: tools(material.offered), user: String::new(), cut: 0, tools_fit: true };
     prompt.user = user(material, &[], 0);
     let functions = Value::Object(Form::Tools.fields(material.offered)).to_string();
-    let larger = prompt.system(Form::Plain).len().max(prompt.system(Form::Tools).len() + functions.len());
+    let (in_words, as_functions) = (prompt.system(Form::Plain).len(), prompt.system(Form::Tools).len() + functions.len());
+    prompt.tools_fit = tokens(functions.len()) <= context_tokens / TOOLS_SHARE;
+    let larger = if prompt.tools_fit { in_words.max(as_functions) } else { in_words };
     let reserve = (context_tokens / 4).min(ANSWER_TOKENS);
     let mut left = context_tokens.saturating_sub(reserve).saturating_sub(tokens(larger + prompt.user.len()));
     let mut fit = Vec::new();
