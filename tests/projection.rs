@@ -259,3 +259,28 @@ async fn a_page_that_nothing_follows_leads_to_the_newest_row_of_its_app() {
     assert_eq!(store.pull(pull("notes", None, i64::MAX, 10)).await.unwrap().synced_until, notes);
     assert_eq!(store.pull(pull("nothing", None, i64::MAX, 10)).await.unwrap().synced_until, newest);
 }
+
+/// `tests/fixtures/make-older-version` tells what is in that database.
+#[test]
+fn a_database_of_an_older_version_opens_folds_and_goes_on() {
+    use std::io::Read;
+    let model = common::Model::start(std::time::Duration::ZERO, |_| common::Reply::task("Buy soil"));
+    let mana = common::Mana::new().with("MANA_LLM_URL", model.url());
+    let packed = std::fs::read(common::fixture("tests/fixtures/older-version.db.gz")).unwrap();
+    let mut database = Vec::new();
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut database).unwrap();
+    std::fs::write(mana.dir.path().join(Store::FILE_NAME), database).unwrap();
+
+    let missions: Vec<Value> = mana.run(&["missions", "--json"]).json();
+    let ids: Vec<&str> = missions.iter().map(|mission| mission["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["edited", "stale", "undone"]);
+    assert_eq!(mana.mission("edited")["cadence"], json!({"kind": "daily", "everyMinutes": 60, "atHour": 8}));
+    assert_eq!(mana.mission("stale")["title"], "Mission stale");
+    let agents = mana.run(&["agents", "--json"]).json();
+    assert_eq!(agents[0]["record"]["policy"]["tools"]["create_task"], "deny");
+    assert_eq!(mana.run(&["check"]).code, Some(0));
+
+    let ticked = mana.run(&["tick", "--now", "2026-04-15T08:30:00Z", "--json"]).json();
+    assert_eq!(ticked[0]["plansWrittenBack"], 3, "{ticked:?}");
+    assert_eq!(mana.mission("edited")["nextRunAt"], "2026-04-16T08:00:00.000Z");
+}
