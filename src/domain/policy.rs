@@ -53,7 +53,10 @@ impl Policy {
             })
         };
         let mut table = |field: &str| match value.get(field) {
-            Some(Value::Object(entries)) => entries.iter().map(|(name, value)| (name.clone(), decision(value))).collect(),
+            // A cleared entry arrives as null, and is none.
+            Some(Value::Object(entries)) => {
+                entries.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), decision(value))).collect()
+            }
             _ => BTreeMap::new(),
         };
         let (tools, defaults_by_module) = (table("tools"), table("defaultsByModule"));
@@ -97,6 +100,9 @@ mod tests {
         assert_eq!(policy.decide("create_task", "todo"), ToolDecision::Deny);
         assert_eq!(policy.decide("log_mood", "mood"), ToolDecision::Propose);
         assert!(!Policy::read(&json!("all")).1);
+        let (policy, sound) = Policy::read(&json!({"tools": {"create_task": null}, "defaultsByModule": {"todo": "deny"}}));
+        assert!(sound);
+        assert_eq!(policy.decide("create_task", "todo"), ToolDecision::Deny, "a cleared entry leaves it to the next one");
         assert!(!Policy::read(&json!({"tools": []})).1);
     }
 }

@@ -9,7 +9,7 @@ use super::snapshots::Table;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op};
-use crate::domain::merge::{Record, Stamps, winning_stamp};
+use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
 use crate::domain::time;
 
 /// Who edits which record.
@@ -25,6 +25,42 @@ pub struct Edit {
 }
 
 impl Store {
+    /// Brings a deleted record back, as the clients' undo does; one that is not deleted, or ended for good, stays as it is.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn undelete(&self, edit: Edit) -> StoreResult<()> {
+        self.write(move |tx| {
+            let Edit { table, user_id, record_id, event_id, client_id, actor } = edit;
+            let newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
+            let stamp = match &newest.fold {
+                Fold::Known { stamps, .. } if newest.fold.live().is_none() => {
+                    winning_stamp(tx.now(), stamps.get(DELETED_AT).map(String::as_str))
+                }
+                _ => return Ok(()),
+            };
+            let change = Change {
+                event_id,
+                app_id: "ai".into(),
+                table: table.log_name().into(),
+                record_id: record_id.clone(),
+                user_id: user_id.clone(),
+                space_id: space_of(tx, table, &user_id, &record_id)?,
+                op: Op::Update,
+                data: Some(Record::from_iter([(DELETED_AT.to_owned(), Value::Null)])),
+                field_meta: Stamps::from([(DELETED_AT.to_owned(), stamp)]),
+                client_id,
+                created_at: None,
+                schema_version: 1,
+                verbatim: None,
+                actor: Some(actor),
+                origin: Some("user".into()),
+            };
+            append_to::<StoreError>(tx, table, newest, &change)
+        })
+        .await
+    }
+
     /// Writes the fields that `decide` makes of the live record, `None` where there is none yet; no fields write nothing.
     /// Its fields win over what the record has, also where a client's clock is ahead.
     ///
@@ -38,15 +74,28 @@ impl Store {
             let Edit { table, user_id, record_id, event_id, client_id, actor } = edit;
             let newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
             let live = newest.fold.live();
-            let data = decide(live.map(|(record, _)| record))?;
+            let mut data = decide(live.map(|(record, _)| record))?;
             if data.is_empty() {
                 return Ok(());
             }
             let none = Stamps::new();
             let stamps = live.map_or(&none, |(_, stamps)| stamps);
             let now = tx.now();
-            let field_meta = data.keys().map(|field| (field.clone(), winning_stamp(now, stamps.get(field).map(String::as_str)))).collect();
-            let op = if live.is_some() { Op::Update } else { Op::Insert };
+            let stamp = |field: &String| winning_stamp(now, stamps.get(field).map(String::as_str));
+            let field_meta = match live {
+                // As clients do it: the fields of a new record count from the record's own time.
+                None => Stamps::new(),
+                Some(_) => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
+            };
+            let op = match (live, data.get_mut(DELETED_AT)) {
+                (None, _) => Op::Insert,
+                (Some(_), Some(at @ Value::String(_))) => {
+                    // What a delete writes is its own stamp.
+                    *at = stamp(&DELETED_AT.to_owned()).into();
+                    Op::Delete
+                }
+                (Some(_), _) => Op::Update,
+            };
             let change = Change {
                 event_id,
                 app_id: "ai".into(),
@@ -69,6 +118,9 @@ impl Store {
         .await
     }
 }
+
+/// The field that makes a tombstone of a record.
+const DELETED_AT: &str = "deletedAt";
 
 /// Appends a change of a record and folds it into the record's newest state, which becomes its snapshot.
 pub(super) fn append_to<E: From<StoreError>>(tx: &Tx<'_>, table: Table, mut newest: Folded, change: &Change) -> Result<(), E> {

@@ -146,12 +146,18 @@ fn policy(fields: &Fields, was: &Record, tools: &[Tool]) -> Option<Map<String, V
     }
     let rest = fields.text("defaultForAi");
     let rest = if DECISIONS.iter().any(|(decision, _)| *decision == rest) { rest } else { "propose".into() };
-    if old.is_none() && chosen.is_empty() && rest == "propose" {
+    // Nothing was chosen for an agent that has no policy.
+    if old.is_none() && !was.is_empty() && chosen.is_empty() && rest == "propose" {
         return None;
     }
-    if !chosen.is_empty() || policy.contains_key("tools") {
-        policy.insert("tools".into(), Value::Object(chosen));
+    if was.is_empty() {
+        // Clients list the tools of a new agent by name.
+        for tool in tools {
+            chosen.entry(&tool.name).or_insert_with(|| json!(rest));
+        }
     }
+    // Clients look for `tools` without asking whether it is there.
+    policy.insert("tools".into(), Value::Object(chosen));
     let stays = policy.get("defaultForAi").is_some_and(|old| read_decision(old) == rest);
     if !stays && (rest != "propose" || policy.contains_key("defaultForAi") || old.is_none()) {
         policy.insert("defaultForAi".into(), json!(rest));

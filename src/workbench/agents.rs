@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::agent_form::{form, read};
-use super::fields::{changed, differing};
+use super::fields::{changed, created, differing};
 use super::mission::edit_of;
 use super::missions::mission_table;
 use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
@@ -79,6 +79,10 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
         }
     };
     record.insert("state".into(), json!("active"));
+    record.entry("maxConcurrentMissions").or_insert(json!(1));
+    // An empty text is a field that was not filled in.
+    record.retain(|field, value| *value != "" || field == "role");
+    let record = created(record, Timestamp::now());
     let id = Uuid::new_v4().to_string();
     let edit = edit_of(&who, Table::Agents, &id);
     shared.runner.store().edit::<StoreError>(edit, move |_| Ok(record)).await?;

@@ -1,9 +1,11 @@
 //! The fields of a form.
 
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use crate::domain::merge::Record;
+use crate::domain::time;
 
 /// Names and values, in the order of the form; a name may come more than once.
 pub(super) struct Fields(pub Vec<(String, String)>);
@@ -49,6 +51,15 @@ pub(super) fn changed(before: &Record, mut after: Record) -> Record {
         None => !(value.is_null() || *value == "" || *value == Value::Array(Vec::new())),
     });
     after
+}
+
+/// A record at its creation, as clients write it: without fields that hold nothing, with the moment by which they list it.
+pub(super) fn created(mut record: Record, now: Timestamp) -> Record {
+    record.retain(|_, value| !value.is_null());
+    for field in ["createdAt", "updatedAt"] {
+        record.insert(field.into(), time::iso_millis(now).into());
+    }
+    record
 }
 
 /// The same for an edit that asks for a state, whatever the page showed. A record that was deleted meanwhile stays deleted.

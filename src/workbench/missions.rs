@@ -10,23 +10,40 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Shared;
-use super::agents::{After, PAGE, more};
-use super::fields::differing;
+use super::agents::{PAGE, more};
+use super::fields::{created, differing};
 use super::mission::{edit_of, find};
 use super::mission_form::{TEMPLATES, choices, form, from_template, read};
 use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
+use crate::domain::cadence::Cadence;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::store::{Snapshot, StoreError, Table};
 
-pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(After { after }): Query<After>) -> Result<Response, Failed> {
+#[derive(Deserialize)]
+pub(super) struct Listed {
+    /// Missions after this id.
+    #[serde(default)]
+    after: String,
+    /// The mission that was just deleted.
+    deleted: Option<String>,
+}
+
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Query(Listed { after, deleted }): Query<Listed>,
+) -> Result<Response, Failed> {
     let store = shared.runner.store();
     crate::projection::refresh(store).await?;
     let rows = store.page(Table::Missions, &who.user, &after, PAGE).await?;
     let body = html! {
         div.head { h1 { "Missions" } a.button.primary href="/missions/new" { "New mission" } }
+        @if let Some(id) = &deleted {
+            div.health { "The mission is deleted. " (button(&who, &format!("{}/undelete", path("missions", id)), "Bring it back", &[], "")) }
+        }
         @if rows.is_empty() { p.empty { "No missions yet." } }
         @else { (mission_table(&rows, Timestamp::now())) }
         @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more("/missions", &last.id)) }
@@ -81,6 +98,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
     match read(&posted.fields, None, Timestamp::now(), &shared.zone) {
         Ok(record) => {
             let id = Uuid::new_v4().to_string();
+            let record = created(record, Timestamp::now());
             shared.runner.store().edit::<StoreError>(edit_of(who, Table::Missions, &id), move |_| Ok(record)).await?;
             Ok(to(&path("missions", &id)))
         }
@@ -133,7 +151,19 @@ pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<Strin
     if !["active", "paused", "done"].contains(&state.as_str()) {
         return Err(Failed::BadForm("state must be active, paused or done".into()));
     }
-    write(&shared, &posted, &id, [("state", json!(state))]).await
+    let record = find(&shared, &posted.who, &id).await?;
+    let mut fields = vec![("state", json!(state))];
+    // As clients do it: a mission that goes on starts from now, and one that is done waits for nothing.
+    match state.as_str() {
+        "active" => {
+            let cadence = Cadence::read(record.get("cadence").unwrap_or(&Value::Null)).ok();
+            let next = cadence.and_then(|cadence| cadence.next(Timestamp::now(), &shared.zone));
+            fields.push(("nextRunAt", next.map_or(Value::Null, |at| time::iso_millis(at).into())));
+        }
+        "done" => fields.push(("nextRunAt", Value::Null)),
+        _ => {}
+    }
+    write(&shared, &posted, &id, fields).await
 }
 
 /// Makes the mission due and looks for due missions at once.
@@ -156,8 +186,8 @@ pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): P
     let place = path("missions", &id);
     let body = html! {
         h1 { "Delete " bdi { (shorter(mission.label(), 80)) } "?" }
-        p { "It disappears on all your devices, with its plans. The log keeps what was written, as it keeps everything." }
-        div.actions { (button(&who, &format!("{place}/delete"), "Delete for good", &[], "danger")) a.button href=(place) { "Keep it" } }
+        p { "It disappears on all your devices, with its plans. The log keeps what was written, so it can be brought back." }
+        div.actions { (button(&who, &format!("{place}/delete"), "Yes, delete it", &[], "danger")) a.button href=(place) { "Keep it" } }
     };
     Ok(page(&who, "Delete mission", &body))
 }
@@ -165,5 +195,11 @@ pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): P
 pub(super) async fn delete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let now = json!(time::iso_millis(Timestamp::now()));
     write(&shared, &posted, &id, [("deletedAt", now)]).await?;
-    Ok(to("/missions"))
+    Ok(to(&format!("/missions?deleted={}", path("", &id).trim_start_matches('/'))))
+}
+
+/// Brings a deleted mission back.
+pub(super) async fn undelete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    shared.runner.store().undelete(edit_of(&posted.who, Table::Missions, &id)).await?;
+    Ok(to(&path("missions", &id)))
 }

@@ -72,6 +72,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/missions/{id}/state", post(missions::set_state))
         .route("/missions/{id}/run", post(missions::run))
         .route("/missions/{id}/delete", get(missions::ask).post(missions::delete))
+        .route("/missions/{id}/undelete", post(missions::undelete))
         .route("/missions/{id}/review", post(review::save))
         .route("/missions/{id}/log", get(changes::of_mission))
         .route("/agents/{id}/log", get(changes::of_agent))

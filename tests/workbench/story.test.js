@@ -50,7 +50,7 @@ test("a mission from its making to its second plan", async (t) => {
     maxConcurrentMissions: 2, maxTokensPerDay: 50_000,
   });
   const { tools, defaultForAi } = world.record("agents", agent).policy;
-  assert.deepEqual([tools, defaultForAi], [{ create_note: "deny" }, "propose"]);
+  assert.deepEqual([tools.create_note, tools.create_task, defaultForAi], ["deny", "propose", "propose"]);
   await page.getByRole("heading", { level: 2, name: "Its missions" }).waitFor();
   await page.getByRole("meter").or(page.getByRole("progressbar")).first().waitFor();
 
@@ -122,6 +122,14 @@ test("a mission from its making to its second plan", async (t) => {
   const rows = world.written("anna");
   assert.deepEqual(rows.slice(0, 2).map(({ table, op }) => [table, op]), [["agents", "insert"], ["aiMissions", "insert"]]);
   assert.ok(rows.length >= 6, "agent, mission, two runs, a review, a pause, a run");
+  for (const { data, op } of rows.slice(0, 2)) {
+    // What the existing web client needs in order to show it.
+    for (const field of ["createdAt", "updatedAt"]) assert.match(data[field], /^\d{4}-\d\d-\d\dT[0-9:]{8}\.\d{3}Z$/, op);
+    assert.ok(Object.values(data).every((value) => value !== null), JSON.stringify(data));
+  }
+  const { policy, maxConcurrentMissions } = rows[0].data;
+  assert.deepEqual([policy.defaultForAi, policy.tools.create_task, policy.tools.create_note, maxConcurrentMissions], ["propose", "propose", "deny", 2]);
+  assert.deepEqual([rows[1].data.state, rows[1].data.iterations, rows[1].data.inputs], ["active", [], []]);
   for (const row of rows) {
     assert.equal(row.origin, "user");
     assert.deepEqual(row.actor, { kind: "user", principalId: "anna", displayName: "anna" });
@@ -162,12 +170,18 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   await page.getByRole("button", { name: "Pause" }).waitFor();
   const gone = idIn(page);
   await page.getByRole("button", { name: "Delete" }).click();
-  const sure = page.getByRole("button", { name: "Delete for good" });
+  const sure = page.getByRole("button", { name: "Yes, delete it" });
   await sure.waitFor();
   assert.ok(world.record("missions", gone), "asking again deletes nothing");
   await sure.click();
   await heading(page, "Missions");
   assert.equal(world.record("missions", gone), undefined);
+  const row = world.written("anna").at(-1);
+  assert.deepEqual([row.op, Object.keys(row.data)], ["delete", ["deletedAt"]]);
+  await page.getByRole("button", { name: "Bring it back" }).click();
+  await page.getByRole("button", { name: "Pause" }).waitFor();
+  assert.deepEqual(world.written("anna").at(-1).data, { deletedAt: null });
+  assert.equal(world.record("missions", gone).iterations.length, 1, "with its plans");
   assert.equal(await page.getByRole("link", { name: "A green balcony, all rejected" }).count(), 0);
   assert.deepEqual(page.troubles, []);
 });
