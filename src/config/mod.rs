@@ -6,6 +6,7 @@
 mod settings;
 mod template;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::domain::iterations::StepStatus;
+use crate::domain::zone;
 use crate::planner::dialect::Dialect;
 pub use settings::{DATA_DIR, SETTINGS, Scope, Setting};
 pub use template::template;
@@ -49,7 +51,7 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ConfigError {
     #[error("{name} is {value:?} ({origin}), but must be {allowed}")]
-    Wrong { key: &'static str, name: String, value: String, origin: String, allowed: &'static str },
+    Wrong { key: &'static str, name: String, value: String, origin: String, allowed: Cow<'static, str> },
     #[error("{name} names the file {}, which cannot be read: {reason}", path.display())]
     NoFile { key: &'static str, name: String, path: PathBuf, reason: String },
     #[error("cannot read the configuration file {}: {reason}", path.display())]
@@ -178,7 +180,7 @@ impl Raw {
         }
     }
 
-    fn wrong(&self, key: &'static str, allowed: &'static str) -> ConfigError {
+    fn wrong(&self, key: &'static str, allowed: impl Into<Cow<'static, str>>) -> ConfigError {
         let setting = SETTINGS.iter().find(|s| s.key == key);
         let value = self.text(key).unwrap_or_default();
         let origin = match self.source(key) {
@@ -187,7 +189,7 @@ impl Raw {
             _ => "from the environment".into(),
         };
         let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { without_credentials(&value) };
-        ConfigError::Wrong { key, name: self.name(key), value, origin, allowed }
+        ConfigError::Wrong { key, name: self.name(key), value, origin, allowed: allowed.into() }
     }
 
     fn number<T: TryFrom<u64>>(&self, key: &'static str, least: u64, allowed: &'static str) -> Result<T, ConfigError> {
@@ -198,6 +200,15 @@ impl Raw {
         const A_YEAR: u64 = 366 * 24 * 3_600_000;
         self.read(key, allowed, |v| v.parse().ok().filter(|ms| (least..=A_YEAR).contains(ms)).map(Duration::from_millis))
     }
+}
+
+/// A zone by its name; one that is nearly right is suggested.
+fn time_zone(raw: &Raw) -> Result<TimeZone, ConfigError> {
+    let name = raw.text("time_zone").unwrap_or_default();
+    zone::find(&name).ok_or_else(|| match zone::suggest(&name) {
+        Some(meant) => raw.wrong("time_zone", format!("an IANA time zone. Did you mean {meant}?")),
+        None => raw.wrong("time_zone", "an IANA time zone such as Europe/Berlin"),
+    })
 }
 
 fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
@@ -310,7 +321,7 @@ impl Config {
                 _ => None,
             })?,
             tick_interval: raw.millis("tick_interval_ms", 10, "a whole number of milliseconds, at least 10 and at most a year")?,
-            time_zone: raw.read("time_zone", "an IANA time zone such as Europe/Berlin", |v| TimeZone::get(v).ok())?,
+            time_zone: time_zone(raw)?,
             max_parallel_plans: raw.number::<u16>("max_parallel_plans", 1, "a whole number from 1 to 65535")?.into(),
             max_attempts: raw.number::<u16>("max_attempts", 1, "a whole number from 1 to 65535")?.into(),
             max_iterations_kept: raw.number::<u16>("max_iterations_kept", 1, "a whole number from 1 to 65535")?.into(),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::change::Found;
 use super::fields::whole;
+use super::zone;
 
 /// How often a mission runs.
 #[derive(Debug, Clone)]
@@ -34,7 +35,11 @@ enum Kind {
         hour: i8,
         minute: i8,
     },
-    Cron(Box<Cron>),
+    /// `every_hour`: its hour field is a wildcard or a step, so it follows the passing of time and not the clock on the wall.
+    Cron {
+        cron: Box<Cron>,
+        every_hour: bool,
+    },
 }
 
 /// Why a cadence cannot be followed. It counts as manual then.
@@ -46,6 +51,8 @@ pub enum BadCadence {
     Kind(Found),
     #[error("`{field}` of the cadence is {found}, but must be {allowed}")]
     Field { field: &'static str, found: Found, allowed: &'static str },
+    #[error("{name:?} isn't a time zone{}", .suggestion.as_ref().map_or_else(|| "; name one such as Europe/Berlin".into(), |zone| format!(". Did you mean {zone}?")))]
+    Zone { name: String, suggestion: Option<String> },
     #[error("the cron expression {expression:?} cannot be read: {reason}")]
     Cron { expression: String, reason: String },
 }
@@ -110,17 +117,28 @@ impl Cadence {
                     found: Found::value(found),
                     allowed: "a cron expression of 5 fields",
                 })?;
-                Kind::Cron(Box::new(parse_cron(expression)?))
+                Kind::Cron {
+                    cron: Box::new(parse_cron(expression)?),
+                    every_hour: expression.split_whitespace().nth(1).is_some_and(|hours| hours.starts_with('*')),
+                }
             }
             _ => return Err(BadCadence::Kind(Found::value(name))),
         };
         let zone = match object.get("timeZone") {
             None | Some(Value::Null) => None,
-            Some(found) => Some(found.as_str().and_then(|name| TimeZone::get(name).ok()).ok_or_else(|| BadCadence::Field {
-                field: "timeZone",
-                found: Found::value(found),
-                allowed: "an IANA time zone such as Europe/Berlin",
-            })?),
+            // Some clients say so that there is none.
+            Some(Value::String(name)) if name.trim().is_empty() => None,
+            Some(Value::String(name)) => Some(
+                zone::find(name)
+                    .ok_or_else(|| BadCadence::Zone { name: name.chars().take(80).collect(), suggestion: zone::suggest(name) })?,
+            ),
+            Some(found) => {
+                return Err(BadCadence::Field {
+                    field: "timeZone",
+                    found: Found::value(found),
+                    allowed: "an IANA time zone such as Europe/Berlin",
+                });
+            }
         };
         Ok(Cadence { kind, zone })
     }
@@ -136,7 +154,8 @@ impl Cadence {
             Kind::Weekly { day, hour, minute } => {
                 next_day(from, zone, *hour, *minute, |date| date.weekday().to_sunday_zero_offset() == *day)
             }
-            Kind::Cron(cron) => next_cron(cron, from, zone),
+            Kind::Cron { cron, every_hour: true } => next_cron_by_time(cron, from, zone),
+            Kind::Cron { cron, every_hour: false } => next_cron(cron, from, zone),
         }
     }
 
@@ -208,6 +227,25 @@ fn next_cron(cron: &Cron, from: Timestamp, zone: &TimeZone) -> Option<Timestamp>
     }
 }
 
+/// Where the hour is a wildcard or a step, an hour that comes twice is gone through twice, and one that is skipped has no
+/// times, as cronie does. Between two changes of the clock, local times are a fixed distance from the instants.
+fn next_cron_by_time(cron: &Cron, from: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    let (mut start, mut since, mut offset) = (from, from, zone.to_offset(from));
+    for _ in 0..CHANGES_SEARCHED {
+        let change = zone.following(since).next().map(|change| change.timestamp());
+        let local = cron.find_next_occurrence(&offset.to_datetime(start), false).ok()?;
+        let at = offset.to_timestamp(local).ok()?;
+        let Some(change) = change.filter(|change| at >= *change) else { return Some(at) };
+        // Its own moment is told by the clock after it.
+        (start, since, offset) = (change.checked_sub(1.nanosecond()).ok()?, change, zone.to_offset(change));
+    }
+    None
+}
+
+/// Changes of the clock within which a time is searched: a 29th of February may be 8 years away, and a zone may change its
+/// clock a few times a year.
+const CHANGES_SEARCHED: u32 = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +285,32 @@ mod tests {
             "2026-10-25T00:10:00Z",
             &["2026-10-25T00:30:00Z", "2026-10-26T01:00:00Z"],
         );
+    }
+
+    #[test]
+    fn a_wildcard_hour_goes_on_through_both_hours_and_over_the_gap() {
+        let every = |expression: &str, zone: &str, from: &str, expected: &[&str]| {
+            check(json!({"kind": "cron", "expression": expression}), zone, from, expected);
+        };
+        let twice = ["2026-10-25T00:30:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:00:00Z"];
+        every("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", &twice);
+        every("0 */1 * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", &["2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"]);
+        every(
+            "30 */2 * * *",
+            "Europe/Berlin",
+            "2026-10-24T23:00:00Z",
+            &["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T03:30:00Z"],
+        );
+        every(
+            "*/30 * * * *",
+            "Europe/Berlin",
+            "2026-03-29T00:15:00Z",
+            &["2026-03-29T00:30:00Z", "2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"],
+        );
+        every("15 * * * *", "Australia/Lord_Howe", "2026-04-04T14:00:00Z", &["2026-04-04T14:15:00Z", "2026-04-04T15:45:00Z"]);
+        every("0 * 29 2 *", "Europe/Berlin", "2026-01-01T00:00:00Z", &["2028-02-28T23:00:00Z"]);
+        let never = Cadence::read(&json!({"kind": "cron", "expression": "0 * 30 2 *"})).unwrap();
+        assert_eq!(never.next(at("2026-01-01T00:00:00Z"), &TimeZone::get("Europe/Berlin").unwrap()), None);
     }
 
     #[test]
@@ -310,7 +374,7 @@ mod tests {
         );
         bad(
             json!({"kind": "daily", "atHour": 8, "timeZone": "Mars/Olympus"}),
-            "`timeZone` of the cadence is \"Mars/Olympus\", but must be an IANA time zone such as Europe/Berlin",
+            "\"Mars/Olympus\" isn't a time zone; name one such as Europe/Berlin",
         );
         bad(
             json!({"kind": "cron", "expression": "* * * * * *"}),

@@ -23,3 +23,4 @@ pub mod retention;
 pub mod review;
 pub mod time;
 pub mod write_back;
+pub mod zone;
