@@ -81,7 +81,7 @@ fn completed(plan: &Value, prompt: u64, completion: u64) -> Response {
 impl Script {
     fn next(&self, prompt: &str) -> Option<Answer> {
         let title = prompt::title(prompt)?;
-        let part = self.parts.iter().find(|part| part.title == title)?;
+        let part = self.parts.iter().find(|part| title.contains(&part.title))?;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let count = asked.entry(part.title.clone()).or_default();
         let answer = part.answers.get(*count).or_else(|| part.answers.last()).cloned();
