@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Mana, Model, Reply, append, change, get, hourly, insert, request, store};
 use mana_ai::projection;
-use mana_ai::store::{Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, Table};
+use mana_ai::store::{Bounds, Linked, Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, Table, Wanted};
 use serde_json::{Value, json};
 
 const DUE: &str = "2026-04-15T08:00:00.000Z";
@@ -64,6 +64,13 @@ async fn the_log_is_read_by_user() {
         }
         is_of(user, "replay", &format!("{:?}", store.replay(user, "notes", "notes", "n").await.unwrap()));
         assert!(store.replay(user, "notes", "notes", private(other(user))).await.unwrap().live().is_none());
+        let wanted = ["n", private(other(user))].map(|id| Wanted { app: "notes".into(), tables: vec!["notes".into()], id: id.into() });
+        let linked = store.linked(user, wanted.to_vec(), Bounds { rows: 100, bytes: 1 << 20 }, |_, _, record, _| Some(record.clone()));
+        let linked = linked.await.unwrap();
+        is_of(user, "linked", &format!("{:?}", linked[0]));
+        assert_eq!(linked[1], Linked::Absent);
+        let ids = store.records(user, "notes", "notes", 100).await.unwrap();
+        assert!(!ids.iter().any(|id| id == private(other(user))), "{ids:?}");
     }
 }
 

@@ -1,22 +1,26 @@
-//! The records that a mission links, as texts for its prompt (DESIGN, section 8).
+//! The records that a mission links, as texts for its prompt (docs/design.md, section 8).
 //!
 //! This room replays records through the store, opens the encrypted ones under the mission's grant, and writes each
 //! attempt down before it uses what it read. It must not know the model or how a prompt looks.
+//!
+//! A record may name others that belong to it: an event its time block, a task its project. Their plain fields are shown
+//! with it. Encrypted ones are opened only where the grant names that record itself (`timeBlocks:<id>`). Where it does not,
+//! nothing is tried and the record is shown without them: the user linked the event and not its block, so there is no
+//! attempt to tell of.
 
-mod module;
-pub use module::{heading, modules};
+mod replay;
 
 use std::fmt;
 
 use jiff::Timestamp;
 
 use crate::domain::fields::is_ciphertext;
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::Record;
 use crate::domain::mission::{InputRef, Mission};
-use crate::domain::time;
+use crate::domain::record_text;
 use crate::grants::{Opened, PrivateKey, Skip, Unreadable};
 use crate::store::{ReadAttempt, ReadFor, ReadStatus, Store, StoreResult};
-use module::Module;
+use replay::{Belonging, Replayed};
 
 /// A linked record that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,10 @@ pub enum Why {
     /// It does not exist, is deleted, or is another user's, which looks the same.
     Gone,
     Empty,
+    /// It holds more than a prompt could take a part of.
+    TooLarge,
+    /// It changed so often that reading its history would hold up others.
+    TooLong,
     /// It is encrypted, and the mission has no grant.
     NoGrant,
     Skipped(Skip),
@@ -69,6 +77,8 @@ impl fmt::Display for Why {
             Why::UnknownModule => f.write_str("its module is unknown"),
             Why::Gone => f.write_str("there is no such record"),
             Why::Empty => f.write_str("it is empty"),
+            Why::TooLarge => f.write_str("it is too large"),
+            Why::TooLong => f.write_str("its history is too long to read"),
             Why::NoGrant => f.write_str("it is encrypted, and the mission has no grant"),
             Why::Skipped(skip) => skip.fmt(f),
             Why::OutsideGrant => f.write_str("it is outside of the grant"),
@@ -124,10 +134,7 @@ pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved
     let mut resolved = Resolved::default();
     let mut grant = LazyGrant::default();
     // All records are at hand before the first is decrypted, so that no failure comes between a read and its record.
-    let mut replayed = Vec::new();
-    for input in reader.mission.inputs.iter().take(MAX_INPUTS) {
-        replayed.push(replay(store, reader, input).await?);
-    }
+    let replayed = replay::all(store, reader.user_id, &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)]).await?;
     let mut replayed = replayed.into_iter();
     for input in &reader.mission.inputs {
         let read = match replayed.next() {
@@ -148,64 +155,62 @@ pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved
     Ok(resolved)
 }
 
-/// A record as it stands, and how it reads.
-struct Replayed {
-    module: &'static Module,
-    record: Record,
-    updated_at: Option<Timestamp>,
-}
-
-async fn replay(store: &Store, reader: &Reader<'_>, input: &InputRef) -> StoreResult<Result<Replayed, Why>> {
-    let Some(module) = Module::find(&input.module) else { return Ok(Err(Why::UnknownModule)) };
-    let fold = store.replay(reader.user_id, module.app(), &input.table, &input.id).await?;
-    let live = fold.live().map(|(record, stamps)| Replayed { module, record: record.clone(), updated_at: newest(record, stamps) });
-    Ok(live.ok_or(Why::Gone))
-}
-
 fn read(
     reader: &Reader<'_>,
     input: &InputRef,
-    Replayed { module, record, updated_at }: Replayed,
+    replayed: Replayed,
     grant: &mut LazyGrant,
     attempts: &mut Vec<ReadAttempt>,
 ) -> Result<Input, Why> {
-    let sealed = module.fields(&record).into_iter().filter(|field| is_sealed(&record, field)).map(str::to_owned).collect::<Vec<_>>();
-    let text = if sealed.is_empty() {
-        module.text(&record)
+    let Replayed { kind, table, record, updated_at, belongings } = replayed;
+    let sealed = sealed(&record);
+    let record = if sealed.is_empty() {
+        record
     } else {
-        let outcome = unseal(reader, input, record, &sealed, grant);
-        attempts.extend(attempt(input, &outcome));
-        module.text(&outcome?)
+        // A grant may name the table as the input does, or as it is called in the log.
+        let outcome = grant.open(reader).and_then(|opened| {
+            let covered = [&table, &input.table].iter().any(|name| opened.covers(name, &input.id));
+            if covered { unseal(opened, record, &sealed).map_err(Why::Unreadable) } else { Err(Why::OutsideGrant) }
+        });
+        attempts.extend(attempt(&table, &input.id, &outcome));
+        outcome?
     };
-    let (title, content) = text.ok_or(Why::Empty)?;
+    let facts: Vec<String> = belongings.into_iter().flat_map(|belonging| facts(reader, belonging, grant, attempts)).collect();
+    let (title, content) = record_text::text(kind, &record, &facts).ok_or(Why::Empty)?;
     Ok(Input { module: input.module.clone(), id: input.id.clone(), title, content, updated_at })
 }
 
-fn newest(record: &Record, stamps: &Stamps) -> Option<Timestamp> {
-    let told = ["updatedAt", "createdAt"].iter().filter_map(|field| record.get(*field)?.as_str());
-    stamps.values().map(String::as_str).chain(told).filter_map(time::parse_rfc3339).max()
+/// What a record that belongs to an input adds to it.
+fn facts(reader: &Reader<'_>, belonging: Belonging, grant: &mut LazyGrant, attempts: &mut Vec<ReadAttempt>) -> Vec<String> {
+    let Belonging { link, id, record } = belonging;
+    let sealed = sealed(&record);
+    if sealed.is_empty() {
+        return record_text::facts(link.fields, &record);
+    }
+    let opened = grant.open(reader).ok().filter(|opened| opened.covers(link.table, &id));
+    let Some(opened) = opened else { return record_text::facts(link.fields, &record) };
+    let outcome = unseal(opened, record, &sealed).map_err(Why::Unreadable);
+    attempts.extend(attempt(link.table, &id, &outcome));
+    outcome.map(|record| record_text::facts(link.fields, &record)).unwrap_or_default()
 }
 
-fn is_sealed(record: &Record, field: &str) -> bool {
-    record.get(field).and_then(|value| value.as_str()).is_some_and(is_ciphertext)
+/// The fields of a record that are encrypted.
+fn sealed(record: &Record) -> Vec<String> {
+    record.iter().filter(|(_, value)| value.as_str().is_some_and(is_ciphertext)).map(|(field, _)| field.clone()).collect()
 }
 
 /// The record with its sealed fields open: all of them, or none.
-fn unseal(reader: &Reader<'_>, input: &InputRef, mut record: Record, sealed: &[String], grant: &mut LazyGrant) -> Result<Record, Why> {
-    let opened = grant.open(reader)?;
-    if !opened.covers(&input.table, &input.id) {
-        return Err(Why::OutsideGrant);
-    }
+fn unseal(opened: &Opened, mut record: Record, sealed: &[String]) -> Result<Record, Unreadable> {
     for field in sealed {
         if let Some(value) = record.get_mut(field) {
-            *value = opened.key().decrypt(value.as_str().unwrap_or_default().trim_start()).map_err(Why::Unreadable)?;
+            *value = opened.key().decrypt(value.as_str().unwrap_or_default().trim_start())?;
         }
     }
     Ok(record)
 }
 
 /// What the user is told of an attempt; without a grant there was none.
-fn attempt(input: &InputRef, outcome: &Result<Record, Why>) -> Option<ReadAttempt> {
+fn attempt(table: &str, id: &str, outcome: &Result<Record, Why>) -> Option<ReadAttempt> {
     let (status, reason) = match outcome {
         Ok(_) => (ReadStatus::Ok, None),
         Err(Why::OutsideGrant) => (ReadStatus::ScopeViolation, Some("not-in-grant")),
@@ -213,7 +218,7 @@ fn attempt(input: &InputRef, outcome: &Result<Record, Why>) -> Option<ReadAttemp
         Err(Why::Unreadable(unreadable)) => (ReadStatus::Failed, Some(unreadable.as_str())),
         Err(_) => return None,
     };
-    Some(ReadAttempt { table: input.table.clone(), record_id: input.id.clone(), status, reason })
+    Some(ReadAttempt { table: table.to_owned(), record_id: id.to_owned(), status, reason })
 }
 
 /// A mission's grant, opened when the first encrypted input asks for it.

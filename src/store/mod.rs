@@ -12,6 +12,7 @@ mod edit;
 mod error;
 mod examine;
 mod files;
+mod linked;
 mod lost;
 mod migrate;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use check::{Check, Finding};
 pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
 pub use examine::{Examined, examine, is_open};
+pub use linked::{Bounds, Linked, Wanted};
 pub use lost::Lossy;
 pub use migrate::SCHEMA_VERSION;
 pub use pull::{Head, Page, Pull};

@@ -82,5 +82,5 @@ fn pages_read_only_what_they_show() {
     check(DECISIONS, 2, "SEARCH decision_counts USING PRIMARY KEY (user_id=? AND hour>?)");
     let found = plan(TOKENS, 2);
     assert!(found.starts_with("SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>?)"), "{found}");
-    check(RECORDS, 3, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=?)");
+    check(RECORDS, 4, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=?)");
 }

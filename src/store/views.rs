@@ -20,8 +20,8 @@ pub(super) const TO_REVIEW: &str = "SELECT user_id, mission_id, record, field_me
                      AND instr(record, '\"awaiting-review\"') > 0 ORDER BY mission_id LIMIT ?2";
 pub(super) const MISSIONS_OF: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
                      WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live' ORDER BY mission_id LIMIT ?3";
-pub(super) const RECORDS: &str = "SELECT DISTINCT table_name, record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 \
-                     ORDER BY table_name, record_id LIMIT ?3";
+pub(super) const RECORDS: &str = "SELECT DISTINCT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
+                     ORDER BY record_id LIMIT ?4";
 pub(super) const DECISIONS: &str = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
 pub(super) const TOKENS: &str = "SELECT finished_at / 3600000000 * 3600000000, sum(total_tokens) FROM run_attempts \
                          WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1";
@@ -114,14 +114,13 @@ impl Store {
             .await
     }
 
-    /// Records of a user in an app, as table and id, in that order.
+    /// Ids of a user's records in a table, in their order, deleted ones too.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn records(&self, user: &str, app: &str, limit: u32) -> StoreResult<Vec<(String, String)>> {
-        let (user, app) = (user.to_owned(), app.to_owned());
-        self.read(move |c| c.prepare_cached(RECORDS)?.query_map(params![user, app, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
-            .await
+    pub async fn records(&self, user: &str, app: &str, table: &str, limit: u32) -> StoreResult<Vec<String>> {
+        let (user, app, table) = (user.to_owned(), app.to_owned(), table.to_owned());
+        self.read(move |c| c.prepare_cached(RECORDS)?.query_map(params![user, app, table, limit], |row| row.get(0))?.collect()).await
     }
 
     /// Users that have an agent or a mission, at most `limit`; each step jumps to the next user.

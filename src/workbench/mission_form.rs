@@ -15,10 +15,9 @@ use super::session::SignedIn;
 use crate::domain::agent::Agent;
 use crate::domain::cadence::Cadence;
 use crate::domain::fields::whole;
-use crate::domain::merge::Record;
-use crate::domain::time;
-use crate::inputs;
-use crate::store::Table;
+use crate::domain::merge::{Record, Stamps};
+use crate::domain::{modules, record_text, time};
+use crate::store::{Bounds, Linked, Store, Table, Wanted};
 
 /// The fields of a record that the form shows, and the time that follows from them.
 const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
@@ -35,6 +34,8 @@ const DAYS: [(&str, &str); 7] =
     [("1", "Monday"), ("2", "Tuesday"), ("3", "Wednesday"), ("4", "Thursday"), ("5", "Friday"), ("6", "Saturday"), ("0", "Sunday")];
 /// Agents, and records of each app, that a form offers.
 const OFFERED: u32 = 100;
+/// What finding out the titles of one table's records may cost.
+const OFFERED_BOUNDS: Bounds = Bounds { rows: 10_000, bytes: 16 << 20 };
 const TIMES_SHOWN: usize = 5;
 
 /// A start for those who do not know what to write.
@@ -106,21 +107,7 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));
     }
-    let mut records = Vec::new();
-    for (module, app) in inputs::modules() {
-        for (table, id) in store.records(&who.user, app, OFFERED).await? {
-            // Two modules read the app of tasks; each takes the tables of its name.
-            let other = inputs::modules().any(|(name, of)| of == app && name != module && name == table);
-            if other || (module == "todo" && table != "todo") {
-                continue;
-            }
-            let fold = store.replay(&who.user, app, &table, &id).await?;
-            if let Some((record, _)) = fold.live() {
-                let name = inputs::heading(record).map_or_else(|| format!("{} (encrypted)", shorter(&id, 40)), |text| shorter(text, 80));
-                records.push((reference(module, &table, &id), format!("{module}: {name}")));
-            }
-        }
-    }
+    let mut records = offered(store, &who.user).await?;
     for input in linked(record) {
         if !records.iter().any(|(value, _)| *value == input) {
             let name = input_of(&input).map_or_else(String::new, |v| format!("{}: {}", text(&v, "module"), shorter(text(&v, "id"), 60)));
@@ -128,6 +115,30 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
         }
     }
     Ok(Choices { agents, records })
+}
+
+/// The records of each kind that can be linked, by their titles.
+async fn offered(store: &Store, user: &str) -> Result<Vec<(String, String)>, Failed> {
+    let mut offered = Vec::new();
+    for kind in &modules::KINDS {
+        for table in [kind.table].iter().chain(kind.aliases) {
+            let ids = store.records(user, kind.app, table, OFFERED).await?;
+            let wanted = ids.iter().map(|id| Wanted { app: kind.app.into(), tables: vec![(*table).to_owned()], id: id.clone() });
+            let keep =
+                |_: usize, _: &str, record: &Record, _: &Stamps| Some(record_text::heading(kind, record).map(|name| shorter(&name, 80)));
+            let found = store.linked(user, wanted.collect(), OFFERED_BOUNDS, keep).await?;
+            offered.extend(ids.iter().zip(found).filter_map(|(id, found)| {
+                let name = match found {
+                    Linked::Live(Some(name)) => name,
+                    Linked::Live(None) => format!("{} (encrypted)", shorter(id, 40)),
+                    Linked::TooLong => shorter(id, 40),
+                    Linked::Absent | Linked::Refused => return None,
+                };
+                Some((reference(kind.module(), table, id), format!("{}: {name}", kind.module())))
+            }));
+        }
+    }
+    Ok(offered)
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

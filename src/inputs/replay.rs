@@ -1,0 +1,154 @@
+//! The records that inputs name, and those that belong to them, out of the log and no larger than a text needs.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Why;
+use crate::domain::fields::is_ciphertext;
+use crate::domain::merge::{Record, Stamps};
+use crate::domain::mission::InputRef;
+use crate::domain::modules::{Kind, Link, uses};
+use crate::domain::{record_text, time};
+use crate::store::{Bounds, Linked, Store, StoreResult, Wanted};
+
+/// What the records of one mission may cost: a few seconds of one reader, and no more memory than a small machine has.
+const BOUNDS: Bounds = Bounds { rows: 200_000, bytes: 256 << 20 };
+/// The same for the records that belong to them.
+const BOUNDS_BELONGING: Bounds = Bounds { rows: 20_000, bytes: 64 << 20 };
+/// Records that belong to the inputs of one mission.
+const MAX_BELONGING: usize = 100;
+/// The largest part of a record that is kept, in bytes; 50 of them fit into memory.
+const LARGEST: usize = 1 << 20;
+
+/// A record as it stands, with the fields that its text is made of.
+pub(super) struct Replayed {
+    pub kind: &'static Kind,
+    /// Where it was found.
+    pub table: String,
+    pub record: Record,
+    pub updated_at: Option<Timestamp>,
+    pub belongings: Vec<Belonging>,
+}
+
+/// A record that belongs to an input.
+pub(super) struct Belonging {
+    pub link: &'static Link,
+    pub id: String,
+    pub record: Record,
+}
+
+/// What is kept of an input's record.
+struct Kept {
+    table: String,
+    record: Record,
+    updated_at: Option<Timestamp>,
+    /// Links are followed where the record names them in plain text.
+    links: Vec<(&'static Link, String)>,
+}
+
+/// The records of inputs, each or why there is none, in their order.
+pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef]) -> StoreResult<Vec<Result<Replayed, Why>>> {
+    let kinds: Vec<Option<&'static Kind>> = inputs.iter().map(|input| Kind::find(&input.module, &input.table)).collect();
+    let known: Vec<&'static Kind> = kinds.iter().copied().flatten().collect();
+    let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, (*kind)?))).collect();
+    let keep = move |place: usize, table: &str, record: &Record, stamps: &Stamps| kept(known.get(place)?, table, record, stamps);
+    let mut found = store.linked(user, wanted, BOUNDS, keep).await?.into_iter();
+    let mut replayed: Vec<Result<Replayed, Why>> = Vec::with_capacity(inputs.len());
+    let mut links = Vec::new();
+    for kind in kinds {
+        let Some(kind) = kind else {
+            replayed.push(Err(Why::UnknownModule));
+            continue;
+        };
+        replayed.push(match found.next().unwrap_or(Linked::Absent) {
+            Linked::Live(Kept { table, record, updated_at, links: named }) => {
+                links.extend(named.into_iter().map(|(link, id)| (replayed.len(), link, id)));
+                Ok(Replayed { kind, table, record, updated_at, belongings: Vec::new() })
+            }
+            Linked::Absent => Err(Why::Gone),
+            Linked::Refused => Err(Why::TooLarge),
+            Linked::TooLong => Err(Why::TooLong),
+        });
+    }
+    links.truncate(MAX_BELONGING);
+    for (place, belonging) in belongings(store, user, links).await? {
+        if let Some(Ok(input)) = replayed.get_mut(place) {
+            input.belongings.push(belonging);
+        }
+    }
+    Ok(replayed)
+}
+
+fn wanted(input: &InputRef, kind: &Kind) -> Wanted {
+    Wanted { app: kind.app.into(), tables: kind.tables(&input.table), id: input.id.clone() }
+}
+
+/// The records of links, each with the place of the input that names it. One that is gone or too large is passed over.
+async fn belongings(store: &Store, user: &str, links: Vec<(usize, &'static Link, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
+    if links.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted = links.iter().map(|(_, link, id)| Wanted { app: link.app.into(), tables: vec![link.table.into()], id: id.clone() });
+    let fields: HashMap<usize, &'static Link> = links.iter().enumerate().map(|(n, (_, link, _))| (n, *link)).collect();
+    let keep = move |n: usize, _: &str, record: &Record, _: &Stamps| {
+        let link = fields.get(&n)?;
+        trimmed(record, |field| uses(link.fields, field), usize::MAX)
+    };
+    let found = store.linked(user, wanted.collect(), BOUNDS_BELONGING, keep).await?;
+    let live = links.into_iter().zip(found).filter_map(|((place, link, id), found)| match found {
+        Linked::Live(record) => Some((place, Belonging { link, id, record })),
+        _ => None,
+    });
+    Ok(live.collect())
+}
+
+fn kept(kind: &'static Kind, table: &str, record: &Record, stamps: &Stamps) -> Option<Kept> {
+    let links = kind.links.iter().flat_map(|link| ids(link, record).into_iter().map(move |id| (link, id)));
+    Some(Kept {
+        table: table.to_owned(),
+        record: trimmed(record, |field| kind.uses(field), kind.limit)?,
+        updated_at: newest(record, stamps),
+        links: links.collect(),
+    })
+}
+
+fn ids(link: &Link, record: &Record) -> Vec<String> {
+    let named: Vec<&Value> = match record_text::at(record, link.ids) {
+        Some(Value::Array(ids)) => ids.iter().collect(),
+        Some(id) => vec![id],
+        None => Vec::new(),
+    };
+    let texts = named.into_iter().filter_map(Value::as_str).filter(|id| !id.is_empty() && !is_ciphertext(id));
+    texts.take(link.most).map(str::to_owned).collect()
+}
+
+/// The used fields of a record; plain texts only as far as they are shown. `None` where that is too large.
+fn trimmed(record: &Record, used: impl Fn(&str) -> bool, limit: usize) -> Option<Record> {
+    let mut trimmed = Record::new();
+    let mut bytes = 0_usize;
+    for (field, value) in record.iter().filter(|(field, _)| used(field)) {
+        let value = match value {
+            Value::String(text) if !is_ciphertext(text) => Value::String(shown(text, limit)),
+            other => other.clone(),
+        };
+        bytes = bytes.saturating_add(value.as_str().map_or_else(|| value.to_string().len(), str::len));
+        if bytes > LARGEST {
+            return None;
+        }
+        trimmed.insert(field.clone(), value);
+    }
+    Some(trimmed)
+}
+
+/// One character more than the limit, so that the cut is still told.
+fn shown(text: &str, limit: usize) -> String {
+    let end = text.char_indices().nth(limit.saturating_add(1)).map_or(text.len(), |(end, _)| end);
+    text[..end].to_owned()
+}
+
+fn newest(record: &Record, stamps: &Stamps) -> Option<Timestamp> {
+    let told = ["updatedAt", "createdAt"].iter().filter_map(|field| record.get(*field)?.as_str());
+    stamps.values().map(String::as_str).chain(told).filter_map(time::parse_rfc3339).max()
+}

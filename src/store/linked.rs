@@ -1,0 +1,107 @@
+//! Records that something names, folded out of the log within bounds (docs/design.md, section 8).
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+
+use super::changes::{COLUMNS, RECORD, delta};
+use super::{Store, StoreResult};
+use crate::domain::merge::{Fold, Record, Stamps};
+
+/// A record that is wanted.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub app: String,
+    /// Where it is looked for, in this order.
+    pub tables: Vec<String>,
+    pub id: String,
+}
+
+/// How much of the log may be read for one list of records.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub rows: usize,
+    /// Bytes of JSON.
+    pub bytes: usize,
+}
+
+/// What became of a wanted record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Linked<T> {
+    /// It lives, and this was kept of it.
+    Live(T),
+    /// No row, or deleted.
+    Absent,
+    /// It lives, and nothing was kept of it.
+    Refused,
+    /// Its rows went beyond the bounds.
+    TooLong,
+}
+
+impl Store {
+    /// Folds records of one user, all as of the same moment; `keep` takes what is needed of the one at a place of the list,
+    /// so that no more than one whole record is in memory.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn linked<T: Send + 'static>(
+        &self,
+        user: &str,
+        wanted: Vec<Wanted>,
+        mut bounds: Bounds,
+        keep: impl Fn(usize, &str, &Record, &Stamps) -> Option<T> + Send + 'static,
+    ) -> StoreResult<Vec<Linked<T>>> {
+        let user = user.to_owned();
+        self.read(move |c| {
+            let snapshot = c.unchecked_transaction()?;
+            let mut found = Vec::with_capacity(wanted.len());
+            for (place, wanted) in wanted.iter().enumerate() {
+                found.push(one(&snapshot, &user, wanted, &mut bounds, |table, record, stamps| keep(place, table, record, stamps))?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+fn one<T>(
+    connection: &Connection,
+    user: &str,
+    wanted: &Wanted,
+    bounds: &mut Bounds,
+    keep: impl Fn(&str, &Record, &Stamps) -> Option<T>,
+) -> rusqlite::Result<Linked<T>> {
+    for table in &wanted.tables {
+        let Some(fold) = fold(connection, user, &wanted.app, table, &wanted.id, bounds)? else { return Ok(Linked::TooLong) };
+        if let Some((record, stamps)) = fold.live() {
+            return Ok(keep(table, record, stamps).map_or(Linked::Refused, Linked::Live));
+        }
+    }
+    Ok(Linked::Absent)
+}
+
+/// Folds one record; `None` where that would go beyond the bounds. What was read counts.
+fn fold(connection: &Connection, user: &str, app: &str, table: &str, id: &str, bounds: &mut Bounds) -> rusqlite::Result<Option<Fold>> {
+    let mut fold = Fold::default();
+    let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
+    let mut rows = statement.query(params![user, app, table, id])?;
+    while let Some(row) = rows.next()? {
+        let bytes = json_bytes(row)?;
+        if bounds.rows == 0 || bounds.bytes < bytes {
+            return Ok(None);
+        }
+        bounds.rows -= 1;
+        bounds.bytes -= bytes;
+        fold.apply(id, delta(row)?);
+    }
+    Ok(Some(fold))
+}
+
+fn json_bytes(row: &Row<'_>) -> rusqlite::Result<usize> {
+    let bytes = |column: usize| {
+        row.get_ref(column).map(|value| match value {
+            ValueRef::Text(text) | ValueRef::Blob(text) => text.len(),
+            _ => 0,
+        })
+    };
+    Ok(bytes(1)?.saturating_add(bytes(2)?))
+}
