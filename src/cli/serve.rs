@@ -52,7 +52,7 @@ impl Server {
         let users = Arc::new(setup::users(config)?);
         let hub = Arc::new(Hub::default());
         let following = tokio::spawn(sync::follow(runner.store().clone(), Arc::clone(&hub)));
-        let cors_origins = config.cors_origins.clone();
+        let address = listener.local_addr().map_err(Failure::failed)?;
         let pages = workbench::router(Workbench {
             runner: Arc::clone(runner),
             users: Arc::clone(&users),
@@ -60,7 +60,17 @@ impl Server {
             zone: config.time_zone.clone(),
             longest_wait: setup::longest_wait(config),
         });
-        let api = Api { runner: Arc::clone(runner), service_key, users, hub: Arc::clone(&hub), cors_origins, pages };
+        let api = Api {
+            runner: Arc::clone(runner),
+            service_key,
+            users,
+            hub: Arc::clone(&hub),
+            address,
+            public_urls: config.public_urls.clone(),
+            max_body_bytes: config.max_body_bytes,
+            cors_origins: config.cors_origins.clone(),
+            pages,
+        };
         let (stop, stopped) = oneshot::channel();
         let app = http::router(api);
         let task = tokio::spawn(async move {

@@ -243,6 +243,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub host: IpAddr,
     pub port: u16,
+    /// Where the server is reached from outside; the first one stands in links.
+    pub public_urls: Vec<reqwest::Url>,
+    /// The largest body of a push.
+    pub max_body_bytes: usize,
     pub llm_url: reqwest::Url,
     pub llm_api_key: Option<String>,
     pub llm_model: String,
@@ -296,6 +300,12 @@ impl Config {
             data_dir: PathBuf::from(raw.text("data_dir").unwrap_or_default()),
             host: raw.read("host", "an IP address such as 127.0.0.1", |v| v.parse().ok())?,
             port: raw.number("port", 0, "a port number from 0 to 65535")?,
+            public_urls: raw.read("public_url", "http or https addresses such as https://mana.example.com, separated by commas", |v| {
+                v.split(',').map(str::trim).filter(|url| !url.is_empty()).map(web_address).collect()
+            })?,
+            max_body_bytes: raw.read("max_body_bytes", "a whole number of bytes from 65536 (64 KB) to 47185920 (45 MB)", |v| {
+                v.parse().ok().filter(|bytes| (65_536..=47_185_920).contains(bytes))
+            })?,
             llm_url: raw.read("llm_url", "an http or https address such as http://127.0.0.1:11434", web_address)?,
             llm_api_key: raw.text("llm_api_key"),
             llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,

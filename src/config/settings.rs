@@ -41,6 +41,15 @@ pub static SETTINGS: &[Setting] = &[
     setting("data_dir", "MANA_AI_DATA_DIR", DATA_DIR, Every, "Directory of the database and the keys"),
     setting("host", "MANA_AI_HOST", "127.0.0.1", Runner, "Address to listen on"),
     setting("port", "PORT", "3067", Runner, "Port to listen on; 0 takes any free one"),
+    setting(
+        "public_url",
+        "MANA_AI_PUBLIC_URL",
+        "",
+        Runner,
+        "Address under which people reach the server, such as https://mana.example.com, where it is not the one it listens on; \
+         of several, separated by commas, the first stands in links",
+    ),
+    setting("max_body_bytes", "MAX_BODY_BYTES", "33554432", Runner, "Largest body of a push, in bytes"),
     setting("llm_url", "MANA_LLM_URL", "http://127.0.0.1:11434", Runner, "Base address of an OpenAI-compatible model server"),
     secret("llm_api_key", "MANA_LLM_API_KEY", "Bearer token for the model server"),
     setting("llm_model", "MANA_LLM_MODEL", "llama3.1:8b", Runner, "Model to ask"),

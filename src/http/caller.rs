@@ -12,6 +12,7 @@ use super::error::ApiError;
 use crate::auth::{Claims, Refused};
 
 /// The user that a bearer token speaks for (RFC 6750).
+#[derive(Clone)]
 pub(super) struct User(pub Claims);
 
 /// A caller with the service key.
@@ -21,10 +22,13 @@ impl FromRequestParts<Arc<Shared>> for User {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+        if let Some(known) = parts.extensions.get::<User>() {
+            return Ok(known.clone());
+        }
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {
-            return Err(ApiError::unauthorized("this route wants the header Authorization: Bearer with a token"));
+            return Err(ApiError::unauthorized("this route requires the header Authorization: Bearer with a token"));
         };
         match shared.users.check(token.trim()).await {
             Ok(claims) => Ok(User(claims)),

@@ -1,20 +1,36 @@
-//! Taking connections, and sending away those that ask nothing.
+//! Taking connections, and closing those that ask nothing or do not take their answer.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::{io, io::IoSlice};
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Instant, Sleep};
 
 /// A connection is closed when the head of a request takes longer than this, also the first and also the next one.
 const HEAD_TIME: Duration = Duration::from_secs(30);
+/// The same where most places are taken: those who are there must hurry, so that others get in.
+const CROWDED_HEAD_TIME: Duration = Duration::from_secs(5);
+/// The head of a request: the longest token is 8 KB.
+const MAX_HEAD: usize = 16 * 1024;
+/// A client that takes less than [`LEAST_TAKEN`] of what waits for it in this time is gone.
+const WRITE_TIME: Duration = Duration::from_secs(30);
+const LEAST_TAKEN: usize = 16 * 1024;
 /// Connections that may wait until they are taken.
 const BACKLOG: u32 = 4_096;
+/// Connections at a time, where the limit of open files allows as many.
+const MAX_CONNECTIONS: u64 = 10_240;
+/// Open files that are kept for the database, the model server and commands; a quarter of a limit that is low.
+const RESERVED_FILES: u64 = 256;
 /// The pause after a connection that could not be taken, such as when all descriptors are in use.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,46 +57,148 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
     bound().map_err(|cause| ListenError { address, cause })
 }
 
-/// Answers requests until `stop`, and then those that are under way.
+/// Answers requests until `stop`, and then those that are under way. It speaks HTTP/1.1 only: one request at a time on a
+/// connection bounds what a connection can hold.
 pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
-    // Each connection takes a descriptor; the usual limit of 1,024 is for programs that use select.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::debug!(%error, "the limit of open files stays as it is");
-    }
-    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let connections = GracefulShutdown::new();
+    let places = max_connections();
+    let free = Arc::new(Semaphore::new(places));
+    let (alive, mut ended) = mpsc::channel::<()>(1);
     let (open, closing) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
+        let taken = async {
+            // Who finds no place waits in the line of the system.
+            let place = Arc::clone(&free).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((listener.accept().await?.0, place))
+        };
         let taken = tokio::select! {
-            taken = listener.accept() => taken,
+            taken = taken => taken,
             () = &mut stop => break,
         };
-        let stream = match taken {
-            Ok((stream, _)) => stream,
+        let (stream, place) = match taken {
+            Ok(taken) => taken,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be taken");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
+        let head_time = if free.available_permits() < places / 4 { CROWDED_HEAD_TIME } else { HEAD_TIME };
+        let connection = Connection { app: app.clone(), closing: closing.clone(), head_time, _alive: alive.clone() };
+        tokio::spawn(connection.answer(stream, place));
+    }
+    drop((listener, open, alive));
+    // Nobody sends: it ends when the last connection does.
+    ended.recv().await;
+}
+
+/// How many connections leave enough open files for everything else.
+fn max_connections() -> usize {
+    // Each connection takes a descriptor; the usual limit of 1,024 is for programs that use select.
+    let raised = rlimit::increase_nofile_limit(u64::MAX).inspect_err(|error| tracing::debug!(%error, "the limit of open files stays as it is"));
+    let limit = raised.ok().or_else(|| rlimit::Resource::NOFILE.get().ok().map(|(soft, _)| soft)).unwrap_or(1_024);
+    let reserved = RESERVED_FILES.min(limit.div_ceil(4)).max(48);
+    usize::try_from(limit.saturating_sub(reserved).clamp(8, MAX_CONNECTIONS)).unwrap_or(8)
+}
+
+/// What a connection needs besides its stream.
+struct Connection {
+    app: Router,
+    closing: watch::Receiver<()>,
+    head_time: Duration,
+    /// Tells that the connection is there, by being dropped.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Connection {
+    async fn answer(mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
         // Small answers must not wait for more; a socket that is gone already will say so when it is read.
         let _ = stream.set_nodelay(true);
-        let (http, app, watcher, mut closing) = (http.clone(), app.clone(), connections.watcher(), closing.clone());
-        tokio::spawn(async move {
-            // hyper's own timer starts with the first byte.
-            let mut first = [0];
-            tokio::select! {
-                first = tokio::time::timeout(HEAD_TIME, stream.peek(&mut first)) => if !matches!(first, Ok(Ok(1))) { return },
-                _ = closing.changed() => return,
+        // hyper's own timer starts with the first byte.
+        let mut first = [0];
+        tokio::select! {
+            first = tokio::time::timeout(self.head_time, stream.peek(&mut first)) => if !matches!(first, Ok(Ok(1))) { return },
+            _ = self.closing.changed() => return,
+        }
+        let stream = Patient { stream, patience: None, taken: 0, _place: place };
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.head_time).max_buf_size(MAX_HEAD);
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.app)).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        let outcome = tokio::select! {
+            outcome = &mut connection => outcome,
+            _ = self.closing.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
-            let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(app));
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-        });
+        };
+        if let Err(error) = outcome {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
-    drop((listener, open));
-    connections.shutdown().await;
+}
+
+/// A stream that fails when its reader takes too little for too long. It holds the connection's place, also as a WebSocket.
+struct Patient {
+    stream: TcpStream,
+    /// Runs while something waits to be taken.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were taken since it runs.
+    taken: usize,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Patient {
+    fn wrote(&mut self, outcome: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        match outcome {
+            Poll::Pending => {
+                let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIME)));
+                ready!(patience.as_mut().poll(context));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take its answer")))
+            }
+            Poll::Ready(Ok(bytes)) => {
+                self.taken = self.taken.saturating_add(bytes);
+                if self.taken >= LEAST_TAKEN {
+                    self.taken = 0;
+                    if let Some(patience) = &mut self.patience {
+                        patience.as_mut().reset(Instant::now() + WRITE_TIME);
+                    }
+                }
+                Poll::Ready(Ok(bytes))
+            }
+            failed => failed,
+        }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(outcome, context)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.wrote(outcome, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// Called when all that waited is written.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        (self.patience, self.taken) = (None, 0);
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }

@@ -50,6 +50,21 @@ impl ApiError {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
     }
 
+    pub fn unsupported(message: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported", message)
+    }
+
+    pub fn forbidden(message: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    /// The request is for a host that is not this server (RFC 9110, section 15.5.20).
+    pub fn misdirected(host: Option<&str>) -> Self {
+        let host = host.map_or("names no host".to_owned(), |host| format!("is for the host {:?}", host.chars().take(100).collect::<String>()));
+        let message = format!("the request {host}, which is not a name of this server; set MANA_AI_PUBLIC_URL to the address under which it is reached");
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message)
+    }
+
     pub fn too_many(message: &str) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many", message)
     }
@@ -66,6 +81,13 @@ impl ApiError {
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed; see the log of the server")
+    }
+}
+
+/// The message for people.
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 

@@ -3,9 +3,13 @@
 //! This room maps requests to the runner and the store and their errors to statuses, in one place. It decides
 //! nothing about missions.
 
+mod answer;
+mod body;
+mod budget;
 mod caller;
 mod connections;
 mod error;
+mod hosts;
 mod me;
 mod measure;
 mod openapi;
@@ -14,13 +18,17 @@ mod params;
 mod socket;
 mod stream;
 mod sync;
+mod weight;
 
-use std::sync::{Arc, OnceLock};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, Method, header};
-use tokio::sync::Semaphore;
+use budget::Budget;
+use hosts::Hosts;
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
@@ -42,6 +50,12 @@ pub struct Api {
     pub users: Arc<Users>,
     /// Told of changes; the streams of clients listen to it.
     pub hub: Arc<Hub>,
+    /// Where the server listens.
+    pub address: SocketAddr,
+    /// Where it is reached from outside.
+    pub public_urls: Vec<reqwest::Url>,
+    /// The largest body of a push.
+    pub max_body_bytes: usize,
     pub cors_origins: Vec<String>,
     /// Pages that are served beside the routes.
     pub pages: Router,
@@ -52,40 +66,52 @@ struct Shared {
     service_key: ServiceKey,
     users: Arc<Users>,
     hub: Arc<Hub>,
-    /// Kilobytes of pushes that may still be taken in.
-    intake: Semaphore,
-    /// Sockets that may still come without having said who they are.
-    strangers: Arc<Semaphore>,
+    hosts: Arc<Hosts>,
+    budget: Arc<Budget>,
+    parsing: weight::Parsing,
+    max_body_bytes: usize,
+    unauthenticated: socket::Unauthenticated,
     /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
-    openapi: OnceLock<String>,
+    openapi: Bytes,
 }
 
 /// All routes.
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors_origins);
     let metrics = Arc::clone(api.runner.metrics());
+    let hosts = Arc::new(Hosts::new(api.address, &api.public_urls, &api.cors_origins));
+    let budget = Arc::new(Budget::default());
+    // A document that cannot be written would show in a test.
+    let openapi = routes().merge(push_route()).split_for_parts().1.to_json().unwrap_or_default();
     let shared = Arc::new(Shared {
         runner: api.runner,
         service_key: api.service_key,
         users: api.users,
         hub: api.hub,
-        intake: Semaphore::new(sync::INTAKE_KB),
-        strangers: Arc::new(Semaphore::new(socket::STRANGERS)),
+        hosts: Arc::clone(&hosts),
+        budget: Arc::clone(&budget),
+        parsing: weight::Parsing::default(),
+        max_body_bytes: api.max_body_bytes,
+        unauthenticated: socket::Unauthenticated::default(),
         probe: tokio::sync::Mutex::default(),
-        openapi: OnceLock::new(),
+        openapi: openapi.into(),
     });
-    let (router, document) = routes().split_for_parts();
-    // A document that cannot be written would show in a test.
-    let _ = shared.openapi.set(document.to_json().unwrap_or_default());
+    // Whoever pushes is known before anything of the body is read; only then it is unpacked.
+    let push = push_route()
+        .route_layer(RequestDecompressionLayer::new())
+        .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), sync::admit));
+    let pages = api.pages.layer(axum::middleware::from_fn_with_state(Arc::clone(&budget), body::small));
+    let (router, _) = routes().merge(push).split_for_parts();
     router
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared)
-        .merge(api.pages)
-        .layer(RequestDecompressionLayer::new())
+        .merge(pages)
+        .layer(axum::middleware::from_fn_with_state(budget, answer::count))
         .layer(CompressionLayer::new())
         .layer(cors)
+        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
         .layer(axum::middleware::from_fn_with_state(metrics, measure::measure))
 }
 
@@ -97,11 +123,15 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
         .routes(routes!(operation::public_keys))
         .routes(routes!(operation::openapi))
         .routes(routes!(me::audit))
-        .routes(routes!(sync::push))
         .routes(routes!(sync::pull))
         .routes(routes!(stream::stream))
         .routes(routes!(socket::all))
         .routes(routes!(socket::one))
+}
+
+/// The one route whose body may be large and compressed.
+fn push_route() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::new().routes(routes!(sync::push))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

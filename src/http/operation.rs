@@ -91,6 +91,5 @@ pub(super) async fn tick(_: Service, State(shared): State<Arc<Shared>>) -> Resul
 /// This document
 #[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, body = Object)))]
 pub(super) async fn openapi(State(shared): State<Arc<Shared>>) -> Response {
-    let document = shared.openapi.get().cloned().unwrap_or_default();
-    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], shared.openapi.clone()).into_response()
 }

@@ -1,8 +1,10 @@
 //! WebSocket: which tables changed; the rows are then pulled.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
@@ -10,6 +12,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::Shared;
 use super::error::{ApiError, ErrorBody};
@@ -22,13 +25,64 @@ use crate::sync::Mailbox;
 const TIME_TO_AUTH: Duration = Duration::from_secs(10);
 /// A client that does not take a message in this time is gone.
 const TIME_TO_TAKE: Duration = Duration::from_secs(30);
+/// The longest message of a client: a token is at most 8 KB.
 const MAX_MESSAGE: usize = 16 * 1024;
-/// Sockets that have not said who they are.
-pub(super) const STRANGERS: usize = 256;
+/// What the library sets aside for a socket before it reads; its own default is 128 KB.
+const BUFFER: usize = 4 * 1024;
+/// A client that says nothing is asked for a sign of life this often, and is gone when none came until the next time.
+const ALIVE_EVERY: Duration = Duration::from_secs(60);
+/// Sockets that have not said who they are. One more closes the oldest of them: a client says it at once, so whoever only
+/// holds places loses them to those who come.
+const MAX_UNAUTHENTICATED: usize = 256;
 
 /// Close codes of our own (RFC 6455, section 7.4.2).
 const UNAUTHORIZED: u16 = 4401;
 const TOO_MANY: u16 = 4429;
+
+/// The sockets that have not said who they are, the oldest first.
+#[derive(Default)]
+pub(super) struct Unauthenticated {
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    last: u64,
+    places: VecDeque<(u64, oneshot::Sender<()>)>,
+}
+
+/// A place among them, which is given up when it is dropped.
+struct Place {
+    number: u64,
+    waiting: Arc<Mutex<Waiting>>,
+    /// Resolves when somebody else takes the place.
+    lost: oneshot::Receiver<()>,
+}
+
+impl Unauthenticated {
+    fn enter(&self) -> Place {
+        let (lose, lost) = oneshot::channel();
+        let mut waiting = lock(&self.waiting);
+        if waiting.places.len() >= MAX_UNAUTHENTICATED {
+            // Dropping the sender tells its socket.
+            waiting.places.pop_front();
+        }
+        waiting.last += 1;
+        let number = waiting.last;
+        waiting.places.push_back((number, lose));
+        Place { number, waiting: Arc::clone(&self.waiting), lost }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.waiting).places.retain(|(number, _)| *number != self.number);
+    }
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -39,6 +93,9 @@ enum Said {
         client_id: Option<String>,
     },
     Ping,
+    /// A sign of life of the protocol itself.
+    #[serde(skip)]
+    Alive,
     #[serde(other)]
     Else,
 }
@@ -51,7 +108,7 @@ enum Said {
 #[utoipa::path(
     get, path = "/ws", tag = "sync",
     responses((status = 101, description = "The connection becomes a WebSocket"), (status = 400, description = "Not a WebSocket"),
-        (status = 426, description = "Not a WebSocket"), (status = 503, description = "Too many sockets wait to say who they are", body = ErrorBody))
+        (status = 403, description = "A page of another origin", body = ErrorBody), (status = 426, description = "Not a WebSocket"))
 )]
 pub(super) async fn all(state: State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Result<Response, ApiError> {
     open(&state, &headers, upgrade, None)
@@ -61,7 +118,7 @@ pub(super) async fn all(state: State<Arc<Shared>>, headers: HeaderMap, upgrade: 
 #[utoipa::path(
     get, path = "/ws/{appId}", tag = "sync", params(("appId" = String, Path, description = "The app")),
     responses((status = 101, description = "The connection becomes a WebSocket"), (status = 400, description = "Not a WebSocket"),
-        (status = 426, description = "Not a WebSocket"), (status = 503, description = "Too many sockets wait to say who they are", body = ErrorBody))
+        (status = 403, description = "A page of another origin", body = ErrorBody), (status = 426, description = "Not a WebSocket"))
 )]
 pub(super) async fn one(
     state: State<Arc<Shared>>,
@@ -73,13 +130,19 @@ pub(super) async fn one(
 }
 
 fn open(shared: &Arc<Shared>, headers: &HeaderMap, upgrade: WebSocketUpgrade, app: Option<String>) -> Result<Response, ApiError> {
-    let stranger = Arc::clone(&shared.strangers).try_acquire_owned();
-    let stranger = stranger.map_err(|_| ApiError::unavailable("too many sockets wait to say who they are; try again later"))?;
+    if !shared.hosts.takes_origin(headers) {
+        return Err(ApiError::forbidden("pages of this origin may not open a WebSocket here; add it to CORS_ORIGINS if they should"));
+    }
     let client = client_id(headers).map(str::to_owned);
     let shared = Arc::clone(shared);
-    Ok(upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).on_upgrade(move |mut socket| async move {
-        let known = tokio::time::timeout(TIME_TO_AUTH, introduce(&mut socket, &shared)).await;
-        drop(stranger);
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE).read_buffer_size(BUFFER).write_buffer_size(0);
+    Ok(upgrade.on_upgrade(move |mut socket| async move {
+        let mut place = shared.unauthenticated.enter();
+        let known = tokio::select! {
+            known = tokio::time::timeout(TIME_TO_AUTH, introduce(&mut socket, &shared)) => known,
+            _ = &mut place.lost => return close(socket, TOO_MANY, "too many unauthenticated WebSockets").await,
+        };
+        drop(place);
         match known {
             Ok(Some((claims, said_client))) => serve(socket, &shared, claims, app, said_client.or(client)).await,
             Ok(None) => {}
@@ -96,12 +159,12 @@ async fn introduce(socket: &mut WebSocket, shared: &Shared) -> Option<(Claims, O
                 Ok(claims) => return Some((claims, client_id)),
                 Err(refused) => {
                     let _ = tell(socket, &json!({"type": "auth-error", "message": refused.to_string()})).await;
-                    let _ = socket.send(frame(UNAUTHORIZED, &refused.to_string())).await;
+                    let _ = tokio::time::timeout(TIME_TO_TAKE, socket.send(frame(UNAUTHORIZED, &refused.to_string()))).await;
                     return None;
                 }
             },
             Said::Ping => tell(socket, &json!({"type": "pong"})).await?,
-            Said::Else => {}
+            Said::Else | Said::Alive => {}
         }
     }
 }
@@ -118,12 +181,23 @@ async fn serve(mut socket: WebSocket, shared: &Shared, claims: Claims, app: Opti
     let left = claims.expires_at.duration_since(Timestamp::now());
     let expiry = tokio::time::sleep(Duration::try_from(left).unwrap_or_default());
     tokio::pin!(expiry);
+    let mut look = tokio::time::interval_at(tokio::time::Instant::now() + ALIVE_EVERY, ALIVE_EVERY);
+    let mut heard = true;
     loop {
         tokio::select! {
-            said = hear(&mut socket) => match said {
-                Some(Said::Ping) => if tell(&mut socket, &json!({"type": "pong"})).await.is_none() { return },
-                Some(_) => {}
-                None => return,
+            said = hear(&mut socket) => {
+                heard = true;
+                match said {
+                    Some(Said::Ping) => if tell(&mut socket, &json!({"type": "pong"})).await.is_none() { return },
+                    Some(_) => {}
+                    None => return,
+                }
+            },
+            _ = look.tick() => {
+                if !std::mem::take(&mut heard) {
+                    return close(socket, 1001, "no sign of life came").await;
+                }
+                if send(&mut socket, Message::Ping(Bytes::new())).await.is_none() { return }
             },
             news = pass_on(&mailbox) => match news {
                 Some(messages) => for message in messages {
@@ -143,20 +217,22 @@ async fn pass_on(mailbox: &Mailbox) -> Option<Vec<Value>> {
 
 /// What the client says next; `None` once it is gone.
 async fn hear(socket: &mut WebSocket) -> Option<Said> {
-    loop {
-        match socket.recv().await?.ok()? {
-            Message::Text(text) if text.as_str().trim() == "ping" => return Some(Said::Ping),
-            Message::Text(text) => return Some(serde_json::from_str(&text).unwrap_or(Said::Else)),
-            Message::Close(_) => return None,
-            // The library answers pings of the protocol.
-            Message::Binary(_) | Message::Ping(_) | Message::Pong(_) => {}
-        }
+    match socket.recv().await?.ok()? {
+        Message::Text(text) if text.as_str().trim() == "ping" => Some(Said::Ping),
+        Message::Text(text) => Some(serde_json::from_str(&text).unwrap_or(Said::Else)),
+        Message::Close(_) => None,
+        // The library answers pings of the protocol.
+        Message::Ping(_) | Message::Pong(_) => Some(Said::Alive),
+        Message::Binary(_) => Some(Said::Else),
     }
 }
 
 async fn tell(socket: &mut WebSocket, message: &Value) -> Option<()> {
-    let sent = tokio::time::timeout(TIME_TO_TAKE, socket.send(Message::Text(message.to_string().into()))).await;
-    sent.ok()?.ok()
+    send(socket, Message::Text(message.to_string().into())).await
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> Option<()> {
+    tokio::time::timeout(TIME_TO_TAKE, socket.send(message)).await.ok()?.ok()
 }
 
 fn frame(code: u16, reason: &str) -> Message {

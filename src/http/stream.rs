@@ -15,14 +15,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
+use super::budget::{Budget, Owner, Share};
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
-use super::sync::{client_id, cursor};
-use crate::store::{Page, Pull, Store, StoreResult};
+use super::sync::{PAGE, client_id, cursor};
+use crate::store::{Page, Pull};
 use crate::sync::{ChangeOut, Cursor, Mailbox};
 
 const HEARTBEAT: Duration = Duration::from_secs(30);
+/// A stream looks this often whether there is room for it again.
+const AGAIN: Duration = Duration::from_millis(500);
 /// Rows that are held for a reader at a time.
 const ROWS: usize = 500;
 
@@ -84,7 +87,7 @@ pub(super) async fn stream(
         not_client: client,
         limit: ROWS,
     };
-    let reader = Reader { store: shared.runner.store().clone(), pull, mailbox, ready: VecDeque::new(), expires_at: caller.expires_at };
+    let reader = Reader { shared: Arc::clone(&shared), pull, mailbox, ready: VecDeque::new(), held: None, expires_at: caller.expires_at };
     let events = unfold(reader, |mut reader| async {
         let event = reader.next().await?;
         Some((Ok(event), reader))
@@ -95,10 +98,13 @@ pub(super) async fn stream(
 
 /// One stream. It reads the log only when its client has taken what was read before.
 struct Reader {
-    store: Store,
+    shared: Arc<Shared>,
     pull: Pull,
     mailbox: Mailbox,
     ready: VecDeque<Event>,
+    /// The share of what was read and is not taken yet. It is given back when the client asks for more: then all but the
+    /// last few kilobytes are gone.
+    held: Option<Share>,
     expires_at: Timestamp,
 }
 
@@ -124,13 +130,30 @@ impl Reader {
     }
 
     /// Reads what is new; `false` where nothing is.
-    async fn read(&mut self) -> StoreResult<bool> {
-        let page = self.store.pull(self.pull.clone()).await?;
+    async fn read(&mut self) -> Result<bool, ApiError> {
+        self.held = None;
+        let mut share = room(&self.shared.budget, &self.pull.user_id).await;
+        let turn = self.shared.parsing.page().await?;
+        let page = self.shared.runner.store().pull(self.pull.clone()).await?;
         self.pull.since = page.synced_until;
         let more = page.has_more;
         self.ready = events(page);
+        drop(turn);
+        if self.ready.is_empty() {
+            share.shrink_to(0);
+        }
+        self.held = Some(share);
         Ok(more || !self.ready.is_empty())
     }
+}
+
+/// Waits until there is room for a page.
+async fn room(budget: &Arc<Budget>, user: &str) -> Share {
+    let mut share = budget.share(Owner::User(user.to_owned()));
+    while share.grow_to(PAGE).is_err() {
+        tokio::time::sleep(AGAIN).await;
+    }
+    share
 }
 
 /// A page as events in the order of the log, one for each run of rows of one table, so that the cursor of each event

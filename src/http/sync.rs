@@ -2,35 +2,36 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
-use http_body_util::BodyExt;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::Shared;
+use super::answer;
+use super::body::{Received, receive};
+use super::budget::{Owner, Share};
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
+use super::weight;
 use crate::domain::json;
 use crate::domain::time;
 use crate::store::Pull;
-use crate::sync::{Answer, Cursor, Push, Sender};
+use crate::sync::{Answer, Cursor, Push, Pushed, Sender};
 
-/// The largest body of a push, in bytes.
-const MAX_BODY: usize = 10 * 1024 * 1024;
-/// Bytes beyond which the rest of a body is not even read.
-const MAX_DRAINED: usize = 4 * MAX_BODY;
-/// All bodies that are read and written at the same time, in KB: what pushes may take of the memory.
-pub(super) const INTAKE_KB: usize = 64 * 1024;
-/// How long a client may take to send a body.
-const BODY_TIME: Duration = Duration::from_secs(60);
+/// Bodies up to this size are read where they are; others would hold up whoever shares the thread.
+const READ_AT_ONCE: usize = 64 * 1024;
+/// A page of the log as text, before it is known how large it is.
+pub(super) const PAGE: usize = 2 * 1024 * 1024;
+/// What an answer takes at least.
+const LEAST_ANSWER: usize = 16 * 1024;
 /// Rows that answer a push, and a pull.
 const PUSH_ROWS: usize = 5_000;
 const PULL_ROWS: usize = 1_000;
@@ -56,44 +57,34 @@ pub(super) struct PullQuery {
         (status = 200, description = "The changes are on disk; these are new for the client", body = Answer),
         (status = 400, description = "Nothing was kept, and why", body = ErrorBody),
         (status = 401, description = "The token is missing or not taken", body = ErrorBody),
-        (status = 413, description = "The body is larger than 10 MB", body = ErrorBody),
+        (status = 413, description = "The body is larger than MAX_BODY_BYTES, or holds too many values", body = ErrorBody),
         (status = 503, description = "Nothing was kept; come back after Retry-After", body = ErrorBody),
     )
 )]
 pub(super) async fn push(
     State(shared): State<Arc<Shared>>,
-    caller: Result<User, ApiError>,
+    User(caller): User,
     AppId(app): AppId,
     headers: HeaderMap,
     request: Request,
-) -> Result<Json<Answer>, ApiError> {
-    let caller = match caller {
-        Ok(User(caller)) => caller,
-        Err(why) => {
-            // A client that is still sending does not hear that it was refused.
-            let _ = Body::new(&shared.intake, 0).read(request).await;
-            return Err(why);
-        }
-    };
-    let mut body = Body::new(&shared.intake, MAX_BODY);
-    body.read(request).await?;
+) -> Result<Response, ApiError> {
+    let share = shared.budget.share(Owner::User(caller.user.clone()));
+    let limit = shared.max_body_bytes;
+    let received = receive(&headers, request.into_body(), share, limit, limit.saturating_mul(2)).await?;
     let store = shared.runner.store();
     if store.is_overloaded() {
         return Err(ApiError::unavailable("more waits to be written than this server takes; try again later"));
     }
-    if json::would_change(&body.bytes) {
-        return Err(ApiError::bad_request(json::NOT_KEPT));
-    }
-    let Json(push) = Json::<Push>::from_bytes(&body.bytes).map_err(|error| ApiError::bad_request(&error.body_text()))?;
-    body.bytes = Vec::new();
-    let client_id = client_id(&headers);
-    let sender = Sender { user_id: &caller.user, app_id: &app, client_id };
-    let now = time::iso_millis(Timestamp::now());
-    let pushed = push.read(sender, &now, Uuid::new_v4).map_err(|error| ApiError::bad_request(&error.to_string()))?;
+    let client_id = client_id(&headers).map(str::to_owned);
+    let (weight, received) = apart(received.bytes.len(), move || Ok((weight::weigh(&received.bytes)?, received))).await?;
+    let turn = shared.parsing.body(weight).await?;
+    let sender = (caller.user.clone(), app.clone(), client_id);
+    let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender)).await?;
     let since = cursor(&pushed.since)?;
     if !pushed.changes.is_empty() {
         store.push(pushed.changes).await?;
     }
+    drop((turn, share));
     let pull = Pull {
         user_id: caller.user,
         app_id: app,
@@ -102,7 +93,61 @@ pub(super) async fn push(
         not_client: Some(pushed.client_id),
         limit: PUSH_ROWS,
     };
-    Ok(Json(Answer::new(store.pull(pull).await?)))
+    answer(&shared, pull).await
+}
+
+/// Reads a push. The share of its body is kept for what it became.
+fn read(received: Received, (user, app, client): &(String, String, Option<String>)) -> Result<(Pushed, Share), ApiError> {
+    let Received { bytes, share } = received;
+    if json::would_change(&bytes) {
+        return Err(ApiError::bad_request(json::NOT_KEPT));
+    }
+    let Json(push) = Json::<Push>::from_bytes(&bytes).map_err(|error| ApiError::bad_request(&error.body_text()))?;
+    drop(bytes);
+    let sender = Sender { user_id: user, app_id: app, client_id: client.as_deref() };
+    let now = time::iso_millis(Timestamp::now());
+    let pushed = push.read(sender, &now, Uuid::new_v4).map_err(|error| ApiError::bad_request(&error.to_string()))?;
+    Ok((pushed, share))
+}
+
+/// Runs something on a thread of its own where its input is large.
+async fn apart<T: Send + 'static>(size: usize, work: impl FnOnce() -> Result<T, ApiError> + Send + 'static) -> Result<T, ApiError> {
+    if size <= READ_AT_ONCE {
+        return work();
+    }
+    tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(&error))?
+}
+
+/// A page of the log as an answer.
+async fn answer(shared: &Shared, pull: Pull) -> Result<Response, ApiError> {
+    let mut share = shared.budget.share(Owner::User(pull.user_id.clone()));
+    // Who has no room left hears it before the log is read; the gate bounds what is read until its size is known.
+    share.grow_to(LEAST_ANSWER)?;
+    let turn = shared.parsing.page().await?;
+    let page = shared.runner.store().pull(pull).await?;
+    let size = if page.rows.is_empty() { 0 } else { PAGE };
+    apart(size, move || {
+        let _turn = turn;
+        answer::json(&Answer::new(page), share)
+    })
+    .await
+}
+
+/// Lets a push in whose user is known. What a client sends that is refused is dropped as it comes, since whoever is still
+/// sending does not hear that they were refused.
+pub(super) async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match User::from_request_parts(&mut parts, &shared).await {
+        Ok(user) => {
+            parts.extensions.insert(user);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(why) => {
+            let nothing = shared.budget.share(Owner::Others);
+            let _ = receive(&parts.headers, body, nothing, 0, shared.max_body_bytes.saturating_mul(2)).await;
+            why.into_response()
+        }
+    }
 }
 
 /// What other clients changed in one table
@@ -125,7 +170,7 @@ pub(super) async fn pull(
     AppId(app): AppId,
     Params(query): Params<PullQuery>,
     headers: HeaderMap,
-) -> Result<Json<Answer>, ApiError> {
+) -> Result<Response, ApiError> {
     if query.collection.is_empty() {
         return Err(ApiError::bad_request("`collection` must name a table"));
     }
@@ -137,7 +182,7 @@ pub(super) async fn pull(
         not_client: client_id(&headers).map(str::to_owned),
         limit: PULL_ROWS,
     };
-    Ok(Json(Answer::new(shared.runner.store().pull(pull).await?)))
+    answer(&shared, pull).await
 }
 
 pub(super) fn cursor(text: &str) -> Result<Cursor, ApiError> {
@@ -147,63 +192,4 @@ pub(super) fn cursor(text: &str) -> Result<Cursor, ApiError> {
 /// The client that a request comes from.
 pub(super) fn client_id(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-client-id").and_then(|value| value.to_str().ok()).map(str::trim).filter(|id| !id.is_empty())
-}
-
-/// A body in the memory, and its share of the room for all of them, which is given back when the changes are written.
-struct Body<'a> {
-    bytes: Vec<u8>,
-    limit: usize,
-    intake: &'a Semaphore,
-    room: Option<SemaphorePermit<'a>>,
-}
-
-impl<'a> Body<'a> {
-    fn new(intake: &'a Semaphore, limit: usize) -> Self {
-        Body { bytes: Vec::new(), limit, intake, room: None }
-    }
-
-    /// Reads a request's body, uncompressed. What cannot be taken is still read and dropped for a while, since a client
-    /// that is still sending does not listen to an answer.
-    async fn read(&mut self, request: Request) -> Result<(), ApiError> {
-        let mut body = request.into_body();
-        let (mut total, mut refused) = (0, None);
-        let read = async {
-            while let Some(frame) = body.frame().await {
-                let data =
-                    frame.map_err(|_| ApiError::bad_request("the body could not be read to its end"))?.into_data().unwrap_or_default();
-                total += data.len();
-                if total > MAX_DRAINED {
-                    break;
-                }
-                if refused.is_none()
-                    && let Err(why) = self.keep(&data)
-                {
-                    (self.bytes, self.room) = (Vec::new(), None);
-                    refused = Some(why);
-                }
-            }
-            refused.map_or(Ok(()), Err)
-        };
-        let late = |_| ApiError::bad_request("the body took longer than a minute");
-        tokio::time::timeout(BODY_TIME, read).await.map_err(late)?
-    }
-
-    fn keep(&mut self, data: &[u8]) -> Result<(), ApiError> {
-        let size = self.bytes.len() + data.len();
-        if size > self.limit {
-            return Err(ApiError::too_large("a push takes at most 10 MB; send it in parts"));
-        }
-        let kilobytes = size / 1024 + 1;
-        let missing = kilobytes.saturating_sub(self.room.as_ref().map_or(0, SemaphorePermit::num_permits));
-        if missing > 0 {
-            let more = self.intake.try_acquire_many(u32::try_from(missing).unwrap_or(u32::MAX));
-            let more = more.map_err(|_| ApiError::unavailable("this server takes in as much as it can; try again later"))?;
-            match &mut self.room {
-                Some(room) => room.merge(more),
-                room => *room = Some(more),
-            }
-        }
-        self.bytes.extend_from_slice(data);
-        Ok(())
-    }
 }

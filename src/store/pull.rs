@@ -9,8 +9,8 @@ use super::{Store, StoreResult};
 
 /// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
 const LOOKED_AT: usize = 20_000;
-/// Bytes of data after which a page ends.
-const PAGE_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of data after which a page ends, so that an answer that is not read holds little; a row that is larger comes alone.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// What a client asks for.
 #[derive(Debug, Clone, Default)]

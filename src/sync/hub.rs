@@ -10,8 +10,9 @@ use tokio::sync::Notify;
 
 /// Listeners that one user may have at a time.
 const PER_USER: usize = 32;
-/// Table names that a mailbox keeps for an app; beyond, it only says that something changed.
+/// Table names that a mailbox keeps for an app, and their bytes; beyond, it only says that something changed.
 const TABLES_NAMED: usize = 64;
+const BYTES_NAMED: usize = 2 * 1024;
 /// Apps that a mailbox keeps; one that would need more is closed, so that its listener comes back and pulls.
 const APPS_NAMED: usize = 64;
 
@@ -120,7 +121,8 @@ fn note(pending: &mut Pending, app: &str, table: &str) -> bool {
         return false;
     }
     let tables = pending.entry(app.to_owned()).or_insert_with(|| BTreeSet::from([table.to_owned()]));
-    if tables.is_empty() || tables.len() >= TABLES_NAMED {
+    let bytes = tables.iter().map(String::len).sum::<usize>().saturating_add(table.len());
+    if tables.is_empty() || tables.len() >= TABLES_NAMED || bytes > BYTES_NAMED {
         tables.clear();
     } else {
         tables.insert(table.to_owned());
