@@ -2,10 +2,11 @@
 
 mod common;
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use common::{Mana, Model, Reply, get, hourly, insert, metric, request, wait_for};
+use common::{Mana, Model, Reply, Served, get, hourly, insert, metric, request, wait_for};
 use serde_json::{Value, json};
 
 const LONG_AGO: &str = "2026-04-15T08:00:00.000Z";
@@ -168,4 +169,70 @@ fn cors_answers_only_configured_origins() {
     };
     assert_eq!(allowed("https://app.example.com").as_deref(), Some("https://app.example.com"));
     assert_eq!(allowed("https://evil.example.com"), None);
+}
+
+/// What a server answers to these bytes, up to the end of the connection.
+fn said(served: &Served, bytes: &[u8]) -> String {
+    let mut socket = TcpStream::connect(served.address).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    socket.write_all(bytes).unwrap();
+    let mut answer = Vec::new();
+    // A reset is an end as well.
+    let _ = socket.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn http_2_is_not_spoken() {
+    let (served, _mana) = quiet().serve_kept();
+    // Without an upgrade, with settings and the head of a request behind them; and by an upgrade.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    let answer = said(&served, preface);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer:?}");
+    let upgrade = b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close, upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n";
+    assert!(said(&served, upgrade).starts_with("HTTP/1.1 200"));
+    assert!(said(&served, b"GET /health HTTP/2.0\r\nhost: localhost\r\n\r\n").starts_with("HTTP/1.1 4"));
+    let head = format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(20_000));
+    assert!(said(&served, head.as_bytes()).starts_with("HTTP/1.1 431"), "the head of a request is bounded");
+}
+
+#[test]
+fn only_hosts_that_the_server_knows_are_served() {
+    let (served, _mana) = quiet().with("MANA_AI_PUBLIC_URL", "https://mana.example.com").serve_kept();
+    let ask = |target: &str, host: &str| said(&served, format!("GET {target} HTTP/1.1\r\n{host}connection: close\r\n\r\n").as_bytes());
+    for host in ["localhost:1", "127.0.0.1", "[::1]:3067", "mana.example.com", "MANA.example.com:443"] {
+        let answer = ask("/health", &format!("host: {host}\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{host}: {answer}");
+    }
+    for (target, host) in [
+        ("/health", "host: rebound.example.com\r\n"),
+        ("/login", "host: localhost.evil.com\r\n"),
+        ("/assets/workbench.js", "host: 192.0.2.7:3067\r\n"),
+        ("/metrics", ""),
+        ("http://evil.example.com/health", "host: localhost\r\n"),
+    ] {
+        let answer = ask(target, host);
+        assert!(answer.starts_with("HTTP/1.1 421") && answer.contains("MANA_AI_PUBLIC_URL"), "{target} {host}: {answer}");
+    }
+    quiet().with("MANA_AI_PUBLIC_URL", "mana.example.com").run(&["serve"]).fails(2, "MANA_AI_PUBLIC_URL is \"mana.example.com\"");
+}
+
+#[test]
+fn forms_are_small_and_never_unpacked() {
+    let (served, _mana) = quiet().serve_kept();
+    let post = |path: &str, headers: &str, body: &[u8]| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             content-length: {}\r\n{headers}\r\n",
+            body.len()
+        );
+        said(&served, &[head.as_bytes(), body].concat())
+    };
+    let token = |bytes: usize| format!("token={}", "x".repeat(bytes)).into_bytes();
+    assert!(post("/login", "", &token(100)).starts_with("HTTP/1.1 401"), "a token that is none");
+    for path in ["/login", "/missions", "/who", "/logout"] {
+        assert!(post(path, "", &token(65_537)).starts_with("HTTP/1.1 413"), "{path}");
+        assert!(post(path, "content-encoding: gzip\r\n", &token(10)).starts_with("HTTP/1.1 415"), "{path}");
+    }
+    assert!(post("/missions", "cookie: a=b\r\n", &token(3 << 20)).starts_with("HTTP/1.1 413"), "also those that carry a record");
 }

@@ -268,3 +268,35 @@ async fn a_user_has_so_many_streams_and_no_more() {
     let (status, _) = tokio::task::block_in_place(|| get(&world.served.url("/health")));
     assert_eq!(status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_other_origins_open_no_socket() {
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+    let world = World::new(quiet().with("CORS_ORIGINS", "https://app.example.com"));
+    let open = async |origin: &'static str| {
+        let mut request = format!("ws://{}/ws", world.served.address).into_client_request().unwrap();
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        connect_async(request).await.map(|(socket, _)| Socket(socket))
+    };
+    for origin in ["https://evil.example.com", "null", "https://app.example.com.evil.com"] {
+        let refused = open(origin).await.err().map(|error| error.to_string());
+        assert!(refused.as_ref().is_some_and(|why| why.contains("403")), "{origin}: {refused:?}");
+    }
+    for origin in ["https://app.example.com", "http://localhost:5173"] {
+        let mut socket = open(origin).await.unwrap();
+        socket.say(&json!({"type": "auth", "token": world.token})).await;
+        assert_eq!(socket.hear().await, json!({"type": "auth-ok"}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_that_say_nothing_keep_nobody_out() {
+    let world = World::new(quiet());
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(world.socket("/ws").await);
+    }
+    world.known("/ws", None).await;
+    // The first one made room.
+    silent[0].is_closed(4429).await;
+}

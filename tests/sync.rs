@@ -381,7 +381,8 @@ fn when_it_takes_in_all_it_can_it_says_when_to_come_back() {
     use std::io::Write;
     let world = World::new();
     let ada = world.user("ada");
-    let head = format!("POST /sync/notes HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 10000000\r\n\r\n", ada.token);
+    let head =
+        format!("POST /sync/notes HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\ncontent-length: 10000000\r\n\r\n", ada.token);
     // All but the last byte of their bodies.
     let slow: Vec<_> = (0..6)
         .map(|_| {

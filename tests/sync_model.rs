@@ -53,7 +53,8 @@ impl Server {
     }
 
     async fn send(&self, method: &str, path: &str, token: &str, client: Option<&str>, body: Value) -> Value {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", "localhost").header("authorization", format!("Bearer {token}"));
         if let Some(client) = client {
             request = request.header("x-client-id", client);
         }
@@ -90,6 +91,9 @@ fn start(dir: &Path) -> (Router, Store) {
     let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now), dir).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());
     let api = Api {
+        address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+        public_urls: Vec::new(),
+        max_body_bytes: 32 << 20,
         runner,
         service_key: ServiceKey::new("service key of the model"),
         users: users.into(),

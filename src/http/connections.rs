@@ -95,7 +95,8 @@ pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output 
 /// How many connections leave enough open files for everything else.
 fn max_connections() -> usize {
     // Each connection takes a descriptor; the usual limit of 1,024 is for programs that use select.
-    let raised = rlimit::increase_nofile_limit(u64::MAX).inspect_err(|error| tracing::debug!(%error, "the limit of open files stays as it is"));
+    let raised =
+        rlimit::increase_nofile_limit(u64::MAX).inspect_err(|error| tracing::debug!(%error, "the limit of open files stays as it is"));
     let limit = raised.ok().or_else(|| rlimit::Resource::NOFILE.get().ok().map(|(soft, _)| soft)).unwrap_or(1_024);
     let reserved = RESERVED_FILES.min(limit.div_ceil(4)).max(48);
     usize::try_from(limit.saturating_sub(reserved).clamp(8, MAX_CONNECTIONS)).unwrap_or(8)

@@ -60,8 +60,11 @@ impl ApiError {
 
     /// The request is for a host that is not this server (RFC 9110, section 15.5.20).
     pub fn misdirected(host: Option<&str>) -> Self {
-        let host = host.map_or("names no host".to_owned(), |host| format!("is for the host {:?}", host.chars().take(100).collect::<String>()));
-        let message = format!("the request {host}, which is not a name of this server; set MANA_AI_PUBLIC_URL to the address under which it is reached");
+        let host =
+            host.map_or("names no host".to_owned(), |host| format!("is for the host {:?}", host.chars().take(100).collect::<String>()));
+        let message = format!(
+            "the request {host}, which is not a name of this server; set MANA_AI_PUBLIC_URL to the address under which it is reached"
+        );
         Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", message)
     }
 

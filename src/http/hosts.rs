@@ -85,11 +85,29 @@ mod tests {
     #[test]
     fn a_host_is_known_by_its_name_whatever_the_port() {
         let cases = [
-            ("127.0.0.1:3067", true), ("127.0.0.1", true), ("127.9.9.9:1", true), ("localhost:3067", true), ("LOCALHOST.", true),
-            ("app.localhost:80", true), ("[::1]:3067", true), ("[::1]", true), ("mana.example.com", true), ("MANA.example.com:443", true),
-            ("[2001:db8::7]", true), ("192.0.2.1:3067", true), ("192.0.2.2:3067", false), ("evil.example.com", false),
-            ("127.0.0.1.evil.example.com", false), ("mana.example.com.evil.com", false), ("localhost.evil.com", false), ("", false),
-            ("localhost@evil.com", false), ("[::1", false), ("127.0.0.1:3067:evil", false), ("2130706433", false), ("0x7f.1", false),
+            ("127.0.0.1:3067", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:1", true),
+            ("localhost:3067", true),
+            ("LOCALHOST.", true),
+            ("app.localhost:80", true),
+            ("[::1]:3067", true),
+            ("[::1]", true),
+            ("mana.example.com", true),
+            ("MANA.example.com:443", true),
+            ("[2001:db8::7]", true),
+            ("192.0.2.1:3067", true),
+            ("192.0.2.2:3067", false),
+            ("evil.example.com", false),
+            ("127.0.0.1.evil.example.com", false),
+            ("mana.example.com.evil.com", false),
+            ("localhost.evil.com", false),
+            ("", false),
+            ("localhost@evil.com", false),
+            ("[::1", false),
+            ("127.0.0.1:3067:evil", false),
+            ("2130706433", false),
+            ("0x7f.1", false),
         ];
         for (host, known) in cases {
             assert_eq!(hosts("192.0.2.1:3067").knows(host), known, "{host}");
