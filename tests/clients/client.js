@@ -1,83 +1,166 @@
-// A local-first client as a browser app would write it: records and pending changes in IndexedDB (Dexie), merged field by
-// field, pushed when there is something to push, pulled when the WebSocket says so.
+// A local-first web client: records in IndexedDB (Dexie), each with the time of every field, a queue of changes to push and
+// a cursor per table. It sends and merges as the existing web client does (docs/design.md, sections 3, 9 and 13).
 import "fake-indexeddb/auto";
 import Dexie from "dexie";
 import { EventSource } from "eventsource";
 import WebSocket from "ws";
+import { ENDED, canonical, diff, merge } from "./merge.js";
+
+const EPOCH = "1970-01-01T00:00:00.000Z";
+/** Changes that one push carries. */
+const BATCH = 200;
+/** How far a device whose clock is behind goes past a stamp that it has to beat. */
+const CATCH_UP_MS = 60_000;
+
+/** The tables of the app of missions. Lists go by `createdAt`, so a record without it is not seen. */
+export const AI = { aiMissions: "id, createdAt, state", agents: "id, createdAt, name", agentKontextDocs: "id, createdAt" };
 
 export class Client {
-  constructor(base, token, id, app) {
-    Object.assign(this, { base, token, id, app });
+  /** `tables` are those of the app with their indexes; `slot` (0 to 99) are the last digits of all stamps of this device. */
+  constructor({ base, token, id, app, tables, slot = 0, clock = Date.now }) {
+    Object.assign(this, { base, token, id, app, slot, clock, latest: 0 });
+    this.tables = Object.keys(tables);
     this.db = new Dexie(`${id}-${Math.random()}`);
-    this.db.version(1).stores({ records: "[table+id]", pending: "++n", facts: "name" });
-    this.clock = 0;
+    this.db.version(1).stores({ ...tables, pending: "++n", cursors: "table", marks: "iterationId", ended: "[table+id]" });
+    /** What this device carried out, in order: `{ mission, iteration, step }`. */
+    this.carriedOut = [];
+    /** Ids of all iterations of servers that were ever received, by mission. */
+    this.received = new Map();
   }
 
-  headers() {
-    return { authorization: `Bearer ${this.token}`, "x-client-id": this.id };
+  // Writing.
+
+  /** A whole new record, without stamps. */
+  async insert(table, data) {
+    const at = this.stamp([]);
+    await this.write(table, data.id, { op: "insert", data: { ...data, createdAt: at, updatedAt: at } });
   }
 
-  /** Every write of this client is later than the one before. */
-  now() {
-    this.clock = Math.max(Date.now(), this.clock + 1);
-    return new Date(this.clock).toISOString();
+  /** What `change` does to a copy of the record, as a difference; one time for all of its fields. */
+  async edit(table, id, change) {
+    const { __fieldMeta: stamps, ...record } = await this.db[table].get(id);
+    const after = structuredClone(record);
+    change(after);
+    const values = Object.entries(diff(record, after));
+    if (values.length === 0) return;
+    const at = this.stamp(values.map(([name]) => stamps[name]));
+    await this.write(table, id, { op: "update", fields: Object.fromEntries(values.map(([name, value]) => [name, { value, at }])) });
   }
 
-  async insert(table, id, data) {
-    await this.write({ table, id, op: "insert", data });
-  }
-
-  async update(table, id, values) {
-    const at = this.now();
-    await this.write({ table, id, op: "update", fields: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value, at }])) });
-  }
-
+  /** The record stays, as a tombstone. */
   async remove(table, id) {
-    await this.write({ table, id, op: "delete", deletedAt: this.now() });
+    const { __fieldMeta: stamps } = await this.db[table].get(id);
+    const at = this.stamp([stamps.deletedAt]);
+    await this.write(table, id, { op: "delete", deletedAt: at, fields: { deletedAt: { value: at, at } } });
   }
 
-  async write(change) {
-    await this.db.transaction("rw", this.db.records, this.db.pending, async () => {
-      await this.merge(change);
-      await this.db.pending.add({ change });
+  async undoRemoval(table, id) {
+    await this.edit(table, id, (record) => (record.deletedAt = null));
+  }
+
+  async write(table, id, change) {
+    const row = { table, id, ...change };
+    await this.db.transaction("rw", [this.db[table], this.db.ended, this.db.pending], async () => {
+      await this.#merge(row);
+      await this.db.pending.add({ change: row });
     });
   }
 
-  async merge({ table, id, op, data = {}, fields = {} }) {
-    const known = await this.db.records.get([table, id]);
-    const record = known ?? { table, id, values: {}, stamps: {}, dead: false };
-    record.dead ||= op === "delete";
-    const incoming = { ...data, ...Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value])) };
-    for (const [name, value] of Object.entries(incoming)) {
-      const at = fields[name]?.at ?? fields[name]?.updatedAt;
-      const has = record.stamps[name];
-      if (!has || (at && Date.parse(at) >= Date.parse(has))) {
-        record.values[name] = value;
-        if (at) record.stamps[name] = at;
-      }
-    }
-    await this.db.records.put(record);
+  /** A time later than all that this device wrote, and than those that it has to beat. No two devices have the same. */
+  stamp(beaten) {
+    const newest = Math.max(...beaten.filter(Boolean).map((at) => Date.parse(at)), 0);
+    const now = Math.max(this.clock(), this.latest + 1);
+    const at = now > newest ? now : newest + CATCH_UP_MS;
+    this.latest = Math.ceil(at / 100) * 100 + this.slot;
+    return new Date(this.latest).toISOString();
   }
 
-  /** Pushes what is pending and takes in what others changed. */
+  // Merging.
+
+  async #merge({ table, id, op, data, fields = {}, deletedAt }) {
+    const kept = await this.db[table].get(id);
+    const { __fieldMeta, ...record } = kept ?? {};
+    const state = kept ? { record, stamps: __fieldMeta } : (await this.db.ended.get([table, id])) && ENDED;
+    const names = Object.keys(fields);
+    const change = {
+      op, id, at: new Date(this.clock()).toISOString(),
+      data: op === "update" ? Object.fromEntries(names.map((name) => [name, fields[name].value])) : op === "insert" ? data : deletedAt && { deletedAt },
+      stamps: Object.fromEntries(names.map((name) => [name, fields[name].at ?? fields[name].updatedAt])),
+    };
+    const next = merge(state, change);
+    if (next === ENDED) {
+      await this.db[table].delete(id);
+      await this.db.ended.put({ table, id });
+    } else if (next) {
+      await this.db[table].put({ ...next.record, __fieldMeta: next.stamps });
+    }
+  }
+
+  /** Takes in rows of the server, and moves the cursors of `tables`, which never go back. */
+  async receive({ serverChanges, syncedUntil }, tables, pushed = []) {
+    const ours = serverChanges.filter(({ table }) => this.tables.includes(table));
+    await this.db.transaction("rw", this.db.tables, async () => {
+      await this.db.pending.bulkDelete(pushed);
+      for (const change of ours) await this.#merge(change);
+      for (const table of tables) {
+        const before = (await this.cursor(table)) ?? EPOCH;
+        if (syncedUntil > before) await this.db.cursors.put({ table, value: syncedUntil });
+      }
+    });
+    for (const { table, id, fields, data } of ours) {
+      if (table === "aiMissions") this.#remember(id, fields?.iterations?.value ?? data?.iterations ?? []);
+    }
+    for (const id of new Set(ours.filter(({ table }) => table === "aiMissions").map(({ id }) => id))) await this.carryOut(id);
+    return ours.length;
+  }
+
+  #remember(mission, iterations) {
+    const known = this.received.get(mission) ?? new Set();
+    for (const { id, source } of iterations) if (source === "server") known.add(id);
+    this.received.set(mission, known);
+  }
+
+  // Syncing.
+
+  async cursor(table) {
+    return (await this.db.cursors.get(table))?.value;
+  }
+
+  /** Pushes what is pending and takes in what others changed. Answers how many rows went and came. */
   async sync() {
+    let moved = 0;
     for (let more = true; more; ) {
-      const pending = await this.db.pending.toArray();
-      const since = (await this.db.facts.get("since"))?.value ?? "1970-01-01T00:00:00.000Z";
-      const response = await fetch(`${this.base}/sync/${this.app}`, {
-        method: "POST",
-        headers: { ...this.headers(), "content-type": "application/json" },
-        body: JSON.stringify({ clientId: this.id, appId: this.app, since, changes: pending.map(({ change }) => change) }),
-      });
-      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-      const answer = await response.json();
-      await this.db.transaction("rw", this.db.tables, async () => {
-        await this.db.pending.bulkDelete(pending.map(({ n }) => n));
-        for (const change of answer.serverChanges) await this.merge(change);
-        await this.db.facts.put({ name: "since", value: answer.syncedUntil });
-      });
+      const { answer, pushed } = await this.push();
+      moved += pushed.length + (await this.receive(answer, this.tables, pushed));
       more = answer.hasMore === true || (await this.db.pending.count()) > 0;
     }
+    return moved;
+  }
+
+  /** One request. Who does not hand its answer to `receive` pushes the same again. */
+  async push() {
+    const pending = await this.db.pending.limit(BATCH).toArray();
+    const cursors = await Promise.all(this.tables.map((table) => this.cursor(table)));
+    const since = cursors.reduce((oldest, cursor) => ((cursor ?? EPOCH) < oldest ? (cursor ?? EPOCH) : oldest), "9999");
+    const body = { clientId: this.id, appId: this.app, since, changes: pending.map(({ change }) => change) };
+    const answer = await this.#ask(`/sync/${this.app}`, { method: "POST", body: JSON.stringify(body) });
+    return { answer, pushed: pending.map(({ n }) => n) };
+  }
+
+  /** One page of one table. */
+  async pull(table) {
+    const since = (await this.cursor(table)) ?? EPOCH;
+    return this.#ask(`/sync/${this.app}/pull?${new URLSearchParams({ collection: table, since })}`, {});
+  }
+
+  #headers() {
+    return { authorization: `Bearer ${this.token}`, "x-client-id": this.id, "content-type": "application/json" };
+  }
+
+  async #ask(path, init) {
+    const response = await fetch(this.base + path, { ...init, headers: this.#headers() });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
   }
 
   /** Syncs whenever the server says that there is something. */
@@ -95,26 +178,67 @@ export class Client {
   }
 
   /** Follows by server-sent events only. */
-  follow(collections) {
-    const fetchWithToken = (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...this.headers() } });
-    this.events = new EventSource(`${this.base}/sync/${this.app}/stream?collections=${collections.join(",")}`, { fetch: fetchWithToken });
+  follow() {
+    const withToken = (url, init) => fetch(url, { ...init, headers: { ...init.headers, ...this.#headers() } });
+    this.events = new EventSource(`${this.base}/sync/${this.app}/stream?collections=${this.tables.join()}`, { fetch: withToken });
     this.events.addEventListener("changes", (event) => {
-      const { changes } = JSON.parse(event.data);
-      this.syncing = (this.syncing ?? Promise.resolve()).then(async () => {
-        for (const change of changes) await this.merge(change);
-      });
+      const { table, changes, syncedUntil } = JSON.parse(event.data);
+      this.syncing = (this.syncing ?? Promise.resolve()).then(() => this.receive({ serverChanges: changes, syncedUntil }, [table]));
     });
     return new Promise((resolve) => this.events.addEventListener("open", resolve));
   }
 
-  async state() {
-    const records = (await this.db.records.toArray()).filter(({ dead }) => !dead);
-    return Object.fromEntries(records.map(({ table, id, values }) => [`${table}:${id}`, values]).sort());
+  // Missions.
+
+  /** What a page lists: by the index, without tombstones. */
+  async list(table) {
+    const records = await this.db[table].orderBy("createdAt").toArray();
+    return records.filter(({ deletedAt }) => !deletedAt);
   }
 
-  close() {
+  /** The tools of an agent as its page reads them, which takes for granted that the policy has them. */
+  async toolsOf(id) {
+    const { policy } = await this.db.agents.get(id);
+    return Object.entries(policy.tools).sort();
+  }
+
+  /**
+   * Carries out every step of a server's iteration that says `planned`, once per iteration on this device, and rewrites the
+   * whole array. All other states of a step are left alone.
+   */
+  async carryOut(mission) {
+    const record = await this.db.aiMissions.get(mission);
+    if (!record || record.deletedAt) return;
+    const { iterations } = record;
+    if (!Array.isArray(iterations)) return;
+    const done = [];
+    for (const { id, source, plan } of iterations) {
+      const steps = plan?.filter(({ status }) => status === "planned") ?? [];
+      if (source !== "server" || steps.length === 0 || (await this.db.marks.get(id))) continue;
+      await this.db.marks.add({ iterationId: id });
+      for (const { id: step, intent } of steps) if (intent.kind === "toolCall") this.carriedOut.push({ mission, iteration: id, step });
+      done.push(id);
+    }
+    if (done.length === 0) return;
+    await this.edit("aiMissions", mission, (copy) => {
+      for (const iteration of copy.iterations.filter(({ id }) => done.includes(id))) {
+        for (const step of iteration.plan.filter(({ status }) => status === "planned")) step.status = step.intent.kind === "note" ? "skipped" : "approved";
+        iteration.overallStatus = "approved";
+      }
+    });
+  }
+
+  /** All records and their stamps, tombstones too, as texts to compare. */
+  async dump() {
+    const all = {};
+    for (const table of this.tables) for (const record of await this.db[table].toArray()) all[`${table}/${record.id}`] = canonical(record);
+    return all;
+  }
+
+  async close() {
     this.socket?.close();
     this.events?.close();
-    this.db.close();
+    await this.syncing;
+    await this.db.delete();
   }
 }
