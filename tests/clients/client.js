@@ -99,13 +99,13 @@ export class Client {
   /** Takes in rows of the server, and moves the cursors of `tables`, which never go back. */
   async receive({ serverChanges, syncedUntil }, tables, pushed = []) {
     const ours = serverChanges.filter(({ table }) => this.tables.includes(table));
+    const cursors = await this.cursors();
+    const behind = tables.filter((table) => cursors[table] < syncedUntil).map((table) => ({ table, value: syncedUntil }));
+    if (ours.length + behind.length + pushed.length === 0) return 0;
     await this.db.transaction("rw", this.db.tables, async () => {
       await this.db.pending.bulkDelete(pushed);
       for (const change of ours) await this.#merge(change);
-      for (const table of tables) {
-        const before = (await this.cursor(table)) ?? EPOCH;
-        if (syncedUntil > before) await this.db.cursors.put({ table, value: syncedUntil });
-      }
+      await this.db.cursors.bulkPut(behind);
     });
     for (const { table, id, fields, data } of ours) {
       if (table === "aiMissions") this.#remember(id, fields?.iterations?.value ?? data?.iterations ?? []);
@@ -122,8 +122,11 @@ export class Client {
 
   // Syncing.
 
-  async cursor(table) {
-    return (await this.db.cursors.get(table))?.value;
+  /** Where each table continues. */
+  async cursors() {
+    const cursors = Object.fromEntries(this.tables.map((table) => [table, EPOCH]));
+    for (const { table, value } of await this.db.cursors.toArray()) cursors[table] = value;
+    return cursors;
   }
 
   /** Pushes what is pending and takes in what others changed. Answers how many rows went and came. */
@@ -140,8 +143,7 @@ export class Client {
   /** One request. Who does not hand its answer to `receive` pushes the same again. */
   async push() {
     const pending = await this.db.pending.limit(BATCH).toArray();
-    const cursors = await Promise.all(this.tables.map((table) => this.cursor(table)));
-    const since = cursors.reduce((oldest, cursor) => ((cursor ?? EPOCH) < oldest ? (cursor ?? EPOCH) : oldest), "9999");
+    const [since] = Object.values(await this.cursors()).sort();
     const body = { clientId: this.id, appId: this.app, since, changes: pending.map(({ change }) => change) };
     const answer = await this.#ask(`/sync/${this.app}`, { method: "POST", body: JSON.stringify(body) });
     return { answer, pushed: pending.map(({ n }) => n) };
@@ -149,12 +151,12 @@ export class Client {
 
   /** One page of one table. */
   async pull(table) {
-    const since = (await this.cursor(table)) ?? EPOCH;
+    const { [table]: since } = await this.cursors();
     return this.#ask(`/sync/${this.app}/pull?${new URLSearchParams({ collection: table, since })}`, {});
   }
 
   #headers() {
-    return { authorization: `Bearer ${this.token}`, "x-client-id": this.id, "content-type": "application/json" };
+    return { authorization: `Bearer ${this.token}`, "x-client-id": this.id, "content-type": "application/json", "accept-encoding": "identity" };
   }
 
   async #ask(path, init) {

@@ -373,11 +373,11 @@ export class Schedule {
     const [phone, laptop] = this.devices;
     const [here, there] = [await phone.dump(), await laptop.dump()];
     for (const key of new Set([...Object.keys(here), ...Object.keys(there)])) {
-      if (here[key] !== there[key]) this.fail(`${key} differs between the devices:\n    phone  ${here[key]}\n    laptop ${there[key]}`);
+      if (here[key] !== there[key]) this.fail(`${key} differs between the devices:${differing(here[key], there[key])}`);
     }
     for (const device of this.devices) {
       for (const { id } of await device.list("agents")) await device.toolsOf(id);
-      for (const table of device.tables) if (!(await device.cursor(table))) this.fail(`${device.name} starts anew with ${table}`);
+      for (const [table, cursor] of Object.entries(await device.cursors())) if (cursor < "2020") this.fail(`${device.name} starts anew with ${table}`);
       const steps = device.carriedOut.map(({ step }) => step);
       for (const step of new Set(steps)) if (steps.filter((other) => other === step).length > 1) this.fail(`${device.name} carried out ${step} twice`);
     }
@@ -398,7 +398,7 @@ export class Schedule {
       for (const id of new Set([...mine.keys(), ...theirs.keys()])) {
         const line = theirs.get(id);
         const server = line && canonical({ ...line.record, __fieldMeta: line.fieldMeta });
-        if (server !== mine.get(id)) this.fail(`${id} differs between the devices and the server:\n    devices ${mine.get(id)}\n    server  ${server}`);
+        if (server !== mine.get(id)) this.fail(`${id} differs between the devices and the server:${differing(mine.get(id), server)}`);
       }
     }
   }
@@ -419,6 +419,17 @@ const SCHEDULES = [
 
 const past = () => new Date(Date.now() - 3_600_000).toISOString();
 const future = (device) => new Date(device.clock() + 86_400_000).toISOString();
+
+/** The fields in which two records differ, in short. */
+function differing(left, right) {
+  if (!left || !right) return ` only ${left ? "the first" : "the second"} has it`;
+  const [a, b] = [JSON.parse(left), JSON.parse(right)];
+  const flat = ({ __fieldMeta, ...record }) => ({ ...record, ...Object.fromEntries(Object.entries(__fieldMeta).map(([name, at]) => [`time of ${name}`, at])) });
+  const [x, y] = [flat(a), flat(b)];
+  const told = (value) => (JSON.stringify(value) ?? "absent").slice(0, 600);
+  const names = [...new Set([...Object.keys(x), ...Object.keys(y)])].filter((name) => canonical(x[name]) !== canonical(y[name]));
+  return names.map((name) => `\n    ${name}: ${told(x[name])} / ${told(y[name])}`).join("");
+}
 
 async function listed(device, table) {
   return new Map((await device.list(table)).map((record) => [record.id, canonical(record)]));
