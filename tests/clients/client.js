@@ -61,7 +61,7 @@ export class Client {
   async write(table, id, change) {
     const row = { table, id, ...change };
     await this.db.transaction("rw", [this.db[table], this.db.ended, this.db.pending], async () => {
-      await this.#merge(row);
+      await this.#merge([row]);
       await this.db.pending.add({ change: row });
     });
   }
@@ -77,22 +77,19 @@ export class Client {
 
   // Merging.
 
-  async #merge({ table, id, op, data, fields = {}, deletedAt }) {
-    const kept = await this.db[table].get(id);
-    const { __fieldMeta, ...record } = kept ?? {};
-    const state = kept ? { record, stamps: __fieldMeta } : (await this.db.ended.get([table, id])) && ENDED;
-    const names = Object.keys(fields);
-    const change = {
-      op, id, at: new Date(this.clock()).toISOString(),
-      data: op === "update" ? Object.fromEntries(names.map((name) => [name, fields[name].value])) : op === "insert" ? data : deletedAt && { deletedAt },
-      stamps: Object.fromEntries(names.map((name) => [name, fields[name].at ?? fields[name].updatedAt])),
-    };
-    const next = merge(state, change);
-    if (next === ENDED) {
-      await this.db[table].delete(id);
-      await this.db.ended.put({ table, id });
-    } else if (next) {
-      await this.db[table].put({ ...next.record, __fieldMeta: next.stamps });
+  async #merge(changes) {
+    const at = new Date(this.clock()).toISOString();
+    for (const table of new Set(changes.map(({ table }) => table))) {
+      const rows = changes.filter((change) => change.table === table);
+      const ids = [...new Set(rows.map(({ id }) => id))];
+      const ended = await this.db.ended.bulkGet(ids.map((id) => [table, id]));
+      const states = new Map((await this.db[table].bulkGet(ids)).map((kept, n) => [ids[n], ended[n] ? ENDED : kept && stateOf(kept)]));
+      for (const row of rows) states.set(row.id, merge(states.get(row.id), { ...changeOf(row), at }));
+      const gone = ids.filter((id) => states.get(id) === ENDED);
+      await this.db[table].bulkDelete(gone);
+      await this.db.ended.bulkPut(gone.map((id) => ({ table, id })));
+      const there = ids.map((id) => states.get(id)).filter((state) => state && state !== ENDED);
+      await this.db[table].bulkPut(there.map(({ record, stamps }) => ({ ...record, __fieldMeta: stamps })));
     }
   }
 
@@ -104,7 +101,7 @@ export class Client {
     if (ours.length + behind.length + pushed.length === 0) return 0;
     await this.db.transaction("rw", this.db.tables, async () => {
       await this.db.pending.bulkDelete(pushed);
-      for (const change of ours) await this.#merge(change);
+      await this.#merge(ours);
       await this.db.cursors.bulkPut(behind);
     });
     for (const { table, id, fields, data } of ours) {
@@ -230,6 +227,20 @@ export class Client {
     });
   }
 
+  /** A client with a review of its own: what is approved is carried out on this device at once, and what was decided is said. */
+  async review(mission, iteration, decide) {
+    const isNew = !(await this.db.marks.get(iteration));
+    await this.db.marks.put({ iterationId: iteration });
+    await this.edit("aiMissions", mission, ({ iterations }) => {
+      const reviewed = iterations.find(({ id }) => id === iteration);
+      for (const step of reviewed.plan.filter(({ status }) => status === "staged")) {
+        step.status = decide(step.id) ? "approved" : "rejected";
+        if (isNew && step.status === "approved") this.carriedOut.push({ mission, iteration, step: step.id });
+      }
+      reviewed.overallStatus = reviewed.plan.some(({ status }) => status === "approved") ? "approved" : "rejected";
+    });
+  }
+
   /** All records and their stamps, tombstones too, as texts to compare. */
   async dump() {
     const all = {};
@@ -243,4 +254,14 @@ export class Client {
     await this.syncing;
     await this.db.delete();
   }
+}
+
+const stateOf = ({ __fieldMeta, ...record }) => ({ record, stamps: __fieldMeta });
+
+/** A row of the wire as the rules of merging take it. */
+function changeOf({ id, op, data, fields = {}, deletedAt }) {
+  const each = (of) => Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, of(field)]));
+  const stamps = each(({ at, updatedAt }) => at ?? updatedAt);
+  if (op === "insert") return { op, id, data, stamps };
+  return { op, id, data: op === "update" ? each(({ value }) => value) : deletedAt && { deletedAt }, stamps };
 }

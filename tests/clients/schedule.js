@@ -107,6 +107,7 @@ export class Schedule {
       [1, () => this.reviewOnDevice(device)],
       [3, () => this.reviewAtWorkbench()],
       [1, () => this.stateAtWorkbench()],
+      [1, () => this.editAtWorkbench()],
       [1, () => this.intrude()],
     ];
     let left = this.random() * operations.reduce((sum, [weight]) => sum + weight, 0);
@@ -293,14 +294,14 @@ export class Schedule {
     }, ({ state }) => state === "active");
   }
 
-  /** A client with a review of its own: carries out on this device what its user approves, and says so. */
   async reviewOnDevice(device) {
     const open = (iteration) => iteration.source === "server" && iteration.overallStatus === OPEN && iteration.plan.some(({ status }) => status === "staged");
-    await this.editMission(device, "reviews a plan", ({ iterations }) => {
-      const iteration = this.pick(iterations.filter(open));
-      for (const step of iteration.plan.filter(({ status }) => status === "staged")) step.status = this.pick(["approved", "rejected"]);
-      iteration.overallStatus = iteration.plan.some(({ status }) => status === "approved") ? "approved" : "rejected";
-    }, ({ iterations }) => iterations.some(open));
+    const mission = await this.mission(device, ({ iterations }) => iterations.some(open));
+    if (!mission) return;
+    const { id } = this.pick(mission.iterations.filter(open));
+    this.say(`${device.name} reviews ${id} of ${mission.id}`);
+    await device.review(mission.id, id, (step) => this.chance(0.5) && this.approved.add(step));
+    this.judge(device);
   }
 
   // What the person does at the workbench.
@@ -336,6 +337,25 @@ export class Schedule {
     if (forms.length === 0) return;
     const form = this.pick(forms);
     this.say(`workbench: ${mission.id} to ${JSON.stringify(form.fields.state)} (${await this.person.send(form)})`);
+  }
+
+  /** A title, a time of day or a policy, by the forms of the workbench. */
+  async editAtWorkbench() {
+    const [device] = this.devices;
+    const agents = await device.list("agents");
+    const mission = await this.mission(device);
+    const ofAgent = agents.length > 0 && (!mission || this.chance(0.5));
+    if (!ofAgent && !mission) return;
+    const path = ofAgent ? `/agents/${this.pick(agents).id}` : `/missions/${mission.id}`;
+    const forms = await this.person.forms(ofAgent ? path : `${path}/edit`).catch(() => []);
+    const form = forms.find(({ action, fields }) => action === path && ("title" in fields || "name" in fields));
+    if (!form) return;
+    const choices = ofAgent
+      ? { role: `Role ${this.titles++}`, memory: `Memory ${this.titles++}`, ...Object.fromEntries(TOOLS.map((tool) => [`tool:${tool}`, this.pick(["propose", "deny"])])) }
+      : { title: `Workbench ${this.titles++}`, kind: this.pick(["daily", "interval", "weekly"]), atHour: `${this.below(24)}`, everyMinutes: "500" };
+    const names = Object.keys(choices).filter((name) => name in form.fields && this.chance(0.5));
+    for (const name of names) form.fields[name] = choices[name];
+    this.say(`workbench: ${path} with ${names.map((name) => `${name} ${choices[name]}`).join()} (${await this.person.send(form)})`);
   }
 
   /** Somebody else who knows the ids. */
@@ -383,6 +403,9 @@ export class Schedule {
     }
     const missions = await phone.list("aiMissions");
     for (const { id, iterations } of missions) {
+      for (const { plan } of iterations.filter(({ source }) => source === "server")) {
+        for (const step of plan) if (step.status === "planned") this.fail(`the step ${step.id} of ${id} was released, and no device carried it out`);
+      }
       const kept = new Set(iterations.map((iteration) => iteration.id));
       for (const iteration of new Set(this.devices.flatMap((device) => [...(device.received.get(id) ?? [])]))) {
         if (!kept.has(iteration)) this.fail(`the iteration ${iteration} of ${id} is lost`);
