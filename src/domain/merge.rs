@@ -145,7 +145,7 @@ fn set(record: &mut Record, field: String, value: Value) {
         return;
     }
     let depth = field.split('.').count();
-    if field.split('.').any(|name| name.is_empty() || name == "__proto__") || depth + nesting(&value, MAX_DEPTH) > MAX_DEPTH {
+    if !field.split('.').all(is_path_name) || depth + nesting(&value, MAX_DEPTH) > MAX_DEPTH {
         return;
     }
     let (mut at, mut path) = (record, field.as_str());
@@ -158,6 +158,46 @@ fn set(record: &mut Record, field: String, value: Value) {
         (at, path) = (inner, rest);
     }
     at.insert(path.to_owned(), value);
+}
+
+/// What an edit of the fields in `after` writes, in the form of existing clients: inside objects only what differs, by its
+/// path. Objects written whole would not merge with what another device changes inside them: which of the two a device
+/// keeps would depend on the order in which it hears of them. A part that is gone becomes null. Where a name cannot stand
+/// in a path, the object that has it is written whole.
+pub fn by_paths(before: &Record, after: Record) -> Record {
+    let mut written = Record::new();
+    for (field, value) in after {
+        match before.get(&field) {
+            Some(old) => differences(field, old, value, &mut written),
+            None => drop(written.insert(field, value)),
+        }
+    }
+    written
+}
+
+fn differences(path: String, old: &Value, new: Value, written: &mut Record) {
+    if *old == new {
+        return;
+    }
+    let (Value::Object(had), Value::Object(has)) = (old, &new) else {
+        written.insert(path, new);
+        return;
+    };
+    let gone = || had.iter().filter(|(name, value)| !value.is_null() && !has.contains_key(*name)).map(|(name, _)| name);
+    let other = has.iter().filter(|(name, value)| had.get(*name) != Some(*value)).map(|(name, _)| name);
+    if !other.chain(gone()).all(|name| is_path_name(name)) {
+        written.insert(path, new);
+        return;
+    }
+    written.extend(gone().map(|name| (format!("{path}.{name}"), Value::Null)));
+    let Value::Object(has) = new else { return };
+    for (name, value) in has {
+        differences(format!("{path}.{name}"), had.get(&name).unwrap_or(&Value::Null), value, written);
+    }
+}
+
+fn is_path_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('.') && name != "__proto__"
 }
 
 /// How deep a value nests, as far as `most`; a value without parts does not.
@@ -410,6 +450,29 @@ mod tests {
         for (stamp, told) in [("2026-01-02 02:00+0200", false), ("2026-01-02T00:00:00.001Z", true), ("2036-01-01", false)] {
             assert_eq!(is_future(stamp, now), told, "{stamp}");
         }
+    }
+
+    #[test]
+    fn an_edit_writes_paths_and_takes_nothing_else_with_it() {
+        let check = |before: Value, after: Value, expected: Value| {
+            let written = by_paths(before.as_object().unwrap(), after.as_object().unwrap().clone());
+            assert_eq!(Value::Object(written), expected);
+        };
+        let daily = json!({"cadence": {"kind": "daily", "atHour": 8, "timeZone": null}, "title": "a", "inputs": [1, 2]});
+        check(daily.clone(), json!({"cadence": {"kind": "daily", "atHour": 9}}), json!({"cadence.atHour": 9}));
+        check(daily.clone(), json!({"cadence": {"kind": "manual"}}), json!({"cadence.kind": "manual", "cadence.atHour": null}));
+        check(daily.clone(), json!({"cadence": null, "inputs": [2], "title": "a"}), json!({"cadence": null, "inputs": [2]}));
+        check(json!({"cadence": null}), json!({"cadence": {"kind": "manual"}}), json!({"cadence": {"kind": "manual"}}));
+        check(json!({}), json!({"policy": {"tools": {}}}), json!({"policy": {"tools": {}}}));
+        let policy = json!({"policy": {"tools": {"a": "auto", "b.c": "deny"}, "defaultForAi": "propose"}});
+        let tools = |tools: Value| json!({"policy": {"tools": tools, "defaultForAi": "propose"}});
+        check(policy.clone(), tools(json!({"a": "deny", "b.c": "deny"})), json!({"policy.tools.a": "deny"}));
+        check(policy.clone(), tools(json!({"a": "auto"})), json!({"policy.tools": {"a": "auto"}}));
+        check(
+            policy,
+            tools(json!({"a": "auto", "b.c": "deny", "": "auto"})),
+            json!({"policy.tools": {"a": "auto", "b.c": "deny", "": "auto"}}),
+        );
     }
 
     #[test]

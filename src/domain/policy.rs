@@ -42,7 +42,7 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Reads a policy. An entry that cannot be understood counts as `deny`, since its author meant to restrict
+    /// Reads a policy. An entry that is null was cleared. One that cannot be understood counts as `deny`, since its author meant to restrict
     /// or allow something and only the first is safe; `false` says that there was one.
     pub fn read(value: &Value) -> (Self, bool) {
         let mut sound = value.is_object();
@@ -91,6 +91,14 @@ mod tests {
         assert_eq!(policy.decide("create_note", "notes"), ToolDecision::Deny);
         assert_eq!(policy.decide("update_note", "notes"), ToolDecision::Propose);
         assert_eq!(policy.decide("log_mood", "mood"), ToolDecision::Deny);
+    }
+
+    #[test]
+    fn an_entry_that_was_cleared_decides_nothing() {
+        let (policy, sound) =
+            Policy::read(&json!({"tools": {"create_task": null}, "defaultsByModule": {"todo": null}, "defaultForAi": "auto"}));
+        assert!(sound);
+        assert_eq!(policy.decide("create_task", "todo"), ToolDecision::Auto);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::domain::merge::Record;
+use crate::domain::merge::{Record, by_paths};
 use crate::domain::time;
 
 /// Names and values, in the order of the form; a name may come more than once.
@@ -43,14 +43,11 @@ pub(super) fn shown<'a>(record: &'a Record, field: &str) -> &'a str {
     record.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Keeps those fields that differ from the record, so that an edit changes what was edited and nothing else. A field that
-/// a record does not have and that stays empty is no edit.
+/// Keeps those fields that differ from the record, and of objects those paths, so that an edit changes what was edited and
+/// nothing else. A field that a record does not have and that stays empty is no edit.
 pub(super) fn changed(before: &Record, mut after: Record) -> Record {
-    after.retain(|field, value| match before.get(field) {
-        Some(old) => old != value,
-        None => !(value.is_null() || *value == "" || *value == Value::Array(Vec::new())),
-    });
-    after
+    after.retain(|field, value| before.contains_key(field) || !(value.is_null() || *value == "" || *value == Value::Array(Vec::new())));
+    by_paths(before, after)
 }
 
 /// A record at its creation, as clients write it: without fields that hold nothing, with the moment by which they list it.

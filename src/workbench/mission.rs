@@ -84,7 +84,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
             // A new rhythm comes with its first time, also where that is the time that the form showed.
             let next = after.get("nextRunAt").cloned();
             let mut fields = changed(&was, after);
-            if let Some(next) = next.filter(|_| fields.contains_key("cadence")) {
+            if let Some(next) = next.filter(|_| fields.keys().any(|field| field.split('.').next() == Some("cadence"))) {
                 fields.insert("nextRunAt".into(), next);
             }
             shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| fields).unwrap_or_default())).await?;
