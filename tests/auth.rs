@@ -57,7 +57,14 @@ impl Signer {
         serde_json::to_value(jwk).unwrap()
     }
 
+    /// A token for us, unless the claims say something else.
     fn sign(&self, claims: &Value) -> String {
+        let mut claims = claims.clone();
+        claims.as_object_mut().unwrap().entry("aud").or_insert_with(|| json!("mana"));
+        self.sign_as_is(&claims)
+    }
+
+    fn sign_as_is(&self, claims: &Value) -> String {
         let mut header = Header::new(self.algorithm);
         header.kid = Some(self.id.into());
         jsonwebtoken::encode(&header, claims, &self.key).unwrap()
@@ -178,7 +185,9 @@ fn tokens_of_a_provider_are_taken_for_each_algorithm() {
     for signer in &signers {
         assert_eq!(call(&served.0, &signer.for_user("ada")), (200, String::new()), "{:?}", signer.algorithm);
     }
-    let nameless = jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &json!({"sub": "a", "exp": now() + 60}), &signers[0].key).unwrap();
+    let nameless =
+        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &json!({"sub": "a", "aud": "mana", "exp": now() + 60}), &signers[0].key)
+            .unwrap();
     assert_eq!(call(&served.0, &nameless).0, 200, "a token may go without a key id");
     assert_eq!(provider.asked(), 1, "keys are kept");
     assert_eq!(get(&served.0.url("/.well-known/jwks.json")).0, 404, "they are the provider's");
@@ -296,4 +305,164 @@ fn an_audit_takes_a_limit_within_bounds() {
         let (found, body) = request("GET", &served.url(&format!("/api/v1/me/ai-audit{query}")), &[("authorization", &bearer)]);
         assert_eq!(found, status, "{query}: {body}");
     }
+}
+
+#[test]
+fn a_token_for_another_application_of_the_provider_is_refused() {
+    let signer = Signer::ed25519("ed");
+    let provider = Provider::start(&[&signer]);
+    let claims = |more: Value| {
+        let mut claims = json!({"sub": "ada", "exp": now() + 600});
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        signer.sign_as_is(&claims)
+    };
+    let (served, _mana) = quiet().with("JWKS_URL", &provider.url).serve_kept();
+    for good in [json!({"aud": "mana"}), json!({"aud": ["shop", "mana"]}), json!({"aud": "mana", "iss": "anybody"})] {
+        assert_eq!(call(&served, &claims(good.clone())).0, 200, "{good}");
+    }
+    for audience in
+        [json!("shop"), json!(["shop"]), json!([]), json!(""), json!(null), json!("Mana"), json!({"mana": 1}), json!([["mana"]])]
+    {
+        refused(&served, &claims(json!({"aud": audience})), "its `aud` must be or contain \"mana\" (JWT_AUDIENCE)");
+    }
+    refused(&served, &claims(json!({})), "JWT_AUDIENCE");
+
+    let (served, _mana) =
+        quiet().with("JWKS_URL", &provider.url).with("JWT_AUDIENCE", "missions").with("JWT_ISSUER", "https://id.example.com").serve_kept();
+    assert_eq!(call(&served, &claims(json!({"aud": "missions", "iss": "https://id.example.com"}))).0, 200);
+    refused(&served, &claims(json!({"aud": "mana", "iss": "https://id.example.com"})), "\"missions\"");
+    for issuer in [json!("https://id.example.com/"), json!("https://other.example.com"), json!(null), json!(["https://id.example.com"])] {
+        refused(&served, &claims(json!({"aud": "missions", "iss": issuer})), "its `iss` must be \"https://id.example.com\" (JWT_ISSUER)");
+    }
+    refused(&served, &claims(json!({"aud": "missions"})), "JWT_ISSUER");
+}
+
+/// The key of a data directory, as a signer.
+fn local_signer(mana: &Mana) -> EncodingKey {
+    let pem = std::fs::read_to_string(mana.dir.path().join("token-key.pem")).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    EncodingKey::from_ed_der(&STANDARD.decode(body).unwrap())
+}
+
+#[test]
+fn a_local_token_of_before_names_no_audience_and_is_taken() {
+    let mana = quiet();
+    let token = mana.run(&["token", "create", "--user", "ada"]).stdout;
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap();
+    assert_eq!(claims["aud"], "mana");
+    let served = mana.serve();
+    let key = local_signer(&mana);
+    let sign = |claims: Value| jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &claims, &key).unwrap();
+    assert_eq!(call(&served, &sign(json!({"sub": "ada", "exp": now() + 60}))).0, 200);
+    refused(&served, &sign(json!({"sub": "ada", "exp": now() + 60, "aud": "shop"})), "JWT_AUDIENCE");
+}
+
+/// Status, where it leads, and the cookie that is set.
+fn visit(method: &str, url: &str, cookie: &str, form: &[(&str, &str)]) -> (u16, String, String) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = client.request(method.parse().unwrap(), url).header("cookie", cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded").body(body.join("&"));
+        let answer = request.send().await.unwrap();
+        let header = |name: &str| answer.headers().get(name).map_or(String::new(), |value| value.to_str().unwrap().to_owned());
+        let cookie = header("set-cookie").split(';').next().unwrap().to_owned();
+        (answer.status().as_u16(), header("location"), cookie)
+    })
+}
+
+/// The code of a new link.
+fn code(mana: &Mana, served: &Served) -> String {
+    let link = mana.run(&["link", "--user", "ada"]).stdout.trim().to_owned();
+    let start = format!("http://{}/link?code=", served.address);
+    link.strip_prefix(&start).unwrap_or_else(|| panic!("the link leads to the server that runs, {start}: {link}")).to_owned()
+}
+
+#[test]
+fn a_link_is_used_up_by_the_form_of_its_page_alone() {
+    let mana = quiet();
+    let served = mana.serve();
+    let code = code(&mana, &served);
+    let link = served.url(&format!("/link?code={code}"));
+    for method in ["GET", "HEAD", "GET"] {
+        let (status, _, cookie) = visit(method, &link, "", &[]);
+        assert_eq!((status, cookie.as_str()), (200, ""), "{method} as a preview does");
+    }
+    let (status, to, cookie) = visit("POST", &served.url("/link"), "", &[("code", &code)]);
+    assert_eq!((status, to.as_str()), (303, "/"));
+    assert!(cookie.starts_with(&format!("mana_session_{}=", served.address.port())), "{cookie}");
+    assert_eq!(visit("GET", &served.url("/"), &cookie, &[]).0, 200);
+    assert_eq!(visit("POST", &served.url("/link"), "", &[("code", &code)]).0, 403, "once");
+    assert_eq!(visit("GET", &link, "", &[]).0, 403);
+    // The cookie of another server on this host is none here.
+    let renamed = cookie.replacen(&format!("_{}=", served.address.port()), "_1=", 1);
+    assert_eq!(visit("GET", &served.url("/"), &renamed, &[]).0, 303);
+}
+
+#[test]
+fn a_session_ends_with_the_key_by_which_it_was_made() {
+    let mana = quiet();
+    let served = mana.serve();
+    let (used, unused) = (code(&mana, &served), code(&mana, &served));
+    let by_link = visit("POST", &served.url("/link"), "", &[("code", &used)]).2;
+    let token = mana.run(&["token", "create", "--user", "ada"]).stdout;
+    let by_token = visit("POST", &served.url("/login"), "", &[("token", token.trim())]).2;
+    for session in [&by_link, &by_token] {
+        assert_eq!(visit("GET", &served.url("/"), session, &[]).0, 200);
+    }
+    let port = served.address.port().to_string();
+    served.terminate();
+    std::fs::remove_file(mana.dir.path().join("token-key.pem")).unwrap();
+    let served = mana.with("PORT", &port).serve_on_its_port();
+    for session in [&by_link, &by_token] {
+        let (status, to, _) = visit("GET", &served.0.url("/"), session, &[]);
+        assert_eq!((status, to.as_str()), (303, "/login"));
+    }
+    assert_eq!(visit("POST", &served.0.url("/link"), "", &[("code", &unused)]).0, 403, "nor does a link outlive it");
+}
+
+#[test]
+fn a_session_of_a_provider_ends_when_its_key_is_withdrawn() {
+    let (old, new) = (Signer::ed25519("key"), Signer::ed25519("key"));
+    let provider = Provider::start(&[&old]);
+    let (served, mana) = quiet().with("JWKS_URL", &provider.url).serve_kept();
+    let session = visit("POST", &served.url("/login"), "", &[("token", &old.for_user("ada"))]).2;
+    assert_eq!(visit("GET", &served.url("/"), &session, &[]).0, 200);
+    let port = served.address.port().to_string();
+    served.terminate();
+    // Another key under the same id.
+    provider.now_answers(200, set(&[&new]));
+    let served = mana.with("PORT", &port).serve_on_its_port();
+    assert_eq!(visit("GET", &served.0.url("/"), &session, &[]).1, "/login");
+}
+
+#[test]
+fn sessions_are_listed_and_ended() {
+    let mana = quiet();
+    let served = mana.serve();
+    let sign_in = |user: &str| {
+        let token = mana.run(&["token", "create", "--user", user]).stdout;
+        visit("POST", &served.url("/login"), "", &[("token", token.trim())]).2
+    };
+    let (ada, phone, ben) = (sign_in("ada"), sign_in("ada"), sign_in("ben"));
+    let list = |args: &[&str]| mana.run(&[&["sessions", "list", "--json"], args].concat()).json();
+    assert_eq!((list(&[]).len(), list(&["--user", "ada"]).len(), list(&["--user", "eve"]).len()), (3, 2, 0));
+    let entry = list(&["--user", "ben"]).remove(0);
+    let keys: Vec<_> = entry.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["id", "userId", "signingKey", "createdAt", "expiresAt"]);
+    let key = ben.split_once('=').unwrap().1;
+    assert!(!entry.to_string().contains(key), "what is listed opens nothing");
+    mana.run(&["sessions", "end"]).fails(2, "--all");
+    mana.run(&["sessions", "end", "no-such-session"]).fails(1, "sessions list");
+    assert_eq!(mana.run(&["sessions", "end", entry["id"].as_str().unwrap()]).stdout, "1 ended\n");
+    let signed_in = |session: &str| visit("GET", &served.url("/"), session, &[]).0 == 200;
+    assert!(!signed_in(&ben) && signed_in(&ada) && signed_in(&phone));
+    let unused = code(&mana, &served);
+    assert_eq!(mana.run(&["sessions", "end", "--user", "ada"]).stdout, "2 ended\n");
+    assert!(!signed_in(&ada) && !signed_in(&phone));
+    assert_eq!(visit("POST", &served.url("/link"), "", &[("code", &unused)]).0, 403, "her unused links are taken back");
+    let again = sign_in("ben");
+    assert_eq!(mana.run(&["sessions", "end", "--all"]).stdout, "1 ended\n");
+    assert!(!signed_in(&again) && list(&[]).is_empty());
 }

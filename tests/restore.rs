@@ -1511,12 +1511,19 @@ fn a_database_of_another_program_or_a_newer_one_can_be_replaced_and_is_kept() {
 
 // Who was signed in, and what was under way.
 
-/// One request that follows no redirect: the status, where it leads, and the cookie that is set.
+/// One request that follows no redirect: the status, where it leads, and the cookie that is set. A link is redeemed as the
+/// form of its page does it.
 fn visit(url: &str, cookie: &str) -> (u16, String, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let answer = client.get(url).header("cookie", cookie).send().await.unwrap();
+        let request = match url.split_once("/link?") {
+            Some((server, code)) => {
+                client.post(format!("{server}/link")).header("content-type", "application/x-www-form-urlencoded").body(code.to_owned())
+            }
+            None => client.get(url),
+        };
+        let answer = request.header("cookie", cookie).send().await.unwrap();
         let header = |name: &str| answer.headers().get(name).map_or(String::new(), |value| value.to_str().unwrap().to_owned());
         let cookie = header("set-cookie").split(';').next().unwrap().to_owned();
         (answer.status().as_u16(), header("location"), cookie)

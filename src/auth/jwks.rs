@@ -84,23 +84,34 @@ impl Remote {
 
     /// The keys that a token may have been signed with. Known ones serve at once, also while the provider is out.
     pub async fn keys_for(&self, header: &Header) -> Result<Arc<[VerifyingKey]>, Refused> {
+        let keys = self.keys_with(|key| key.fits(header)).await;
+        match keys.iter().any(|key| key.fits(header)) {
+            false if self.known().last_failed => Err(Refused::Unavailable),
+            _ => Ok(keys),
+        }
+    }
+
+    /// Whether the provider has a key still, as far as is known.
+    pub async fn has_key(&self, thumbprint: &str) -> bool {
+        let is = |key: &VerifyingKey| key.thumbprint == thumbprint;
+        self.keys_with(is).await.iter().any(is)
+    }
+
+    /// The known keys; they are fetched first where they are old or none of them is wanted.
+    async fn keys_with(&self, wanted: impl Fn(&VerifyingKey) -> bool) -> Arc<[VerifyingKey]> {
         let (keys, age, seen) = {
             let known = self.known();
             (Arc::clone(&known.keys), known.fetched_at.map_or(Duration::MAX, |at| at.elapsed()), known.fetches)
         };
-        if age < STALE_AFTER && keys.iter().any(|key| key.fits(header)) {
+        if age < STALE_AFTER && keys.iter().any(wanted) {
             if age > FRESH_FOR {
                 let remote = self.clone();
                 tokio::spawn(async move { remote.fetch_after(seen).await });
             }
-            return Ok(keys);
+            return keys;
         }
         self.fetch_after(seen).await;
-        let known = self.known();
-        match known.keys.iter().any(|key| key.fits(header)) {
-            false if known.last_failed => Err(Refused::Unavailable),
-            _ => Ok(Arc::clone(&known.keys)),
-        }
+        Arc::clone(&self.known().keys)
     }
 
     /// Fetches the keys, unless that happened since `seen` or the ration is used up.

@@ -27,11 +27,14 @@ pub struct LocalKey {
     signing: EncodingKey,
     verifying: VerifyingKey,
     public: Jwk,
+    audience: String,
 }
 
 impl LocalKey {
     /// The name of its file in the data directory.
     pub const FILE_NAME: &str = FILE.name;
+    /// For whom its tokens are, unless told otherwise.
+    pub const AUDIENCE: &str = "mana";
 
     /// The key in the data directory, which is made where it is missing.
     ///
@@ -49,7 +52,13 @@ impl LocalKey {
         let mut public = Jwk::from_encoding_key(&signing, Algorithm::EdDSA).ok()?;
         public.common.key_id = Some(public.thumbprint(ThumbprintHash::SHA256).ok()?);
         public.common.public_key_use = Some(PublicKeyUse::Signature);
-        Some(LocalKey { verifying: VerifyingKey::from_jwk(&public)?, signing, public })
+        Some(LocalKey { verifying: VerifyingKey::from_jwk(&public)?, signing, public, audience: Self::AUDIENCE.into() })
+    }
+
+    /// The same key, whose tokens are for this audience.
+    #[must_use]
+    pub fn for_audience(self, audience: &str) -> Self {
+        LocalKey { audience: audience.into(), ..self }
     }
 
     /// A token that speaks for `user` from `now` for `ttl`.
@@ -59,8 +68,18 @@ impl LocalKey {
     pub fn issue(&self, user: &str, now: Timestamp, ttl: SignedDuration) -> Result<String, jsonwebtoken::errors::Error> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid.clone_from(&self.public.common.key_id);
-        let claims = json!({"sub": user, "iat": now.as_second(), "exp": now.as_second().saturating_add(ttl.as_secs())});
+        let claims =
+            json!({"sub": user, "aud": self.audience, "iat": now.as_second(), "exp": now.as_second().saturating_add(ttl.as_secs())});
         jsonwebtoken::encode(&header, &claims, &self.signing)
+    }
+
+    /// What tells this key from every other one.
+    pub fn thumbprint(&self) -> &str {
+        &self.verifying.thumbprint
+    }
+
+    pub(super) fn audience(&self) -> &str {
+        &self.audience
     }
 
     pub(super) fn verifying(&self) -> &VerifyingKey {

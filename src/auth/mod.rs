@@ -13,7 +13,7 @@ pub use jwks::JwksError;
 pub use local::LocalKey;
 pub use secret_file::{SecretError, SecretFile};
 pub use service_key::ServiceKey;
-pub use token::{Claims, Refused};
+pub use token::{Claims, Expected, Refused};
 
 use jsonwebtoken::jwk::JwkSet;
 use jwks::Remote;
@@ -25,7 +25,7 @@ pub struct Users {
 
 enum Keys {
     Local(Box<LocalKey>),
-    Remote(Remote),
+    Remote(Remote, Expected),
 }
 
 impl Users {
@@ -34,12 +34,13 @@ impl Users {
         Users { keys: Keys::Local(Box::new(key)) }
     }
 
-    /// Tokens of an identity provider whose keys are at `url`.
+    /// Tokens of an identity provider whose keys are at `url`, made for us.
     ///
     /// # Errors
     /// When the TLS side cannot be set up.
-    pub fn remote(url: reqwest::Url) -> Result<Self, JwksError> {
-        Ok(Users { keys: Keys::Remote(Remote::new(url)?) })
+    pub fn remote(url: reqwest::Url, audience: String, issuer: Option<String>) -> Result<Self, JwksError> {
+        let expected = Expected { audience, audience_may_lack: false, issuer };
+        Ok(Users { keys: Keys::Remote(Remote::new(url)?, expected) })
     }
 
     /// How many keys the identity provider tells now; in local mode there is one.
@@ -49,7 +50,7 @@ impl Users {
     pub async fn fetch_keys(&self) -> Result<usize, JwksError> {
         match &self.keys {
             Keys::Local(_) => Ok(1),
-            Keys::Remote(remote) => Ok(remote.fetch().await?.len()),
+            Keys::Remote(remote, _) => Ok(remote.fetch().await?.len()),
         }
     }
 
@@ -60,8 +61,28 @@ impl Users {
     pub async fn check(&self, token: &str) -> Result<Claims, Refused> {
         let header = token::header(token)?;
         match &self.keys {
-            Keys::Local(key) => token::verify(token, &header, std::slice::from_ref(key.verifying())),
-            Keys::Remote(remote) => token::verify(token, &header, &remote.keys_for(&header).await?),
+            Keys::Local(key) => {
+                // Tokens of older versions name no audience; nobody else has the key.
+                let expected = Expected { audience: key.audience().to_owned(), audience_may_lack: true, issuer: None };
+                token::verify(token, &header, std::slice::from_ref(key.verifying()), &expected)
+            }
+            Keys::Remote(remote, expected) => token::verify(token, &header, &remote.keys_for(&header).await?, expected),
+        }
+    }
+
+    /// Whether a key, told by its thumbprint, signs tokens still.
+    pub async fn has_key(&self, thumbprint: &str) -> bool {
+        match &self.keys {
+            Keys::Local(key) => key.verifying().thumbprint == thumbprint,
+            Keys::Remote(remote, _) => remote.has_key(thumbprint).await,
+        }
+    }
+
+    /// The thumbprint of the key of local mode.
+    pub fn local_key(&self) -> Option<&str> {
+        match &self.keys {
+            Keys::Local(key) => Some(key.thumbprint()),
+            Keys::Remote(..) => None,
         }
     }
 
@@ -69,7 +90,7 @@ impl Users {
     pub fn public_keys(&self) -> Option<JwkSet> {
         match &self.keys {
             Keys::Local(key) => Some(key.public_keys()),
-            Keys::Remote(_) => None,
+            Keys::Remote(..) => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ const MAX_SUBJECT: usize = 256;
 const LEEWAY: f64 = 60.0;
 
 /// Why a token is not taken. The words go to the caller and hold nothing of the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error("the token is longer than 8 KB")]
     TooLong,
@@ -34,6 +34,10 @@ pub enum Refused {
     NotYetValid,
     #[error("the token names no user")]
     NoSubject,
+    #[error("the token is for another application: its `aud` must be or contain {0:?} (JWT_AUDIENCE)")]
+    Audience(String),
+    #[error("the token is of another issuer: its `iss` must be {0:?} (JWT_ISSUER)")]
+    Issuer(String),
     /// Nothing is wrong with the token: its key cannot be had now.
     #[error("the keys of the identity provider cannot be had now; try again later")]
     Unavailable,
@@ -43,6 +47,8 @@ pub enum Refused {
 #[derive(Clone)]
 pub(super) struct VerifyingKey {
     pub id: Option<String>,
+    /// Tells keys apart whatever their ids (RFC 7638).
+    pub thumbprint: String,
     pub algorithm: Algorithm,
     key: DecodingKey,
 }
@@ -59,7 +65,8 @@ impl VerifyingKey {
         let signs = jwk.common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
         let fits = jwk.common.key_algorithm.is_none_or(|alg| alg == name);
         let key = DecodingKey::from_jwk(jwk).ok().filter(|_| signs && fits)?;
-        Some(VerifyingKey { id: jwk.common.key_id.clone(), algorithm, key })
+        let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).ok()?;
+        Some(VerifyingKey { id: jwk.common.key_id.clone(), thumbprint, algorithm, key })
     }
 
     /// Whether a token with this header may have been signed with this key.
@@ -94,17 +101,30 @@ pub struct Claims {
     /// The user that it speaks for.
     pub user: String,
     pub expires_at: Timestamp,
+    /// The thumbprint of the key that signed it: what the token opened ends with that key.
+    pub signing_key: String,
+}
+
+/// What a token must say besides its user and its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// For whom it was made.
+    pub audience: String,
+    /// Whether a token without any audience is taken as well.
+    pub audience_may_lack: bool,
+    /// Who made it.
+    pub issuer: Option<String>,
 }
 
 /// Checks a token.
 ///
 /// # Errors
 /// Why it is not taken.
-pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey]) -> Result<Claims, Refused> {
+pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey], expected: &Expected) -> Result<Claims, Refused> {
     let mut refused = Refused::UnknownKey;
     for key in keys.iter().filter(|key| key.fits(header)) {
         match jsonwebtoken::decode::<Value>(token, &key.key, &rules(key.algorithm)) {
-            Ok(data) => return claims(&data.claims, Timestamp::now()),
+            Ok(data) => return claims(&data.claims, &key.thumbprint, expected, Timestamp::now()),
             Err(error) => refused = reason(error.kind()),
         }
         if refused != Refused::Signature {
@@ -124,7 +144,7 @@ fn rules(algorithm: Algorithm) -> Validation {
     rules
 }
 
-fn claims(claims: &Value, now: Timestamp) -> Result<Claims, Refused> {
+fn claims(claims: &Value, signing_key: &str, expected: &Expected, now: Timestamp) -> Result<Claims, Refused> {
     let now = now.as_second() as f64;
     let time = |name: &str| claims.get(name).map(|time| time.as_f64().ok_or(Refused::Malformed)).transpose();
     let expires_at = time("exp").ok().flatten().ok_or(Refused::NoExpiry)?;
@@ -134,12 +154,29 @@ fn claims(claims: &Value, now: Timestamp) -> Result<Claims, Refused> {
     if time("nbf")?.is_some_and(|begins_at| begins_at > now + LEEWAY) {
         return Err(Refused::NotYetValid);
     }
+    if !is_for(claims.get("aud"), expected) {
+        return Err(Refused::Audience(expected.audience.clone()));
+    }
+    if let Some(issuer) = expected.issuer.as_ref().filter(|issuer| claims.get("iss").and_then(Value::as_str) != Some(issuer)) {
+        return Err(Refused::Issuer(issuer.clone()));
+    }
     let user = claims.get("sub").and_then(Value::as_str).filter(|user| !user.trim().is_empty() && user.len() <= MAX_SUBJECT);
     Ok(Claims {
         user: user.ok_or(Refused::NoSubject)?.to_owned(),
         // Beyond what can be told is beyond any use.
         expires_at: Timestamp::from_second(expires_at as i64).unwrap_or(Timestamp::MAX),
+        signing_key: signing_key.to_owned(),
     })
+}
+
+/// Whether an audience, one or several (RFC 7519, section 4.1.3), holds the expected one.
+fn is_for(audience: Option<&Value>, expected: &Expected) -> bool {
+    let is = |value: &Value| value.as_str() == Some(&expected.audience);
+    match audience {
+        None => expected.audience_may_lack,
+        Some(Value::Array(several)) => several.iter().any(is),
+        Some(one) => is(one),
+    }
 }
 
 fn reason(kind: &ErrorKind) -> Refused {

@@ -7,8 +7,11 @@ use jiff::Timestamp;
 
 use super::{Context, Failure, Outcome, output, setup};
 use crate::config::Config;
-use crate::store::{Store, StoreResult};
+use crate::store::Store;
 use crate::workbench;
+
+/// The fact that tells where the last server on this database listens.
+const LISTENS_AT: &str = "listens at";
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -23,28 +26,40 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         return Err(Failure::Failed("users come from JWKS_URL, so sign in with a token of that provider".into()));
     }
     let store = setup::new_store(&config).await?;
-    let link = make(&store, SocketAddr::new(config.host, config.port), args.user).await?;
+    // A server may listen elsewhere than the settings of this command say.
+    let given = !(context.raw.is_default("host") && context.raw.is_default("port"));
+    let listens = store.fact(LISTENS_AT).await?.and_then(|at| at.parse().ok()).filter(|_| !given);
+    let address = listens.unwrap_or(SocketAddr::new(config.host, config.port));
+    let link = make(&store, &config, address, args.user).await?;
     let mut out = output::stdout();
     writeln!(out, "{link}")?;
     Ok(out.flush()?)
 }
 
-/// A link to the server at this address, that works once.
-pub(super) async fn make(store: &Store, address: SocketAddr, user: Option<String>) -> StoreResult<String> {
-    let path = workbench::new_link(store, user, Timestamp::now()).await?;
-    Ok(format!("http://{}{path}", setup::reachable(address)))
+/// A link that works once: to the public address of the server, else to the one where it listens.
+async fn make(store: &Store, config: &Config, address: SocketAddr, user: Option<String>) -> Result<String, Failure> {
+    let path = workbench::new_link(store, user, &setup::local_key(config)?, Timestamp::now()).await?;
+    let base = config.public_urls.first().map(|url| url.as_str().trim_end_matches('/').to_owned());
+    Ok(format!("{}{path}", base.unwrap_or_else(|| format!("http://{}", setup::reachable(address)))))
 }
 
 /// Tells how to sign in, on stdout and never in the log: to whoever watches the start, and at the first start.
 pub(super) async fn tell(store: &Store, config: &Config, address: SocketAddr, watched: bool) -> Outcome {
+    // Commands beside the server print links to it.
+    if let Err(error) = store.set_fact(LISTENS_AT, address.to_string()).await {
+        tracing::debug!(%error, "where the server listens is not noted");
+    }
     if config.jwks_url.is_some() || (!watched && store.was_signed_in().await?) {
         return Ok(());
     }
     let mut out = output::stdout();
-    match make(store, address, None).await {
+    match make(store, config, address, None).await {
         Ok(link) => writeln!(out, "Open the workbench with this link; it works once, within a day:\n  {link}")?,
         // A server that cannot write for now still serves what it can.
-        Err(error) => tracing::warn!(%error, "no sign-in link could be made; `mana-ai link` makes one later"),
+        Err(Failure::Failed(error) | Failure::Usage(error)) => {
+            tracing::warn!(error, "no sign-in link could be made; `mana-ai link` makes one later");
+        }
+        Err(Failure::NoReader) => {}
     }
     Ok(out.flush()?)
 }

@@ -25,6 +25,7 @@ mod plan;
 mod restore;
 mod runs;
 mod serve;
+mod sessions;
 mod setup;
 mod telemetry;
 mod tick;
@@ -92,6 +93,8 @@ enum Cmd {
     Token(token::Args),
     /// Print a link that signs in to the workbench, once; without --user, whoever opens it may choose any user
     Link(link::Args),
+    /// List the browsers that are signed in, and sign them out
+    Sessions(sessions::Args),
     /// Copy the database into a file, also while it is served
     Backup(backup::Args),
     /// Put a backup into the data directory
@@ -228,6 +231,7 @@ async fn dispatch(command: Cmd, context: Context) -> Outcome {
         Cmd::Grant(args) => grant::run(&context, args),
         Cmd::Token(args) => token::run(context, args).await,
         Cmd::Link(args) => link::run(context, args).await,
+        Cmd::Sessions(args) => sessions::run(context, args).await,
         Cmd::Backup(args) => backup::run(context, args).await,
         Cmd::Restore(args) => restore::run(context, args).await,
         Cmd::Check(args) => check::run(context, args).await,

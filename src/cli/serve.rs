@@ -57,6 +57,7 @@ impl Server {
             runner: Arc::clone(runner),
             users: Arc::clone(&users),
             hub: Arc::clone(&hub),
+            port: address.port(),
             zone: config.time_zone.clone(),
             longest_wait: setup::longest_wait(config),
         });

@@ -108,9 +108,14 @@ pub(super) fn program() -> String {
 /// Those who check users' tokens: with the keys of an identity provider, else with our own.
 pub(super) fn users(config: &Config) -> Result<Users, Failure> {
     match &config.jwks_url {
-        Some(url) => Users::remote(url.clone()).map_err(Failure::failed),
-        None => Ok(Users::local(LocalKey::load(&config.data_dir).map_err(Failure::failed)?)),
+        Some(url) => Users::remote(url.clone(), config.jwt_audience.clone(), config.jwt_issuer.clone()).map_err(Failure::failed),
+        None => Ok(Users::local(local_key(config)?)),
     }
+}
+
+/// The key of local mode, which is made where it is missing.
+pub(super) fn local_key(config: &Config) -> Result<LocalKey, Failure> {
+    Ok(LocalKey::load(&config.data_dir).map_err(Failure::failed)?.for_audience(&config.jwt_audience))
 }
 
 /// The key that opens grants, where one is configured.

@@ -6,7 +6,6 @@ use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Context, Failure, Outcome, output, parse_duration, setup};
-use crate::auth::LocalKey;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -43,7 +42,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     }
     // Makes the data directory where it is missing.
     setup::new_store(&context.config).await?;
-    let key = LocalKey::load(&context.config.data_dir).map_err(Failure::failed)?;
+    let key = setup::local_key(&context.config)?;
     let token = key.issue(&user, Timestamp::now(), ttl).map_err(Failure::failed)?;
     let mut out = output::stdout();
     writeln!(out, "{token}")?;

@@ -257,6 +257,8 @@ pub struct Config {
     pub llm_headers: HeaderMap,
     pub service_key: Option<String>,
     pub jwks_url: Option<reqwest::Url>,
+    pub jwt_audience: String,
+    pub jwt_issuer: Option<String>,
     /// PEM text, also where the setting names a file.
     pub private_key_pem: Option<Zeroizing<String>>,
     pub cors_origins: Vec<String>,
@@ -322,6 +324,8 @@ impl Config {
                 key => key.map(|key| key.trim().to_owned()),
             },
             jwks_url: raw.read("jwks_url", "an http or https address such as https://auth.example.com/jwks", optional_address)?,
+            jwt_audience: raw.read("jwt_audience", "the name of an audience", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
+            jwt_issuer: raw.text("jwt_issuer").map(|issuer| issuer.trim().to_owned()).filter(|issuer| !issuer.is_empty()),
             otlp_endpoint: raw.read("otlp_endpoint", "an http or https address such as http://127.0.0.1:4318", optional_address)?,
             private_key_pem: raw.text("private_key_pem").map(|text| private_key(raw, &text)).transpose()?,
             cors_origins: raw.read("cors_origins", "* or origins such as https://app.example.com, separated by commas", origins)?,

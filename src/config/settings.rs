@@ -78,6 +78,14 @@ pub static SETTINGS: &[Setting] = &[
         Runner,
         "Where the keys of users' tokens are; without it, tokens of `mana-ai token create` are taken",
     ),
+    setting(
+        "jwt_audience",
+        "JWT_AUDIENCE",
+        "mana",
+        Runner,
+        "Audience (`aud`) that users' tokens must have; only those made here by older versions may lack it",
+    ),
+    setting("jwt_issuer", "JWT_ISSUER", "", Runner, "Issuer (`iss`) that tokens of JWKS_URL must have; none: any"),
     secret(
         "private_key_pem",
         "MANA_AI_PRIVATE_KEY_PEM",

@@ -10,7 +10,7 @@ use super::error::{StoreError, StoreResult};
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 9;
+pub const SCHEMA_VERSION: i64 = 10;
 
 /// Marks a SQLite file as ours: "MANA" in ASCII.
 const APPLICATION_ID: i64 = 0x4d41_4e41;

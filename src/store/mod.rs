@@ -52,7 +52,7 @@ pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;
 pub use restore::{Restored, restore};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
-pub use sessions::{Link, SecretHash};
+pub use sessions::{Link, SecretHash, Session, WhichSessions};
 pub use snapshots::{Due, Snapshot, Table};
 pub use stats::Stats;
 pub use views::Day;

@@ -1,7 +1,7 @@
 //! Who is signed in to the workbench. Codes and keys come as hashes, so a copy of the database opens no session.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreResult};
 use crate::domain::time;
@@ -20,6 +20,30 @@ pub enum Link {
     Unknown,
 }
 
+/// A browser that is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Names the session; it opens nothing.
+    pub id: String,
+    /// `None` until a user was chosen.
+    pub user: Option<String>,
+    /// The thumbprint of the key by which it was made.
+    pub signing_key: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// Which sessions are to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhichSessions {
+    All,
+    OfUser(String),
+    /// The one of this id.
+    Id(String),
+}
+
+const SESSIONS: &str = "SELECT hex(key_hash), user_id, signing_key, created_at, expires_at FROM sessions";
+
 /// The fact that somebody signed in at least once.
 const SIGNED_IN: &str = "signed in";
 
@@ -28,48 +52,53 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn add_link(&self, code: SecretHash, user: Option<String>, expires_at: Timestamp) -> StoreResult<()> {
+    pub async fn add_link(&self, code: SecretHash, user: Option<String>, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
                 c.execute("DELETE FROM sign_in_links WHERE expires_at <= ?1", [now])?;
-                let insert = "INSERT INTO sign_in_links (code_hash, user_id, expires_at) VALUES (?1, ?2, ?3)";
-                c.execute(insert, params![code, user, time::to_micros(expires_at)]).map(drop)
+                let insert = "INSERT INTO sign_in_links (code_hash, user_id, expires_at, signing_key) VALUES (?1, ?2, ?3, ?4)";
+                c.execute(insert, params![code, user, time::to_micros(expires_at), signing_key]).map(drop)
             })
         })
         .await
+    }
+
+    /// What a link that was made by a key is worth, without using it up.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn link(&self, code: SecretHash, signing_key: String, now: Timestamp) -> StoreResult<Link> {
+        self.read(move |c| find(c, code, &signing_key, time::to_micros(now))).await
     }
 
     /// Uses a link up and opens a session with `key`, in one transaction.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn use_link(&self, code: SecretHash, key: SecretHash, expires_at: Timestamp) -> StoreResult<Link> {
+    pub async fn use_link(&self, code: SecretHash, key: SecretHash, signing_key: String, expires_at: Timestamp) -> StoreResult<Link> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
-                let find = "SELECT user_id, used FROM sign_in_links WHERE code_hash = ?1 AND expires_at > ?2";
-                let found = c.query_row(find, params![code, now], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?)));
-                let Some((user, used)) = found.optional()? else { return Ok(Link::Unknown) };
-                if used {
-                    return Ok(Link::Used);
+                let link = find(c, code, &signing_key, now)?;
+                if let Link::Opens { user } = &link {
+                    c.execute("UPDATE sign_in_links SET used = 1 WHERE code_hash = ?1", [code])?;
+                    open(c, key, user.as_deref(), &signing_key, now, expires_at)?;
                 }
-                c.execute("UPDATE sign_in_links SET used = 1 WHERE code_hash = ?1", [code])?;
-                open(c, key, user.as_deref(), now, expires_at)?;
-                Ok(Link::Opens { user })
+                Ok(link)
             })
         })
         .await
     }
 
-    /// Opens a session of a user.
+    /// Opens a session of a user, by a token of a signing key.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn open_session(&self, key: SecretHash, user: String, expires_at: Timestamp) -> StoreResult<()> {
+    pub async fn open_session(&self, key: SecretHash, user: String, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
-            tx.sql(|c| open(c, key, Some(&user), now, expires_at))
+            tx.sql(|c| open(c, key, Some(&user), &signing_key, now, expires_at))
         })
         .await
     }
@@ -83,13 +112,44 @@ impl Store {
         self.write(move |tx| tx.sql(|c| c.execute(update, params![key, user]).map(|n| n == 1))).await
     }
 
-    /// The user of a session, `Some(None)` while none was chosen; `None` where there is no such session.
+    /// A session that has not expired; whether its signing key is still good is for the caller to say.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn session(&self, key: SecretHash, now: Timestamp) -> StoreResult<Option<Option<String>>> {
-        let query = "SELECT user_id FROM sessions WHERE key_hash = ?1 AND expires_at > ?2";
-        self.read(move |c| c.prepare_cached(query)?.query_row(params![key, time::to_micros(now)], |row| row.get(0)).optional()).await
+    pub async fn session(&self, key: SecretHash, now: Timestamp) -> StoreResult<Option<Session>> {
+        let query = format!("{SESSIONS} WHERE key_hash = ?1 AND expires_at > ?2");
+        self.read(move |c| c.prepare_cached(&query)?.query_row(params![key, time::to_micros(now)], session).optional()).await
+    }
+
+    /// All sessions that have not expired, or those of one user, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn sessions(&self, user: Option<String>, now: Timestamp, limit: u32) -> StoreResult<Vec<Session>> {
+        let of_user = if user.is_some() { "user_id = ?2" } else { "?2 IS NULL" };
+        let query = format!("{SESSIONS} WHERE expires_at > ?1 AND {of_user} ORDER BY created_at DESC, key_hash LIMIT ?3");
+        self.read(move |c| c.prepare_cached(&query)?.query_map(params![time::to_micros(now), user, limit], session)?.collect()).await
+    }
+
+    /// Ends sessions, and takes back the links of the same users that nobody used yet. Answers how many sessions ended.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn end_sessions(&self, which: WhichSessions) -> StoreResult<usize> {
+        self.write(move |tx| {
+            tx.sql(|c| match &which {
+                WhichSessions::All => {
+                    c.execute("DELETE FROM sign_in_links WHERE used = 0", [])?;
+                    c.execute("DELETE FROM sessions", [])
+                }
+                WhichSessions::OfUser(user) => {
+                    c.execute("DELETE FROM sign_in_links WHERE used = 0 AND user_id = ?1", [user])?;
+                    c.execute("DELETE FROM sessions WHERE user_id = ?1", [user])
+                }
+                WhichSessions::Id(id) => c.execute("DELETE FROM sessions WHERE lower(hex(key_hash)) = lower(?1)", [id]),
+            })
+        })
+        .await
     }
 
     /// Ends a session.
@@ -109,9 +169,30 @@ impl Store {
     }
 }
 
-fn open(c: &rusqlite::Connection, key: SecretHash, user: Option<&str>, now: i64, expires_at: Timestamp) -> rusqlite::Result<()> {
+fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqlite::Result<Link> {
+    let query = "SELECT user_id, used FROM sign_in_links WHERE code_hash = ?1 AND expires_at > ?2 AND signing_key = ?3";
+    let found = c.query_row(query, params![code, now, signing_key], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?)));
+    Ok(match found.optional()? {
+        None => Link::Unknown,
+        Some((_, true)) => Link::Used,
+        Some((user, false)) => Link::Opens { user },
+    })
+}
+
+fn open(c: &Connection, key: SecretHash, user: Option<&str>, signing_key: &str, now: i64, expires_at: Timestamp) -> rusqlite::Result<()> {
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])?;
     c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])?;
-    let insert = "INSERT INTO sessions (key_hash, user_id, expires_at) VALUES (?1, ?2, ?3)";
-    c.execute(insert, params![key, user, time::to_micros(expires_at)]).map(drop)
+    let insert = "INSERT INTO sessions (key_hash, user_id, signing_key, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    c.execute(insert, params![key, user, signing_key, now, time::to_micros(expires_at)]).map(drop)
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let id: String = row.get(0)?;
+    Ok(Session {
+        id: id.to_ascii_lowercase(),
+        user: row.get(1)?,
+        signing_key: row.get(2)?,
+        created_at: time::from_micros(row.get(3)?),
+        expires_at: time::from_micros(row.get(4)?),
+    })
 }

@@ -1,6 +1,7 @@
 //! Tells an open page that something of its user changed; the page then asks for itself anew.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -8,12 +9,11 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::unfold;
-use jiff::Timestamp;
 
 use super::Shared;
 use super::page::{Failed, Response};
-use super::session::{Visitor, hash};
-use crate::store::{SecretHash, Store};
+use super::session::{Visitor, hash, valid};
+use crate::store::SecretHash;
 use crate::sync::Mailbox;
 
 pub(super) async fn stream(State(shared): State<Shared>, visitor: Visitor) -> Result<Response, Failed> {
@@ -22,7 +22,7 @@ pub(super) async fn stream(State(shared): State<Shared>, visitor: Visitor) -> Re
         return Ok(StatusCode::TOO_MANY_REQUESTS.into_response());
     };
     // The first event tells where the log is, so that a page that was made a moment before knows whether it is stale.
-    let listener = Listener { store: shared.runner.store().clone(), key: hash(&visitor.key), mailbox, is_new: true };
+    let listener = Listener { shared: Arc::clone(&shared), key: hash(&visitor.key), mailbox, is_new: true };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
@@ -31,7 +31,7 @@ pub(super) async fn stream(State(shared): State<Shared>, visitor: Visitor) -> Re
 }
 
 struct Listener {
-    store: Store,
+    shared: Shared,
     key: SecretHash,
     mailbox: Mailbox,
     is_new: bool,
@@ -43,8 +43,8 @@ impl Listener {
         if !std::mem::take(&mut self.is_new) {
             self.mailbox.news().await?;
         }
-        self.store.session(self.key, Timestamp::now()).await.ok().flatten()?;
-        let seq = self.store.last_seq().await.ok()?;
+        valid(&self.shared, self.key).await.ok().flatten()?;
+        let seq = self.shared.runner.store().last_seq().await.ok()?;
         Some(Event::default().event("changed").data(seq.to_string()))
     }
 }

@@ -46,6 +46,8 @@ pub struct Workbench {
     pub runner: Arc<Runner>,
     pub users: Arc<Users>,
     pub hub: Arc<Hub>,
+    /// The port of the server, by which the cookies of two servers on one host are told apart.
+    pub port: u16,
     /// For cadences without a zone of their own.
     pub zone: TimeZone,
     /// The longest time for which a run can be told to wait.
@@ -80,7 +82,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/live", get(live::stream));
     // Users of an identity provider come with its tokens only.
     let pages = if workbench.users.public_keys().is_some() {
-        pages.route("/link", get(sign_in::by_link)).route("/who", get(sign_in::who).post(sign_in::choose))
+        pages.route("/link", get(sign_in::show_link).post(sign_in::by_link)).route("/who", get(sign_in::who).post(sign_in::choose))
     } else {
         pages
     };

@@ -11,9 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::Shared;
 use super::fields::Fields;
 use super::page::{Failed, Response};
-use crate::store::{SecretHash, Store, StoreResult};
+use crate::auth::LocalKey;
+use crate::store::{SecretHash, Session, Store, StoreResult};
 
-const COOKIE: &str = "mana_session";
 /// How long a session lasts, and how long a link may be used.
 pub(super) const SESSION_HOURS: i64 = 30 * 24;
 const LINK_HOURS: i64 = 24;
@@ -22,9 +22,9 @@ const LINK_HOURS: i64 = 24;
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn new_link(store: &Store, user: Option<String>, now: Timestamp) -> StoreResult<String> {
+pub async fn new_link(store: &Store, user: Option<String>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
     let code = secret();
-    store.add_link(hash(&code), user, later(now, LINK_HOURS)).await?;
+    store.add_link(hash(&code), user, key.thumbprint().to_owned(), later(now, LINK_HOURS)).await?;
     Ok(format!("/link?code={code}"))
 }
 
@@ -86,18 +86,24 @@ pub(super) fn csrf(key: &str) -> String {
     hex(&hash(&format!("form of {key}")))
 }
 
+/// The name of the cookie. Browsers send cookies to every port of a host, so the port keeps two servers apart.
+pub(super) fn cookie_name(port: u16) -> String {
+    format!("mana_session_{port}")
+}
+
 /// The header that sets the cookie of a session, or takes it away where the key is empty.
-pub(super) fn cookie(key: &str, headers: &HeaderMap) -> HeaderValue {
+pub(super) fn cookie(name: &str, key: &str, headers: &HeaderMap) -> HeaderValue {
     let age = if key.is_empty() { 0 } else { SESSION_HOURS * 3_600 };
     // Behind a proxy that speaks TLS, the cookie stays within it.
     let secure = if headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https") { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}");
-    HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static("mana_session=; Path=/; Max-Age=0"))
+    let cookie = format!("{name}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}");
+    // Name and key are made here, of letters and digits.
+    HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn key_of(headers: &HeaderMap) -> Option<String> {
+fn key_of(name: &str, headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(';'));
-    let key = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(name, _)| *name == COOKIE)?.1;
+    let key = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(found, _)| *found == name)?.1;
     (key.len() == 64).then(|| key.to_owned())
 }
 
@@ -105,11 +111,20 @@ impl FromRequestParts<Shared> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        let Some(key) = key_of(&parts.headers) else { return Err(Failed::SignedOut.into()) };
-        match shared.runner.store().session(hash(&key), Timestamp::now()).await.map_err(Failed::from)? {
-            Some(user) => Ok(Visitor { key, user }),
+        let Some(key) = key_of(&cookie_name(shared.port), &parts.headers) else { return Err(Failed::SignedOut.into()) };
+        match valid(shared, hash(&key)).await? {
+            Some(session) => Ok(Visitor { key, user: session.user }),
             None => Err(Failed::SignedOut.into()),
         }
+    }
+}
+
+/// A session that has not expired, and whose signing key is in use still.
+pub(super) async fn valid(shared: &Shared, key: SecretHash) -> Result<Option<Session>, Failed> {
+    let session = shared.runner.store().session(key, Timestamp::now()).await?;
+    match session {
+        Some(session) if shared.users.has_key(&session.signing_key).await => Ok(Some(session)),
+        _ => Ok(None),
     }
 }
 

@@ -2,15 +2,15 @@
 
 use axum::Form;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
-use super::page::{Failed, Response, frame, to, to_with};
-use super::session::{PostedByVisitor, SESSION_HOURS, Visitor, cookie, csrf, hash, later, secret};
+use super::page::{Failed, Response, frame, shorter, to, to_with};
+use super::session::{PostedByVisitor, SESSION_HOURS, Visitor, cookie, cookie_name, csrf, hash, later, secret};
 use crate::store::Link;
 
 /// Users that the page offers to choose from.
@@ -55,24 +55,48 @@ fn sign_in(shared: &Shared, status: StatusCode, wrong: Option<&str>) -> Response
     (status, Html(frame(None, "Sign in", &body).into_string())).into_response()
 }
 
-/// A session begins with a key that nobody had before.
-pub(super) async fn by_link(
-    State(shared): State<Shared>,
-    method: Method,
-    headers: HeaderMap,
-    Query(Code { code }): Query<Code>,
-) -> Result<Response, Failed> {
-    if method == Method::HEAD {
-        // Whoever only looks whether the link leads somewhere must not use it up.
-        return Ok(StatusCode::OK.into_response());
+/// Shows what a link is for. It is used up by the form of this page alone, not by whoever only looks where it leads, such as
+/// the preview of a messenger.
+pub(super) async fn show_link(State(shared): State<Shared>, Query(Code { code }): Query<Code>) -> Result<Response, Failed> {
+    let signing_key = shared.users.local_key().unwrap_or_default().to_owned();
+    let link = shared.runner.store().link(hash(&code), signing_key, Timestamp::now()).await?;
+    let Link::Opens { user } = link else { return Ok(no_link(&shared, &link)) };
+    let body = html! {
+        h1 { "Sign in" }
+        form.stack method="post" action="/link" {
+            p {
+                @match &user {
+                    Some(user) => { "This link signs you in as " bdi { (shorter(user, 100)) } ", once." }
+                    None => { "This link signs you in, once." }
+                }
+            }
+            input type="hidden" name="code" value=(code);
+            button.primary autofocus { "Sign in" }
+        }
+    };
+    Ok(Html(frame(None, "Sign in", &body).into_string()).into_response())
+}
+
+/// Redeems a link. A session begins with a key that nobody had before.
+pub(super) async fn by_link(State(shared): State<Shared>, headers: HeaderMap, Form(Code { code }): Form<Code>) -> Result<Response, Failed> {
+    if !is_same_origin(&headers) {
+        return Err(Failed::Foreign);
     }
     let key = secret();
-    let now = Timestamp::now();
-    match shared.runner.store().use_link(hash(&code), hash(&key), later(now, SESSION_HOURS)).await? {
-        Link::Opens { user } => Ok(to_with(if user.is_some() { "/" } else { "/who" }, cookie(&key, &headers))),
-        Link::Used => Ok(sign_in(&shared, StatusCode::FORBIDDEN, Some("This link was used already; each one works once."))),
-        Link::Unknown => Ok(sign_in(&shared, StatusCode::FORBIDDEN, Some("This link is not known here, or too old."))),
-    }
+    let signing_key = shared.users.local_key().unwrap_or_default().to_owned();
+    let link = shared.runner.store().use_link(hash(&code), hash(&key), signing_key, later(Timestamp::now(), SESSION_HOURS)).await?;
+    Ok(match &link {
+        Link::Opens { user } => to_with(if user.is_some() { "/" } else { "/who" }, cookie(&cookie_name(shared.port), &key, &headers)),
+        Link::Used | Link::Unknown => no_link(&shared, &link),
+    })
+}
+
+fn no_link(shared: &Shared, link: &Link) -> Response {
+    let why = match link {
+        Link::Used => "This link was used already; each one works once.",
+        Link::Opens { .. } | Link::Unknown => "This link is not known here, or too old.",
+    };
+    sign_in(shared, StatusCode::FORBIDDEN, Some(why))
 }
 
 pub(super) async fn by_token(
@@ -90,8 +114,8 @@ pub(super) async fn by_token(
     let key = secret();
     // A session never outlives the token that opened it.
     let expires_at = later(Timestamp::now(), SESSION_HOURS).min(claims.expires_at);
-    shared.runner.store().open_session(hash(&key), claims.user, expires_at).await?;
-    Ok(to_with("/", cookie(&key, &headers)))
+    shared.runner.store().open_session(hash(&key), claims.user, claims.signing_key, expires_at).await?;
+    Ok(to_with("/", cookie(&cookie_name(shared.port), &key, &headers)))
 }
 
 /// There is no session yet whose forms could be told from others, so the browser's word has to do.
@@ -147,5 +171,5 @@ pub(super) async fn choose(State(shared): State<Shared>, posted: PostedByVisitor
 
 pub(super) async fn sign_out(State(shared): State<Shared>, headers: HeaderMap, posted: PostedByVisitor) -> Result<Response, Failed> {
     shared.runner.store().end_session(hash(&posted.visitor.key)).await?;
-    Ok(to_with("/login", cookie("", &headers)))
+    Ok(to_with("/login", cookie(&cookie_name(shared.port), "", &headers)))
 }

@@ -187,9 +187,18 @@ impl Mana {
 
     /// Starts `serve` on a free port and waits until it listens.
     pub fn serve(&self) -> Served {
+        self.serve_with(&["--port", "0"])
+    }
+
+    /// The same on the port of the settings.
+    pub fn serve_on_its_port(self) -> (Served, Mana) {
+        (self.serve_with(&[]), self)
+    }
+
+    fn serve_with(&self, more: &[&str]) -> Served {
         let log = self.dir.path().join("serve.log");
         let child = self
-            .command(&["serve", "--port", "0", "--log", "info", "--log-format", "text"])
+            .command(&[&["serve", "--log", "info", "--log-format", "text"], more].concat())
             .stderr(std::fs::File::create(&log).unwrap())
             .stdout(Stdio::null())
             .spawn()

@@ -1,7 +1,7 @@
 // Texts that want to be more than texts, in every field that a client can push: they are shown, and nothing else.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { eventually, fits, heading, launch, open, same, signIn, World } from "./support.js";
+import { eventually, fits, heading, launch, open, same, signIn, World, redeem } from "./support.js";
 
 const USER = `u/<b>&"'`;
 const evil = (field) =>
@@ -219,7 +219,7 @@ test("a user with an odd name can be chosen", async (t) => {
   const link = await demo.demo();
   demo.import([mission("odd", { title: evil("title"), state: "paused" }), { ...mission("long", { title: "t" }), userId: LONG.slice(0, 300) }]);
   const tab = await open(await browser.newContext({ viewport: { width: 390, height: 844 } }));
-  await tab.goto(link);
+  await redeem(tab, link);
   await heading(tab, "Who are you?");
   const button = tab.getByRole("button", { name: USER, exact: true });
   await eventually("the new users to be offered", async () => (await button.count()) > 0 || void (await tab.reload()));

@@ -1,7 +1,7 @@
 // Who may see and do what: sessions, forms of others, users of one server.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, get, heading, launch, open, signIn, World } from "./support.js";
+import { enter, get, heading, launch, open, signIn, World, redeem } from "./support.js";
 
 let browser, world, anna, ben, paths, writes;
 before(async () => {
@@ -203,7 +203,7 @@ test("the link of the demo works once, and a session outlives the server", async
   assert.ok([401, 403].includes((await get(nobody, `${demo.base}/link?${link.split("?")[1]}`)).status()), "nor does an old link work after a restart");
   // Somebody new.
   const guest = await open(await browser.newContext());
-  await guest.goto(next);
+  await redeem(guest, next);
   await guest.getByRole("textbox", { name: "Another name" }).fill("Carla");
   await guest.getByRole("button", { name: "Continue" }).click();
   await heading(guest, "Overview");

@@ -62,6 +62,9 @@ test("who are you", async () => {
   const link = await world.demo();
   const page = await open(await browser.newContext());
   await page.goto(link);
+  await look(page, "link");
+  // One key is enough.
+  await page.keyboard.press("Enter");
   await heading(page, "Who are you?");
   for (const name of ["anna", "ben", "Continue"]) await page.getByRole("button", { name, exact: true }).waitFor();
   await page.getByRole("textbox", { name: "Another name" }).waitFor();

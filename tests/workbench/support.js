@@ -167,10 +167,16 @@ export async function signIn(browser, world, user, options = {}) {
   return page;
 }
 
+/** Opens a link that signs in, and redeems it. */
+export async function redeem(page, link) {
+  await page.goto(link);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
 /** Signs in by the link of the demo. */
 export async function enter(browser, link, user, options = {}) {
   const page = await open(await browser.newContext(options));
-  await page.goto(link);
+  await redeem(page, link);
   await page.getByRole("button", { name: user, exact: true }).click();
   await heading(page, "Overview");
   return page;

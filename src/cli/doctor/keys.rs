@@ -21,7 +21,7 @@ pub(super) async fn users(config: &Config) -> Finding {
             LocalKey::load(&config.data_dir).map(drop).map_err(|error| error.to_string())
         });
     };
-    let answer = match Users::remote(url.clone()) {
+    let answer = match Users::remote(url.clone(), config.jwt_audience.clone(), config.jwt_issuer.clone()) {
         Ok(users) => users.fetch_keys().await,
         Err(error) => Err(error),
     };

@@ -1,0 +1,93 @@
+//! `mana-ai sessions`
+
+use std::io::Write;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Context, Failure, Outcome, output, setup};
+use crate::domain::time;
+use crate::store::{Session, WhichSessions};
+
+/// Sessions that are listed at most.
+const LISTED: u32 = 10_000;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Cmd,
+}
+
+#[derive(Subcommand)]
+enum Cmd {
+    /// List the browsers that are signed in to the workbench
+    List(List),
+    /// Sign browsers out, and take unused sign-in links back
+    End(End),
+}
+
+#[derive(clap::Args)]
+struct List {
+    /// Only sessions of this user
+    #[arg(long)]
+    user: Option<String>,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct End {
+    /// Id of one session, as `sessions list` shows it
+    id: Option<String>,
+    /// All sessions of this user
+    #[arg(long)]
+    user: Option<String>,
+    /// All sessions of everybody
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) async fn run(context: Context, args: Args) -> Outcome {
+    match args.command {
+        Cmd::List(args) => list(context, args).await,
+        Cmd::End(args) => end(context, args).await,
+    }
+}
+
+async fn list(context: Context, args: List) -> Outcome {
+    let store = setup::store(&context.config).await?;
+    let sessions = store.sessions(args.user, Timestamp::now(), LISTED).await?;
+    if args.json {
+        return Ok(output::json_lines(sessions.iter().map(|session| {
+            json!({
+                "id": session.id, "userId": session.user, "signingKey": session.signing_key,
+                "createdAt": time::iso_millis(session.created_at), "expiresAt": time::iso_millis(session.expires_at),
+            })
+        }))?);
+    }
+    let row = |session: &Session| {
+        let user = session.user.clone().unwrap_or_else(|| "not chosen yet".into());
+        vec![session.id.clone(), user, time::iso_millis(session.created_at), time::iso_millis(session.expires_at)]
+    };
+    Ok(output::table(&["Session", "User", "Since", "Until"], sessions.iter().map(row).collect(), "Nobody is signed in.")?)
+}
+
+async fn end(context: Context, args: End) -> Outcome {
+    let which = match (args.id, args.user) {
+        (Some(id), _) => WhichSessions::Id(id),
+        (None, Some(user)) => WhichSessions::OfUser(user),
+        (None, None) => WhichSessions::All,
+    };
+    let store = setup::store(&context.config).await?;
+    let one = matches!(which, WhichSessions::Id(_));
+    let ended = store.end_sessions(which).await?;
+    if one && ended == 0 {
+        return Err(Failure::Failed("there is no such session; `mana-ai sessions list` shows them".into()));
+    }
+    let mut out = output::stdout();
+    writeln!(out, "{ended} ended")?;
+    Ok(out.flush()?)
+}
