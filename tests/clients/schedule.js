@@ -7,7 +7,10 @@ export const PHASES = 4;
 /** Rounds after which all must be quiet. */
 const ROUNDS = 12;
 const OPERATIONS = 6;
-const TOOLS = ["create_task", "create_note", "log_drink"];
+/** The tool of all plans, and those whose policy changes. */
+const PLANNED = "create_task";
+const TOOLS = [PLANNED, "create_note", "create_event"];
+const decisions = (tool) => (tool === PLANNED ? ["propose", "auto"] : ["propose", "auto", "deny"]);
 const OPEN = "awaiting-review";
 
 /** A generator of numbers from 0 to 1 (mulberry32). */
@@ -115,18 +118,16 @@ export class Schedule {
   }
 
   /** What the model says about a mission; devices go on before it answers. */
-  plan(mission, prompt) {
+  plan(mission) {
     const answer = this.turn.then(async () => {
       for (const device of this.meanwhile.splice(0)) {
         this.say("while a plan is made:");
         await this.operation(device);
         if (!device.offline) await this.sync(device);
       }
-      const tools = TOOLS.filter((tool) => prompt.includes(tool));
+      // A refused plan would be asked for again when the schedule is over, so it proposes what no policy here denies.
       const steps = Array.from({ length: this.below(4) }, (_, n) => {
-        const toolName = this.pick(tools.length > 0 ? tools : TOOLS);
-        const params = { create_task: { title: `Task ${n}` }, create_note: { content: `Note ${n}` }, log_drink: { drinkType: "water", quantityMl: 200 } }[toolName];
-        return { summary: `Step ${n}`, toolName, params, rationale: "Because." };
+        return { summary: `Step ${n}`, toolName: PLANNED, params: { title: `Task ${n}` }, rationale: "Because." };
       });
       this.say(`the model plans ${steps.length} steps for mission ${mission}`);
       return { summary: `Plan ${mission}`, steps };
@@ -244,7 +245,8 @@ export class Schedule {
     const agents = await device.list("agents");
     if (agents.length === 0) return;
     const { id } = this.pick(agents);
-    const [tool, decision] = [this.pick(TOOLS), this.pick(["propose", "deny", "auto"])];
+    const tool = this.pick(TOOLS);
+    const decision = this.pick(decisions(tool));
     this.say(`${device.name} sets ${tool} of ${id} to ${decision}`);
     await device.edit("agents", id, ({ policy }) => (policy.tools[tool] = decision));
   }
@@ -351,7 +353,7 @@ export class Schedule {
     const form = forms.find(({ action, fields }) => action === path && ("title" in fields || "name" in fields));
     if (!form) return;
     const choices = ofAgent
-      ? { role: `Role ${this.titles++}`, memory: `Memory ${this.titles++}`, ...Object.fromEntries(TOOLS.map((tool) => [`tool:${tool}`, this.pick(["propose", "deny"])])) }
+      ? { role: `Role ${this.titles++}`, memory: `Memory ${this.titles++}`, ...Object.fromEntries(TOOLS.map((tool) => [`tool:${tool}`, this.pick(decisions(tool))])) }
       : { title: `Workbench ${this.titles++}`, kind: this.pick(["daily", "interval", "weekly"]), atHour: `${this.below(24)}`, everyMinutes: "500" };
     const names = Object.keys(choices).filter((name) => name in form.fields && this.chance(0.5));
     for (const name of names) form.fields[name] = choices[name];

@@ -26,7 +26,7 @@ async function onOneServer(from, to) {
   const schedules = new Map();
   const plan = (prompt) => {
     const [, seed, mission] = prompt.match(/mission-(\d+)-(\d+)/);
-    return schedules.get(Number(seed)).plan(mission, prompt);
+    return schedules.get(Number(seed)).plan(mission);
   };
   const world = await World.start({ plan, settings: { MAX_PARALLEL_PLANS: "32" } });
   try {
