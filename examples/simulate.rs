@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::change::{Change, from_json};
+use mana_ai::domain::limits::admit;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, Settings};
@@ -57,7 +58,10 @@ async fn day(args: Args) {
     Log { users: args.users, agents: 0, missions: 0, updates: 0, others: args.users * args.changes, due_every: 0 }.make(dir.path());
     let store = Store::open(dir.path(), &Options::default()).expect("the database");
     for user in 0..args.users {
-        store.append::<_, StoreError>(records(user, args.missions).into_iter().map(Ok)).await.expect("records");
+        store
+            .append::<_, StoreError>(records(user, args.missions).into_iter().map(|change| Ok(admit(change).expect("within the limits"))))
+            .await
+            .expect("records");
     }
     let clock = Arc::new(Mutex::new(START.parse::<Timestamp>().expect("a time")));
     let runner = runner(&store, &clock, dir.path()).await;
@@ -70,7 +74,7 @@ async fn day(args: Args) {
         // Users are at work while the runner is.
         while pushed < args.users * args.pushes * minute / MINUTES {
             let started = Instant::now();
-            store.push(vec![note(pushed % args.users, pushed)]).await.expect("a push");
+            store.push(vec![admit(note(pushed % args.users, pushed)).expect("within the limits")]).await.expect("a push");
             pushes.push(started.elapsed());
             pushed += 1;
         }

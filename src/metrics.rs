@@ -158,6 +158,8 @@ metrics! {
     writer_queue: IntGauge = gauge;
     /// Rows in the change log.
     log_rows: IntGauge = gauge;
+    /// Texts in which what no text can hold (U+0000, half of a surrogate pair) became U+FFFD on the way into the log.
+    texts_replaced_total: IntCounter = counter;
     /// Size of the database file.
     database_bytes: IntGauge = gauge;
     /// Size of the write-ahead log file.

@@ -5,6 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 
 use common::{append, change, store};
+use mana_ai::domain::limits::admit;
 use mana_ai::store::{Options, Pull, RowFilter, Store, StoreError};
 use rusqlite::Connection;
 use serde_json::json;
@@ -68,8 +69,9 @@ async fn no_statement_changes_or_removes_a_row() {
 #[tokio::test]
 async fn a_failed_append_keeps_nothing_and_spoils_no_other() {
     let (_dir, store) = store();
-    let bad = vec![Ok(change(&line(1))), Err(StoreError::Stopped)];
-    let good = vec![Ok::<_, StoreError>(change(&line(2)))];
+    let admitted = |id: u32| admit(change(&line(id))).unwrap();
+    let bad = vec![Ok(admitted(1)), Err(StoreError::Stopped)];
+    let good = vec![Ok::<_, StoreError>(admitted(2))];
     let (bad, good) = tokio::join!(store.append(bad), store.append(good));
     assert!(bad.is_err() && good.is_ok());
     assert_eq!(store.rows_after(RowFilter::default(), 0, 10).await.unwrap().len(), 1);
@@ -123,7 +125,7 @@ async fn a_full_disk_keeps_what_was_there() {
     let pages: i64 = Connection::open(small.path()).unwrap().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     drop(small);
     let small = Store::open(full.path(), &Options { max_pages: Some(pages as u32), ..Options::default() }).unwrap();
-    let long: Vec<_> = (2..500).map(|n| Ok::<_, StoreError>(change(&line(n)))).collect();
+    let long: Vec<_> = (2..500).map(|n| Ok::<_, StoreError>(admit(change(&line(n))).unwrap())).collect();
     let error = small.append(long).await.unwrap_err();
     assert!(matches!(error, StoreError::Full { .. }), "{error}");
     assert_eq!(small.rows_after(RowFilter::default(), 0, 10).await.unwrap().len(), 1);

@@ -83,7 +83,6 @@ fn row() -> impl Strategy<Value = (Change, Option<u32>)> {
         "updatedAt",
         "createdAt",
         "id",
-        "x..y",
     ]);
     let value = prop_oneof![
         2 => Just(Value::Null),

@@ -144,7 +144,7 @@ fn says(ran: &Ran) -> Value {
     assert!(!ran.stderr.contains("panicked"), "{ran:?}");
     let line = serde_json::from_str(ran.stdout.trim()).unwrap_or_else(|error| panic!("{error}: {ran:?}"));
     let Value::Object(said) = &line else { panic!("{line}") };
-    assert_eq!(said.keys().collect::<Vec<_>>(), ["sound", "rows", "records", "findings", "repaired"]);
+    assert_eq!(said.keys().collect::<Vec<_>>(), ["sound", "rows", "records", "findings", "repaired", "setAside"]);
     assert_eq!(said["sound"] == true, said["findings"].as_array().unwrap().is_empty(), "{line}");
     assert_eq!(said["sound"] == true, ran.code == Some(0), "{ran:?}");
     line
@@ -628,7 +628,10 @@ fn an_event_that_is_twice_in_the_log_is_not_mended() {
     connection.execute_batch("PRAGMA writable_schema = on").unwrap();
     connection.execute("DELETE FROM sqlite_schema WHERE name = ?1", [index]).unwrap();
     connection
-        .execute("UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL UNIQUE', 'NOT NULL') WHERE name = 'sync_changes'", [])
+        .execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ',' || char(10) || '    UNIQUE (user_id, id)', '') WHERE name = 'sync_changes'",
+            [],
+        )
         .unwrap();
     drop(connection);
     rewrite(&mana, "UPDATE sync_changes SET id = (SELECT id FROM sync_changes WHERE seq = 2) WHERE seq = 3");

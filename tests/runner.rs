@@ -293,11 +293,13 @@ async fn a_tick_starts_on_time_while_slow_runs_of_earlier_ones_are_in_flight() {
     assert_eq!(settle(&runner).await.0.written_back, 1, "now the agent is free");
 }
 
+const RUN_OF_ANOTHER: &str = "00000000-0000-4000-8000-00000000dead";
+
 /// Claims a mission as another process would, under a name whose lock nobody holds.
 async fn claim_as(house: &House, owner: &str) -> mana_ai::store::Claimed {
     mana_ai::projection::refresh(&house.store).await.unwrap();
     let due = house.store.due(house.now()).await.unwrap().remove(0);
-    let candidate = Candidate { due, max_in_flight: None, run_id: format!("run of {owner}"), iteration_id: "i".into() };
+    let candidate = Candidate { due, max_in_flight: None, run_id: RUN_OF_ANOTHER.into(), iteration_id: "i".into() };
     match house.store.claim(vec![candidate], owner.into(), house.now()).await.unwrap().remove(0) {
         Claim::Claimed(run) => run,
         other => panic!("{other:?}"),
@@ -310,7 +312,7 @@ async fn the_claims_of_a_dead_process_are_taken_over_and_it_can_write_no_more() 
     let run = claim_as(&house, "dead").await;
     assert_eq!(settle(&house.runner()).await.0.written_back, 1);
     let row = house.store.runs(None, None, 10).await.unwrap().remove(0);
-    assert_eq!((row.run.id.as_str(), row.interruptions), ("run of dead", 1), "the same run, gone on with");
+    assert_eq!((row.run.id.as_str(), row.interruptions), (RUN_OF_ANOTHER, 1), "the same run, gone on with");
     let close = Close::Retry { at: house.now(), reason: "a late one".into() };
     let closed = house.store.close(run, "dead".into(), None, close, house.now()).await.unwrap();
     assert_eq!(closed, mana_ai::store::Closed::Lost);

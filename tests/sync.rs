@@ -392,7 +392,7 @@ fn when_it_takes_in_all_it_can_it_says_when_to_come_back() {
             socket
         })
         .collect();
-    let body = json!({"clientId": "c", "changes": [note("1", &"x".repeat(8 << 20))]}).to_string().into_bytes();
+    let body = json!({"clientId": "c", "changes": [note("1", &"x".repeat(7 << 20))]}).to_string().into_bytes();
     let (status, answer, retry) = common::wait_for("the server to be full", || {
         Some(ada.send("POST", "/sync/notes", None, Some(body.clone()), &[])).filter(|(status, ..)| *status != 200)
     });

@@ -82,9 +82,11 @@ fn tell(args: &Args, check: &Check, repaired: &[Finding]) -> Outcome {
     if args.json {
         let line = json!({
             "sound": check.findings.is_empty(), "rows": check.rows, "records": check.records, "findings": found, "repaired": mended,
+            "setAside": check.set_aside.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         return Ok(output::json_lines([line])?);
     }
+    output::tell_set_aside(&check.set_aside);
     let rows = |texts: Vec<String>| texts.iter().map(|text| vec![safe(text)]).collect::<Vec<_>>();
     if !mended.is_empty() {
         output::table(&["Repaired"], rows(mended), "")?;

@@ -45,20 +45,22 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     }
     loop {
         let rows = match args.format {
-            Format::Jsonl => store.rows_after(filter.clone(), after, PAGE).await?,
-            Format::Csv => store.rows_verbatim_after(filter.clone(), after, PAGE).await?,
+            Format::Jsonl => store.export_after(filter.clone(), after, PAGE).await?,
+            Format::Csv => store.export_verbatim_after(filter.clone(), after, PAGE).await?,
         };
         let mut out = output::raw_stdout();
         for row in &rows {
-            match args.format {
-                Format::Jsonl => writeln!(out, "{}", escaped(&row.change.to_json().to_string()))?,
-                Format::Csv => writeln!(out, "{}", exchange::row(&row.change))?,
+            after = row.as_ref().map_or_else(|set_aside| set_aside.seq, |row| row.seq);
+            match (row, args.format) {
+                (Ok(row), Format::Jsonl) => writeln!(out, "{}", escaped(&row.change.to_json().to_string()))?,
+                (Ok(row), Format::Csv) => writeln!(out, "{}", exchange::row(&row.change))?,
+                // An import would refuse it.
+                (Err(set_aside), _) => output::say(format_args!("not exported: {set_aside}")),
             }
         }
         out.flush()?;
-        match rows.last() {
-            Some(last) if rows.len() == PAGE as usize => after = last.seq,
-            _ => return Ok(()),
+        if rows.len() < PAGE as usize {
+            return Ok(());
         }
     }
 }

@@ -2,16 +2,13 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::ProgressBar;
 
 use super::output::{self, bar};
 use super::{Context, Failure, Outcome, setup};
-use crate::domain::change::Change;
 use crate::exchange::{self, ImportError, Reading};
-use crate::store::Appended;
+use crate::store::{Staging, Store};
 
 /// Bad lines that are told one by one.
 const TOLD: u64 = 20;
@@ -28,36 +25,47 @@ pub(super) struct Args {
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let (file, progress) = open(&args.file)?;
     let store = setup::new_store(&context.config).await?;
-    let bad = Arc::new(AtomicU64::new(0));
-    let skip_bad = args.skip_bad;
-    let told = Arc::clone(&bad);
-    let reading = exchange::read(Box::new(BufReader::with_capacity(256 * 1024, file)));
-    let outcome: Result<Appended, ImportError> = match reading {
-        Err(error) => Err(error),
-        Ok(Reading { changes, unknown }) => {
-            if !unknown.is_empty() {
-                progress.suspend(|| {
-                    output::say(format_args!("not kept, since the log has no such columns: {}", output::safe(&unknown.join(", "))))
-                });
-            }
-            store.append(changes.filter(move |change| keep(change, skip_bad, &told))).await
-        }
-    };
+    let failed = |error: ImportError| Failure::Failed(format!("{}: {error}", args.file));
+    let (to, shown, skip_bad) = (store.clone(), progress.clone(), args.skip_bad);
+    // The input may take its time: only when all of it is there does the writer hear of it.
+    let staged = tokio::task::spawn_blocking(move || stage(&to, file, &shown, skip_bad)).await.map_err(Failure::failed)?;
     progress.finish_and_clear();
-    let appended = outcome.map_err(|error| Failure::Failed(format!("{}: {error}", args.file)))?;
-    let bad = bad.load(Ordering::Relaxed);
+    let (staging, bad) = staged.map_err(failed)?;
+    let (rows, replaced) = (staging.rows(), staging.replaced());
+    let writing = bar("{bar:40} {pos} of {len} changes written", Some(rows));
+    let written = writing.clone();
+    let appended = store.append_staged(staging, move |rows| written.set_position(rows)).await;
+    writing.finish_and_clear();
+    let appended = appended.map_err(|error| failed(error.into()))?;
     let skipped = if skip_bad { format!(", {bad} bad lines skipped") } else { String::new() };
     output::say(format_args!("{} changes imported, {} known already{skipped}", appended.added, appended.known));
+    if replaced > 0 {
+        output::say(format_args!("in {replaced} texts, U+0000 or half of a surrogate pair became U+FFFD"));
+    }
     Ok(())
 }
 
-/// Whether an item goes on to the store: a bad line only where it has to stop the import.
-fn keep(change: &Result<Change, ImportError>, skip_bad: bool, bad: &AtomicU64) -> bool {
-    let Err(ImportError::Line(line)) = change else { return true };
-    if skip_bad && bad.fetch_add(1, Ordering::Relaxed) < TOLD {
-        output::say(format_args!("skipped {}", output::safe(&line.to_string())));
+/// Reads the whole input, and counts its bad lines where they are skipped.
+fn stage(store: &Store, file: Box<dyn Read + Send>, progress: &ProgressBar, skip_bad: bool) -> Result<(Staging, u64), ImportError> {
+    let mut staging = store.stage()?;
+    let Reading { changes, unknown } = exchange::read(Box::new(BufReader::with_capacity(256 * 1024, file)))?;
+    if !unknown.is_empty() {
+        progress
+            .suspend(|| output::say(format_args!("not kept, since the log has no such columns: {}", output::safe(&unknown.join(", ")))));
     }
-    !skip_bad
+    let mut bad = 0;
+    for change in changes {
+        match change {
+            Err(ImportError::Line(line)) if skip_bad => {
+                bad += 1;
+                if bad <= TOLD {
+                    progress.suspend(|| output::say(format_args!("skipped {line}")));
+                }
+            }
+            change => staging.add(&change?)?,
+        }
+    }
+    Ok((staging, bad))
 }
 
 fn open(name: &str) -> Result<(Box<dyn Read + Send>, ProgressBar), Failure> {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::domain::time;
-use crate::store::Progress;
+use crate::store::{Progress, SetAside};
 pub(super) use crate::text::printable as safe;
 use crate::text::{Mode, Printable, escaped};
 
@@ -77,6 +77,19 @@ pub(super) fn bar(template: &str, length: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(10));
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
+}
+
+/// Rows that are told one by one.
+const TOLD: usize = 20;
+
+/// Says on stderr which rows of the log are kept and not used.
+pub(super) fn tell_set_aside(rows: &[SetAside]) {
+    for row in rows.iter().take(TOLD) {
+        say(format_args!("{row}"));
+    }
+    if rows.len() > TOLD {
+        say(format_args!("and {} rows more; `mana-ai check --json` lists them", rows.len() - TOLD));
+    }
 }
 
 /// Lets work be stopped from outside.

@@ -26,6 +26,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let restored = outcome?;
     let until = restored.last.map_or(String::new(), |last| format!(", the last taken in at {last:.0}"));
     output::say(format_args!("the database in {} is now that of {}: {} rows{until}", dir.display(), args.file.display(), restored.rows));
+    output::tell_set_aside(&restored.set_aside);
     if let Some(kept) = restored.kept {
         output::say(format_args!("the one that was there is kept as {}; delete it when you do not need it any more", kept.display()));
     }

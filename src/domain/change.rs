@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::merge::{Delta, Record, Stamps, stamp_text};
+use super::merge::{Delta, Record, Stamps};
 use super::time;
 
 /// What a change does to its record.
@@ -45,9 +45,6 @@ pub const WORKBENCH_CLIENT: &str = "workbench";
 pub fn is_own_client(client_id: &str) -> bool {
     [RUNNER_CLIENT, WORKBENCH_CLIENT].contains(&client_id)
 }
-
-/// Kinds of origin that the log accepts.
-pub const ORIGINS: [&str; 4] = ["user", "agent", "system", "migration"];
 
 /// A change that is ready to be appended.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,9 +169,6 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
     let created_at = time::parse_rfc3339(&created_at)
         .ok_or_else(|| wrong("createdAt", &Value::String(created_at), "an ISO time such as 2026-04-15T08:00:00.000000Z"))?;
     let origin = take_any_text(&mut object, "origin")?;
-    if let Some(origin) = origin.as_ref().filter(|o| !ORIGINS.contains(&o.as_str())) {
-        return Err(wrong("origin", &Value::String(origin.clone()), "user, agent, system, migration or null"));
-    }
     let schema_version = match object.remove("schemaVersion") {
         None | Some(Value::Null) => 1,
         Some(value) => {
@@ -236,18 +230,38 @@ fn required(object: &mut Record, field: &'static str) -> Result<String, BadChang
 }
 
 fn stamps(value: Option<Value>) -> Result<Stamps, BadChange> {
-    const ALLOWED: &str = "an object that gives each field an ISO time";
-    match value {
-        None | Some(Value::Null) => Ok(Stamps::new()),
-        Some(Value::Object(object)) => object
-            .into_iter()
-            .filter_map(|(field, stamp)| match &stamp {
-                Value::String(_) | Value::Object(_) | Value::Null => Some(Ok((field, stamp_text(&stamp)?.to_owned()))),
-                other => Some(Err(wrong("fieldMeta", other, ALLOWED))),
-            })
-            .collect(),
-        Some(value) => Err(wrong("fieldMeta", &value, ALLOWED)),
+    let mut stamps = Stamps::new();
+    let fields = match value {
+        None | Some(Value::Null) => return Ok(stamps),
+        Some(Value::Object(fields)) => fields,
+        Some(value) => return Err(wrong("fieldMeta", &value, STAMPS)),
+    };
+    for (field, value) in fields {
+        if let Some(stamp) = read_stamp(value).map_err(|other| wrong("fieldMeta", &other, STAMPS))? {
+            stamps.insert(field, stamp);
+        }
     }
+    Ok(stamps)
+}
+
+const STAMPS: &str = "an object that gives each field an ISO time";
+
+/// The time at which a field was written, as clients spell it: a text, or an object with it as `at`. An empty one is none.
+///
+/// # Errors
+/// Gives back what is neither.
+pub fn read_stamp(value: Value) -> Result<Option<String>, Value> {
+    let text = match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        Value::Object(mut object) => match object.remove("at") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(other) => return Err(other),
+        },
+        other => return Err(other),
+    };
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 #[cfg(test)]
@@ -287,15 +301,18 @@ mod tests {
         check(with("eventId", json!("7")), "`eventId` is \"7\", but must be a UUID");
         check(with("fieldMeta", json!({"a": 1})), "`fieldMeta` is the number 1, but must be an object that gives each field an ISO time");
         check(with("createdAt", json!("soon")), "`createdAt` is \"soon\", but must be an ISO time such as 2026-04-15T08:00:00.000000Z");
-        check(with("origin", json!("robot")), "`origin` is \"robot\", but must be user, agent, system, migration or null");
+        check(
+            with("fieldMeta", json!({"a": {"at": 1}})),
+            "`fieldMeta` is the number 1, but must be an object that gives each field an ISO time",
+        );
         check(with("schemaVersion", json!(2)), "`schemaVersion` is the number 2, but must be 1, the only version this program reads");
     }
 
     #[test]
     fn stamps_of_every_form_are_taken_and_a_number_is_none() {
-        let meta = json!({"a": "t", "b": {"at": "t2", "actor": {}}, "c": "", "d": {"at": ""}, "e": null});
-        let Value::Object(line) = with("fieldMeta", meta) else { unreachable!() };
-        assert_eq!(json!(from_json(line, String::new).unwrap().field_meta), json!({"a": "t", "b": "t2"}));
+        let spelled = json!({"a": "t", "b": {"at": "t", "by": "x"}, "c": "", "d": {}, "e": null, "f": {"at": ""}, "g": {"at": null}});
+        let change = from_json(with("fieldMeta", spelled).as_object().cloned().unwrap(), String::new).unwrap();
+        assert_eq!(json!(change.field_meta), json!({"a": "t", "b": "t"}));
         check(
             with("createdAt", json!("2026-04-15 08:00:00")),
             "`createdAt` is \"2026-04-15 08:00:00\", but must be an ISO time such as 2026-04-15T08:00:00.000000Z",

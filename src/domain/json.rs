@@ -1,5 +1,6 @@
 //! Reading JSON of others, so that every key stays a key and every number as it was written.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
@@ -27,12 +28,80 @@ pub fn would_change(text: &[u8]) -> bool {
     KEY.as_ref().is_none_or(|keys| keys.captures_iter(text).any(|key| is_of_the_library(&key[1])))
 }
 
-/// Reads a text.
+/// Reads a text. Half a surrogate pair, which no text here can hold, is read as U+0000; what enters the log has U+FFFD in its
+/// place, and an id with it is refused (see [`admit`](super::limits::admit)).
 ///
 /// # Errors
 /// What is no JSON of this kind, and an object that the library would change.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
-    if would_change(text) { Err(serde_json::Error::custom(NOT_KEPT)) } else { serde_json::from_slice(text) }
+    let text = with_whole_escapes(text);
+    if would_change(&text) { Err(serde_json::Error::custom(NOT_KEPT)) } else { serde_json::from_slice(&text) }
+}
+
+/// A text with U+0000 in the place of each half of a surrogate pair. The library refuses those, although programs write them
+/// that cut texts in the middle of a character.
+pub fn with_whole_escapes(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut whole = Cow::Borrowed(text);
+    let mut second = None;
+    for (at, unit) in escapes(text) {
+        let is_half = match unit {
+            0xd800..0xdc00 if matches!(unit_at(text, at + 6), Some(0xdc00..0xe000)) => {
+                second = Some(at + 6);
+                false
+            }
+            0xdc00..0xe000 => second != Some(at),
+            unit => matches!(unit, 0xd800..0xdc00),
+        };
+        if is_half {
+            whole.to_mut()[at..at + 6].copy_from_slice(b"\\u0000");
+        }
+    }
+    whole
+}
+
+/// The same for a text that is kept.
+pub fn whole(text: String) -> String {
+    match with_whole_escapes(text.as_bytes()) {
+        Cow::Borrowed(_) => text,
+        // An escape is ASCII, and so is what took its place.
+        Cow::Owned(whole) => String::from_utf8(whole).unwrap_or(text),
+    }
+}
+
+/// Puts U+FFFD in the place of each escaped U+0000.
+pub fn replace_nul(text: &mut String) {
+    let (mut replaced, mut copied) = (String::with_capacity(text.len()), 0);
+    for (at, unit) in escapes(text.as_bytes()) {
+        if unit == 0 {
+            replaced += &text[copied..at];
+            replaced += "\\ufffd";
+            copied = at + 6;
+        }
+    }
+    replaced += &text[copied..];
+    *text = replaced;
+}
+
+/// The escapes by number in a text, each with its place. Backslashes stand within quotes only, so that what is around them
+/// need not be known.
+fn escapes(text: &[u8]) -> impl Iterator<Item = (usize, u16)> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let at = next + text.get(next..)?.iter().position(|byte| *byte == b'\\')?;
+            next = at + 2;
+            if let Some(unit) = unit_at(text, at) {
+                return Some((at, unit));
+            }
+        }
+    })
+}
+
+/// The number of an escape.
+fn unit_at(text: &[u8], at: usize) -> Option<u16> {
+    let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
@@ -50,5 +119,29 @@ mod tests {
         for text in [r#"{"$serde_json::private::Number":"1"}"#, r#"[{"$serde_json::private::RawValue" : "[]"}]"#, escaped] {
             assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_read_as_nul() {
+        for (text, read_as) in [
+            (r#""\ud83d\ude00""#, "\u{1f600}"),
+            (r#""\ud83d""#, "\0"),
+            (r#""\uDE00x""#, "\0x"),
+            (r#""\ud83d\ud83d\ude00""#, "\0\u{1f600}"),
+            (r#""\ude00\ud83d""#, "\0\0"),
+            (r#""\ud83d\ude00\ude00""#, "\u{1f600}\0"),
+            (r#""\\ud83d""#, "\\ud83d"),
+            (r#""\\\ud83d""#, "\\\0"),
+            (r#""\\ud83d\ude00""#, "\\ud83d\0"),
+            (r#""\ud83dx\ude00 é""#, "\0x\0 é"),
+        ] {
+            assert_eq!(read::<String>(text.as_bytes()).unwrap(), read_as, "{text}");
+        }
+        for text in [r#""\ud8"#, r#""\u"#, "\"\\", r#""\ud83d"#, r#""\ud83d\u""#] {
+            assert!(read::<String>(text.as_bytes()).is_err(), "{text}");
+        }
+        let mut text = r#"{"a\u0000":"\\u0000\\\u0000\u00000"}"#.to_owned();
+        replace_nul(&mut text);
+        assert_eq!(text, r#"{"a\ufffd":"\\u0000\\\ufffd\ufffd0"}"#);
     }
 }

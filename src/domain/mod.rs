@@ -15,6 +15,7 @@ pub mod gate;
 pub mod iteration;
 pub mod iterations;
 pub mod json;
+pub mod limits;
 pub mod lost;
 pub mod merge;
 pub mod mission;

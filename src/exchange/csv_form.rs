@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::csv::{Cell, Rows, join};
-use super::{BadLine, ImportError, Reading, new_id};
+use super::{BadLine, ImportError, Reading, admitted, new_id};
 use crate::domain::change::{BadChange, Change, Verbatim, from_json};
 use crate::domain::json;
-use crate::domain::merge::Record;
+use crate::domain::limits::Admitted;
+use crate::domain::merge::{Record, Stamps};
 
 /// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON. An export has them in
 /// this order, without those of [`NOT_EXPORTED`].
@@ -59,24 +60,26 @@ pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError
     let unknown = header.into_iter().filter(|name| column(name).is_none()).collect();
     let changes = rows.map(move |row| {
         let (line, cells) = row?;
-        change(cells, &columns).map_err(|bad| BadLine::new(line, &bad).into())
+        change(cells, &columns).map_err(|reason| BadLine { line, reason }.into())
     });
     Ok(Reading { changes: Box::new(changes), unknown })
 }
 
-fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Change, BadChange> {
+fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Admitted, String> {
     if cells.len() != columns.len() {
-        return Err(BadChange::NotAnObject(format!("the row has {} columns, the header has {}", cells.len(), columns.len())));
+        let what = format!("the row has {} columns, the header has {}", cells.len(), columns.len());
+        return Err(BadChange::NotAnObject(what).to_string());
     }
     let mut object = Record::new();
     let mut verbatim = Verbatim::default();
     for (cell, column) in cells.into_iter().zip(columns) {
         let (Some((name, field, json)), Some(text)) = (column, cell) else { continue };
-        let value = if *json {
-            json::read(text.as_bytes()).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")))?
-        } else {
-            Value::String(text.clone())
-        };
+        if !*json {
+            object.insert((*field).to_owned(), Value::String(text));
+            continue;
+        }
+        let text = json::whole(text);
+        let value = json::read(text.as_bytes()).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")).to_string())?;
         object.insert((*field).to_owned(), value);
         match *name {
             "data" => verbatim.data = Some(text),
@@ -86,7 +89,17 @@ fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Change, BadChange> {
             _ => {}
         }
     }
-    Ok(Change { verbatim: Some(Box::new(verbatim)), ..from_json(object, new_id)? })
+    admitted(from_json(object, new_id).map(|change| kept_to_the_byte(change, verbatim)))
+}
+
+/// A change with its columns as they were; stamps in a spelling that the log does not keep are spelled anew.
+fn kept_to_the_byte(change: Change, mut verbatim: Verbatim) -> Change {
+    let is_same =
+        |text: &String| serde_json::from_str::<Option<Stamps>>(text).is_ok_and(|meta| meta.unwrap_or_default() == change.field_meta);
+    if verbatim.field_meta.as_ref().is_some_and(|text| !is_same(text)) {
+        verbatim.field_meta = Some(serde_json::json!(change.field_meta).to_string());
+    }
+    Change { verbatim: Some(Box::new(verbatim)), ..change }
 }
 
 /// The first line of an export.
@@ -133,7 +146,7 @@ mod tests {
         for line in [odd, nulls] {
             let file = format!("{}\n{line}\n", header());
             let mut reading = rows(Box::new(std::io::Cursor::new(file))).unwrap();
-            assert_eq!(row(&reading.changes.next().unwrap().unwrap()), line);
+            assert_eq!(row(reading.changes.next().unwrap().unwrap().change()), line);
         }
     }
 

@@ -12,6 +12,7 @@ pub use csv_form::{header, row};
 use std::io::BufRead;
 
 use crate::domain::change::{BadChange, Change};
+use crate::domain::limits::{Admitted, admit};
 use crate::store::StoreError;
 
 /// A line that is not a change.
@@ -20,12 +21,6 @@ use crate::store::StoreError;
 pub struct BadLine {
     pub line: u64,
     pub reason: String,
-}
-
-impl BadLine {
-    fn new(line: u64, bad: &BadChange) -> Self {
-        BadLine { line, reason: bad.to_string() }
-    }
 }
 
 /// Why an import stopped.
@@ -43,7 +38,7 @@ pub enum ImportError {
 }
 
 /// The changes of a file, one after the other, each or why it is none.
-pub type Changes = Box<dyn Iterator<Item = Result<Change, ImportError>> + Send>;
+pub type Changes = Box<dyn Iterator<Item = Result<Admitted, ImportError>> + Send>;
 
 /// A file that is being read.
 pub struct Reading {
@@ -69,6 +64,11 @@ pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
     }
 }
 
+/// Puts a change of a file to the limits of the log.
+fn admitted(change: Result<Change, BadChange>) -> Result<Admitted, String> {
+    admit(change.map_err(|bad| bad.to_string())?).map_err(|refusal| refusal.to_string())
+}
+
 /// An event id for a line without one.
 fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()
@@ -85,7 +85,7 @@ mod tests {
                 .changes
                 .map(|change| match change {
                     Ok(change) => {
-                        let mut json = change.to_json();
+                        let mut json = change.change().to_json();
                         json["eventId"] = "id".into();
                         json.to_string()
                     }

@@ -100,6 +100,10 @@ impl From<StoreError> for ApiError {
             tracing::warn!(%error, "a request cannot be served now");
             return Self::unavailable("the database cannot serve this now; try again later");
         }
+        // What its user wrote breaks a limit.
+        if let StoreError::Refused { refusal, .. } = &error {
+            return Self::bad_request(&refusal.to_string());
+        }
         Self::internal(&error)
     }
 }

@@ -23,7 +23,7 @@ use super::params::{AppId, Params};
 use super::weight;
 use crate::domain::json;
 use crate::domain::time;
-use crate::store::Pull;
+use crate::store::{EventKey, Pull};
 use crate::sync::{Answer, Cursor, Push, Pushed, Sender};
 
 /// Bodies up to this size are read where they are; others would hold up whoever shares the thread.
@@ -79,7 +79,8 @@ pub(super) async fn push(
     let (weight, received) = apart(received.bytes.len(), move || Ok((weight::weigh(&received.bytes)?, received))).await?;
     let turn = shared.parsing.body(weight).await?;
     let sender = (caller.user.clone(), app.clone(), client_id);
-    let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender)).await?;
+    let event_key = store.event_key().await?;
+    let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender, &event_key)).await?;
     let since = cursor(&pushed.since)?;
     if !pushed.changes.is_empty() {
         store.push(pushed.changes).await?;
@@ -97,14 +98,19 @@ pub(super) async fn push(
 }
 
 /// Reads a push. The share of its body is kept for what it became.
-fn read(received: Received, (user, app, client): &(String, String, Option<String>)) -> Result<(Pushed, Share), ApiError> {
+fn read(
+    received: Received,
+    (user, app, client): &(String, String, Option<String>),
+    event_key: &EventKey,
+) -> Result<(Pushed, Share), ApiError> {
     let Received { bytes, share } = received;
     if json::would_change(&bytes) {
         return Err(ApiError::bad_request(json::NOT_KEPT));
     }
-    let Json(push) = Json::<Push>::from_bytes(&bytes).map_err(|error| ApiError::bad_request(&error.body_text()))?;
+    let Json(push) =
+        Json::<Push>::from_bytes(&json::with_whole_escapes(&bytes)).map_err(|error| ApiError::bad_request(&error.body_text()))?;
     drop(bytes);
-    let sender = Sender { user_id: user, app_id: app, client_id: client.as_deref() };
+    let sender = Sender { user_id: user, app_id: app, client_id: client.as_deref(), event_key: event_key.as_slice() };
     let now = time::iso_millis(Timestamp::now());
     let pushed = push.read(sender, &now, Uuid::new_v4).map_err(|error| ApiError::bad_request(&error.to_string()))?;
     Ok((pushed, share))

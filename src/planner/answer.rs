@@ -7,6 +7,8 @@ use super::tools::Offered;
 use super::{text_calls, thoughts};
 use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_STEPS, Plan, Step};
+use crate::domain::json;
+use crate::domain::limits::{MAX_PARAMS_DEPTH, nests_deeper};
 
 /// How often arguments may be encoded over again.
 const ENCODED: usize = 3;
@@ -100,18 +102,25 @@ fn step_of_call(call: &Call, offered: &[Offered<'_>]) -> Result<Step, String> {
         _ => return Err("`rationale` is missing".into()),
     };
     params.retain(|_, value| !value.is_null());
+    let params = shallow(params, &format!("the arguments of {}", call.tool))?;
     let what = params.values().find_map(Value::as_str).unwrap_or_default();
     let summary = format!("{}: {what}", tool.replace('_', " "));
     Ok(Step { summary: summary.trim_end_matches([':', ' ']).chars().take(200).collect(), tool: tool.to_owned(), params, rationale })
 }
 
+/// Parameters that nest no deeper than the log takes them.
+fn shallow(params: Map<String, Value>, what: &str) -> Result<Map<String, Value>, String> {
+    let is_deep = params.values().any(|value| nests_deeper(value, MAX_PARAMS_DEPTH - 1));
+    if is_deep { Err(format!("{what} nest more than {MAX_PARAMS_DEPTH} levels deep")) } else { Ok(params) }
+}
+
 /// Arguments as JSON, also where they were encoded more than once.
 fn arguments(text: &str) -> Result<Value, serde_json::Error> {
     let text = text.trim();
-    let mut value: Value = serde_json::from_str(if text.is_empty() { "{}" } else { text })?;
+    let mut value: Value = json::read(if text.is_empty() { "{}" } else { text }.as_bytes())?;
     for _ in 0..ENCODED {
         let Value::String(inner) = &value else { break };
-        value = serde_json::from_str(inner.trim())?;
+        value = json::read(inner.trim().as_bytes())?;
     }
     Ok(value)
 }
@@ -138,7 +147,7 @@ fn all(steps: impl Iterator<Item = Result<Step, String>>) -> Result<Vec<Step>, N
 /// [`NoPlan`] says what is wrong.
 pub fn read(text: &str, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
     let json = json_part(text).ok_or(NoPlan::NoJson)?;
-    let value: Value = serde_json::from_str(json).map_err(|error| NoPlan::BrokenJson(error.to_string()))?;
+    let value: Value = json::read(json.as_bytes()).map_err(|error| NoPlan::BrokenJson(error.to_string()))?;
     let Value::Object(object) = &value else { return Err(NoPlan::NotAnObject(Found::value(&value))) };
     let steps = object.get("steps").unwrap_or(&Value::Null);
     let Value::Array(steps) = steps else { return Err(NoPlan::NoSteps(Found::value(steps))) };
@@ -173,7 +182,7 @@ fn step(value: &Value, offered: &[Offered<'_>]) -> Result<Step, String> {
     Ok(Step {
         summary: text("summary").unwrap_or(tool).to_owned(),
         tool: tool.to_owned(),
-        params,
+        params: shallow(params, "`params`")?,
         rationale: text("rationale").ok_or("`rationale` is missing")?.to_owned(),
     })
 }

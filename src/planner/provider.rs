@@ -16,6 +16,7 @@ pub use super::response::MAX_RETRY_AFTER;
 use super::response::{self, Reply};
 use super::tools::Offered;
 use crate::domain::iteration::Usage;
+use crate::domain::json;
 use crate::web::{self, ClientError, root_cause};
 
 /// An answer longer than this, in bytes, is no plan.
@@ -280,8 +281,12 @@ impl Provider {
     }
 
     fn read(&self, bytes: &[u8], form: Form, sent: usize) -> Result<Answer, ProviderError> {
-        let value: Value = serde_json::from_slice(bytes).map_err(|_| {
-            let what = if bytes.trim_ascii().is_empty() { "answered nothing" } else { "answered something that is not JSON" };
+        let value: Value = json::read(bytes).map_err(|error| {
+            let what = match error.to_string() {
+                _ if bytes.trim_ascii().is_empty() => "answered nothing",
+                said if said.starts_with("recursion limit") => "answered JSON that nests too deep to be read",
+                _ => "answered something that is not JSON",
+            };
             self.error(Kind::Malformed, &format!("{what}; check that MANA_LLM_URL is the base address of an OpenAI-compatible server"))
         })?;
         let failure = value.get("error").or_else(|| value.pointer("/choices/0/error")).and_then(response::of_json);

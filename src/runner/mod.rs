@@ -167,6 +167,8 @@ impl Runner {
         metrics.oldest_due_age_seconds.set(age.max(0.0));
         metrics.writer_queue.set(i64::try_from(self.store.queued_writes()).unwrap_or(i64::MAX));
         metrics.log_rows.set(stats.log_rows);
+        // Nobody else counts it up.
+        metrics.texts_replaced_total.inc_by(self.store.replaced_texts().saturating_sub(metrics.texts_replaced_total.get()));
         metrics.database_bytes.set(stats.database_bytes);
         metrics.wal_bytes.set(stats.wal_bytes);
         Ok(())

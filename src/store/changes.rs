@@ -1,13 +1,17 @@
 //! The change log: appending and reading (DESIGN, section 2).
 
+use std::sync::atomic::Ordering;
+
+use rusqlite::types::FromSqlResult;
 use rusqlite::{Connection, Row, ToSql, params};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use super::error::Unreadable;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op, Verbatim};
-use crate::domain::merge::{Delta, FieldMeta, Fold, own_stamp};
+use crate::domain::limits::{Admitted, Contents, NO_FIELD_META, Refusal, Stored, Unusable, admit, read_back};
+use crate::domain::merge::{Delta, Fold, own_stamp};
 use crate::domain::time;
 
 /// What an append did.
@@ -29,6 +33,14 @@ pub struct LogRow {
     pub change: Change,
 }
 
+/// A row that is kept in the file and not used: it breaks a limit, or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {seq} of the log is set aside: {why}")]
+pub struct SetAside {
+    pub seq: i64,
+    pub why: Unusable,
+}
+
 /// Which rows a reader of the log wants; `None` takes all.
 #[derive(Debug, Clone, Default)]
 pub struct RowFilter {
@@ -37,21 +49,45 @@ pub struct RowFilter {
     pub table: Option<String>,
 }
 
-/// The columns of a row, those of [`delta`] first.
-pub(super) const COLUMNS: &str = "op, data, field_meta, created_at, seq, sync_at, id, app_id, table_name, record_id, user_id, space_id, \
-     client_id, schema_version, actor, origin";
+/// The columns of a row, in the order in which they are read here.
+macro_rules! columns {
+    () => {
+        "op, data, field_meta, created_at, seq, sync_at, id, app_id, table_name, record_id, user_id, space_id, client_id, \
+         schema_version, actor, origin"
+    };
+}
+pub(super) use columns;
+
+pub(super) const COLUMNS: &str = columns!();
+
+/// Their places: a look-up by name costs more than a fold.
+pub(super) mod place {
+    pub const OP: usize = 0;
+    pub const DATA: usize = 1;
+    pub const FIELD_META: usize = 2;
+    pub const CREATED_AT: usize = 3;
+    pub const SEQ: usize = 4;
+    pub const SYNC_AT: usize = 5;
+    pub const ID: usize = 6;
+    pub const APP_ID: usize = 7;
+    pub const TABLE: usize = 8;
+    pub const RECORD_ID: usize = 9;
+    pub const USER_ID: usize = 10;
+    pub const SPACE_ID: usize = 11;
+    pub const CLIENT_ID: usize = 12;
+    pub const SCHEMA_VERSION: usize = 13;
+    pub const ACTOR: usize = 14;
+    pub const ORIGIN: usize = 15;
+}
 
 /// The rows of one record.
 pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
 
-/// Stands in `field_meta`, which is never null here, for the null of another database.
-pub(super) const NO_FIELD_META: &str = "";
-
 const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
      client_id, created_at, sync_at, schema_version, actor, origin) \
      SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 \
-     WHERE NOT EXISTS (SELECT 1 FROM sync_changes WHERE id = ?1)";
+     WHERE NOT EXISTS (SELECT 1 FROM sync_changes WHERE user_id = ?5 AND id = ?1)";
 
 impl Store {
     /// Appends all changes in one transaction, in their order; changes whose event id is known are passed over.
@@ -60,15 +96,13 @@ impl Store {
     /// The first error of `changes` or of the database; nothing is kept then.
     pub async fn append<I, E>(&self, changes: I) -> Result<Appended, E>
     where
-        I: IntoIterator<Item = Result<Change, E>> + Send + 'static,
+        I: IntoIterator<Item = Result<Admitted, E>> + Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
         self.write(move |tx| {
             let mut appended = Appended::default();
             for change in changes {
-                let new = append_one(tx, &change?)?;
-                appended.added += u64::from(new);
-                appended.known += u64::from(!new);
+                appended.count(append_admitted(tx, &change?)?);
             }
             Ok(appended)
         })
@@ -79,32 +113,44 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written; nothing is kept then.
-    pub async fn push(&self, changes: Vec<Change>) -> StoreResult<Appended> {
+    pub async fn push(&self, changes: Vec<Admitted>) -> StoreResult<Appended> {
         self.write(move |tx| {
             let mut appended = Appended::default();
             for change in changes {
-                let new = push_one(tx, change)?;
-                appended.added += u64::from(new);
-                appended.known += u64::from(!new);
+                appended.count(push_one(tx, change)?);
             }
             Ok(appended)
         })
         .await
     }
 
-    /// Rows after `seq`, oldest first, at most `limit`.
+    /// Texts in which this process replaced what no text can hold, on their way into the log.
+    pub fn replaced_texts(&self) -> u64 {
+        self.shared.writer.replaced().load(Ordering::Relaxed)
+    }
+
+    /// Rows after `seq`, oldest first, of at most `limit`; those that are set aside are passed over.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn rows_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
-        self.read(move |c| page(c, &filter, seq, limit, log_row)).await
+        let rows = self.read(move |c| page(c, &filter, seq, limit, log_row)).await?;
+        Ok(rows.into_iter().flatten().collect())
     }
 
-    /// Like [`Store::rows_after`], with the JSON columns as they stand there.
+    /// Rows after `seq`, oldest first, at most `limit`, each or why it is set aside.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn rows_verbatim_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
+    pub async fn export_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<Result<LogRow, SetAside>>> {
+        self.read(move |c| page(c, &filter, seq, limit, log_row)).await
+    }
+
+    /// Like [`Store::export_after`], with the JSON columns as they stand there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn export_verbatim_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<Result<LogRow, SetAside>>> {
         self.read(move |c| page(c, &filter, seq, limit, verbatim_row)).await
     }
 
@@ -120,7 +166,9 @@ impl Store {
             let mut statement = c.prepare_cached(&query)?;
             let mut rows = statement.query(params![user, app, table, record])?;
             while let Some(row) = rows.next()? {
-                fold.apply(&record, delta(row)?);
+                if let Ok(delta) = delta(row)? {
+                    fold.apply(&record, delta);
+                }
             }
             Ok(fold)
         })
@@ -174,21 +222,38 @@ fn page<T>(
     connection.prepare_cached(&query)?.query_map(given.as_slice(), read)?.collect()
 }
 
-/// Appends one change in the running transaction; `false` where its event id is known.
-pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
+impl Appended {
+    /// Counts a row, new or known.
+    pub(super) fn count(&mut self, new: bool) {
+        self.added += u64::from(new);
+        self.known += u64::from(!new);
+    }
+}
+
+/// Appends one change of our own in the running transaction; `None` where its user's log has a row of its event id.
+pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<Option<Admitted>> {
+    let admitted = admit(change.clone()).map_err(|refusal| refused(change, refusal))?;
+    Ok(append_admitted(tx, &admitted)?.then_some(admitted))
+}
+
+fn append_admitted(tx: &Tx<'_>, change: &Admitted) -> StoreResult<bool> {
     let sync_at = tx.sql(|_| tx.next_sync_at())?;
     insert(tx, change, sync_at)
 }
 
+fn refused(change: &Change, refusal: Refusal) -> StoreError {
+    StoreError::Refused { table: change.table.clone(), record: change.record_id.clone(), refusal }
+}
+
 /// Appends a change of a client. A later insert of a record that says no time of its own counts from the time of its row
 /// (docs/design.md, section 3, rule 2); that is spelled out, since other clients see the rows but not which came first.
-fn push_one(tx: &Tx<'_>, mut change: Change) -> StoreResult<bool> {
+fn push_one(tx: &Tx<'_>, mut change: Admitted) -> StoreResult<bool> {
     let sync_at = tx.sql(|_| tx.next_sync_at())?;
-    if change.op == Op::Insert && change.data.as_ref().is_some_and(|data| own_stamp(data).is_none()) && is_known(tx, &change)? {
+    let says_no_time = change.change().data.as_ref().is_some_and(|data| own_stamp(data).is_none());
+    if change.change().op == Op::Insert && says_no_time && is_known(tx, change.change())? {
         let stamp = time::stamp(time::from_micros(sync_at));
-        for field in change.data.iter().flat_map(|data| data.keys()).filter(|field| *field != "id") {
-            change.field_meta.entry(field.clone()).or_insert_with(|| stamp.clone());
-        }
+        let (table, record) = (change.change().table.clone(), change.change().record_id.clone());
+        change = change.stamped(&stamp).map_err(|refusal| StoreError::Refused { table, record, refusal })?;
     }
     insert(tx, &change, sync_at)
 }
@@ -199,73 +264,120 @@ fn is_known(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
     tx.sql(|c| c.prepare_cached(&query)?.exists(params![change.user_id, change.app_id, change.table, change.record_id]))
 }
 
-fn insert(tx: &Tx<'_>, change: &Change, sync_at: i64) -> StoreResult<bool> {
-    let texts = change.texts();
+fn insert(tx: &Tx<'_>, change: &Admitted, sync_at: i64) -> StoreResult<bool> {
+    let created_at = change.change().created_at.map_or(sync_at, time::to_micros);
+    let new = insert_stored(tx, &change.stored(), created_at, sync_at)?;
+    if new {
+        tx.count_replaced(change.replaced());
+    }
+    Ok(new)
+}
+
+/// Writes a row that was put to the limits; `false` where its user's log has a row of its event id.
+pub(super) fn insert_stored(tx: &Tx<'_>, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<bool> {
     tx.sql(|c| {
         let added = c.prepare_cached(INSERT)?.execute(params![
-            change.event_id,
-            change.app_id,
-            change.table,
-            change.record_id,
-            change.user_id,
-            change.space_id,
-            change.op.as_str(),
-            texts.data,
-            texts.field_meta.as_deref().unwrap_or(NO_FIELD_META),
-            change.client_id,
-            change.created_at.map_or(sync_at, time::to_micros),
+            row.event_id,
+            row.app_id,
+            row.table,
+            row.record_id,
+            row.user_id,
+            row.space_id,
+            row.op,
+            row.data,
+            row.field_meta,
+            row.client_id,
+            created_at,
             sync_at,
-            change.schema_version,
-            texts.actor,
-            change.origin,
+            row.schema_version,
+            row.actor,
+            row.origin,
         ])?;
         Ok(added == 1)
     })
 }
 
-pub(super) fn log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
-    let Delta { op, data, field_meta, created_at } = delta(row)?;
+/// A row, or why it is set aside. Its query has [`COLUMNS`] first.
+pub(super) fn log_row(row: &Row<'_>) -> rusqlite::Result<Result<LogRow, SetAside>> {
+    let seq = row.get(place::SEQ)?;
+    Ok(whole_row(row).map_err(|why| SetAside { seq, why }))
+}
+
+fn whole_row(row: &Row<'_>) -> Result<LogRow, Unusable> {
+    let stored = stored(row)?;
+    let Contents { op, data, field_meta } = read_back(&stored)?;
+    let actor = match stored.actor {
+        None => None,
+        Some(text) => serde_json::from_str(text).map_err(|_| Unusable::Damaged("actor"))?,
+    };
+    let micros = |at: usize, name: &'static str| row.get(at).map_err(|_| Unusable::Damaged(name));
     Ok(LogRow {
-        seq: row.get("seq")?,
-        sync_at: row.get("sync_at")?,
+        seq: micros(place::SEQ, "seq")?,
+        sync_at: micros(place::SYNC_AT, "sync_at")?,
         change: Change {
-            event_id: row.get("id")?,
-            app_id: row.get("app_id")?,
-            table: row.get("table_name")?,
-            record_id: row.get("record_id")?,
-            user_id: row.get("user_id")?,
-            space_id: row.get("space_id")?,
+            event_id: stored.event_id.to_owned(),
+            app_id: stored.app_id.to_owned(),
+            table: stored.table.to_owned(),
+            record_id: stored.record_id.to_owned(),
+            user_id: stored.user_id.to_owned(),
+            space_id: stored.space_id.map(str::to_owned),
             op,
             data,
             field_meta,
-            client_id: row.get("client_id")?,
-            created_at: Some(created_at),
-            schema_version: row.get("schema_version")?,
-            actor: row.get::<_, Option<String>>("actor")?.map(|text| from_text(&text)).filter(|v: &Value| !v.is_null()),
-            origin: row.get("origin")?,
+            client_id: stored.client_id.to_owned(),
+            created_at: Some(time::from_micros(micros(place::CREATED_AT, "created_at")?)),
+            schema_version: stored.schema_version,
+            actor,
+            origin: stored.origin.map(str::to_owned),
             verbatim: None,
         },
     })
 }
 
-/// A row with its JSON columns as they stand there.
-fn verbatim_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
-    let mut read = log_row(row)?;
-    let field_meta: String = row.get("field_meta")?;
-    let field_meta = Some(field_meta).filter(|text| text != NO_FIELD_META);
-    read.change.verbatim = Some(Box::new(Verbatim { data: row.get("data")?, field_meta, actor: row.get("actor")? }));
-    Ok(read)
+/// A row as it stands there, of texts that are read only where they are asked for.
+fn stored<'a>(row: &'a Row<'_>) -> Result<Stored<'a>, Unusable> {
+    let cell = |at: usize, name: &'static str| -> Result<Option<&'a str>, Unusable> {
+        let text = row.get_ref(at).map(|value| -> FromSqlResult<_> { value.as_str_or_null() });
+        text.ok().and_then(FromSqlResult::ok).ok_or(Unusable::Damaged(name))
+    };
+    let text = |at: usize, name: &'static str| cell(at, name)?.ok_or(Unusable::Damaged(name));
+    Ok(Stored {
+        event_id: text(place::ID, "id")?,
+        app_id: text(place::APP_ID, "app_id")?,
+        table: text(place::TABLE, "table_name")?,
+        record_id: text(place::RECORD_ID, "record_id")?,
+        user_id: text(place::USER_ID, "user_id")?,
+        space_id: cell(place::SPACE_ID, "space_id")?,
+        op: text(place::OP, "op")?,
+        data: cell(place::DATA, "data")?,
+        field_meta: text(place::FIELD_META, "field_meta")?,
+        client_id: text(place::CLIENT_ID, "client_id")?,
+        schema_version: row.get(place::SCHEMA_VERSION).map_err(|_| Unusable::Damaged("schema_version"))?,
+        actor: cell(place::ACTOR, "actor")?,
+        origin: cell(place::ORIGIN, "origin")?,
+    })
 }
 
-/// The part of a row that a fold needs, from a query whose first columns are `op, data, field_meta, created_at`: by place,
-/// since a look-up by name costs more than the fold.
-pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Delta> {
-    Ok(Delta {
-        // The schema allows no other.
-        op: Op::parse(row.get_ref(0)?.as_str()?).unwrap_or(Op::Update),
-        data: row.get_ref(1)?.as_str_or_null()?.and_then(from_text),
-        field_meta: from_text::<FieldMeta>(row.get_ref(2)?.as_str()?).0,
-        created_at: time::from_micros(row.get(3)?),
+/// A row with its JSON columns as they stand there.
+fn verbatim_row(row: &Row<'_>) -> rusqlite::Result<Result<LogRow, SetAside>> {
+    let seq = row.get(place::SEQ)?;
+    let verbatim = || {
+        let (mut read, stored) = (whole_row(row)?, stored(row)?);
+        let field_meta = Some(stored.field_meta).filter(|text| *text != NO_FIELD_META);
+        let [data, field_meta, actor] = [stored.data, field_meta, stored.actor].map(|text| text.map(str::to_owned));
+        read.change.verbatim = Some(Box::new(Verbatim { data, field_meta, actor }));
+        Ok(read)
+    };
+    Ok(verbatim().map_err(|why| SetAside { seq, why }))
+}
+
+/// The part of a row that a fold needs, or why the fold passes over the row. Its query has [`COLUMNS`] first.
+pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Result<Delta, SetAside>> {
+    let created_at = time::from_micros(row.get(place::CREATED_AT)?);
+    let delta = stored(row).and_then(|stored| read_back(&stored));
+    Ok(match delta {
+        Ok(Contents { op, data, field_meta }) => Ok(Delta { op, data, field_meta, created_at }),
+        Err(why) => Err(SetAside { seq: row.get(place::SEQ)?, why }),
     })
 }
 
@@ -274,9 +386,9 @@ pub(super) fn to_text(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| "null".into())
 }
 
-/// Reads a column that this program wrote; damaged text reads as the default, since a fold must go on.
-pub(super) fn from_text<T: DeserializeOwned + Default>(text: &str) -> T {
-    serde_json::from_str(text).unwrap_or_default()
+/// Reads a column that this program wrote; `what` names its row for whoever reads the error.
+pub(super) fn from_text<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|error| Unreadable::new(what(), &error).into())
 }
 
 /// The last `seq` of the log, 0 where it is empty.

@@ -1,13 +1,13 @@
 //! Checks of a whole database, while it is in use: the file, the log, and what was made out of the log.
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use super::changes::{COLUMNS, NO_FIELD_META, RECORD, delta, from_text, last_seq};
+use super::changes::{COLUMNS, RECORD, SetAside, delta, from_text, last_seq, log_row, place};
 use super::refresh::{Folded, Save, cursor};
 use super::snapshots::Table;
 use super::{Store, StoreResult, migrate};
-use crate::domain::merge::{FieldMeta, Record, Stamps};
+use crate::domain::limits::Unusable;
+use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::MissionState;
 
 /// What a check looked at, and what it found.
@@ -18,6 +18,9 @@ pub struct Check {
     pub records: u64,
     /// What is wrong, at most [`MOST_FINDINGS`].
     pub findings: Vec<Finding>,
+    /// Rows that an older program let in and that break a limit of today, at most [`MOST_FINDINGS`]: they are kept, and nothing
+    /// is made of them, which is no failure of the database.
+    pub set_aside: Vec<SetAside>,
     /// Whether rows of the log may be lost or cannot be read, so that nothing can be told about what follows from them.
     pub log_in_doubt: bool,
 }
@@ -108,13 +111,11 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
             check.found(mend, format!("the file is damaged: {said}"));
         }
     }
-    let columns: Vec<&str> = TEXTS.into_iter().chain(JSONS).collect();
-    let mut statement =
-        connection.prepare(&format!("SELECT seq, sync_at, created_at, {} FROM sync_changes ORDER BY seq", columns.join(", ")))?;
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     let mut last = i64::MIN;
     while let Some(row) = rows.next()? {
-        let (seq, sync_at, created_at): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let [seq, sync_at, created_at]: [i64; 3] = [row.get(place::SEQ)?, row.get(place::SYNC_AT)?, row.get(place::CREATED_AT)?];
         if sync_at <= last {
             check.found(None, format!("row {seq} of the log has a sync_at that is not after the one before it"));
         }
@@ -125,11 +126,14 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
                 check.found(None, format!("row {seq} of the log has {value} as its {name}, which cannot be"));
             }
         }
-        for (at, column) in columns.iter().enumerate() {
-            if !is_readable(column, row.get_ref(3 + at)?) {
+        match log_row(row)? {
+            Ok(_) => {}
+            Err(SetAside { why: Unusable::Damaged(column), .. }) => {
                 check.log_in_doubt = true;
                 check.found(None, format!("row {seq} of the log has a {column} that cannot be read"));
             }
+            Err(set_aside) if check.set_aside.len() < MOST_FINDINGS => check.set_aside.push(set_aside),
+            Err(_) => {}
         }
         last = sync_at;
         check.rows += 1;
@@ -137,23 +141,9 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
     Ok(check)
 }
 
-/// Columns of the log that are texts, and those that are JSON.
-const TEXTS: [&str; 7] = ["id", "app_id", "table_name", "record_id", "user_id", "space_id", "client_id"];
-const JSONS: [&str; 3] = ["data", "field_meta", "actor"];
-
 /// The times that can be told: from the year -9999 to 9999, in microseconds.
 const FIRST_TIME: i64 = -377_705_023_201_000_000;
 const LAST_TIME: i64 = 253_402_207_200_999_999;
-
-fn is_readable(column: &str, value: ValueRef<'_>) -> bool {
-    let ValueRef::Text(bytes) = value else { return value == ValueRef::Null };
-    let Ok(text) = std::str::from_utf8(bytes) else { return false };
-    match column {
-        "data" | "actor" => serde_json::from_str::<Option<Record>>(text).is_ok(),
-        "field_meta" => text == NO_FIELD_META || serde_json::from_str::<FieldMeta>(text).is_ok(),
-        _ => true,
-    }
-}
 
 /// Folds every record of a table from its first row, and compares with what is stored.
 fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqlite::Result<()> {
@@ -191,7 +181,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
         // A write-back may be ahead of the projection; rows beyond both were not to be folded in yet.
         let upto = stored.as_ref().map_or(0, |stored| stored.last_seq).max(read.min(end));
         let folded = fold(connection, table, &user, &id, upto)?;
-        let expected = folded.map(|folded| Projected::from(Save::new(table, &user, &id, &folded).0));
+        let expected = folded.map(|folded| Projected::of(Save::new(table, &user, &id, &folded).0)).transpose()?;
         if stored != expected {
             let text = format!("the snapshot of {} {id} of user {user} is not the fold of its rows", table.log_name());
             check.found(Some(Mend::Snapshot { table, user, id }), text);
@@ -224,25 +214,27 @@ struct Projected {
     last_applied_at: i64,
 }
 
-impl From<Save> for Projected {
-    fn from(save: Save) -> Self {
-        Projected {
-            record: from_text(&save.record),
-            stamps: from_text(&save.stamps),
+impl Projected {
+    fn of(save: Save) -> rusqlite::Result<Self> {
+        let what = || "a snapshot that was just made".to_owned();
+        Ok(Projected {
+            record: from_text(&save.record, what)?,
+            stamps: from_text(&save.stamps, what)?,
             liveness: save.liveness.to_owned(),
             state: save.state.to_owned(),
             agent_id: save.agent_id,
             next_run_at: save.next_run_at,
             last_seq: save.last_seq,
             last_applied_at: save.last_applied_at,
-        }
+        })
     }
 }
 
 fn projected(row: &Row<'_>) -> rusqlite::Result<Projected> {
+    let what = || "a snapshot".to_owned();
     Ok(Projected {
-        record: from_text(row.get_ref(0)?.as_str()?),
-        stamps: from_text(row.get_ref(1)?.as_str()?),
+        record: from_text(row.get_ref(0)?.as_str()?, what)?,
+        stamps: from_text(row.get_ref(1)?.as_str()?, what)?,
         liveness: row.get(2)?,
         state: row.get(3)?,
         agent_id: row.get(4)?,
@@ -258,9 +250,11 @@ pub(super) fn fold(connection: &Connection, table: Table, user: &str, id: &str, 
     let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
     let mut folded = Folded::default();
     while let Some(row) = rows.next()? {
-        let seq: i64 = row.get("seq")?;
-        if seq <= upto {
-            folded.take(id, delta(row)?, seq, row.get("sync_at")?);
+        let seq: i64 = row.get(place::SEQ)?;
+        if seq <= upto
+            && let Ok(delta) = delta(row)?
+        {
+            folded.take(id, delta, seq, row.get(place::SYNC_AT)?);
         }
     }
     Ok(Some(folded).filter(Folded::is_to_be_saved))

@@ -124,10 +124,9 @@ const DELETED_AT: &str = "deletedAt";
 
 /// Appends a change of a record and folds it into the record's newest state, which becomes its snapshot.
 pub(super) fn append_to<E: From<StoreError>>(tx: &Tx<'_>, table: Table, mut newest: Folded, change: &Change) -> Result<(), E> {
-    if !append_one(tx, change)? {
-        // The log has this row already, and so has the snapshot, or its next refresh.
-        return Ok(());
-    }
+    // Where the log has this row already, so has the snapshot, or its next refresh.
+    let Some(admitted) = append_one(tx, change)? else { return Ok(()) };
+    let change = admitted.change();
     let seq = tx.sql(last_seq)?;
     let sync_at = tx.sql(|c| c.prepare_cached("SELECT sync_at FROM sync_changes WHERE seq = ?1")?.query_row([seq], |row| row.get(0)))?;
     newest.take(&change.record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);

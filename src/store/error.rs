@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::ErrorCode;
+use rusqlite::types::Type;
+
+use crate::domain::limits::Refusal;
 
 pub type StoreResult<T> = Result<T, StoreError>;
 
@@ -44,14 +47,46 @@ pub enum StoreError {
     BeingRestored { path: PathBuf },
     #[error("the database {} {what}; was it changed by another program?", path.display())]
     Altered { path: PathBuf, what: String },
+    #[error("the database {} holds {what} that cannot be read: {reason}; `mana-ai check` tells more", path.display())]
+    Unreadable { path: PathBuf, what: String, reason: String },
+    #[error("a change of {table} {record} cannot be kept: {refusal}. Nothing of this write was kept")]
+    Refused { table: String, record: String, refusal: Refusal },
+    #[error("the database {} has to be brought from schema version {from} to {to}, which takes about {} MB on its disk for a while, but only {} MB are free; free some space and try again. Nothing was changed", path.display(), needed >> 20, free >> 20)]
+    NoRoom { path: PathBuf, from: i64, to: i64, needed: u64, free: u64 },
     #[error("the database is closing")]
     Stopped,
+}
+
+/// Own data that cannot be read, on its way through SQLite.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} cannot be read: {reason}")]
+pub(super) struct Unreadable {
+    what: String,
+    reason: String,
+}
+
+impl Unreadable {
+    /// `what` names the row.
+    pub fn new(what: String, reason: &impl ToString) -> Self {
+        Unreadable { what, reason: reason.to_string() }
+    }
+}
+
+impl From<Unreadable> for rusqlite::Error {
+    fn from(unreadable: Unreadable) -> Self {
+        rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(unreadable))
+    }
 }
 
 impl StoreError {
     /// Sorts an error of SQLite by what its user can do about it.
     pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
         let path = path.to_owned();
+        if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = &error
+            && let Some(Unreadable { what, reason }) = cause.downcast_ref()
+        {
+            return StoreError::Unreadable { path, what: what.clone(), reason: reason.clone() };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => StoreError::Full { path },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },

@@ -91,7 +91,10 @@ fn fold(connection: &Connection, user: &str, app: &str, table: &str, id: &str, b
         }
         bounds.rows -= 1;
         bounds.bytes -= bytes;
-        fold.apply(id, delta(row)?);
+        // A row that is set aside says nothing.
+        if let Ok(delta) = delta(row)? {
+            fold.apply(id, delta);
+        }
     }
     Ok(Some(fold))
 }

@@ -107,7 +107,7 @@ pub(super) fn note(tx: &Tx<'_>, user: &str, mission: &str, lost: &Lost) -> Store
         let noted = "SELECT iteration FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3";
         let noted: Option<String> = tx.sql(|c| c.prepare_cached(noted)?.query_row([user, mission, id], |row| row.get(0)).optional())?;
         let whole = match noted {
-            Some(noted) => to_text(join(iteration, &Iteration::from(from_text::<Value>(&noted))).json()),
+            Some(noted) => to_text(join(iteration, &tx.sql(|_| read(&noted, mission))?).json()),
             None => to_text(iteration.json()),
         };
         // What somebody blew up comes back as it was written.
@@ -122,7 +122,11 @@ pub(super) fn note(tx: &Tx<'_>, user: &str, mission: &str, lost: &Lost) -> Store
 fn take_noted(tx: &Tx<'_>, of: &Lossy) -> StoreResult<Vec<Iteration>> {
     let take = "DELETE FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 RETURNING iteration";
     let texts: Vec<String> = tx.sql(|c| c.prepare_cached(take)?.query_map([&of.user_id, &of.mission_id], |row| row.get(0))?.collect())?;
-    Ok(texts.iter().map(|text| from_text::<Value>(text).into()).collect())
+    tx.sql(|_| texts.iter().map(|text| read(text, &of.mission_id)).collect())
+}
+
+fn read(text: &str, mission: &str) -> rusqlite::Result<Iteration> {
+    from_text::<Value>(text, || format!("a lost iteration of mission {mission}")).map(Iteration::from)
 }
 
 /// Marks iterations that leave a record by its bounds, and keeps how they last stood.

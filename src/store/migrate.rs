@@ -10,7 +10,12 @@ use super::error::{StoreError, StoreResult};
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 10;
+pub const SCHEMA_VERSION: i64 = 11;
+
+/// The migration that writes the log anew.
+const LOG_ANEW: i64 = 11;
+/// A log with fewer rows is written anew in less than a moment, and nobody has to be told.
+const MANY_ROWS: i64 = 10_000;
 
 /// Marks a SQLite file as ours: "MANA" in ASCII.
 const APPLICATION_ID: i64 = 0x4d41_4e41;
@@ -119,9 +124,33 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<(
         return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
     for (number, sql) in migrations().into_iter().filter(|(number, _)| *number > found) {
+        let rows = if number == LOG_ANEW && found > 0 { rows_to_copy(connection, path, found)? } else { 0 };
+        if rows >= MANY_ROWS {
+            tracing::warn!(path = %path.display(), from = found, to = number, rows, "the change log is written anew; this takes a while, and nothing is lost when it is broken off");
+        }
         apply(connection, number, sql).map_err(sqlite)?;
+        if rows >= MANY_ROWS {
+            tracing::warn!(path = %path.display(), rows, "the change log is written anew: done");
+        }
     }
     Ok(())
+}
+
+/// The rows of the log, where the disk has room for a second log beside the first.
+fn rows_to_copy(connection: &Connection, path: &Path, from: i64) -> StoreResult<i64> {
+    let sqlite = |error| StoreError::sqlite(path, error);
+    let last = "SELECT coalesce((SELECT seq FROM sync_changes ORDER BY seq DESC LIMIT 1), 0)";
+    let rows = connection.query_row(last, [], |row| row.get(0)).map_err(sqlite)?;
+    let bytes = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
+    let bytes: i64 = connection.query_row(bytes, [], |row| row.get(0)).map_err(sqlite)?;
+    // Once in the file, and once in the write-ahead log until it is carried over.
+    let needed = bytes.unsigned_abs().saturating_mul(2);
+    // Where it cannot be told, the disk says so itself when it is full.
+    let free = rustix::fs::statvfs(path).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    if rows > 0 && free < needed {
+        return Err(StoreError::NoRoom { path: path.to_owned(), from, to: LOG_ANEW, needed, free });
+    }
+    Ok(rows)
 }
 
 fn apply(connection: &mut Connection, number: i64, sql: &str) -> rusqlite::Result<()> {

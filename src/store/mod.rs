@@ -10,6 +10,7 @@ mod changes;
 mod check;
 mod edit;
 mod error;
+mod event_key;
 mod examine;
 mod files;
 mod linked;
@@ -25,13 +26,14 @@ mod restore;
 mod runs;
 mod sessions;
 mod snapshots;
+mod staging;
 mod stats;
 mod views;
 mod write_back;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -40,10 +42,11 @@ use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use backup::Progress;
-pub use changes::{Appended, LogRow, RowFilter};
+pub use changes::{Appended, LogRow, RowFilter, SetAside};
 pub use check::{Check, Finding};
 pub use edit::Edit;
 pub use error::{StoreError, StoreResult};
+pub use event_key::EventKey;
 pub use examine::{Examined, examine, is_open};
 pub use linked::{Bounds, Linked, Wanted};
 pub use lost::Lossy;
@@ -54,6 +57,7 @@ pub use restore::{Restored, restore};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, OpenRun, RunRow};
 pub use sessions::{Link, SecretHash, Session, WhichSessions};
 pub use snapshots::{Due, Snapshot, Table};
+pub use staging::Staging;
 pub use stats::Stats;
 pub use views::Day;
 pub use write_back::{Close, Closed};
@@ -93,6 +97,8 @@ struct Shared {
     writer: Writer,
     readers: Pool,
     permits: Semaphore,
+    /// Read once, since it never changes.
+    event_key: OnceLock<EventKey>,
 }
 
 impl Store {
@@ -115,7 +121,7 @@ impl Store {
         let writer = Writer::start(connection, in_use, path.clone(), options.clock)?;
         let readers = readers::pool(&path, options);
         let permits = Semaphore::new(options.readers as usize);
-        Ok(Store { shared: Arc::new(Shared { path, writer, readers, permits }) })
+        Ok(Store { shared: Arc::new(Shared { path, writer, readers, permits, event_key: OnceLock::new() }) })
     }
 
     /// Like [`Store::open`], where there has to be a database already.

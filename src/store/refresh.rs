@@ -7,10 +7,11 @@
 use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::changes::{delta, from_text, last_seq, to_text};
+use super::changes::{SetAside, columns, delta, from_text, last_seq, place, to_text};
+use super::check::fold;
 use super::lost::note;
 use super::snapshots::Table;
 use super::writer::Tx;
@@ -51,23 +52,22 @@ impl Refreshed {
 }
 
 /// New rows of one projected table.
-pub(super) const NEW_ROWS: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
-     WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+pub(super) const NEW_ROWS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sync_changes WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 \
+     ORDER BY seq LIMIT ?3"
+);
 
 /// New rows of one record, for a write that cannot wait for the refresh; by the record, since the refresh may be far behind.
-pub(super) const NEW_ROWS_OF_RECORD: &str = "SELECT op, data, field_meta, created_at, seq, sync_at, record_id, user_id, client_id FROM sync_changes \
-     WHERE user_id = ?3 AND app_id = 'ai' AND table_name = ?1 AND record_id = ?4 AND seq > ?2 ORDER BY seq";
+pub(super) const NEW_ROWS_OF_RECORD: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sync_changes WHERE user_id = ?3 AND app_id = 'ai' AND table_name = ?1 AND record_id = ?4 AND seq > ?2 ORDER BY seq"
+);
 
 /// The field that clients send as a whole.
 const ITERATIONS: &str = "iterations";
-
-/// The places of the columns in both; those of a delta come first.
-const DATA: usize = 1;
-const SEQ: usize = 4;
-const SYNC_AT: usize = 5;
-const RECORD_ID: usize = 6;
-const USER_ID: usize = 7;
-const CLIENT_ID: usize = 8;
 
 impl Store {
     /// Folds the next new rows of a table, at most `limit`, and moves its cursor in the transaction that writes them.
@@ -128,9 +128,11 @@ impl Batch {
         let mut statement = c.prepare_cached(NEW_ROWS)?;
         let mut rows = statement.query(params![table.log_name(), last, limit])?;
         while !full && let Some(row) = rows.next()? {
-            last = row.get(SEQ)?;
-            let record: String = row.get(RECORD_ID)?;
-            let key = Key { record: record.clone(), user: row.get(USER_ID)? };
+            last = row.get(place::SEQ)?;
+            seen += 1;
+            let Some(delta) = used(delta(row)?) else { continue };
+            let record: String = row.get(place::RECORD_ID)?;
+            let key = Key { record: record.clone(), user: row.get(place::USER_ID)? };
             let folded = match folds.entry(key) {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
@@ -139,9 +141,9 @@ impl Batch {
                     entry.insert(folded)
                 }
             };
-            held += row.get_ref(DATA)?.as_str_or_null()?.map_or(0, str::len);
-            report.rows += u64::from(folded.apply(&record, row)?);
-            seen += 1;
+            held += row.get_ref(place::DATA)?.as_str_or_null()?.map_or(0, str::len);
+            report.rows +=
+                u64::from(folded.apply(&record, delta, last, row.get(place::SYNC_AT)?, row.get_ref(place::CLIENT_ID)?.as_str()?));
             full = folds.len() >= BATCH_RECORDS || held >= BATCH_BYTES;
         }
         if seen == 0 {
@@ -179,13 +181,23 @@ pub(super) fn newest(connection: &Connection, table: Table, user: &str, id: &str
     let mut statement = connection.prepare_cached(NEW_ROWS_OF_RECORD)?;
     let mut rows = statement.query(params![table.log_name(), cursor(connection, table)?.unwrap_or(0), user, id])?;
     while let Some(row) = rows.next()? {
-        folded.apply(id, row)?;
+        if let Some(delta) = used(delta(row)?) {
+            folded.apply(id, delta, row.get(place::SEQ)?, row.get(place::SYNC_AT)?, row.get_ref(place::CLIENT_ID)?.as_str()?);
+        }
     }
     Ok(folded)
 }
 
 /// Iterations that rows of clients took out of a record, by their ids, with the row and how they last stood.
 pub(super) type Lost = BTreeMap<String, (i64, Iteration)>;
+
+/// A row that is set aside is passed over, and told.
+fn used(row: Result<Delta, SetAside>) -> Option<Delta> {
+    row.inspect_err(
+        |SetAside { seq, why }| tracing::warn!(row = seq, %why, "a row of the log is passed over; `mana-ai check` lists them all"),
+    )
+    .ok()
+}
 
 /// A record while it is being folded.
 #[derive(Default)]
@@ -199,27 +211,25 @@ pub(super) struct Folded {
 }
 
 impl Folded {
-    /// Folds in a row; `false` where the snapshot already holds it.
-    fn apply(&mut self, record_id: &str, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let seq: i64 = row.get(SEQ)?;
+    /// Folds in a row of a client; `false` where the snapshot already holds it.
+    fn apply(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64, client_id: &str) -> bool {
         if seq <= self.last_seq {
-            return Ok(false);
+            return false;
         }
-        let delta = delta(row)?;
         let at_risk = match &delta.data {
-            Some(data) if data.contains_key(ITERATIONS) && !is_own_client(row.get_ref(CLIENT_ID)?.as_str()?) => self.iterations(),
+            Some(data) if data.contains_key(ITERATIONS) && !is_own_client(client_id) => self.iterations(),
             _ => Vec::new(),
         };
-        self.take(record_id, delta, seq, row.get(SYNC_AT)?);
+        self.take(record_id, delta, seq, sync_at);
         if at_risk.is_empty() {
-            return Ok(true);
+            return true;
         }
         for iteration in lost(&at_risk, &self.iterations()) {
             let known = self.lost.remove(iteration.id());
             let whole = known.map_or_else(|| iteration.clone(), |(_, known)| join(&iteration, &known));
             self.lost.insert(iteration.id().to_owned(), (seq, whole));
         }
-        Ok(true)
+        true
     }
 
     /// Whether rows were folded in that made a record. One that only rows without effect speak of needs no snapshot: the
@@ -259,18 +269,28 @@ fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite
             "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2"
         }
     };
-    let stored = connection
-        .prepare_cached(query)?
-        .query_row([user, id], |row| {
-            let (record, stamps) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
-            let ended = row.get_ref(2)?.as_str()? == "ended";
-            let fold = if ended { Fold::Ended } else { Fold::Known { record: from_text(record), stamps: from_text(stamps) } };
-            let folded =
-                Folded { fold, last_seq: row.get(3)?, last_applied_at: row.get(4)?, stored: true, changed: false, lost: Lost::new() };
-            Ok((folded, record.len() + stamps.len()))
-        })
-        .optional()?;
-    Ok(stored.unwrap_or_default())
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([user, id])?;
+    let Some(row) = rows.next()? else { return Ok((Folded::default(), 0)) };
+    let last_seq = row.get(3)?;
+    let what = || format!("the snapshot of {} {id} of user {user}", table.log_name());
+    let read = || -> rusqlite::Result<_> {
+        let (record, stamps) = (row.get_ref(0)?.as_str()?, row.get_ref(1)?.as_str()?);
+        let ended = row.get_ref(2)?.as_str()? == "ended";
+        let fold = if ended { Fold::Ended } else { Fold::Known { record: from_text(record, what)?, stamps: from_text(stamps, what)? } };
+        Ok((fold, record.len() + stamps.len()))
+    };
+    match read() {
+        Ok((fold, bytes)) => {
+            Ok((Folded { fold, last_seq, last_applied_at: row.get(4)?, stored: true, changed: false, lost: Lost::new() }, bytes))
+        }
+        // The log tells what a damaged snapshot should hold.
+        Err(error) => {
+            tracing::warn!(%error, "a snapshot is made anew from the log");
+            let folded = fold(connection, table, user, id, last_seq)?.unwrap_or_default();
+            Ok((Folded { stored: true, changed: false, ..folded }, 0))
+        }
+    }
 }
 
 /// A snapshot as it is written, with the columns that the due scan and the lists need.

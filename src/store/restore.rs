@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::fs::FlockOperation;
 
 use super::backup::Progress;
+use super::changes::SetAside;
 use super::error::{StoreError, StoreResult};
 use super::files::beside;
 use super::{Store, check, files, migrate};
@@ -26,6 +27,8 @@ pub struct Restored {
     pub rows: i64,
     /// When the last row came into the log.
     pub last: Option<Timestamp>,
+    /// Rows that are kept and not used, since they break a limit of today.
+    pub set_aside: Vec<SetAside>,
     /// Where the database is kept that was there before.
     pub kept: Option<PathBuf>,
 }
@@ -113,7 +116,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         // As its readers expect it; else the first of them would have to change it while others wait.
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).map_err(sqlite)?;
         connection.close().map_err(|(_, error)| sqlite(error))?;
-        Ok(Restored { rows: found.rows, last: last.map(time::from_micros), kept: None })
+        Ok(Restored { rows: found.rows, last: last.map(time::from_micros), set_aside: found.set_aside, kept: None })
     };
     let restored = examine().map_err(|error| match error {
         StoreError::Restore { .. } => error,
@@ -123,7 +126,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         )),
         StoreError::Corrupt { reason, .. } => refused(format!("it is damaged: {reason}")),
         StoreError::Altered { what, .. } => refused(format!("it {what}")),
-        StoreError::Full { .. } | StoreError::Io { .. } => error,
+        StoreError::Full { .. } | StoreError::Io { .. } | StoreError::NoRoom { .. } => error,
         other => refused(other.to_string()),
     })?;
     File::open(draft).and_then(|file| file.sync_all()).map_err(|error| refused(error.to_string()))?;

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
 
-use super::changes::from_text;
 use super::snapshots::Due;
 use super::writer::Tx;
 use super::{Store, StoreResult};
@@ -80,7 +79,6 @@ pub struct FinishedRun {
     pub at: Timestamp,
     /// `planned`, `failed` or `dropped`.
     pub outcome: String,
-    pub iteration: Option<Value>,
 }
 
 /// A run with its history.
@@ -371,9 +369,7 @@ fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
 
 /// The columns of [`run_row`].
 pub(super) fn run_columns() -> String {
-    format!(
-        "{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, superseded_at, restored, finished_at, outcome, iteration"
-    )
+    format!("{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, superseded_at, restored, finished_at, outcome")
 }
 
 /// Adds the attempts of each run.
@@ -390,11 +386,9 @@ pub(super) fn attempts_of(c: &Connection, runs: &mut [RunRow]) -> rusqlite::Resu
 pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     let finished = match row.get::<_, Option<String>>("outcome")? {
         None => None,
-        Some(outcome) => Some(FinishedRun {
-            at: time::from_micros(row.get::<_, Option<i64>>("finished_at")?.unwrap_or_default()),
-            outcome,
-            iteration: row.get::<_, Option<String>>("iteration")?.map(|text| from_text(&text)),
-        }),
+        Some(outcome) => {
+            Some(FinishedRun { at: time::from_micros(row.get::<_, Option<i64>>("finished_at")?.unwrap_or_default()), outcome })
+        }
     };
     Ok(RunRow {
         run: open_run(row)?,

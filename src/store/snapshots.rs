@@ -125,12 +125,10 @@ impl Store {
 }
 
 pub(super) fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
-    Ok(Snapshot {
-        user_id: row.get(0)?,
-        id: row.get(1)?,
-        record: from_text(row.get_ref(2)?.as_str()?),
-        field_meta: from_text(row.get_ref(3)?.as_str()?),
-    })
+    let (user_id, id): (String, String) = (row.get(0)?, row.get(1)?);
+    let what = || format!("a snapshot ({id} of user {user_id})");
+    let (record, field_meta) = (from_text(row.get_ref(2)?.as_str()?, what)?, from_text(row.get_ref(3)?.as_str()?, what)?);
+    Ok(Snapshot { user_id, id, record, field_meta })
 }
 
 fn due(row: &Row<'_>) -> rusqlite::Result<Due> {

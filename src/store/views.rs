@@ -110,8 +110,11 @@ impl Store {
     pub async fn rows_of(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         let query = ROWS_OF.replace("{}", COLUMNS);
-        self.read(move |c| c.prepare_cached(&query)?.query_map(params![user, table.log_name(), id, before, limit], log_row)?.collect())
-            .await
+        let rows = self.read(move |c| {
+            let mut statement = c.prepare_cached(&query)?;
+            statement.query_map(params![user, table.log_name(), id, before, limit], log_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        });
+        Ok(rows.await?.into_iter().flatten().collect())
     }
 
     /// Ids of a user's records in a table, in their order, deleted ones too.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -28,9 +28,15 @@ pub(super) struct Tx<'a> {
     path: &'a std::path::Path,
     clock: fn() -> Timestamp,
     last_sync_at: Cell<Option<i64>>,
+    replaced: &'a AtomicU64,
 }
 
 impl Tx<'_> {
+    /// Counts texts in which something was replaced on their way into the log.
+    pub fn count_replaced(&self, texts: u64) {
+        self.replaced.fetch_add(texts, Ordering::Relaxed);
+    }
+
     /// The wall clock.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
@@ -65,6 +71,7 @@ pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     queued: Arc<AtomicUsize>,
     commits: watch::Receiver<()>,
+    replaced: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -73,6 +80,8 @@ impl Writer {
         let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
+        let replaced = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&replaced);
         let mut connection = connection;
         let (committed, commits) = watch::channel(());
         let run = move || {
@@ -82,7 +91,7 @@ impl Writer {
                 pace.gather(&mut inbox, &mut group);
                 waiting.fetch_sub(group.len(), Ordering::Relaxed);
                 let (size, started) = (group.len(), Instant::now());
-                commit_group(&mut connection, &path, clock, group);
+                commit_group(&mut connection, &path, clock, &counted, group);
                 pace.committed(size, started.elapsed());
                 // Nobody may be listening.
                 let _ = committed.send(());
@@ -91,7 +100,12 @@ impl Writer {
             drop(in_use);
         };
         std::thread::Builder::new().name("store-writer".into()).spawn(run).map_err(|_| StoreError::Stopped)?;
-        Ok(Writer { jobs, queued, commits })
+        Ok(Writer { jobs, queued, commits, replaced })
+    }
+
+    /// Texts in which something was replaced on their way into the log.
+    pub fn replaced(&self) -> &AtomicU64 {
+        &self.replaced
     }
 
     pub fn queued(&self) -> usize {
@@ -181,7 +195,7 @@ fn in_savepoint<T, E: From<StoreError>>(tx: &Tx<'_>, job: impl FnOnce(&Tx<'_>) -
 
 /// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where
 /// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
-fn commit_group(connection: &mut Connection, path: &std::path::Path, clock: fn() -> Timestamp, group: Vec<Job>) {
+fn commit_group(connection: &mut Connection, path: &std::path::Path, clock: fn() -> Timestamp, replaced: &AtomicU64, group: Vec<Job>) {
     let fail = |error| StoreError::sqlite(path, error);
     let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
         Ok(transaction) => transaction,
@@ -193,7 +207,7 @@ fn commit_group(connection: &mut Connection, path: &std::path::Path, clock: fn()
             return;
         }
     };
-    let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None) };
+    let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), replaced };
     let mut lost = None;
     let answers: Vec<Answer> = group
         .into_iter()

@@ -2,21 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
+use aws_lc_rs::hmac;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::change::{Change, ORIGINS, Op};
+use crate::domain::change::{Change, Found, Op, read_stamp};
+use crate::domain::limits::{Admitted, Refusal, admit, check_id};
 use crate::domain::merge::{Record, Stamps};
 
 /// The wire version that this program speaks.
 const SCHEMA_VERSION: i64 = 1;
 /// Changes that one push may carry.
 pub const MAX_CHANGES: usize = 10_000;
-/// Characters of a name: of a table, a record, a client.
-const MAX_NAME: usize = 512;
 
 /// Changes that a client made while nobody looked.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,7 +23,7 @@ const MAX_NAME: usize = 512;
 pub struct Push {
     /// Who pushes; the header `X-Client-Id` beats it
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 512)]
+    #[schema(min_length = 1, max_length = 256)]
     client_id: Option<String>,
     /// The app of the path, where it is given
     #[serde(default)]
@@ -50,9 +49,9 @@ pub struct ChangeIn {
     #[serde(default)]
     #[schema(format = "uuid")]
     event_id: Option<String>,
-    #[schema(min_length = 1, max_length = 512)]
+    #[schema(min_length = 1, max_length = 256)]
     table: String,
-    #[schema(min_length = 1, max_length = 512)]
+    #[schema(min_length = 1, max_length = 256)]
     id: String,
     /// insert, update or delete
     #[schema(pattern = "^(insert|update|delete)$")]
@@ -72,9 +71,9 @@ pub struct ChangeIn {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     actor: Option<Record>,
-    /// user, agent, system or migration
+    /// Any word; usually user, agent, system or migration
     #[serde(default)]
-    #[schema(pattern = "^(user|agent|system|migration)$")]
+    #[schema(max_length = 64)]
     origin: Option<String>,
 }
 
@@ -84,12 +83,14 @@ pub struct ChangeIn {
 pub struct FieldIn {
     #[serde(default)]
     value: Value,
-    /// When the client wrote it
+    /// When the client wrote it: a time, or an object with it as `at`; an empty one is none
     #[serde(default)]
-    at: Option<String>,
+    #[schema(value_type = Option<String>)]
+    at: Value,
     /// The older name of `at`
     #[serde(default)]
-    updated_at: Option<String>,
+    #[schema(value_type = Option<String>)]
+    updated_at: Value,
 }
 
 /// A push that cannot be taken: nothing of it is kept.
@@ -97,6 +98,8 @@ pub struct FieldIn {
 pub enum BadPush {
     #[error("no client is named; send the header X-Client-Id or `clientId`")]
     NoClient,
+    #[error("{0}")]
+    Client(Refusal),
     #[error("`appId` is {0:?}, but the path names another app")]
     OtherApp(String),
     #[error("`schemaVersion` is {0}, but this server speaks version 1; update the server")]
@@ -113,7 +116,7 @@ pub struct Pushed {
     pub client_id: String,
     /// The cursor's text.
     pub since: String,
-    pub changes: Vec<Change>,
+    pub changes: Vec<Admitted>,
 }
 
 /// Who pushes where, as the request says.
@@ -123,6 +126,8 @@ pub struct Sender<'a> {
     pub app_id: &'a str,
     /// The header `X-Client-Id`.
     pub client_id: Option<&'a str>,
+    /// The key of the database for the event ids that are made here.
+    pub event_key: &'a [u8],
 }
 
 impl Push {
@@ -131,7 +136,8 @@ impl Push {
     /// # Errors
     /// The first thing that is wrong.
     pub fn read(self, sender: Sender<'_>, now: &str, mut make_id: impl FnMut() -> Uuid) -> Result<Pushed, BadPush> {
-        let client_id = sender.client_id.map(str::to_owned).or(self.client_id).filter(|id| is_name(id)).ok_or(BadPush::NoClient)?;
+        let client_id = sender.client_id.map(str::to_owned).or(self.client_id).filter(|id| !id.is_empty()).ok_or(BadPush::NoClient)?;
+        check_id("clientId", &client_id).map_err(BadPush::Client)?;
         if let Some(app) = self.app_id.filter(|app| !app.is_empty() && app != sender.app_id) {
             return Err(BadPush::OtherApp(app));
         }
@@ -143,7 +149,10 @@ impl Push {
             return Err(BadPush::TooMany(self.changes.len()));
         }
         let read = |(at, change): (usize, ChangeIn)| {
-            change.read(sender, &client_id, now, &mut make_id).map_err(|reason| BadPush::Change { at, reason })
+            let change = change.read(sender, &client_id, now, &mut make_id);
+            // A push names the record by another word than the log.
+            let in_its_words = |refusal: Refusal| refusal.to_string().replace("`recordId`", "`id`");
+            change.and_then(|change| admit(change).map_err(in_its_words)).map_err(|reason| BadPush::Change { at, reason })
         };
         let changes = self.changes.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
         Ok(Pushed { client_id, since: self.since.unwrap_or_default(), changes })
@@ -153,20 +162,16 @@ impl Push {
 impl ChangeIn {
     fn read(self, sender: Sender<'_>, client_id: &str, now: &str, make_id: impl FnOnce() -> Uuid) -> Result<Change, String> {
         let op = Op::parse(&self.op).ok_or_else(|| format!("`op` is {:?}, but must be insert, update or delete", self.op))?;
-        for (name, value) in [("table", &self.table), ("id", &self.id)] {
-            if !is_name(value) {
-                return Err(format!("`{name}` must be a text of 1 to {MAX_NAME} characters"));
-            }
-        }
-        if let Some(origin) = self.origin.as_ref().filter(|origin| !ORIGINS.contains(&origin.as_str())) {
-            return Err(format!("`origin` is {origin:?}, but must be one of {}", ORIGINS.join(", ")));
-        }
         let given_id =
             self.event_id.map(|id| Uuid::parse_str(&id).map_err(|_| format!("`eventId` is {id:?}, but must be a UUID"))).transpose()?;
         let mut data = self.data.unwrap_or_default();
         let mut field_meta = Stamps::new();
         for (name, field) in self.fields.unwrap_or_default() {
-            if let Some(at) = field.at.or(field.updated_at) {
+            let stamp = |value: Value| {
+                read_stamp(value)
+                    .map_err(|other| format!("the time of the field {name:?} is {}, but must be an ISO time", Found::value(&other)))
+            };
+            if let Some(at) = stamp(field.at)?.or(stamp(field.updated_at)?) {
                 field_meta.insert(name.clone(), at);
             }
             data.insert(name, field.value);
@@ -199,18 +204,16 @@ impl ChangeIn {
     }
 }
 
-/// The event id of an insert that brings none, made of what it says (RFC 9562, version 8). An answer that got lost makes
-/// a client push again; a second insert without stamps would undo edits that were made between the two.
+/// The event id of an insert that brings none, made of what it says (RFC 9562, version 8) and a key, so that nobody can tell
+/// it before. An answer that got lost makes a client push again; a second insert without stamps would undo edits that were
+/// made between the two.
 fn insert_id(sender: Sender<'_>, client_id: &str, table: &str, id: &str, data: &Record) -> Uuid {
     let said = serde_json::json!([sender.user_id, sender.app_id, client_id, table, id, data]);
-    let hash = digest::digest(&digest::SHA256, said.to_string().as_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, sender.event_key);
+    let tag = hmac::sign(&key, said.to_string().as_bytes());
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.as_ref()[..16]);
+    bytes.copy_from_slice(&tag.as_ref()[..16]);
     Uuid::new_v8(bytes)
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= MAX_NAME
 }
 
 #[cfg(test)]
@@ -218,7 +221,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const SENDER: Sender<'_> = Sender { user_id: "u", app_id: "notes", client_id: None };
+    const SENDER: Sender<'_> = Sender { user_id: "u", app_id: "notes", client_id: None, event_key: &[7; 32] };
 
     fn read(body: Value) -> Result<Pushed, BadPush> {
         let push: Push = serde_json::from_value(body).unwrap();
@@ -226,7 +229,7 @@ mod tests {
     }
 
     fn one(change: Value) -> Result<Change, BadPush> {
-        read(json!({"clientId": "c", "changes": [change]})).map(|mut pushed| pushed.changes.remove(0))
+        read(json!({"clientId": "c", "changes": [change]})).map(|pushed| pushed.changes[0].change().clone())
     }
 
     #[test]
@@ -266,16 +269,41 @@ mod tests {
             (json!({"clientId": "", "changes": []}), "X-Client-Id"),
             (json!({"clientId": "c", "appId": "todo"}), "\"todo\""),
             (json!({"clientId": "c", "schemaVersion": 2}), "version 1"),
+            (json!({"clientId": "c".repeat(257), "changes": []}), "256 characters"),
             (json!({"clientId": "c", "changes": [change, {"table": "", "id": "1", "op": "update"}]}), "change 1: `table`"),
-            (json!({"clientId": "c", "changes": [{"table": "t", "id": "", "op": "update"}]}), "`id`"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "", "op": "update"}]}), "`id` is empty"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1".repeat(257), "op": "update"}]}), "256 characters"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "a\0", "op": "update"}]}), "U+0000"),
+            (
+                json!({"clientId": "c", "changes": [change, {"table": "t", "id": "1", "op": "update", "fields": {"a..b": {"value": 1}}}]}),
+                "change 1: the path",
+            ),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "insert", "data": {"__proto__": 1}}]}), "`__proto__`"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "update", "fields": {"a": {"at": 5}}}]}), "the number 5"),
             (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "upsert"}]}), "insert, update or delete"),
-            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "update", "origin": "me"}]}), "`origin`"),
+            (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "update", "origin": "m".repeat(65)}]}), "`origin`"),
             (json!({"clientId": "c", "changes": [{"table": "t", "id": "1", "op": "update", "eventId": "x"}]}), "UUID"),
             (json!({"clientId": "c", "changes": vec![change.clone(); MAX_CHANGES + 1]}), "in parts"),
         ] {
             let error = read(body.clone()).unwrap_err().to_string();
             assert!(error.contains(message), "{message}: {error}");
         }
+    }
+
+    #[test]
+    fn times_are_read_as_clients_spell_them() {
+        let fields = json!({
+            "a": {"value": 1, "at": {"at": "t1", "by": "x"}}, "b": {"value": 2, "at": "", "updatedAt": "t2"}, "c": {"value": 3, "at": {}},
+            "d": {"value": 4, "at": null},
+        });
+        let row = one(json!({"table": "notes", "id": "1", "op": "update", "fields": fields, "origin": "robot"})).unwrap();
+        assert_eq!((json!(row.field_meta), row.origin.as_deref()), (json!({"a": "t1", "b": "t2"}), Some("robot")));
+    }
+
+    #[test]
+    fn nobody_without_the_key_can_tell_an_id() {
+        let id = |event_key: &[u8]| insert_id(Sender { event_key, ..SENDER }, "c", "notes", "1", &Record::new());
+        assert_ne!(id(&[1; 32]), id(&[2; 32]));
     }
 
     #[test]

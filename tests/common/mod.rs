@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use mana_ai::domain::change::{self, Change};
+use mana_ai::domain::limits::{Admitted, admit};
 use mana_ai::store::{Options, Store, StoreError};
 use serde_json::{Value, json};
 
@@ -63,7 +64,7 @@ pub fn hourly(user: &str, id: &str, agent: Option<&str>, at: &str) -> Value {
 }
 
 pub async fn append(store: &Store, changes: impl IntoIterator<Item = Change>) {
-    let changes: Vec<Result<Change, StoreError>> = changes.into_iter().map(Ok).collect();
+    let changes: Vec<Result<Admitted, StoreError>> = changes.into_iter().map(|change| Ok(admit(change).unwrap())).collect();
     store.append(changes).await.unwrap();
 }
 
