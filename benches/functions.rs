@@ -17,7 +17,7 @@ use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::cadence::Cadence;
 use mana_ai::domain::change::Op;
-use mana_ai::domain::gate::{Load, checks};
+use mana_ai::domain::decision::{Ceilings, Load, Plans, Situation, Used, decide};
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::domain::merge::{Delta, Fold, compare_stamps};
 use mana_ai::metrics::Metrics;
@@ -29,6 +29,8 @@ use rusqlite::Connection;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
+const CEILINGS: Ceilings =
+    Ceilings { unreviewed_plans: 5, calls_per_day: 10_000, tokens_per_day: 0, longest_wait: jiff::SignedDuration::from_hours(1) };
 const BUDGET: Duration = Duration::from_secs(2);
 
 fn main() {
@@ -74,6 +76,7 @@ fn runner(store: Store, dir: &Path) -> Arc<Runner> {
         first_step_status: StepStatus::Staged,
         backoff: Backoff { base: second, max: second },
         breaker: Limits { failures: 5, cooldown: second },
+        ceilings: CEILINGS,
         zone: TimeZone::UTC,
         private_key: None,
     };
@@ -104,10 +107,19 @@ fn rules(_: &Runtime) {
         black_box(compare_stamps(black_box("2026-04-15T08:00:00.001Z"), black_box("2026-04-15T08:00:00.002Z")));
     });
     let agent = Agent::read("a", json!({"name": "Penny", "maxTokensPerDay": 1000}).as_object().expect("an object")).0;
-    add("gate a mission", &mut || {
-        black_box(checks(black_box(&agent), Load { in_flight: 0, tokens_last_day: 10 }));
-    });
     let from: Timestamp = "2026-04-15T08:00:00Z".parse().expect("a time");
+    add("decide about a mission", &mut || {
+        let situation = Situation {
+            agent: Some((black_box(&agent), Load { in_flight: 0, tokens: 10 })),
+            plans: Plans::default(),
+            pending: None,
+            provider_closed_until: None,
+            used: Used::default(),
+            now: from,
+            ceilings: &CEILINGS,
+        };
+        black_box(decide(&situation));
+    });
     for (name, cadence) in [
         ("next time of a daily cadence", json!({"kind": "daily", "atHour": 8, "timeZone": "Europe/Berlin"})),
         ("next time of a cron cadence", json!({"kind": "cron", "expression": "30 8 * * 1-5", "timeZone": "Europe/Berlin"})),
@@ -248,7 +260,7 @@ fn due(runtime: &Runtime) {
         let store = open(dir.path());
         runtime.block_on(projection::refresh(&store)).expect("a refresh");
         let samples = sample(BUDGET, || {
-            let found = runtime.block_on(store.due("2026-06-01T00:00:00Z".parse().expect("a time"))).expect("due missions");
+            let found = runtime.block_on(store.due("2026-06-01T00:00:00Z".parse().expect("a time"), None, 10_000)).expect("due missions");
             assert_eq!(found.len() as u64, due);
         });
         let base = *smallest.get_or_insert(samples.median());

@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::change::{Change, from_json};
+use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::limits::admit;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
@@ -168,6 +169,8 @@ async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::P
         first_step_status: mana_ai::domain::iterations::StepStatus::Staged,
         backoff: Backoff { base: minute, max: minute },
         breaker: Limits { failures: 5, cooldown: minute },
+        // Nobody reviews.
+        ceilings: Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_hours(1) },
         zone: TimeZone::UTC,
         private_key: None,
     };

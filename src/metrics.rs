@@ -8,7 +8,7 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::domain::gate::Decision;
+use crate::domain::decision::Label;
 use crate::domain::mission::MissionState;
 use crate::grants::Skip;
 use crate::store::{ReadAttempt, ReadStatus};
@@ -168,7 +168,7 @@ metrics! {
 
 impl Metrics {
     fn start_known_series(&self) {
-        for decision in Decision::ALL {
+        for decision in Label::ALL {
             self.agent_decisions_total.with_label_values(&[decision.as_str()]);
         }
         for skip in Skip::ALL {

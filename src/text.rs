@@ -3,7 +3,9 @@
 //! A title, a name or an id may hold control sequences that move the cursor, rewrite what stands above or change the
 //! title of the window, and bidirectional controls that show a line in another order than it is read. Everything that
 //! a command prints passes one of the two writers of this room, so that no command has to remember it. This room must
-//! not know what is printed.
+//! not know what is printed, but for the words of reasons, which are made here from their values.
+
+pub mod decision;
 
 use std::io::{self, Write};
 

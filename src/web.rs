@@ -35,6 +35,22 @@ fn is_plain(url: &Url) -> bool {
     url.scheme() == "http"
 }
 
+/// Whether a failed connection is the fault of this machine: it has no descriptor, port or memory left.
+pub fn is_of_machine(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustix::io::Errno;
+    const OURS: [Errno; 6] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL, Errno::NOSPC];
+    let ours = |error: &std::io::Error| OURS.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(ours) {
+            return true;
+        }
+        cause = error.source();
+    }
+    // A resolver that gets no descriptor only says that it knows no such name.
+    std::fs::File::open("/dev/null").err().is_some_and(|error| ours(&error))
+}
+
 /// What lies behind an error, which by itself only says what was tried.
 pub fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;

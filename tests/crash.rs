@@ -56,6 +56,9 @@ fn a_killed_runner_plans_every_due_time_once() {
         .with("TICK_INTERVAL_MS", 20)
         .with("PORT", 0)
         .with("MAX_PARALLEL_PLANS", 8)
+        // A program that ends while the model is asked has spent an attempt.
+        .with("MAX_ATTEMPTS", 60_000)
+        .with("MAX_UNREVIEWED_PLANS", 0)
         .with("MAX_ITERATIONS_KEPT", 1_000);
     let agents = (0..6).map(|n| insert(&user(n), "agents", &format!("agent-{n}"), json!({"maxConcurrentMissions": 100})));
     let missions = (0..MISSIONS).map(|n| {

@@ -37,7 +37,7 @@ async fn finds_the_same_due_missions_as_other_implementations() {
         append(&store, case["changes"].as_array().unwrap().iter().map(change)).await;
         refresh(&store).await.unwrap();
         let mut found = Vec::new();
-        for due in store.due(case["now"].as_str().unwrap().parse().unwrap()).await.unwrap() {
+        for due in store.due(case["now"].as_str().unwrap().parse().unwrap(), None, 10_000).await.unwrap() {
             let mission = store.snapshot(Table::Missions, &due.user_id, &due.mission_id).await.unwrap().unwrap();
             found.push(json!({
                 "id": due.mission_id, "agentId": due.agent_id, "title": mission.record["title"],

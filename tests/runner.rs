@@ -12,10 +12,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::decision::{Ceilings, Condition, Decision};
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Ending, Runner, Settings, Settled, TickStats, Verdict};
+use mana_ai::runner::{Ending, Runner, Settings, Settled, TickStats};
 use mana_ai::store::{Candidate, Claim, Close, Store, Table};
 use serde_json::{Value, json};
 
@@ -48,6 +49,7 @@ impl House {
             first_step_status: StepStatus::Staged,
             backoff: Backoff { base: SignedDuration::from_secs(10), max: SignedDuration::from_secs(60) },
             breaker: Limits { failures: 100, cooldown: SignedDuration::from_secs(60) },
+            ceilings: Ceilings { unreviewed_plans: 5, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_hours(1) },
             zone: TimeZone::UTC,
             private_key: None,
         };
@@ -156,7 +158,7 @@ async fn a_failed_attempt_waits_and_is_tried_again_also_after_a_restart() {
     let runner = house.runner();
     *house.clock.lock().unwrap() = at - SignedDuration::from_millis(1);
     let tick = runner.tick().await.unwrap();
-    assert!(matches!(tick.notes[0].verdict, Verdict::Deferred { until: Some(until), .. } if until == at), "{:?}", tick.notes);
+    assert_eq!(tick.notes[0].decision, Decision::Wait(Condition::Retry { failed: 1, at: Some(at), waits: true }));
     *house.clock.lock().unwrap() = at;
     assert_eq!(settle(&runner).await.0.written_back, 1);
     let run = house.store.runs(None, None, 10).await.unwrap().remove(0);
@@ -284,10 +286,11 @@ async fn a_tick_starts_on_time_while_slow_runs_of_earlier_ones_are_in_flight() {
     let first = runner.tick().await.unwrap();
     house.append([hourly("u", "late", Some("a"), DUE), hourly("u", "free", None, DUE)]).await;
     let second = runner.tick().await.unwrap();
-    let verdict = |id: &str| second.notes.iter().find(|note| note.mission_id == id).unwrap().verdict.clone();
-    assert_eq!(verdict("slow"), Verdict::InFlight);
-    assert!(matches!(verdict("late"), Verdict::Skipped(_)), "its agent is busy since the tick before");
-    assert_eq!(verdict("free"), Verdict::Started);
+    let decision = |id: &str| second.notes.iter().find(|note| note.mission_id == id).unwrap().decision;
+    assert_eq!(decision("slow"), Decision::Wait(Condition::Idle { in_flight: true }));
+    let busy = Condition::Concurrency { in_flight: 1, allowed: 1 };
+    assert_eq!(decision("late"), Decision::Wait(busy), "its agent is busy since the tick before");
+    assert_eq!(decision("free"), Decision::Run);
     house.model.release();
     assert_eq!((first.settle().await.0.written_back, second.settle().await.0.written_back), (1, 1));
     assert_eq!(settle(&runner).await.0.written_back, 1, "now the agent is free");
@@ -298,7 +301,7 @@ const RUN_OF_ANOTHER: &str = "00000000-0000-4000-8000-00000000dead";
 /// Claims a mission as another process would, under a name whose lock nobody holds.
 async fn claim_as(house: &House, owner: &str) -> mana_ai::store::Claimed {
     mana_ai::projection::refresh(&house.store).await.unwrap();
-    let due = house.store.due(house.now()).await.unwrap().remove(0);
+    let due = house.store.due(house.now(), None, 10).await.unwrap().remove(0);
     let candidate = Candidate { due, max_in_flight: None, run_id: RUN_OF_ANOTHER.into(), iteration_id: "i".into() };
     match house.store.claim(vec![candidate], owner.into(), house.now()).await.unwrap().remove(0) {
         Claim::Claimed(run) => run,
@@ -324,7 +327,7 @@ async fn the_claims_of_a_process_that_lives_are_left_alone() {
     let living = mana_ai::runner::Presence::show(house.dir.path()).unwrap();
     claim_as(&house, living.owner()).await;
     let tick = house.runner().tick().await.unwrap();
-    assert_eq!(tick.notes[0].verdict, Verdict::InFlight);
+    assert_eq!(tick.notes[0].decision, Decision::Wait(Condition::Idle { in_flight: true }));
     drop(living);
     assert_eq!(settle(&house.runner()).await.0.written_back, 1, "until it dies");
 }

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
@@ -35,6 +36,8 @@ fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex
         first_step_status: StepStatus::Staged,
         backoff: Backoff { base: minutes(2), max: minutes(10) },
         breaker: Limits { failures: 5, cooldown: minutes(5) },
+        // It lives for months of its own time, and nobody reviews.
+        ceilings: Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_hours(1) },
         zone: TimeZone::UTC,
         private_key: None,
     };

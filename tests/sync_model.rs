@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::auth::{LocalKey, ServiceKey, Users};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::http::{Api, router};
 use mana_ai::metrics::Metrics;
@@ -84,6 +85,7 @@ fn start(dir: &Path) -> (Router, Store) {
         first_step_status: StepStatus::Staged,
         backoff: Backoff { base: SignedDuration::from_secs(1), max: SignedDuration::from_secs(1) },
         breaker: Limits { failures: 1, cooldown: SignedDuration::from_secs(1) },
+        ceilings: Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_secs(1) },
         zone: jiff::tz::TimeZone::UTC,
         private_key: None,
     };

@@ -27,7 +27,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
     let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let explanation = explain(&store, &snapshot, now, &context.config.time_zone, setup::longest_wait(&context.config)).await?;
+    let explanation = explain(&store, &snapshot, now, &setup::rules_told(&context.config)).await?;
     if args.json { Ok(output::json_lines([explanation.to_json()])?) } else { Ok(print(&explanation)?) }
 }
 

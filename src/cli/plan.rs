@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -78,10 +78,7 @@ async fn agent_of(store: &Store, user: &str, mission: &Mission) -> Result<Option
 
 async fn budget_of(store: &Store, user: &str, agent: Option<&Agent>, now: Timestamp) -> Result<Option<(u64, u64)>, Failure> {
     let Some((agent, cap)) = agent.and_then(|agent| Some((agent, agent.max_tokens_per_day?))) else { return Ok(None) };
-    let key = (user.to_owned(), agent.id.clone());
-    let since = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-    let used = store.tokens_since(vec![key.clone()], since).await?.get(&key).copied().unwrap_or(0);
-    Ok(Some((used, cap)))
+    Ok(Some((store.tokens_of(user, &agent.id, now).await?, cap)))
 }
 
 fn show(prompt: &Prompt, form: Form) -> std::io::Result<()> {

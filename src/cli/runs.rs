@@ -48,7 +48,7 @@ pub(super) fn table(runs: &[RunRow]) -> std::io::Result<()> {
             run.state().to_owned(),
             run.attempts.len().to_string(),
             last.map_or_else(|| "-".into(), |a| format!("{:.1} s", a.latency_ms as f64 / 1_000.0)),
-            run.attempts.iter().map(|a| a.usage.total).sum::<u64>().to_string(),
+            run.tokens().to_string(),
             last.map_or_else(|| "-".into(), |a| a.model.clone()),
             [run.run.reason.as_deref(), run.note.as_deref(), plan_note(run)].into_iter().flatten().collect::<Vec<_>>().join("; "),
         ]

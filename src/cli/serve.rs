@@ -59,7 +59,7 @@ impl Server {
             hub: Arc::clone(&hub),
             port: address.port(),
             zone: config.time_zone.clone(),
-            longest_wait: setup::longest_wait(config),
+            rules: setup::rules_told(config),
         });
         let api = Api {
             runner: Arc::clone(runner),

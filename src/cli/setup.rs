@@ -12,12 +12,13 @@ use crate::auth::{LocalKey, Users};
 use crate::config::Config;
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::Limits;
+use crate::domain::decision::Ceilings;
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::planner::provider;
 use crate::planner::tools::Catalog;
-use crate::runner::{self, Clock, Runner, Settings};
+use crate::runner::{self, Clock, Rules, Runner, Settings};
 use crate::store::{Options, Store, StoreResult};
 
 /// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
@@ -124,9 +125,23 @@ pub(super) fn private_key(config: &Config) -> Result<Option<PrivateKey>, Failure
     key.map_err(|error| Failure::Usage(format!("MANA_AI_PRIVATE_KEY_PEM is {error}")))
 }
 
-/// The longest time for which a run can be told to wait.
-pub(super) fn longest_wait(config: &Config) -> SignedDuration {
-    runner::longest_wait(&backoff(config), &breaker(config))
+/// The rules by which missions run, for those who explain them.
+pub(super) fn rules_told(config: &Config) -> Rules {
+    Rules {
+        zone: config.time_zone.clone(),
+        ceilings: ceilings(config),
+        breaker: breaker(config),
+        provider: provider::name_of(&config.llm_url),
+    }
+}
+
+fn ceilings(config: &Config) -> Ceilings {
+    Ceilings {
+        unreviewed_plans: config.max_unreviewed_plans,
+        calls_per_day: config.user_max_calls_per_day,
+        tokens_per_day: config.user_max_tokens_per_day,
+        longest_wait: runner::longest_wait(&backoff(config), &breaker(config)),
+    }
 }
 
 fn signed(duration: std::time::Duration) -> SignedDuration {
@@ -149,6 +164,7 @@ fn rules(config: &Config) -> Result<Settings, Failure> {
         first_step_status: config.step_status,
         backoff: backoff(config),
         breaker: breaker(config),
+        ceilings: ceilings(config),
         zone: config.time_zone.clone(),
         private_key: private_key(config)?.map(Arc::new),
     })

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use crate::domain::gate::Decision;
+use crate::domain::decision::{Condition, Decision};
 use crate::domain::mission::Mission;
 use crate::domain::time;
-use crate::runner::{Ending, Note, Settled, TickStats, Verdict};
+use crate::runner::{Ending, Note, Settled, TickStats};
 use crate::store::{Snapshot, Store, StoreResult, Table};
+use crate::text::decision::compared;
 
 /// Tells about tick after tick; what stays the same is not told twice.
 #[derive(Default)]
@@ -58,16 +59,14 @@ fn who(note: &Note, name: &impl Fn(&str, &str) -> String) -> String {
 
 /// Why a mission did not start.
 fn kept(note: &Note) -> Option<String> {
-    Some(match &note.verdict {
-        Verdict::Started => return None,
-        Verdict::Skipped(check) => match check.decision {
-            Decision::SkippedArchived => "skipped: its agent is archived".into(),
-            Decision::SkippedPaused => "skipped: its agent is paused".into(),
-            Decision::SkippedConcurrency => format!("not now: {}", check.compared),
-            _ => format!("skipped, the agent's budget is used up: {}", check.compared),
-        },
-        Verdict::InFlight => "still being planned".into(),
-        Verdict::Deferred { why, .. } => format!("waits to try again: {why}"),
+    let Decision::Wait(condition) = &note.decision else { return None };
+    let why = compared(condition, None);
+    Some(match condition {
+        Condition::NotArchived(_) | Condition::NotPaused(_) => format!("skipped: {why}"),
+        Condition::Budget { .. } => format!("skipped, the agent's budget is used up: {why}"),
+        Condition::Idle { .. } => "still being planned".into(),
+        Condition::Retry { .. } => format!("waits to try again: {}", note.reason.as_deref().unwrap_or(&why)),
+        _ => format!("not now: {why}"),
     })
 }
 

@@ -37,7 +37,7 @@ pub enum Position {
 
 /// Whether a call may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leave {
+pub enum Permit {
     Go,
     /// Not before this time.
     Wait {
@@ -72,15 +72,30 @@ impl Breaker {
         }
     }
 
-    /// Asks for leave to call. After the cooldown one caller gets it, as the probe.
-    pub fn ask(&mut self, now: Timestamp) -> Leave {
+    /// Asks whether a call may go out. After the cooldown one caller gets it, as the probe.
+    pub fn try_acquire(&mut self, now: Timestamp) -> Permit {
         match (self.state, self.closed_until(now)) {
-            (State::Closed { .. }, _) => Leave::Go,
-            (_, Some(until)) => Leave::Wait { until },
+            (State::Closed { .. }, _) => Permit::Go,
+            (_, Some(until)) => Permit::Wait { until },
             (_, None) => {
                 self.state = State::HalfOpen { until: self.later(now) };
-                Leave::Go
+                Permit::Go
             }
+        }
+    }
+
+    /// Until when no call goes out, whatever the clock says; `None` where it is closed.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Open { until } | State::HalfOpen { until } => Some(until),
+            State::Closed { .. } => None,
+        }
+    }
+
+    /// Another process found the provider down; this one leaves it alone as well, unless it knows better already.
+    pub fn close_until(&mut self, until: Timestamp) {
+        if matches!(self.state, State::Closed { .. }) {
+            self.state = State::Open { until };
         }
     }
 
@@ -114,7 +129,7 @@ mod tests {
     fn open_at_100() -> Breaker {
         let mut breaker = Breaker::new(Limits { failures: 3, cooldown: SignedDuration::from_secs(60) });
         for _ in 0..3 {
-            assert_eq!(breaker.ask(at(100)), Leave::Go);
+            assert_eq!(breaker.try_acquire(at(100)), Permit::Go);
             breaker.failed(at(100));
         }
         breaker
@@ -136,22 +151,22 @@ mod tests {
     #[test]
     fn after_the_cooldown_one_probe_goes() {
         let mut breaker = open_at_100();
-        assert_eq!(breaker.ask(at(159)), Leave::Wait { until: at(160) });
-        assert_eq!(breaker.ask(at(160)), Leave::Go);
-        assert_eq!(breaker.ask(at(161)), Leave::Wait { until: at(220) });
+        assert_eq!(breaker.try_acquire(at(159)), Permit::Wait { until: at(160) });
+        assert_eq!(breaker.try_acquire(at(160)), Permit::Go);
+        assert_eq!(breaker.try_acquire(at(161)), Permit::Wait { until: at(220) });
         breaker.succeeded();
-        assert_eq!((breaker.position(), breaker.ask(at(161))), (Position::Closed, Leave::Go));
+        assert_eq!((breaker.position(), breaker.try_acquire(at(161))), (Position::Closed, Permit::Go));
     }
 
     #[test]
     fn a_failed_probe_opens_it_again_and_a_lost_one_gives_way() {
         let mut failed = open_at_100();
-        failed.ask(at(160));
+        failed.try_acquire(at(160));
         failed.failed(at(165));
-        assert_eq!(failed.ask(at(170)), Leave::Wait { until: at(225) });
+        assert_eq!(failed.try_acquire(at(170)), Permit::Wait { until: at(225) });
         let mut lost = open_at_100();
-        lost.ask(at(160));
-        assert_eq!(lost.ask(at(220)), Leave::Go);
+        lost.try_acquire(at(160));
+        assert_eq!(lost.try_acquire(at(220)), Permit::Go);
     }
 
     #[test]

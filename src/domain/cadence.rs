@@ -143,6 +143,11 @@ impl Cadence {
         Ok(Cadence { kind, zone })
     }
 
+    /// Whether it has no times of its own.
+    pub fn is_manual(&self) -> bool {
+        matches!(self.kind, Kind::Manual)
+    }
+
     /// The first time strictly after `from`; wall-clock kinds without a zone of their own use `zone`.
     /// `None`: never again by itself.
     pub fn next(&self, from: Timestamp, zone: &TimeZone) -> Option<Timestamp> {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::cadence::Cadence;
 use super::fields::{Fields, Problem};
 use super::iterations::Iteration;
 use super::merge::Record;
@@ -91,6 +92,13 @@ impl Mission {
     /// How many of its iterations await review.
     pub fn awaiting_review(&self) -> usize {
         self.iterations.iter().filter(|iteration| iteration.awaits_review()).count()
+    }
+
+    /// Whether it is active, has a schedule with times, and no next time: some clients leave that to the server.
+    pub fn lacks_time(&self) -> bool {
+        self.state == MissionState::Active
+            && self.next_run_at.is_none()
+            && Cadence::read(&self.cadence).is_ok_and(|cadence| !cadence.is_manual())
     }
 
     /// The title, or the id where there is none.

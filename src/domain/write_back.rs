@@ -50,7 +50,7 @@ pub struct Write {
 pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<Write, String> {
     let Some((record, stamps)) = fold.live() else { return Err("the mission was deleted meanwhile".into()) };
     let (mission, _) = Mission::read(finished.mission_id, record);
-    still_due(&mission, finished.scheduled_for)?;
+    still_due(&mission, finished.scheduled_for, terms.now)?;
     let (next, missed, note) = match Cadence::read(&mission.cadence) {
         Ok(cadence) => {
             let resumption = cadence.resume(finished.scheduled_for, terms.now, terms.zone);
@@ -68,15 +68,16 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
     Ok(Write { data, field_meta, left: kept.left, missed, note })
 }
 
-/// Whether a mission still waits for the run that was claimed for `scheduled_for`.
+/// Whether a mission still waits for the run that was claimed for `scheduled_for`. A next time that has come is "run now",
+/// pressed during the run: the run under way is what was asked for.
 ///
 /// # Errors
 /// The reason why it does not.
-pub fn still_due(mission: &Mission, scheduled_for: Timestamp) -> Result<(), String> {
+pub fn still_due(mission: &Mission, scheduled_for: Timestamp, now: Timestamp) -> Result<(), String> {
     if mission.state != MissionState::Active {
         return Err(format!("the mission became {} meanwhile", mission.state.as_str()));
     }
-    if mission.next_run_at == Some(scheduled_for) {
+    if mission.next_run_at.is_some_and(|at| at == scheduled_for || at <= now) {
         return Ok(());
     }
     let now_set = mission.next_run_at.map_or("no time".into(), time::iso_millis);
@@ -149,6 +150,13 @@ mod tests {
             "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to 2026-04-16T08:00:00.000Z"
         );
         assert_eq!(later(json!({"nextRunAt": null})), "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to no time");
+    }
+
+    #[test]
+    fn run_now_during_a_run_keeps_its_plan() {
+        let now = json!({"nextRunAt": "2026-04-15T08:00:03.000Z"});
+        let write = run(&[mission(), (now, json!({"nextRunAt": "2026-04-15T08:00:03.000Z"}))]).unwrap();
+        assert_eq!(write.data["nextRunAt"], "2026-04-15T09:00:00.000Z");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod response;
 mod text_calls;
 mod thoughts;
 pub mod tools;
+mod usage;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,9 @@ use prompt::{Material, Prompt};
 use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
 use refusal::Part;
 use tools::{Catalog, Offered, Tool};
+
+/// What a run says whose tokens the model server did not count.
+const ESTIMATED: &str = "the model server told no usable token counts; they were estimated from the sizes sent and received";
 
 /// Makes plans with one model server and one tool catalog.
 pub struct Planner {
@@ -77,8 +81,16 @@ impl PlanError {
     /// The provider's failure, where it was one.
     pub fn provider_kind(&self) -> Option<Kind> {
         match self {
-            PlanError::Provider(error) => Some(error.kind),
-            PlanError::Parse(_) => None,
+            PlanError::Provider(error) if error.kind != Kind::Machine => Some(error.kind),
+            PlanError::Provider(_) | PlanError::Parse(_) => None,
+        }
+    }
+
+    /// What this machine could not do, where the model was not even asked.
+    pub fn of_machine(&self) -> Option<&str> {
+        match self {
+            PlanError::Provider(error) if error.kind == Kind::Machine => Some(&error.message),
+            PlanError::Provider(_) | PlanError::Parse(_) => None,
         }
     }
 }
@@ -107,6 +119,11 @@ impl Planner {
 
     pub fn prompt_version(&self) -> &str {
         &self.prompt_version
+    }
+
+    /// The model that is asked for.
+    pub fn model(&self) -> &str {
+        self.provider.model()
     }
 
     /// The provider's name in metrics.
@@ -197,6 +214,9 @@ impl Planner {
             planned.notes.push(note);
         }
         planned.usage = planned.usage + answer.usage;
+        if answer.estimated && !planned.notes.iter().any(|note| note == ESTIMATED) {
+            planned.notes.push(ESTIMATED.into());
+        }
         planned.model.clone_from(&answer.model);
         Ok(answer)
     }

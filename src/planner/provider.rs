@@ -15,6 +15,7 @@ use super::refusal::{self, Part, Refusal, Refused};
 pub use super::response::MAX_RETRY_AFTER;
 use super::response::{self, Reply};
 use super::tools::Offered;
+use super::usage;
 use crate::domain::iteration::Usage;
 use crate::domain::json;
 use crate::web::{self, ClientError, root_cause};
@@ -52,6 +53,8 @@ pub struct Answer {
     /// Bytes of what was sent.
     pub sent: usize,
     pub usage: Usage,
+    /// Whether the usage is an estimate, because the server told none that can be used.
+    pub estimated: bool,
     /// As the server names it, else as it was asked for.
     pub model: String,
 }
@@ -69,6 +72,8 @@ pub enum Kind {
     Malformed,
     /// An answer of the chat API without a text.
     Empty,
+    /// This machine could not even ask: no free descriptor, no memory, no free port.
+    Machine,
 }
 
 impl Kind {
@@ -82,12 +87,13 @@ impl Kind {
             Kind::Server => "server",
             Kind::Malformed => "malformed",
             Kind::Empty => "empty",
+            Kind::Machine => "machine",
         }
     }
 
     /// Whether other missions would meet the same, so that the circuit breaker counts it.
     pub fn is_provider_down(self) -> bool {
-        !matches!(self, Kind::Rejected | Kind::Empty)
+        !matches!(self, Kind::Rejected | Kind::Empty | Kind::Machine)
     }
 }
 
@@ -163,8 +169,7 @@ impl Provider {
 
     /// Host and port of the server: the value of the metric label `provider`.
     pub fn name(&self) -> String {
-        let host = self.settings.url.host_str().unwrap_or("unknown");
-        self.settings.url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
+        name_of(&self.settings.url)
     }
 
     /// Asks for an answer, in the best form that the server takes, without what it refuses; both are remembered for a while.
@@ -280,6 +285,7 @@ impl Provider {
         Ok(bytes)
     }
 
+    /// Reads the answer to a request of `sent` bytes.
     fn read(&self, bytes: &[u8], form: Form, sent: usize) -> Result<Answer, ProviderError> {
         let value: Value = json::read(bytes).map_err(|error| {
             let what = match error.to_string() {
@@ -307,13 +313,15 @@ impl Provider {
         if says_nothing && reply.thoughts.trim().is_empty() {
             return Err(self.error(Kind::Empty, &format!("gave an empty answer; the model {} may not suit", self.settings.model)));
         }
-        let count = |field: &str| value.pointer(&format!("/usage/{field}")).and_then(Value::as_u64).unwrap_or(0);
-        let (prompt, completion) = (count("prompt_tokens"), count("completion_tokens"));
+        let told = usage::told(&value);
+        let calls = reply.calls.iter().map(|call| call.tool.len() + call.arguments.len());
+        let received = reply.text.len() + reply.thoughts.len() + calls.sum::<usize>();
         Ok(Answer {
+            usage: told.unwrap_or_else(|| usage::estimated(sent, received)),
+            estimated: told.is_none(),
             reply,
             form,
             sent,
-            usage: Usage { prompt, completion, total: count("total_tokens").max(prompt.saturating_add(completion)) },
             model: value.get("model").and_then(Value::as_str).filter(|m| !m.is_empty()).unwrap_or(&self.settings.model).to_owned(),
         })
     }
@@ -347,6 +355,12 @@ impl Provider {
                 .error(Kind::Timeout, &format!("did not answer within {seconds} s; raise MANA_LLM_TIMEOUT_MS or use a faster model"));
         }
         let cause = root_cause(error);
+        if error.is_connect() && web::is_of_machine(error) {
+            let what = format!(
+                "was not asked: this machine has no free descriptor, port or memory ({cause}); raise its limits, or lower its load"
+            );
+            return self.error(Kind::Machine, &what);
+        }
         let (kind, what) = if error.is_connect() {
             (Kind::Unreachable, format!("cannot be reached ({cause}); check that it runs and that MANA_LLM_URL is right"))
         } else if cause.contains("parsed") || cause.contains("invalid") {
@@ -366,6 +380,12 @@ impl Provider {
         }
         ProviderError { kind, message, retry_after: None, refusal: Refusal::Whole }
     }
+}
+
+/// Host and port of a server.
+pub fn name_of(url: &reqwest::Url) -> String {
+    let host = url.host_str().unwrap_or("unknown");
+    url.port().map_or(host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The same messages for a server that has no role `system`: its text goes before the first message of the user.
@@ -415,7 +435,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_or_named() {
-        let read = |body: &str| provider("http://h").read(body.as_bytes(), Form::Tools, 10);
+        let read = |body: &str| provider("http://h").read(body.as_bytes(), Form::Tools, 400);
         let answer =
             read(r#"{"model": "big", "choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}"#)
                 .unwrap();

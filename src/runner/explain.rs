@@ -1,17 +1,19 @@
-//! Why a mission runs or does not, gate by gate, with the values compared (DESIGN, sections 6 and 12).
+//! Why a mission runs or does not, condition by condition, with the values compared (docs/design.md, sections 6 and 12).
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::tick::day_before;
+use super::outage;
+use super::tick::pending;
 use crate::domain::agent::Agent;
-use crate::domain::backoff::still_waits;
+use crate::domain::breaker;
 use crate::domain::cadence::Cadence;
-use crate::domain::gate::{self, Load};
+use crate::domain::decision::{self, Ceilings, Condition, Load, Situation};
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
-use crate::store::{OpenRun, RunRow, Snapshot, Store, StoreResult, Table};
+use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
+use crate::text::decision::{compared, name};
 
 /// Runs that an explanation shows.
 const RUNS_SHOWN: u32 = 5;
@@ -64,27 +66,55 @@ impl Explanation {
     }
 }
 
-/// Explains a live mission at `now`, with the same gates as a tick; `longest_wait` as [`super::longest_wait`] gives it.
+/// The rules by which missions run, for those who explain them.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// For cadences without a zone of their own.
+    pub zone: TimeZone,
+    pub ceilings: Ceilings,
+    pub breaker: breaker::Limits,
+    /// The model server's name.
+    pub provider: String,
+}
+
+/// Explains a live mission at `now`, with the same decision as a tick.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn explain(
-    store: &Store,
-    snapshot: &Snapshot,
-    now: Timestamp,
-    zone: &TimeZone,
-    longest_wait: SignedDuration,
-) -> StoreResult<Explanation> {
+pub async fn explain(store: &Store, snapshot: &Snapshot, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
     let (user, id) = (&snapshot.user_id, &snapshot.id);
     let (mission, _) = Mission::read(id, &snapshot.record);
-    let open = store.open_runs().await?;
-    let run = open.iter().find(|run| &run.user_id == user && &run.mission_id == id);
+    let wanted = LoadQuery { user_id: user.clone(), agents: mission.agent_id.iter().cloned().collect() };
+    let load = store.load(wanted, now).await?;
+    let agent = mission.agent_id.as_ref().and_then(|id| Some((Agent::read(id, &load.agents.get(id)?.0).0, load.agents.get(id)?.1)));
+    let run = load.open.iter().find(|run| &run.mission_id == id);
+    let situation = Situation {
+        agent: agent.as_ref().map(|(agent, tokens)| {
+            // Its own run holds its place.
+            let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(&agent.id));
+            (agent, Load { in_flight: load.in_flight(&agent.id).saturating_sub(own.into()), tokens: *tokens })
+        }),
+        plans: decision::plans(&mission.iterations),
+        pending: run.map(pending),
+        provider_closed_until: outage::closed_until(store, &rules.provider, &rules.breaker, now).await?,
+        used: load.used,
+        now,
+        ceilings: &rules.ceilings,
+    };
     let mut steps = vec![state(&mission), due(&mission, now), cadence(&mission)];
-    steps.push(in_flight(run));
-    steps.extend(agent_gates(store, user, &mission, &open, now).await?);
-    steps.push(ready(run, now, longest_wait));
+    if agent.is_none() {
+        steps.push(without_agent(&mission));
+    }
+    let name_of_agent = agent.as_ref().map(|(agent, _)| agent.name.as_str());
+    steps.extend(decision::conditions(&situation).iter().map(|condition| {
+        let mut compared = compared(condition, name_of_agent);
+        if let (Condition::Retry { at: Some(_), .. }, Some(reason)) = (condition, run.and_then(|run| run.reason.as_ref())) {
+            compared = format!("{compared}: {reason}");
+        }
+        Step { name: name(condition), passed: condition.holds(), compared }
+    }));
     let next_run_at = mission.next_run_at.filter(|_| mission.state == MissionState::Active);
-    let resumption = |at: Timestamp| Some(Cadence::read(&mission.cadence).ok()?.resume(at, now.max(at), zone).next);
+    let resumption = |at: Timestamp| Some(Cadence::read(&mission.cadence).ok()?.resume(at, now.max(at), &rules.zone).next);
     Ok(Explanation {
         user_id: user.clone(),
         mission_id: id.clone(),
@@ -93,8 +123,16 @@ pub async fn explain(
         steps,
         next_run_at,
         then: next_run_at.and_then(resumption).flatten(),
-        runs: store.runs(Some(user.clone()), Some(id.clone()), RUNS_SHOWN).await?,
+        runs: store.runs_before(user, Some(id), Timestamp::MAX, RUNS_SHOWN).await?,
     })
+}
+
+fn without_agent(mission: &Mission) -> Step {
+    let compared = match &mission.agent_id {
+        None => "no agent is set, so none of its gates applies".into(),
+        Some(id) => format!("agent {id} does not exist, so none of its gates applies"),
+    };
+    Step { name: "agent", passed: true, compared }
 }
 
 fn state(mission: &Mission) -> Step {
@@ -104,6 +142,7 @@ fn state(mission: &Mission) -> Step {
 
 fn due(mission: &Mission, now: Timestamp) -> Step {
     let compared = match mission.next_run_at {
+        None if mission.lacks_time() => "no next time is set; the server sets the one of its schedule at its next tick".into(),
         None => "no next time is set".into(),
         Some(at) => format!("next time {}, now {}", time::iso_millis(at), time::iso_millis(now)),
     };
@@ -117,41 +156,4 @@ fn cadence(mission: &Mission) -> Step {
         Err(bad) => format!("{bad}; it counts as manual"),
     };
     Step { name: "cadence", passed: true, compared }
-}
-
-fn in_flight(run: Option<&OpenRun>) -> Step {
-    let busy = run.is_some_and(|run| run.owner.is_some());
-    let compared = if busy { "a run of it is in flight" } else { "no run of it is in flight" };
-    Step { name: "in flight", passed: !busy, compared: compared.into() }
-}
-
-async fn agent_gates(store: &Store, user: &str, mission: &Mission, open: &[OpenRun], now: Timestamp) -> StoreResult<Vec<Step>> {
-    const NAMES: [&str; 4] = ["agent archived", "agent paused", "agent concurrency", "agent budget"];
-    let free = |compared: &str| vec![Step { name: "agent", passed: true, compared: compared.into() }];
-    let Some(agent_id) = &mission.agent_id else { return Ok(free("no agent is set, so no gate applies")) };
-    let Some(row) = store.snapshot(Table::Agents, user, agent_id).await? else {
-        return Ok(free(&format!("agent {agent_id} does not exist, so no gate applies")));
-    };
-    let (agent, _) = Agent::read(agent_id, &row.record);
-    let key = (user.to_owned(), agent_id.clone());
-    let load = Load {
-        in_flight: open.iter().filter(|r| r.owner.is_some() && r.user_id == user && r.agent_id.as_ref() == Some(agent_id)).count() as u64,
-        tokens_last_day: store.tokens_since(vec![key.clone()], day_before(now)).await?.get(&key).copied().unwrap_or(0),
-    };
-    let checks = gate::checks(&agent, load).into_iter().zip(NAMES);
-    Ok(checks.map(|(check, name)| Step { name, passed: check.passed, compared: check.compared }).collect())
-}
-
-fn ready(run: Option<&OpenRun>, now: Timestamp, longest_wait: SignedDuration) -> Step {
-    let waits = run.filter(|run| run.owner.is_none()).and_then(|run| Some((run, run.next_attempt_at?)));
-    let compared = match waits {
-        None => "no failed attempt waits".into(),
-        Some((run, at)) => format!(
-            "{} attempts failed, the next may start at {}: {}",
-            run.attempts,
-            time::iso_millis(at),
-            run.reason.as_deref().unwrap_or("no reason given")
-        ),
-    };
-    Step { name: "retry", passed: waits.is_none_or(|(_, at)| !still_waits(at, now, longest_wait)), compared }
 }

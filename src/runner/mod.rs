@@ -1,13 +1,16 @@
-//! From due missions to written plans: `refresh → due → gate → claim → plan → write back` (DESIGN, section 6).
+//! From due missions to written plans: `refresh → due → decide → claim → plan → write back` (docs/design.md, section 6).
 //!
 //! A tick scans and claims, and is done in milliseconds; the claimed runs are planned in parallel by tasks of their
 //! own. This room must not know SQL, HTTP routes or how a prompt is worded.
 
 mod explain;
 mod lost;
+mod outage;
 mod presence;
 mod queue;
+mod scan;
 mod tick;
+mod upkeep;
 mod work;
 
 use std::collections::HashSet;
@@ -20,13 +23,14 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
-pub use explain::{Explanation, explain};
+pub use explain::{Explanation, Rules, explain};
 pub use presence::{Presence, PresenceError};
-pub use tick::{Note, Tick, TickStats, Verdict};
+pub use tick::{Note, Tick, TickStats};
 pub use work::{Ending, Settled};
 
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::{Breaker, Limits, Position};
+use crate::domain::decision::Ceilings;
 use crate::domain::iterations::StepStatus;
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
@@ -35,6 +39,7 @@ use crate::planner::provider::MAX_RETRY_AFTER;
 use crate::planner::tools::Tool;
 use crate::store::{Store, StoreResult};
 use queue::FairQueue;
+use upkeep::Progress;
 use work::Job;
 
 /// Tells the time: the wall clock, or a fixed time for a look at another moment.
@@ -53,6 +58,7 @@ pub struct Settings {
     pub first_step_status: StepStatus<'static>,
     pub backoff: Backoff,
     pub breaker: Limits,
+    pub ceilings: Ceilings,
     /// For cadences without a zone of their own.
     pub zone: TimeZone,
     /// Opens the grants of missions; without it, encrypted inputs are left out.
@@ -74,14 +80,19 @@ pub struct Runner {
     clock: Clock,
     presence: Presence,
     breaker: Mutex<Breaker>,
+    /// Until when the database says that the model server is left alone.
+    told: tokio::sync::Mutex<Option<Timestamp>>,
     queue: Mutex<FairQueue<Job>>,
     /// Runs that this process has claimed and not closed.
     active: Mutex<HashSet<String>>,
+    /// Runs whose end could not be written for a reason that is this machine's.
+    blameless: Mutex<HashSet<String>>,
     planning: Semaphore,
     /// How many plans are being made.
     busy: watch::Sender<usize>,
     stopping: AtomicBool,
-    scanning: tokio::sync::Mutex<()>,
+    /// Held by the tick that scans; where the next one goes on.
+    scanning: tokio::sync::Mutex<Progress>,
 }
 
 impl Runner {
@@ -102,10 +113,12 @@ impl Runner {
             breaker: Mutex::new(Breaker::new(settings.breaker)),
             queue: Mutex::default(),
             active: Mutex::default(),
+            blameless: Mutex::default(),
+            told: tokio::sync::Mutex::default(),
             planning: Semaphore::new(settings.max_parallel.max(1)),
             busy: watch::Sender::new(0),
             stopping: AtomicBool::new(false),
-            scanning: tokio::sync::Mutex::new(()),
+            scanning: tokio::sync::Mutex::default(),
             store,
             planner,
             metrics,
@@ -136,7 +149,10 @@ impl Runner {
             Ok(_) => 0,
             Err(_) => *self.busy.borrow(),
         };
-        self.store.give_back(self.presence.owner().to_owned(), Vec::new(), "the program was stopped").await?;
+        self.give_strays_back(self.now()).await?;
+        let owner = self.presence.owner();
+        let held = self.store.held_by(owner).await?.into_iter().map(|run| (run, None)).collect();
+        self.store.give_back(owner, held, "the program was stopped").await?;
         self.presence.end();
         Ok(cut_short)
     }

@@ -1,11 +1,11 @@
 //! Proof that a process lives: an exclusive lock on a file, which the system gives up when the process ends,
-//! however it ends (DESIGN, section 6).
+//! however it ends (docs/design.md, section 6).
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat, unlinkat};
 use uuid::Uuid;
 
 use crate::durable::hand_over;
@@ -13,14 +13,15 @@ use crate::durable::hand_over;
 /// The presence of this process in a data directory.
 pub struct Presence {
     owner: String,
-    dir: PathBuf,
+    /// The directory of locks itself, whatever its path leads to later.
+    dir: File,
     /// Holds the lock for as long as it is open.
     _held: File,
 }
 
 /// The presence cannot be shown.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot lock a file in {}: {cause}; check that you may write there", dir.display())]
+#[error("cannot lock a file in {}: {cause}; check that you may write there, and that it is a directory and no link to one", dir.display())]
 pub struct PresenceError {
     dir: PathBuf,
     cause: std::io::Error,
@@ -32,23 +33,29 @@ impl Presence {
     /// # Errors
     /// When no file can be made or locked in the directory.
     pub fn show(data_dir: &Path) -> Result<Self, PresenceError> {
-        let dir = data_dir.join("locks");
-        let failed = |cause| PresenceError { dir: dir.clone(), cause };
-        if !dir.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed)?;
-            // Whoever may write here could have put a link to another directory in its place.
-            let no_link = (OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed();
-            let made = OpenOptions::new().read(true).custom_flags(no_link).open(&dir).map_err(failed)?;
-            hand_over(&made, data_dir).map_err(failed)?;
+        let path = data_dir.join("locks");
+        let failed = |cause| PresenceError { dir: path.clone(), cause };
+        let new = path.symlink_metadata().is_err();
+        if new {
+            DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
+        }
+        // Whoever may write here could have put a link to another directory in its place, whose files are not ours to clear.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = File::from(openat(CWD, &path, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
+        if new {
+            hand_over(&dir, data_dir).map_err(failed)?;
         }
         loop {
             let owner = Uuid::new_v4().to_string();
-            let path = path(&dir, &owner);
-            let held = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).map_err(failed)?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let held = openat(&dir, file_of(&owner), flags, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
+            let held = File::from(held);
             hand_over(&held, data_dir).map_err(failed)?;
             match held.try_lock() {
                 // Someone who clears away old files may have come between.
-                Ok(()) if path.exists() => return Ok(Presence { owner, dir, _held: held }),
+                Ok(()) if statat(&dir, file_of(&owner), AtFlags::SYMLINK_NOFOLLOW).is_ok() => {
+                    return Ok(Presence { owner, dir, _held: held });
+                }
                 Ok(()) | Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) => return Err(failed(cause)),
             }
@@ -65,34 +72,36 @@ impl Presence {
         if owner == self.owner {
             return false;
         }
-        match File::open(path(&self.dir, owner)) {
-            Ok(file) => file.try_lock().is_ok(),
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        // A pipe in its place would make the one who opens it wait.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        match openat(&self.dir, file_of(owner), flags, Mode::empty()) {
+            Ok(file) => File::from(file).try_lock().is_ok(),
+            Err(error) => error == rustix::io::Errno::NOENT,
         }
     }
 
-    /// Clears away the files of processes that ended.
+    /// Clears away the files of processes that ended. Files that no process of this program made stay.
     pub fn sweep(&self) {
-        let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
+        let Ok(entries) = Dir::read_from(&self.dir) else { return };
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            if let Some(owner) = name.to_str().and_then(|name| name.strip_suffix(".lock"))
+            let owner = entry.file_name().to_str().ok().and_then(|name| name.strip_suffix(".lock"));
+            if let Some(owner) = owner.filter(|owner| Uuid::try_parse(owner).is_ok())
                 && self.has_ended(owner)
             {
                 // Another process may have been faster; a file that stays is harmless.
-                let _ = std::fs::remove_file(entry.path());
+                let _ = unlinkat(&self.dir, file_of(owner), AtFlags::empty());
             }
         }
     }
 
     /// Takes the file away, when the claims were given back.
     pub fn end(&self) {
-        let _ = std::fs::remove_file(path(&self.dir, &self.owner));
+        let _ = unlinkat(&self.dir, file_of(&self.owner), AtFlags::empty());
     }
 }
 
-fn path(dir: &Path, owner: &str) -> PathBuf {
-    dir.join(format!("{owner}.lock"))
+fn file_of(owner: &str) -> String {
+    format!("{owner}.lock")
 }
 
 #[cfg(test)]
@@ -111,5 +120,34 @@ mod tests {
         one.sweep();
         let left: Vec<_> = std::fs::read_dir(dir.path().join("locks")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, [std::ffi::OsString::from(format!("{}.lock", one.owner()))]);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_directory_is_refused_and_what_it_leads_to_stays() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let foreign = other.path().join(format!("{}.lock", Uuid::new_v4()));
+        std::fs::write(&foreign, "").unwrap();
+        std::os::unix::fs::symlink(other.path(), dir.path().join("locks")).unwrap();
+        let Err(error) = Presence::show(dir.path()) else { panic!("it followed the link") };
+        assert!(error.to_string().contains("no link to one"), "{error}");
+        assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_that_comes_later_leads_nowhere_and_foreign_names_stay() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let presence = Presence::show(dir.path()).unwrap();
+        let locks = dir.path().join("locks");
+        std::fs::write(locks.join("apt.lock"), "").unwrap();
+        presence.sweep();
+        assert!(locks.join("apt.lock").exists());
+        std::fs::rename(&locks, dir.path().join("moved")).unwrap();
+        std::os::unix::fs::symlink(other.path(), &locks).unwrap();
+        let foreign = other.path().join(format!("{}.lock", Uuid::new_v4()));
+        std::fs::write(&foreign, "").unwrap();
+        presence.sweep();
+        presence.end();
+        assert!(foreign.exists());
+        assert_eq!(std::fs::read_dir(dir.path().join("moved")).unwrap().count(), 1, "its own file is gone, the other stays");
     }
 }

@@ -1,10 +1,10 @@
-//! One tick: brings the snapshots up to date, lists what is due, gates it, and claims what may run.
+//! One tick: brings the snapshots up to date, lists what is due, decides, and claims what may run.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tracing::field::Empty;
@@ -14,13 +14,18 @@ use uuid::Uuid;
 
 use super::queue::in_turns;
 use super::work::{Ending, Job, Settled};
-use super::{Runner, lock, longest_wait};
+use super::{Runner, lock};
 use crate::domain::agent::Agent;
-use crate::domain::backoff::still_waits;
-use crate::domain::gate::{Check, Decision, Load, first_bite};
+use crate::domain::decision::{Condition, Decision, Label, Load, Pending, Situation, decide};
 use crate::domain::time;
 use crate::projection;
-use crate::store::{Candidate, Claim, Due, OpenRun, StoreError, StoreResult, Table};
+use crate::store::{Candidate, Claim, Due, LoadQuery, OpenRun, StoreError, StoreResult, UserLoad};
+use crate::text::decision::compared;
+
+/// Claims that share a transaction: it must not hold up pushes.
+const CLAIMS: usize = 500;
+/// Errors that the statistics of a tick tell; the log has them all.
+const ERRORS: usize = 100;
 
 /// What a tick decided about a due mission, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,46 +33,26 @@ pub struct Note {
     pub user_id: String,
     pub mission_id: String,
     pub agent_id: Option<String>,
-    /// The agent's name.
+    /// The name of the agent, where there is one.
     pub agent: Option<String>,
     /// The run that was started, or is there since an earlier tick.
     pub run_id: Option<String>,
-    pub verdict: Verdict,
+    /// [`Decision::Run`]: a run was started.
+    pub decision: Decision,
+    /// What the run that is there since an earlier tick says. It may repeat what the model server said.
+    pub reason: Option<String>,
 }
 
 impl Note {
     /// One line of the log, with ids only: titles and names are their user's.
     fn log(&self) {
-        let (decision, why) = match &self.verdict {
-            Verdict::Started => ("ran", None),
-            Verdict::Skipped(check) => {
-                let why = match check.decision {
-                    Decision::SkippedArchived => "the agent is archived".into(),
-                    Decision::SkippedPaused => "the agent is paused".into(),
-                    _ => check.compared.clone(),
-                };
-                (check.decision.as_str(), Some(why))
-            }
-            Verdict::InFlight => ("in-flight", Some("a run of it is not done yet".into())),
-            // The reason may repeat what the model server said, and stands on the run.
-            Verdict::Deferred { until, .. } => ("deferred", until.map(|until| format!("waits until {}", time::iso_millis(until)))),
+        let why = match &self.decision {
+            Decision::Run => None,
+            Decision::Wait(condition) => Some(compared(condition, None)),
         };
+        let decision = self.decision.word();
         tracing::info!(user = self.user_id, mission = self.mission_id, agent = self.agent_id, run = self.run_id, decision, why, "decided");
     }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    Started,
-    /// A gate of the agent bit.
-    Skipped(Check),
-    /// A run of it is still in flight, or another process was first.
-    InFlight,
-    /// It waits for its next attempt, or for the model server.
-    Deferred {
-        until: Option<Timestamp>,
-        why: String,
-    },
 }
 
 /// The statistics of a tick.
@@ -79,15 +64,29 @@ pub struct TickStats {
     pub written_back: usize,
     pub parse_failures: usize,
     pub errors: Vec<String>,
-    pub decisions: BTreeMap<Decision, usize>,
-    /// Due missions that wait for their next attempt or for the model server.
+    pub decisions: BTreeMap<Label, usize>,
+    /// Due missions that wait for something other than a gate.
     pub deferred: usize,
     /// Due missions that are being planned since an earlier tick.
     pub in_flight: usize,
 }
 
 impl TickStats {
-    /// The wire form (DESIGN, section 6).
+    fn new(scanned_at: Timestamp) -> Self {
+        TickStats {
+            scanned_at,
+            due: 0,
+            produced: 0,
+            written_back: 0,
+            parse_failures: 0,
+            errors: Vec::new(),
+            decisions: BTreeMap::new(),
+            deferred: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// The wire form (docs/design.md, section 6).
     pub fn to_json(&self) -> Value {
         let decisions: serde_json::Map<_, _> = self.decisions.iter().map(|(d, n)| (d.as_str().to_owned(), json!(n))).collect();
         json!({
@@ -103,12 +102,30 @@ impl TickStats {
         })
     }
 
+    fn error(&mut self, error: String) {
+        if self.errors.len() < ERRORS {
+            self.errors.push(error);
+        }
+    }
+
     fn count(&mut self, settled: &Settled) {
         self.produced += usize::from(settled.produced);
         self.written_back += usize::from(matches!(settled.ending, Ending::Planned { .. }));
         self.parse_failures += usize::from(settled.parse_failure);
         if let Some(error) = &settled.error {
-            self.errors.push(format!("mission {}: {error}", settled.mission_id));
+            self.error(format!("mission {}: {error}", settled.mission_id));
+        }
+    }
+
+    fn count_decision(&mut self, note: &Note) {
+        match note.decision {
+            Decision::Wait(Condition::Idle { .. }) => self.in_flight += 1,
+            // A mission without an agent runs outside the count.
+            Decision::Run if note.agent.is_none() => {}
+            decision => match decision.label() {
+                Some(label) => *self.decisions.entry(label).or_default() += 1,
+                None => self.deferred += 1,
+            },
         }
     }
 }
@@ -138,6 +155,27 @@ impl Tick {
     }
 }
 
+/// What a tick has come to by now.
+pub(super) struct Outcome {
+    stats: TickStats,
+    notes: Vec<Note>,
+    runs: Vec<oneshot::Receiver<Settled>>,
+}
+
+impl Outcome {
+    /// One user's data cannot be used; everybody else's missions go on.
+    pub(super) fn user_failed(&mut self, user: &str, error: &StoreError) {
+        tracing::error!(user, %error, "the missions of a user are passed over in this tick");
+        self.stats.error(format!("user {user}: {error}"));
+    }
+}
+
+/// A due mission that may run, with the name of its agent.
+struct Admitted {
+    candidate: Candidate,
+    agent: Option<String>,
+}
+
 impl Runner {
     /// Scans once and starts what may run. Ticks do not overlap; the runs of an earlier one may still be in flight.
     ///
@@ -148,7 +186,7 @@ impl Runner {
     }
 
     async fn scan(self: &Arc<Self>) -> StoreResult<Tick> {
-        let _scan = self.scanning.lock().await;
+        let mut progress = self.scanning.lock().await;
         if self.is_stopping() {
             return Err(StoreError::Stopped);
         }
@@ -157,36 +195,20 @@ impl Runner {
         self.metrics.ticks_total.inc();
         self.refresh().instrument(tracing::debug_span!("refresh", rows = Empty)).await?;
         self.restore_lost().await?;
-        self.take_over().await?;
-        self.store.drop_orphans(now).await?;
-        let due = self.store.due(now).await?;
+        let mut outcome = Outcome { stats: TickStats::new(now), notes: Vec::new(), runs: Vec::new() };
+        self.upkeep(&mut progress, now, &mut outcome).await?;
+        let due = progress.due.next(&self.store, now).await?;
         Span::current().record("due", count(due.len()));
-        let mut stats = TickStats {
-            scanned_at: now,
-            due: due.len(),
-            produced: 0,
-            written_back: 0,
-            parse_failures: 0,
-            errors: Vec::new(),
-            decisions: BTreeMap::new(),
-            deferred: 0,
-            in_flight: 0,
-        };
-        let (candidates, mut notes) = self.gate(due, now).instrument(tracing::debug_span!("gate")).await?;
-        let (runs, claimed) = self.claim_and_start(candidates, now).await?;
-        notes.extend(claimed);
+        outcome.stats.due = due.len();
+        let admitted = self.decide(due, now, &mut outcome).instrument(tracing::debug_span!("gate")).await?;
+        self.claim_and_start(admitted, now, &mut outcome).await?;
+        let Outcome { mut stats, notes, runs } = outcome;
         for note in &notes {
             note.log();
-            match &note.verdict {
-                Verdict::Started if note.agent.is_some() => *stats.decisions.entry(Decision::Ran).or_default() += 1,
-                Verdict::Started => {}
-                Verdict::Skipped(check) => *stats.decisions.entry(check.decision).or_default() += 1,
-                Verdict::InFlight => stats.in_flight += 1,
-                Verdict::Deferred { .. } => stats.deferred += 1,
+            stats.count_decision(note);
+            if let Some(label) = note.decision.label().filter(|_| note.agent.is_some()) {
+                self.metrics.agent_decisions_total.with_label_values(&[label.as_str()]).inc();
             }
-        }
-        for (decision, count) in &stats.decisions {
-            self.metrics.agent_decisions_total.with_label_values(&[decision.as_str()]).inc_by(*count as u64);
         }
         let counts = decisions_of_users(&notes);
         if !counts.is_empty()
@@ -209,148 +231,174 @@ impl Runner {
         Ok(())
     }
 
-    /// Frees the claims of processes that are proven dead, and claims of this one that no task works on any more.
-    async fn take_over(&self) -> StoreResult<()> {
-        for owner in self.store.claim_holders().await? {
-            if self.presence.has_ended(&owner) {
-                let released = self.store.release_claims_of(owner).await?;
-                self.metrics.takeovers_total.inc_by(released as u64);
-                tracing::info!(runs = released, "took over the runs of a process that ended");
+    /// Decides about due missions, users in turn; each user's data is read once.
+    async fn decide(&self, due: Vec<Due>, now: Timestamp, outcome: &mut Outcome) -> StoreResult<Vec<Admitted>> {
+        let mut users = HashMap::new();
+        for (user, load) in self.store.loads(wanted(&due), now).await? {
+            match load {
+                Ok(load) => drop(users.insert(user, Loads::new(load))),
+                Err(error) => outcome.user_failed(&user, &error),
             }
         }
-        self.presence.sweep();
-        let active: Vec<String> = lock(&self.active).iter().cloned().collect();
-        let stray = self.store.give_back(self.presence.owner().to_owned(), active, "its plan could not be written").await?;
-        if stray > 0 {
-            tracing::warn!(runs = stray, "gave back runs whose end could not be written");
-        }
-        Ok(())
-    }
-
-    /// Passes due missions through the gates of their agents, users in turn.
-    async fn gate(&self, due: Vec<Due>, now: Timestamp) -> StoreResult<(Vec<(Candidate, Option<String>)>, Vec<Note>)> {
-        let open = self.store.open_runs().await?;
-        let mut loads = in_flight(&open);
-        let open: HashMap<_, _> = open.iter().map(|run| ((run.user_id.as_str(), run.mission_id.as_str()), run)).collect();
-        let agents = self.agents(&due, now).await?;
-        let closed_until = lock(&self.breaker).closed_until(now);
-        let longest = longest_wait(&self.settings.backoff, &self.settings.breaker);
-        let (mut candidates, mut notes) = (Vec::new(), Vec::new());
+        let provider_closed_until = lock(&self.breaker).closed_until(now);
+        let mut admitted = Vec::new();
         for due in in_turns(due, |due| due.user_id.clone()) {
-            let agent = due.agent_id.as_ref().and_then(|id| agents.get(&(due.user_id.clone(), id.clone())));
-            let run = open.get(&(due.user_id.as_str(), due.mission_id.as_str())).copied();
-            let load = agent.map(|(agent, tokens)| {
-                let in_flight = loads.entry((due.user_id.clone(), agent.id.clone())).or_default();
-                (agent, Load { in_flight: *in_flight, tokens_last_day: *tokens }, in_flight)
-            });
-            let name = load.as_ref().map(|(agent, ..)| agent.name.clone());
-            let verdict = if run.is_some_and(|run| run.owner.is_some()) {
-                Some(Verdict::InFlight)
-            } else if let Some(check) = load.as_ref().and_then(|(agent, load, _)| first_bite(agent, *load)) {
-                Some(Verdict::Skipped(check))
+            let Some(loads) = users.get_mut(&due.user_id) else { continue };
+            let run = loads.open.get(&due.mission_id);
+            let agent = due.agent_id.as_ref().and_then(|id| loads.agents.get_mut(id));
+            let situation = Situation {
+                agent: agent.as_ref().map(|(agent, load)| {
+                    // Its own run holds its place.
+                    let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(&agent.id));
+                    (agent, Load { in_flight: load.in_flight.saturating_sub(own.into()), ..*load })
+                }),
+                plans: due.plans,
+                pending: run.map(pending),
+                provider_closed_until,
+                used: loads.used,
+                now,
+                ceilings: &self.settings.ceilings,
+            };
+            let decision = decide(&situation);
+            let name = agent.as_ref().map(|(agent, _)| agent.name.clone());
+            if decision == Decision::Run {
+                let max_in_flight = agent.map(|(agent, load)| {
+                    load.in_flight += 1;
+                    agent.max_concurrent_missions
+                });
+                let (run_id, iteration_id) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+                admitted.push(Admitted { candidate: Candidate { due, max_in_flight, run_id, iteration_id }, agent: name });
             } else {
-                not_ready(run, closed_until, now, longest)
-            };
-            match verdict {
-                Some(verdict) => {
-                    let run_id = run.map(|run| run.id.clone());
-                    notes.push(Note {
-                        user_id: due.user_id,
-                        mission_id: due.mission_id,
-                        agent_id: due.agent_id,
-                        agent: name,
-                        run_id,
-                        verdict,
-                    });
-                }
-                None => {
-                    let max_in_flight = load.map(|(agent, _, in_flight)| {
-                        *in_flight += 1;
-                        agent.max_concurrent_missions
-                    });
-                    let (run_id, iteration_id) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
-                    candidates.push((Candidate { due, max_in_flight, run_id, iteration_id }, name));
-                }
+                let (run_id, reason) = run.map(|run| (run.id.clone(), run.reason.clone())).unzip();
+                let Due { user_id, mission_id, agent_id, .. } = due;
+                outcome.notes.push(Note { user_id, mission_id, agent_id, agent: name, run_id, decision, reason: reason.flatten() });
             }
         }
-        Ok((candidates, notes))
+        Ok(admitted)
     }
 
-    /// The agents of the users with due missions, read once per user, each with its tokens of the last 24 hours.
-    async fn agents(&self, due: &[Due], now: Timestamp) -> StoreResult<HashMap<(String, String), (Agent, u64)>> {
-        let wanted: std::collections::HashSet<(&str, &str)> =
-            due.iter().filter_map(|due| Some((due.user_id.as_str(), due.agent_id.as_deref()?))).collect();
-        let users: std::collections::BTreeSet<&str> = wanted.iter().map(|(user, _)| *user).collect();
-        let mut agents = HashMap::new();
-        for user in users {
-            for row in self.store.snapshots(Table::Agents, Some(user.to_owned())).await? {
-                if wanted.contains(&(user, row.id.as_str())) {
-                    let (agent, _) = Agent::read(&row.id, &row.record);
-                    agents.insert((row.user_id, row.id), (agent, 0));
+    async fn claim_and_start(self: &Arc<Self>, admitted: Vec<Admitted>, now: Timestamp, outcome: &mut Outcome) -> StoreResult<()> {
+        let mut admitted = admitted.into_iter();
+        loop {
+            let batch: Vec<Admitted> = admitted.by_ref().take(CLAIMS).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let claims = match self.claim(&batch, now, outcome).await {
+                Ok(claims) => claims,
+                Err(error) if outcome.runs.is_empty() => return Err(error),
+                Err(error) => {
+                    tracing::error!(%error, "a tick could not claim all that may run; the next one goes on");
+                    outcome.stats.error(error.to_string());
+                    return Ok(());
+                }
+            };
+            for (admitted, claim) in batch.into_iter().zip(claims) {
+                if let Some(claim) = claim {
+                    self.start(admitted, claim, outcome);
                 }
             }
         }
-        let capped = agents.iter().filter(|(_, (agent, _))| agent.max_tokens_per_day.is_some()).map(|(key, _)| key.clone()).collect();
-        for (key, tokens) in self.store.tokens_since(capped, day_before(now)).await? {
-            if let Some((_, used)) = agents.get_mut(&key) {
-                *used = tokens;
-            }
-        }
-        Ok(agents)
     }
 
-    async fn claim_and_start(
-        self: &Arc<Self>,
-        candidates: Vec<(Candidate, Option<String>)>,
-        now: Timestamp,
-    ) -> StoreResult<(Vec<oneshot::Receiver<Settled>>, Vec<Note>)> {
-        if candidates.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        let (candidates, names): (Vec<_>, Vec<_>) = candidates.into_iter().unzip();
-        let claims = self.store.claim(candidates.clone(), self.presence.owner().to_owned(), now).await?;
-        let (mut runs, mut notes) = (Vec::new(), Vec::new());
-        for ((candidate, agent), claim) in candidates.into_iter().zip(names).zip(claims) {
-            let (user_id, mission_id) = (candidate.due.user_id, candidate.due.mission_id);
-            let agent_id = candidate.due.agent_id;
-            let mut run_id = None;
-            let verdict = match claim {
-                Claim::Claimed(run) => {
-                    let (settled, receiver) = oneshot::channel();
-                    let span = tracing::debug_span!(
-                        parent: None,
-                        "run",
-                        user = user_id,
-                        mission = mission_id,
-                        agent = agent_id,
-                        run = run.run_id,
-                        ending = Empty,
-                        otel.status_code = Empty
-                    );
-                    // A tick is over before its runs are, so it is not kept open by them. Without a collector there is no trace.
-                    let _ = span.set_parent(Span::current().context());
-                    run_id = Some(run.run_id.clone());
-                    lock(&self.active).insert(run.run_id.clone());
-                    lock(&self.queue).push(&user_id, Job { run, settled, span });
-                    runs.push(receiver);
-                    Verdict::Started
-                }
-                Claim::AtLimit => {
-                    let bound = candidate.max_in_flight.unwrap_or_default();
-                    let compared = format!("{bound} of at most {bound} runs in flight, counting other processes");
-                    Verdict::Skipped(Check { decision: Decision::SkippedConcurrency, passed: false, compared })
-                }
-                Claim::Gone => Verdict::InFlight,
+    /// Claims a batch; `None` for missions of a user whose claims failed while those of others did not.
+    async fn claim(&self, batch: &[Admitted], now: Timestamp, outcome: &mut Outcome) -> StoreResult<Vec<Option<Claim>>> {
+        let owner = self.presence.owner();
+        let candidates = batch.iter().map(|admitted| admitted.candidate.clone()).collect();
+        let error = match self.store.claim(candidates, owner.to_owned(), now).await {
+            Ok(claims) => return Ok(claims.into_iter().map(Some).collect()),
+            Err(error) if error.is_of_machine() || batch.len() == 1 => return Err(error),
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "missions cannot be claimed together; each is claimed by itself");
+        let (mut claims, mut failed, mut any) = (Vec::with_capacity(batch.len()), HashSet::new(), false);
+        for Admitted { candidate, .. } in batch {
+            let user = &candidate.due.user_id;
+            let claim = match failed.contains(user) {
+                true => None,
+                false => match self.store.claim(vec![candidate.clone()], owner.to_owned(), now).await {
+                    Ok(mut claim) => claim.pop(),
+                    Err(error) => {
+                        outcome.user_failed(user, &error);
+                        failed.insert(user);
+                        None
+                    }
+                },
             };
-            notes.push(Note { user_id, mission_id, agent_id, agent, run_id, verdict });
+            any |= claim.is_some();
+            claims.push(claim);
         }
-        // One task for each run: it waits for its turn and then takes whichever run is next in fairness.
-        for _ in 0..runs.len() {
-            let runner = Arc::clone(self);
-            tokio::spawn(async move { runner.work_on_next().await });
-        }
-        Ok((runs, notes))
+        if any { Ok(claims) } else { Err(error) }
     }
+
+    /// Queues a claimed run, with a task that waits for its turn and then takes whichever run is next in fairness.
+    fn start(self: &Arc<Self>, Admitted { candidate, agent }: Admitted, claim: Claim, outcome: &mut Outcome) {
+        let Due { user_id, mission_id, agent_id, .. } = candidate.due;
+        let mut run_id = None;
+        let decision = match claim {
+            Claim::Claimed(run) => {
+                let (settled, receiver) = oneshot::channel();
+                let span = tracing::debug_span!(
+                    parent: None,
+                    "run",
+                    user = user_id,
+                    mission = mission_id,
+                    agent = agent_id,
+                    run = run.run_id,
+                    ending = Empty,
+                    otel.status_code = Empty
+                );
+                // A tick is over before its runs are, so it is not kept open by them. Without a collector there is no trace.
+                let _ = span.set_parent(Span::current().context());
+                run_id = Some(run.run_id.clone());
+                lock(&self.active).insert(run.run_id.clone());
+                lock(&self.queue).push(&user_id, Job { run, settled, span });
+                outcome.runs.push(receiver);
+                let runner = Arc::clone(self);
+                tokio::spawn(async move { runner.work_on_next().await });
+                Decision::Run
+            }
+            Claim::AtLimit { in_flight } => {
+                Decision::Wait(Condition::Concurrency { in_flight, allowed: candidate.max_in_flight.unwrap_or_default() })
+            }
+            Claim::Gone => Decision::Wait(Condition::Idle { in_flight: true }),
+        };
+        outcome.notes.push(Note { user_id, mission_id, agent_id, agent, run_id, decision, reason: None });
+    }
+}
+
+/// What decides about the missions of one user.
+struct Loads {
+    agents: HashMap<String, (Agent, Load)>,
+    /// By mission.
+    open: HashMap<String, OpenRun>,
+    used: crate::domain::decision::Used,
+}
+
+impl Loads {
+    fn new(load: UserLoad) -> Self {
+        let agents = load.agents.iter().map(|(id, (record, tokens))| {
+            let load = Load { in_flight: load.in_flight(id), tokens: *tokens };
+            (id.clone(), (Agent::read(id, record).0, load))
+        });
+        let agents = agents.collect();
+        Loads { agents, open: load.open.into_iter().map(|run| (run.mission_id.clone(), run)).collect(), used: load.used }
+    }
+}
+
+/// A run that has not ended, as far as it decides.
+pub(super) fn pending(run: &OpenRun) -> Pending {
+    Pending { in_flight: run.owner.is_some(), failed: run.attempts, next_attempt_at: run.next_attempt_at }
+}
+
+/// The users of due missions, each with the agents that these name.
+fn wanted(due: &[Due]) -> Vec<LoadQuery> {
+    let mut users: BTreeMap<&str, LoadQuery> = BTreeMap::new();
+    for due in due {
+        let wanted = users.entry(&due.user_id).or_insert_with(|| LoadQuery { user_id: due.user_id.clone(), ..LoadQuery::default() });
+        wanted.agents.extend(due.agent_id.clone());
+    }
+    users.into_values().collect()
 }
 
 /// A number as traces have it.
@@ -360,39 +408,11 @@ pub(super) fn count(number: usize) -> i64 {
 
 /// How often each thing was decided for each user, for the user to see.
 fn decisions_of_users(notes: &[Note]) -> Vec<(String, &'static str, u64)> {
-    let mut counts: BTreeMap<(&str, &'static str), u64> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, Label), u64> = BTreeMap::new();
     for note in notes {
-        let decision = match &note.verdict {
-            Verdict::Started => Decision::Ran,
-            Verdict::Skipped(check) => check.decision,
-            Verdict::InFlight | Verdict::Deferred { .. } => continue,
-        };
-        *counts.entry((&note.user_id, decision.as_str())).or_default() += 1;
-    }
-    counts.into_iter().map(|((user, decision), count)| (user.to_owned(), decision, count)).collect()
-}
-
-/// Runs in flight by user and agent.
-fn in_flight(open: &[OpenRun]) -> HashMap<(String, String), u64> {
-    let mut counts = HashMap::new();
-    for run in open.iter().filter(|run| run.owner.is_some()) {
-        if let Some(agent) = &run.agent_id {
-            *counts.entry((run.user_id.clone(), agent.clone())).or_default() += 1;
+        if let Some(label) = note.decision.label() {
+            *counts.entry((&note.user_id, label)).or_default() += 1;
         }
     }
-    counts
-}
-
-/// Why a mission that passed its gates has to wait all the same.
-fn not_ready(run: Option<&OpenRun>, closed_until: Option<Timestamp>, now: Timestamp, longest: SignedDuration) -> Option<Verdict> {
-    if let Some(at) = run.and_then(|run| run.next_attempt_at).filter(|at| still_waits(*at, now, longest)) {
-        let why = run.and_then(|run| run.reason.clone()).unwrap_or_default();
-        return Some(Verdict::Deferred { until: Some(at), why });
-    }
-    closed_until.map(|until| Verdict::Deferred { until: Some(until), why: "the model server is out of order".into() })
-}
-
-/// The start of the budget's rolling day.
-pub(super) fn day_before(now: Timestamp) -> Timestamp {
-    now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)
+    counts.into_iter().map(|((user, label), count)| (user.to_owned(), label.as_str(), count)).collect()
 }

@@ -8,21 +8,23 @@ use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::tick::{count, day_before};
+use super::tick::count;
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::agent::Agent;
-use crate::domain::breaker::Leave;
-use crate::domain::gate::{Load, first_bite};
-use crate::domain::iteration::{Frame, Outcome, Plan};
+use crate::domain::breaker::Permit;
+use crate::domain::decision::{self, Condition, Decision, Load, Situation, decide};
+use crate::domain::iteration::{ErrorDetails, Frame, Outcome, Plan, Usage};
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
 use crate::domain::write_back::still_due;
 use crate::inputs::{self, Reader, Resolved};
 use crate::planner::prompt::Material;
+use crate::planner::provider::Kind;
 use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
-use crate::store::{Attempt, Claimed, Close, Closed, StoreError, StoreResult, Table};
+use crate::store::{Attempt, Claimed, Close, Closed, LoadQuery, StoreError, StoreResult, Table};
+use crate::text::decision::compared;
 
 /// A run in the queue, and who waits to hear of its end.
 pub(super) struct Job {
@@ -83,6 +85,9 @@ pub enum Ending {
     },
 }
 
+/// When a run may start after all, where that is known, and why it does not now.
+type Later = (Option<Timestamp>, String);
+
 /// What is known at the end of an attempt.
 struct End<'a> {
     run: &'a Claimed,
@@ -90,7 +95,8 @@ struct End<'a> {
     agent: Option<&'a Agent>,
     /// What was left out of the prompt.
     note: Option<String>,
-    attempt: Attempt,
+    /// `None`: the model was not asked.
+    attempt: Option<Attempt>,
     frame: Frame,
 }
 
@@ -132,25 +138,29 @@ impl Runner {
             return self.close(run, None, Close::Drop { reason: "the mission was deleted before it was planned".into() }).await;
         };
         let (mission, _) = Mission::read(id, &record);
-        if let Err(reason) = still_due(&mission, run.due.scheduled_for) {
+        if let Err(reason) = still_due(&mission, run.due.scheduled_for, now) {
             return self.close(run, None, Close::Drop { reason }).await;
         }
-        let (agent, used) = match self.admitted(run, &mission, now).await? {
+        let (agent, tokens) = match self.admitted(run, &mission, now).await? {
             Ok(admitted) => admitted,
-            Err(reason) => return self.close(run, None, Close::Release { at: None, reason }).await,
+            Err((at, reason)) => return self.close(run, None, Close::Release { at, reason }).await,
         };
-        let leave = lock(&self.breaker).ask(now);
-        self.show_breaker();
-        if let Leave::Wait { until } = leave {
-            let reason = "the model server is out of order".into();
+        if run.attempts >= self.settings.max_attempts {
+            return self.give_up(run, &mission, agent.as_ref(), now).await;
+        }
+        if let Permit::Wait { until } = self.may_call(now).await {
+            let reason = compared(&Condition::Provider { closed_until: Some(until) }, None);
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
         let inputs =
             self.read_inputs(run, &mission, now).instrument(tracing::debug_span!("inputs", inputs = Empty, left_out = Empty)).await?;
         let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
         let offered = self.planner.offered(&policy);
-        let budget = agent.as_ref().and_then(|agent| Some((used, agent.max_tokens_per_day?)));
+        let budget = agent.as_ref().and_then(|agent| Some((tokens, agent.max_tokens_per_day?)));
         let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
+        if !self.store.begin_attempt(run, self.presence.owner().to_owned(), now).await? {
+            return Ok(self.settled(run, Ending::Lost));
+        }
         let span = tracing::debug_span!("plan", model = Empty, rounds = Empty, tokens = Empty, otel.status_code = Empty);
         let planned = self.planner.plan(&material).instrument(span.clone()).await;
         span.record("model", &planned.model)
@@ -160,7 +170,10 @@ impl Runner {
             span.record("otel.status_code", "ERROR");
         }
         drop(span);
-        self.observe(agent.as_ref(), &planned);
+        self.observe(agent.as_ref(), &planned).await;
+        if let Some(reason) = planned.outcome.as_ref().err().and_then(PlanError::of_machine) {
+            return self.put_off(run, reason.to_owned()).await;
+        }
         // Nothing ends before it began, whatever happened to the clock meanwhile.
         let finished_at = self.now().max(now);
         let attempt = Attempt {
@@ -171,6 +184,7 @@ impl Runner {
             prompt_version: self.planner.prompt_version().to_owned(),
             usage: planned.usage,
             prompt_chars: planned.prompt_chars,
+            calls: planned.rounds,
             error: planned.outcome.as_ref().err().map(ToString::to_string),
         };
         let frame = Frame {
@@ -178,10 +192,10 @@ impl Runner {
             started_at: now,
             finished_at,
             model: planned.model,
-            prompt_version: attempt.prompt_version.clone(),
+            prompt_version: self.planner.prompt_version().to_owned(),
             usage: planned.usage,
         };
-        let end = End { run, mission: &mission, agent: agent.as_ref(), note: note(&inputs, &planned.notes), attempt, frame };
+        let end = End { run, mission: &mission, agent: agent.as_ref(), note: note(&inputs, &planned.notes), attempt: Some(attempt), frame };
         match planned.outcome {
             Ok(plan) => self.write_plan(end, &offered, plan).await,
             Err(error) => self.take_failure(end, &error).await,
@@ -200,26 +214,63 @@ impl Runner {
         Ok(resolved)
     }
 
-    /// The agent of a run that waited in the queue, with the tokens that it used in the last 24 hours, unless it may not
-    /// run any more.
-    async fn admitted(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Result<(Option<Agent>, u64), String>> {
+    /// The agent of a run that waited in the queue, with the tokens that it used in the last 24 hours; or why the run has
+    /// to wait after all, and until when.
+    async fn admitted(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Result<(Option<Agent>, u64), Later>> {
         if mission.agent_id != run.due.agent_id {
-            return Ok(Err("the mission was handed to another agent".into()));
+            return Ok(Err((None, "the mission was handed to another agent".into())));
         }
-        let Some(agent_id) = &mission.agent_id else { return Ok(Ok((None, 0))) };
-        let Some(record) = self.store.newest(Table::Agents, &run.due.user_id, agent_id).await? else { return Ok(Ok((None, 0))) };
-        let (agent, _) = Agent::read(agent_id, &record);
-        let key = (run.due.user_id.clone(), agent_id.clone());
-        let tokens = match agent.max_tokens_per_day {
-            None => 0,
-            Some(_) => self.store.tokens_since(vec![key.clone()], day_before(now)).await?.get(&key).copied().unwrap_or(0),
+        let user = &run.due.user_id;
+        let record = match &mission.agent_id {
+            None => None,
+            Some(id) => self.store.newest(Table::Agents, user, id).await?,
         };
-        // The run itself holds its place; only what changed since the claim can bite.
-        let load = Load { in_flight: 0, tokens_last_day: tokens };
-        Ok(match first_bite(&agent, load) {
-            Some(check) => Err(check.compared),
-            None => Ok((Some(agent), tokens)),
+        let agent = mission.agent_id.as_ref().zip(record).map(|(id, record)| Agent::read(id, &record).0);
+        let wanted = LoadQuery { user_id: user.clone(), agents: agent.iter().map(|agent| agent.id.clone()).collect() };
+        let load = self.store.load(wanted, now).await?;
+        let tokens = agent.as_ref().and_then(|agent| load.agents.get(&agent.id)).map_or(0, |(_, tokens)| *tokens);
+        let situation = Situation {
+            // The run itself holds its place, and it is the one that is in flight.
+            agent: agent.as_ref().map(|agent| (agent, Load { in_flight: 0, tokens })),
+            plans: decision::plans(&mission.iterations),
+            pending: None,
+            // The breaker is asked last, since its answer may be a leave that has to be used.
+            provider_closed_until: None,
+            used: load.used,
+            now,
+            ceilings: &self.settings.ceilings,
+        };
+        Ok(match decide(&situation) {
+            Decision::Run => Ok((agent, tokens)),
+            Decision::Wait(condition) => Err((condition.until(), compared(&condition, agent.as_ref().map(|agent| agent.name.as_str())))),
         })
+    }
+
+    /// Fails a run for good whose attempts all ended without a word that could be saved.
+    async fn give_up(&self, run: &Claimed, mission: &Mission, agent: Option<&Agent>, now: Timestamp) -> StoreResult<Settled> {
+        let message = format!("{} attempts ended before their result could be saved; the log of the server tells more", run.attempts);
+        let frame = Frame {
+            id: run.iteration_id.clone(),
+            started_at: now,
+            finished_at: now,
+            model: self.planner.model().to_owned(),
+            prompt_version: self.planner.prompt_version().to_owned(),
+            usage: Usage::default(),
+        };
+        let end = End { run, mission, agent, note: None, attempt: None, frame };
+        let details = ErrorDetails { name: "ResultLost".into(), message: message.clone(), phase: "finalizing".into() };
+        let close = self.write(&end, &Outcome::Failed(details), Some(message.clone()));
+        let settled = self.close(run, None, close).await?;
+        Ok(Settled { error: Some(message), error_kind: Some("ResultLost".into()), ..settled })
+    }
+
+    /// Gives a run back that this machine could not carry out; it is no failed attempt.
+    async fn put_off(&self, run: &Claimed, reason: String) -> StoreResult<Settled> {
+        let wait = self.settings.backoff.wait(1, rand::random::<f64>());
+        self.metrics.mission_errors_total.inc();
+        tracing::warn!(mission = run.due.mission_id, reason, "this machine could not ask the model");
+        let close = Close::Release { at: self.now().checked_add(wait).ok(), reason: reason.clone() };
+        Ok(Settled { error: Some(reason), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
     }
 
     async fn write_plan(&self, end: End<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<Settled> {
@@ -227,7 +278,7 @@ impl Runner {
         let (summary, steps) = (plan.summary.clone(), plan.steps.len());
         let tools: Vec<String> = plan.steps.iter().map(|step| step.tool.clone()).collect();
         let close = self.write(&end, &Outcome::Planned(plan), None);
-        let mut settled = self.close(end.run, Some(end.attempt), close).await?;
+        let mut settled = self.close(end.run, end.attempt, close).await?;
         settled.produced = true;
         if let Ending::Planned { summary: s, steps: n, .. } = &mut settled.ending {
             (*s, *n) = (summary, steps);
@@ -259,9 +310,9 @@ impl Runner {
                 PlanError::Parse(_) => None,
             };
             let wait = asked.map_or(wait, |asked| wait.max(asked));
-            Close::Retry { at: end.attempt.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
+            Close::Retry { at: end.frame.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
         };
-        let settled = self.close(end.run, Some(end.attempt), close).await?;
+        let settled = self.close(end.run, end.attempt, close).await?;
         Ok(Settled { parse_failure, error: Some(reason), error_kind: Some(error.details().name), ..settled })
     }
 
@@ -281,16 +332,20 @@ impl Runner {
     async fn close(&self, run: &Claimed, attempt: Option<Attempt>, close: Close) -> StoreResult<Settled> {
         let tokens = attempt.as_ref().map_or(0, |attempt| attempt.usage.total);
         let closed = self.write_end(run, attempt, &close).instrument(tracing::debug_span!("write-back")).await?;
-        Ok(Settled {
+        Ok(Settled { tokens, ..self.settled(run, self.ending(closed, close)) })
+    }
+
+    fn settled(&self, run: &Claimed, ending: Ending) -> Settled {
+        Settled {
             user_id: run.due.user_id.clone(),
             mission_id: run.due.mission_id.clone(),
-            ending: self.ending(closed, close),
+            ending,
             produced: false,
             parse_failure: false,
             error: None,
             error_kind: None,
-            tokens,
-        })
+            tokens: 0,
+        }
     }
 
     async fn write_end(&self, run: &Claimed, attempt: Option<Attempt>, close: &Close) -> StoreResult<Closed> {
@@ -340,20 +395,14 @@ impl Runner {
     fn broken(&self, run: &Claimed, error: &StoreError) -> Settled {
         self.metrics.mission_errors_total.inc();
         tracing::error!(mission = run.due.mission_id, %error, "a run could not be finished; it is tried again");
-        Settled {
-            user_id: run.due.user_id.clone(),
-            mission_id: run.due.mission_id.clone(),
-            ending: Ending::Broken { reason: error.to_string() },
-            produced: false,
-            parse_failure: false,
-            error: Some(error.to_string()),
-            error_kind: None,
-            tokens: 0,
+        if error.is_of_machine() {
+            lock(&self.blameless).insert(run.run_id.clone());
         }
+        Settled { error: Some(error.to_string()), ..self.settled(run, Ending::Broken { reason: error.to_string() }) }
     }
 
     /// Feeds the breaker and the metrics with what a request came to.
-    fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
+    async fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
         self.metrics.planner_request_duration_seconds.observe(planned.latency.as_secs_f64());
         self.metrics.planner_rounds.observe(planned.rounds.into());
         self.metrics.prompt_injection_suspected_total.inc_by(planned.suspected_injections as u64);
@@ -364,18 +413,10 @@ impl Runner {
         if let Some(kind) = kind {
             self.metrics.provider_errors_total.with_label_values(&[self.planner.provider_name().as_str(), kind.as_str()]).inc();
         }
-        let mut breaker = lock(&self.breaker);
-        match kind {
-            Some(kind) if kind.is_provider_down() => breaker.failed(self.now()),
-            _ => breaker.succeeded(),
+        // What this machine could not do tells nothing of the model server.
+        if planned.outcome.as_ref().err().and_then(PlanError::of_machine).is_none() {
+            self.called(kind.is_some_and(Kind::is_provider_down)).await;
         }
-        drop(breaker);
-        self.show_breaker();
-    }
-
-    fn show_breaker(&self) {
-        let position = lock(&self.breaker).position();
-        self.metrics.breaker_state.set(position as i64);
     }
 }
 

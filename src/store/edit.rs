@@ -1,4 +1,4 @@
-//! A user's edit of an agent or a mission, decided on its newest state and written in the same transaction.
+//! An edit of an agent or a mission, decided on its newest state and written in the same transaction.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub struct Edit {
     pub event_id: String,
     pub client_id: String,
     pub actor: Value,
+    /// Where it comes from: `user`, or `system` for what the program sets right by itself.
+    pub origin: &'static str,
 }
 
 impl Store {
@@ -31,7 +33,7 @@ impl Store {
     /// When the database cannot be written.
     pub async fn undelete(&self, edit: Edit) -> StoreResult<()> {
         self.write(move |tx| {
-            let Edit { table, user_id, record_id, event_id, client_id, actor } = edit;
+            let Edit { table, user_id, record_id, event_id, client_id, actor, origin } = edit;
             let newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
             let stamp = match &newest.fold {
                 Fold::Known { stamps, .. } if newest.fold.live().is_none() => {
@@ -54,7 +56,7 @@ impl Store {
                 schema_version: 1,
                 verbatim: None,
                 actor: Some(actor),
-                origin: Some("user".into()),
+                origin: Some(origin.into()),
             };
             append_to::<StoreError>(tx, table, newest, &change)
         })
@@ -71,7 +73,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.write(move |tx| {
-            let Edit { table, user_id, record_id, event_id, client_id, actor } = edit;
+            let Edit { table, user_id, record_id, event_id, client_id, actor, origin } = edit;
             let newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
             let live = newest.fold.live();
             let mut data = decide(live.map(|(record, _)| record))?;
@@ -111,7 +113,7 @@ impl Store {
                 schema_version: 1,
                 verbatim: None,
                 actor: Some(actor),
-                origin: Some("user".into()),
+                origin: Some(origin.into()),
             };
             append_to(tx, table, newest, &change)
         })

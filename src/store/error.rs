@@ -103,6 +103,21 @@ impl StoreError {
         StoreError::Directory { path: path.to_owned(), reason: format!("no connection for reading ({error})") }
     }
 
+    /// Whether the machine is to blame, and not what was to be read or written: another mission would meet the same.
+    pub fn is_of_machine(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Busy { .. }
+                | StoreError::Full { .. }
+                | StoreError::Io { .. }
+                | StoreError::ReadOnly { .. }
+                | StoreError::Directory { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::BeingRestored { .. }
+                | StoreError::Stopped
+        )
+    }
+
     /// Whether the same write may succeed a little later.
     pub fn is_passing(&self) -> bool {
         matches!(self, StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Io { .. })

@@ -6,8 +6,10 @@ use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
 use super::changes::RECORD;
+use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
+use super::schedule::{RAN_AHEAD, UNSCHEDULED};
 use super::snapshots::DUE;
 use super::views::{DECISIONS, MISSIONS_OF, NEXT, RECORDS, ROWS_OF, RUNS, RUNS_OF, TO_REVIEW, TOKENS};
 use super::{Options, Store};
@@ -28,7 +30,31 @@ fn check(query: &str, parameters: usize, expected: &str) {
 
 #[test]
 fn the_due_scan_is_one_range_of_its_index() {
-    check(DUE, 1, "SEARCH mission_snapshots USING COVERING INDEX mission_snapshots_due (next_run_at>? AND next_run_at<?)");
+    check(
+        DUE,
+        5,
+        "SEARCH mission_snapshots USING COVERING INDEX mission_snapshots_due ((next_run_at,user_id,mission_id)>(?,?,?) AND next_run_at<?)",
+    );
+}
+
+/// However many agents, runs and attempts a user has, a decision reads those that it needs.
+#[test]
+fn what_decides_about_a_user_is_read_by_its_keys() {
+    check(AGENT, 2, "SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=? AND agent_id=?)");
+    check(&OPEN_OF.replace("{}", "*"), 1, "SEARCH runs USING INDEX runs_one_open_per_mission (user_id=?)");
+    let budget =
+        "SEARCH run_attempts USING COVERING INDEX run_attempts_budget (user_id=? AND agent_id=? AND finished_at>? AND finished_at<?)";
+    check(TOKENS_OF_AGENT, 4, budget);
+    check(USED, 3, "SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>? AND finished_at<?)");
+}
+
+#[test]
+fn times_that_are_to_be_set_are_found_without_a_look_at_all_missions() {
+    let unscheduled = "SEARCH mission_snapshots USING INDEX mission_snapshots_unscheduled ((user_id,mission_id)>(?,?))";
+    check(UNSCHEDULED, 3, &unscheduled.replace("USING INDEX", "USING COVERING INDEX"));
+    let ahead = "SEARCH r USING INDEX runs_by_end ((finished_at,id)>(?,?))\n\
+                 SEARCH m USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)";
+    check(RAN_AHEAD, 4, ahead);
 }
 
 #[test]

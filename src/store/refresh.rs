@@ -18,6 +18,7 @@ use super::writer::Tx;
 use super::{Store, StoreResult};
 use crate::domain::agent::Agent;
 use crate::domain::change::is_own_client;
+use crate::domain::decision;
 use crate::domain::iterations::Iteration;
 use crate::domain::lost::{join, lost};
 use crate::domain::merge::{Delta, Fold, Record, Stamps};
@@ -304,6 +305,10 @@ pub(super) struct Save {
     /// Of missions only.
     pub agent_id: Option<String>,
     pub next_run_at: Option<i64>,
+    pub awaiting_review: u64,
+    pub client_active_at: Option<i64>,
+    /// Whether its schedule has times, and it has none.
+    pub unscheduled: bool,
     pub last_seq: i64,
     pub last_applied_at: i64,
     lost: Lost,
@@ -317,28 +322,39 @@ impl Save {
             Fold::Known { record, stamps } => (record, stamps, if folded.fold.live().is_some() { "live" } else { "deleted" }),
             Fold::Ended | Fold::Unseen => (&empty.0, &empty.1, "ended"),
         };
-        let (state, agent_id, next_run_at, problems) = match table {
-            Table::Agents => {
-                let (agent, problems) = Agent::read(id, record);
-                (agent.state.as_str(), None, None, problems)
-            }
-            Table::Missions => {
-                let (mission, problems) = Mission::read(id, record);
-                (mission.state.as_str(), mission.agent_id, mission.next_run_at.map(time::to_micros), problems)
-            }
-        };
-        let save = Save {
+        let mut save = Save {
             user: user.to_owned(),
             id: id.to_owned(),
             record: to_text(record),
             stamps: to_text(stamps),
             liveness,
-            state,
-            agent_id,
-            next_run_at,
+            state: "",
+            agent_id: None,
+            next_run_at: None,
+            awaiting_review: 0,
+            client_active_at: None,
+            unscheduled: false,
             last_seq: folded.last_seq,
             last_applied_at: folded.last_applied_at,
             lost: folded.lost.clone(),
+        };
+        let problems = match table {
+            Table::Agents => {
+                let (agent, problems) = Agent::read(id, record);
+                save.state = agent.state.as_str();
+                problems
+            }
+            Table::Missions => {
+                let (mission, problems) = Mission::read(id, record);
+                let plans = decision::plans(&mission.iterations);
+                save.state = mission.state.as_str();
+                save.next_run_at = mission.next_run_at.map(time::to_micros);
+                save.awaiting_review = plans.awaiting_review;
+                save.client_active_at = plans.client_active_at.map(time::to_micros);
+                save.unscheduled = liveness == "live" && mission.lacks_time();
+                save.agent_id = mission.agent_id;
+                problems
+            }
         };
         (save, problems.into_iter().map(|problem| problem.field).collect())
     }
@@ -346,7 +362,8 @@ impl Save {
 
 /// Writes a snapshot, unless what is there knows more.
 pub(super) fn put(tx: &Tx<'_>, table: Table, save: &Save) -> StoreResult<()> {
-    let Save { user, id, record, stamps, liveness, state, agent_id, next_run_at, last_seq, last_applied_at, lost } = save;
+    let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, lost, .. } = save;
+    let Save { agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, .. } = save;
     let updated_at = time::to_micros(tx.now());
     let written = tx.sql(|c| match table {
         Table::Agents => c
@@ -359,11 +376,28 @@ pub(super) fn put(tx: &Tx<'_>, table: Table, save: &Save) -> StoreResult<()> {
         Table::Missions => c
             .prepare_cached(
                 "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
-                 updated_at, agent_id, next_run_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                 updated_at, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
                  ON CONFLICT (user_id, mission_id) DO UPDATE SET record = ?3, field_meta = ?4, liveness = ?5, state = ?6, last_seq = ?7, \
-                 last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11 WHERE last_seq < ?7",
+                 last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, \
+                 unscheduled = ?14 WHERE last_seq < ?7",
             )?
-            .execute(params![user, id, record, stamps, liveness, state, last_seq, last_applied_at, updated_at, agent_id, next_run_at]),
+            .execute(params![
+                user,
+                id,
+                record,
+                stamps,
+                liveness,
+                state,
+                last_seq,
+                last_applied_at,
+                updated_at,
+                agent_id,
+                next_run_at,
+                awaiting_review,
+                client_active_at,
+                unscheduled
+            ]),
     })?;
     // Whoever knew more has folded the same rows, and noted the same losses.
     if written > 0 && table == Table::Missions { note(tx, user, id, lost) } else { Ok(()) }

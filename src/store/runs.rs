@@ -1,7 +1,5 @@
 //! Runs: one row for each due time of a mission that was claimed (DESIGN, section 6).
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Value, json};
@@ -27,8 +25,10 @@ pub struct Candidate {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Claim {
     Claimed(Claimed),
-    /// The agent reached its bound meanwhile.
-    AtLimit,
+    /// The agent reached its bound meanwhile, with so many runs in flight.
+    AtLimit {
+        in_flight: u64,
+    },
     /// Another process claimed it, or it is not due any more.
     Gone,
 }
@@ -69,8 +69,20 @@ pub struct Attempt {
     pub usage: Usage,
     /// Characters of the prompt.
     pub prompt_chars: u64,
+    /// Calls of the model that it took.
+    pub calls: u32,
     /// `None`: it gave a plan.
     pub error: Option<String>,
+}
+
+/// A run that a process holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub run_id: String,
+    /// Attempts that failed.
+    pub failed: u32,
+    /// Whether the model was asked since the claim.
+    pub asked: bool,
 }
 
 /// How a run ended.
@@ -98,17 +110,18 @@ pub struct RunRow {
     pub attempts: Vec<Attempt>,
 }
 
-const OPEN_COLUMNS: &str = "id, user_id, mission_id, agent_id, scheduled_for, owner, next_attempt_at, attempts, reason";
+pub(super) const OPEN_COLUMNS: &str = "id, user_id, mission_id, agent_id, scheduled_for, owner, next_attempt_at, attempts, reason";
 
 impl Store {
-    /// The runs that have not ended.
+    /// The run of a mission that has not ended.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn open_runs(&self) -> StoreResult<Vec<OpenRun>> {
-        self.read(|c| {
-            let query = format!("SELECT {OPEN_COLUMNS} FROM runs WHERE outcome IS NULL");
-            c.prepare_cached(&query)?.query_map([], open_run)?.collect()
+    pub async fn open_run(&self, user: &str, mission: &str) -> StoreResult<Option<OpenRun>> {
+        let (user, mission) = (user.to_owned(), mission.to_owned());
+        self.read(move |c| {
+            let query = format!("SELECT {OPEN_COLUMNS} FROM runs WHERE user_id = ?1 AND mission_id = ?2 AND outcome IS NULL");
+            c.prepare_cached(&query)?.query_row([user, mission], open_run).optional()
         })
         .await
     }
@@ -133,6 +146,20 @@ impl Store {
         .await
     }
 
+    /// Notes, durably, that the model is asked now for a run that this process holds: should the program not live to write
+    /// how it went, that counts as an attempt. `false`: another process took the run over.
+    ///
+    /// # Errors
+    /// When the database cannot be written: then the answer could not be written either, and the model is not asked.
+    pub async fn begin_attempt(&self, run: &Claimed, owner: String, now: Timestamp) -> StoreResult<bool> {
+        let id = run.run_id.clone();
+        self.write(move |tx| {
+            let update = "UPDATE runs SET asked_at = ?3 WHERE id = ?1 AND owner = ?2 AND outcome IS NULL";
+            tx.sql(|c| Ok(c.prepare_cached(update)?.execute(params![id, owner, time::to_micros(now)])? == 1))
+        })
+        .await
+    }
+
     /// Makes the claims of a process that ended claimable again, at once. Answers how many there were.
     ///
     /// # Errors
@@ -142,6 +169,7 @@ impl Store {
             tx.sql(|c| {
                 c.prepare_cached(
                     "UPDATE runs SET owner = NULL, next_attempt_at = NULL, interruptions = interruptions + 1, \
+                     attempts = attempts + (asked_at IS NOT NULL), asked_at = NULL, \
                      reason = 'the process that planned it ended' WHERE outcome IS NULL AND owner = ?1",
                 )?
                 .execute([owner])
@@ -150,64 +178,61 @@ impl Store {
         .await
     }
 
-    /// Gives back the claims of a process that lives, `except` those that it still works on. Answers how many.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn give_back(&self, owner: String, except: Vec<String>, reason: &'static str) -> StoreResult<usize> {
-        let held = {
-            let owner = owner.clone();
-            let query = "SELECT id FROM runs WHERE outcome IS NULL AND owner = ?1";
-            self.read(move |c| c.prepare_cached(query)?.query_map([owner], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>())
-        };
-        let stray: Vec<String> = held.await?.into_iter().filter(|id| !except.contains(id)).collect();
-        if stray.is_empty() {
-            return Ok(0);
-        }
-        self.write(move |tx| {
-            let update =
-                "UPDATE runs SET owner = NULL, next_attempt_at = NULL, reason = ?3 WHERE id = ?1 AND owner = ?2 AND outcome IS NULL";
-            tx.sql(|c| stray.iter().map(|id| c.prepare_cached(update)?.execute(params![id, owner, reason])).sum())
-        })
-        .await
-    }
-
-    /// Ends the waiting runs whose mission does not wait for them any more. Answers how many.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn drop_orphans(&self, now: Timestamp) -> StoreResult<usize> {
-        const ORPHANS: &str = "outcome IS NULL AND owner IS NULL AND NOT EXISTS (SELECT 1 FROM mission_snapshots m \
-             WHERE m.user_id = runs.user_id AND m.mission_id = runs.mission_id AND m.state = 'active' \
-             AND m.liveness = 'live' AND m.next_run_at = runs.scheduled_for)";
-        if self.read(|c| c.prepare_cached(&format!("SELECT 1 FROM runs WHERE {ORPHANS}"))?.exists([]).map(|any| !any)).await? {
-            return Ok(0);
-        }
-        self.write(move |tx| {
-            tx.sql(|c| {
-                c.prepare_cached(&format!(
-                    "UPDATE runs SET outcome = 'dropped', finished_at = ?1, next_attempt_at = NULL, reason = \
-                     'the mission was deleted, paused or re-scheduled while it waited for its next attempt' WHERE {ORPHANS}"
-                ))?
-                .execute([time::to_micros(now)])
-            })
-        })
-        .await
-    }
-
-    /// Tokens that each of these agents (user, agent) used after `since`.
+    /// The claims of a process.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tokens_since(&self, agents: Vec<(String, String)>, since: Timestamp) -> StoreResult<HashMap<(String, String), u64>> {
+    pub async fn held_by(&self, owner: &str) -> StoreResult<Vec<Held>> {
+        let owner = owner.to_owned();
         self.read(move |c| {
-            let query = "SELECT coalesce(sum(total_tokens), 0) FROM run_attempts WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3";
-            let mut statement = c.prepare_cached(query)?;
-            let sum = |(user, agent): (String, String)| {
-                let tokens: u64 = statement.query_row(params![user, agent, time::to_micros(since)], |row| row.get(0))?;
-                Ok(((user, agent), tokens))
+            let query = "SELECT id, attempts, asked_at IS NOT NULL FROM runs WHERE outcome IS NULL AND owner = ?1";
+            let held = |row: &Row<'_>| Ok(Held { run_id: row.get(0)?, failed: row.get(1)?, asked: row.get(2)? });
+            c.prepare_cached(query)?.query_map([owner], held)?.collect()
+        })
+        .await
+    }
+
+    /// Gives claims of a process that lives back, each with the attempts that failed by now and the time of its next.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn give_back(&self, owner: &str, runs: Vec<(Held, Option<Timestamp>)>, reason: &'static str) -> StoreResult<usize> {
+        if runs.is_empty() {
+            return Ok(0);
+        }
+        let owner = owner.to_owned();
+        self.write(move |tx| {
+            let update = "UPDATE runs SET owner = NULL, asked_at = NULL, attempts = ?3, next_attempt_at = ?4, reason = ?5 \
+                          WHERE id = ?1 AND owner = ?2 AND outcome IS NULL";
+            let give = |c: &Connection, (run, at): &(Held, Option<Timestamp>)| {
+                c.prepare_cached(update)?.execute(params![run.run_id, owner, run.failed, at.map(time::to_micros), reason])
             };
-            agents.into_iter().map(sum).collect()
+            tx.sql(|c| runs.iter().map(|run| give(c, run)).sum())
+        })
+        .await
+    }
+
+    /// Ends waiting runs whose mission does not wait for them any more, at most `limit`. Answers how many.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn drop_orphans(&self, now: Timestamp, limit: u32) -> StoreResult<usize> {
+        let orphans = self
+            .read(move |c| {
+                let query = "SELECT id FROM runs WHERE outcome IS NULL AND owner IS NULL AND NOT EXISTS (SELECT 1 FROM mission_snapshots m \
+                     WHERE m.user_id = runs.user_id AND m.mission_id = runs.mission_id AND m.state = 'active' \
+                     AND m.liveness = 'live' AND m.next_run_at = runs.scheduled_for) LIMIT ?1";
+                c.prepare_cached(query)?.query_map([limit], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
+        if orphans.is_empty() {
+            return Ok(0);
+        }
+        self.write(move |tx| {
+            let end = "UPDATE runs SET outcome = 'dropped', finished_at = ?2, next_attempt_at = NULL, reason = \
+                 'the mission was deleted, paused or re-scheduled while it waited for its next attempt' \
+                 WHERE id = ?1 AND outcome IS NULL AND owner IS NULL";
+            tx.sql(|c| orphans.iter().map(|id| c.prepare_cached(end)?.execute(params![id, time::to_micros(now)])).sum())
         })
         .await
     }
@@ -218,11 +243,14 @@ impl Store {
     /// When the database cannot be read.
     pub async fn runs(&self, user: Option<String>, mission: Option<String>, limit: u32) -> StoreResult<Vec<RunRow>> {
         self.read(move |c| {
-            let query = format!(
-                "SELECT {} FROM runs \
-                 WHERE (?1 IS NULL OR user_id = ?1) AND (?2 IS NULL OR mission_id = ?2) ORDER BY claimed_at DESC, id LIMIT ?3",
-                run_columns()
-            );
+            // Each combination has an index of its own.
+            let filter = match (&user, &mission) {
+                (None, None) => "?1 IS NULL AND ?2 IS NULL",
+                (Some(_), None) => "user_id = ?1 AND ?2 IS NULL",
+                (Some(_), Some(_)) => "user_id = ?1 AND mission_id = ?2",
+                (None, Some(_)) => "?1 IS NULL AND mission_id = ?2",
+            };
+            let query = format!("SELECT {} FROM runs WHERE {filter} ORDER BY claimed_at DESC, id LIMIT ?3", run_columns());
             let mut runs: Vec<RunRow> = c.prepare(&query)?.query_map(params![user, mission, limit], run_row)?.collect::<Result<_, _>>()?;
             attempts_of(c, &mut runs)?;
             Ok(runs)
@@ -264,9 +292,14 @@ impl RunRow {
             "supersededAt": self.superseded_at.map(iso),
             "restored": self.restored,
             "nextAttemptAt": self.run.next_attempt_at.map(iso),
-            "tokens": self.attempts.iter().map(|a| a.usage.total).sum::<u64>(),
+            "tokens": self.tokens(),
             "attempts": attempts,
         })
+    }
+
+    /// Tokens of all its attempts.
+    pub fn tokens(&self) -> u64 {
+        self.attempts.iter().fold(0, |sum, attempt| sum.saturating_add(attempt.usage.total))
     }
 
     /// Where the run stands, in one word.
@@ -291,7 +324,7 @@ fn claim(c: &Connection, candidate: Candidate, owner: &str, now: Timestamp) -> r
         let in_flight = "SELECT count(*) FROM runs WHERE outcome IS NULL AND owner IS NOT NULL AND user_id = ?1 AND agent_id IS ?2";
         let in_flight: u64 = c.prepare_cached(in_flight)?.query_row(params![due.user_id, due.agent_id], |row| row.get(0))?;
         if in_flight >= bound {
-            return Ok(Claim::AtLimit);
+            return Ok(Claim::AtLimit { in_flight });
         }
     }
     let open =
@@ -306,7 +339,8 @@ fn claim(c: &Connection, candidate: Candidate, owner: &str, now: Timestamp) -> r
     match open {
         Some((false, _)) => Ok(Claim::Gone),
         Some((true, claimed)) => {
-            let resume = "UPDATE runs SET owner = ?2, claimed_at = ?3, next_attempt_at = NULL, agent_id = ?4 WHERE id = ?1";
+            let resume =
+                "UPDATE runs SET owner = ?2, claimed_at = ?3, next_attempt_at = NULL, asked_at = NULL, agent_id = ?4 WHERE id = ?1";
             c.prepare_cached(resume)?.execute(params![claimed.run_id, owner, now, due.agent_id])?;
             Ok(Claim::Claimed(claimed))
         }
@@ -328,11 +362,21 @@ fn claim(c: &Connection, candidate: Candidate, owner: &str, now: Timestamp) -> r
     }
 }
 
+/// A count as the database keeps numbers.
+fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count, also where an older program wrote something else.
+fn natural(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+}
+
 /// Records an attempt of a run, numbered after the ones before.
 pub(super) fn add_attempt(tx: &Tx<'_>, run: &Claimed, attempt: &Attempt) -> StoreResult<()> {
     let insert = "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, \
-                  prompt_tokens, completion_tokens, total_tokens, error, prompt_chars) \
-                  VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                  prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls) \
+                  VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     tx.sql(|c| {
         c.prepare_cached(insert)?.execute(params![
             run.run_id,
@@ -340,20 +384,21 @@ pub(super) fn add_attempt(tx: &Tx<'_>, run: &Claimed, attempt: &Attempt) -> Stor
             run.due.agent_id,
             time::to_micros(attempt.started_at),
             time::to_micros(attempt.finished_at),
-            attempt.latency_ms,
+            integer(attempt.latency_ms),
             attempt.model,
             attempt.prompt_version,
-            attempt.usage.prompt,
-            attempt.usage.completion,
-            attempt.usage.total,
+            integer(attempt.usage.prompt),
+            integer(attempt.usage.completion),
+            integer(attempt.usage.total),
             attempt.error,
-            attempt.prompt_chars,
+            integer(attempt.prompt_chars),
+            attempt.calls,
         ])
     })?;
     Ok(())
 }
 
-fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
+pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
     Ok(OpenRun {
         id: row.get(0)?,
         user_id: row.get(1)?,
@@ -375,7 +420,7 @@ pub(super) fn run_columns() -> String {
 /// Adds the attempts of each run.
 pub(super) fn attempts_of(c: &Connection, runs: &mut [RunRow]) -> rusqlite::Result<()> {
     let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
-                    total_tokens, error, prompt_chars FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
+                    total_tokens, error, prompt_chars, calls FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
     let mut attempts = c.prepare_cached(attempts)?;
     for run in runs {
         run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
@@ -408,11 +453,12 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
     Ok(Attempt {
         started_at: time::from_micros(row.get(0)?),
         finished_at: time::from_micros(row.get(1)?),
-        latency_ms: row.get(2)?,
+        latency_ms: natural(row, 2)?,
         model: row.get(3)?,
         prompt_version: row.get(4)?,
-        prompt_chars: row.get(9)?,
-        usage: Usage { prompt: row.get(5)?, completion: row.get(6)?, total: row.get(7)? },
+        prompt_chars: natural(row, 9)?,
+        usage: Usage { prompt: natural(row, 5)?, completion: natural(row, 6)?, total: natural(row, 7)? },
         error: row.get(8)?,
+        calls: u32::try_from(natural(row, 10)?).unwrap_or(u32::MAX),
     })
 }

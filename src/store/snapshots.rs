@@ -1,11 +1,12 @@
 //! Snapshots of agents and missions: what is kept, and looking it up (DESIGN, section 4).
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::changes::from_text;
 use super::refresh::newest;
 use super::{Store, StoreResult};
+use crate::domain::decision::Plans;
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::time;
 
@@ -50,18 +51,39 @@ pub struct Due {
     pub mission_id: String,
     pub agent_id: Option<String>,
     pub scheduled_for: Timestamp,
+    pub plans: Plans,
 }
 
-pub(super) const DUE: &str = "SELECT user_id, mission_id, agent_id, next_run_at FROM mission_snapshots \
-     WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL AND next_run_at <= ?1 ORDER BY next_run_at, user_id, mission_id";
+/// Where a due mission stands among all.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueKey {
+    pub scheduled_for: Timestamp,
+    pub user_id: String,
+    pub mission_id: String,
+}
+
+impl Due {
+    pub fn key(&self) -> DueKey {
+        DueKey { scheduled_for: self.scheduled_for, user_id: self.user_id.clone(), mission_id: self.mission_id.clone() }
+    }
+}
+
+pub(super) const DUE: &str = "SELECT user_id, mission_id, agent_id, next_run_at, awaiting_review, client_active_at FROM mission_snapshots \
+     WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL AND next_run_at <= ?1 \
+     AND (next_run_at, user_id, mission_id) > (?2, ?3, ?4) ORDER BY next_run_at, user_id, mission_id LIMIT ?5";
 
 impl Store {
-    /// The missions that are due at `now`, the longest waiting first.
+    /// The missions that are due at `now`, the longest waiting first, after a place among them.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn due(&self, now: Timestamp) -> StoreResult<Vec<Due>> {
-        self.read(move |c| c.prepare_cached(DUE)?.query_map([time::to_micros(now)], due)?.collect()).await
+    pub async fn due(&self, now: Timestamp, after: Option<DueKey>, limit: u32) -> StoreResult<Vec<Due>> {
+        self.read(move |c| {
+            let (at, user, mission) = after
+                .map_or((i64::MIN, String::new(), String::new()), |key| (time::to_micros(key.scheduled_for), key.user_id, key.mission_id));
+            c.prepare_cached(DUE)?.query_map(params![time::to_micros(now), at, user, mission, limit], due)?.collect()
+        })
+        .await
     }
 
     /// One live record of a table.
@@ -132,5 +154,6 @@ pub(super) fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
 }
 
 fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
-    Ok(Due { user_id: row.get(0)?, mission_id: row.get(1)?, agent_id: row.get(2)?, scheduled_for: time::from_micros(row.get(3)?) })
+    let plans = Plans { awaiting_review: row.get(4)?, client_active_at: row.get::<_, Option<i64>>(5)?.map(time::from_micros) };
+    Ok(Due { user_id: row.get(0)?, mission_id: row.get(1)?, agent_id: row.get(2)?, scheduled_for: time::from_micros(row.get(3)?), plans })
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::changes::{COLUMNS, LogRow, log_row};
+use super::loads::tokens;
 use super::runs::{RunRow, attempts_of, run_columns, run_row};
 use super::snapshots::{Snapshot, Table, snapshot};
 use super::{Store, StoreResult};
@@ -23,8 +24,11 @@ pub(super) const MISSIONS_OF: &str = "SELECT user_id, mission_id, record, field_
 pub(super) const RECORDS: &str = "SELECT DISTINCT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
                      ORDER BY record_id LIMIT ?4";
 pub(super) const DECISIONS: &str = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
-pub(super) const TOKENS: &str = "SELECT finished_at / 3600000000 * 3600000000, sum(total_tokens) FROM run_attempts \
-                         WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1";
+pub(super) const TOKENS: &str = concat!(
+    "SELECT finished_at / 3600000000 * 3600000000, ",
+    tokens!(),
+    " FROM run_attempts WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1"
+);
 /// Rows of one record before a row; `{}` are the columns.
 pub(super) const ROWS_OF: &str = "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = 'ai' AND table_name = ?2 AND record_id = ?3 \
      AND seq < ?4 ORDER BY seq DESC LIMIT ?5";
@@ -157,7 +161,7 @@ impl Store {
             let hour = time::to_micros(now).div_euclid(HOUR) * HOUR;
             tx.sql(|c| {
                 let add = "INSERT INTO decision_counts (user_id, hour, decision, count) VALUES (?1, ?2, ?3, ?4) \
-                           ON CONFLICT (user_id, hour, decision) DO UPDATE SET count = count + ?4";
+                           ON CONFLICT (user_id, hour, decision) DO UPDATE SET count = min(count, 1000000000000) + ?4";
                 for (user, decision, count) in &counts {
                     c.prepare_cached(add)?.execute(params![user, hour, decision, count])?;
                     let old = "DELETE FROM decision_counts WHERE user_id = ?1 AND hour < ?2";

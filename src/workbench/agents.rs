@@ -1,7 +1,7 @@
 //! Agents: the list, one with its budget and missions, and what its forms do.
 
 use axum::extract::{Path, Query, State};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
@@ -131,9 +131,7 @@ async fn body(
     crate::projection::refresh(store).await?;
     let (agent, problems) = Agent::read(id, record);
     let missions = store.missions_of(&who.user, id, PAGE).await?;
-    let key = (who.user.clone(), id.to_owned());
-    let since = Timestamp::now().checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
-    let used = store.tokens_since(vec![key.clone()], since).await?.get(&key).copied().unwrap_or(0);
+    let used = store.tokens_of(&who.user, id, Timestamp::now()).await?;
     let state = format!("{}/state", path("agents", id));
     let set = |to: &str, label: &str| button(who, &state, label, &[("state", to)], "");
     Ok(html! {

@@ -35,6 +35,7 @@ pub(super) fn edit_of(who: &SignedIn, table: Table, id: &str) -> Edit {
         event_id: Uuid::new_v4().to_string(),
         client_id: WORKBENCH_CLIENT.into(),
         actor: actor::user(&who.user),
+        origin: "user",
     }
 }
 
@@ -61,7 +62,7 @@ pub(super) async fn show(
     let (mission, problems) = Mission::read(&id, &record);
     let store = shared.runner.store();
     let snapshot = Snapshot { user_id: who.user.clone(), id: id.clone(), record, field_meta: Default::default() };
-    let why = explain(store, &snapshot, Timestamp::now(), &shared.zone, shared.longest_wait).await?;
+    let why = explain(store, &snapshot, Timestamp::now(), &shared.rules).await?;
     let runs = store.runs_before(&who.user, Some(&id), older.before.map_or(Timestamp::MAX, time::from_micros), RUNS).await?;
     let body = html! {
         (head(&who, &mission))
@@ -171,7 +172,7 @@ fn history(id: &str, runs: &[RunRow]) -> Markup {
         ul.plain { @for run in runs { li {
             (moment(run.claimed_at)) " " (badge(run.state()))
             @if !run.attempts.is_empty() {
-                span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.attempts.iter().fold(0_u64, |sum, a| sum.saturating_add(a.usage.total))) " tokens" }
+                span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.tokens()) " tokens" }
             }
             @if run.superseded_at.is_some() { span.hint { ", its plan left the record, which keeps the newest" } }
             @else if run.restored > 0 { span.hint { ", its plan was put back after a device had overwritten it" } }

@@ -168,6 +168,15 @@ pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<Strin
 
 /// Makes the mission due and looks for due missions at once.
 pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let under_way = shared.runner.store().open_run(&posted.who.user, &id).await?.filter(|run| run.owner.is_some());
+    if under_way.is_some() {
+        let body = html! {
+            h1 { "A run is under way" }
+            p { "This mission is being planned right now. Its plan appears on its page when it is done." }
+            div.actions { a.button.primary href=(path("missions", &id)) { "Back to the mission" } }
+        };
+        return Ok(page(&posted.who, "A run is under way", &body));
+    }
     let now = json!(time::iso_millis(Timestamp::now()));
     let answer = write(&shared, &posted, &id, [("nextRunAt", now)]).await?;
     let runner = Arc::clone(&shared.runner);

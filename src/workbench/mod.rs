@@ -26,12 +26,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::auth::Users;
-use crate::runner::Runner;
+use crate::runner::{Rules, Runner};
 use crate::sync::Hub;
 pub use session::new_link;
 
@@ -50,8 +49,8 @@ pub struct Workbench {
     pub port: u16,
     /// For cadences without a zone of their own.
     pub zone: TimeZone,
-    /// The longest time for which a run can be told to wait.
-    pub longest_wait: SignedDuration,
+    /// By which it is told whether a mission runs.
+    pub rules: Rules,
 }
 
 type Shared = Arc<Workbench>;

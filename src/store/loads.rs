@@ -1,0 +1,116 @@
+//! What a user's missions are decided by: agents, open runs, and what the last 24 hours took.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::changes::from_text;
+use super::runs::{OPEN_COLUMNS, OpenRun, open_run};
+use super::{Store, StoreError, StoreResult};
+use crate::domain::decision::{Used, day};
+use crate::domain::merge::Record;
+use crate::domain::time;
+
+/// A user and the agents that matter.
+#[derive(Debug, Clone, Default)]
+pub struct LoadQuery {
+    pub user_id: String,
+    pub agents: BTreeSet<String>,
+}
+
+/// What decides about the missions of one user.
+#[derive(Debug, Clone, Default)]
+pub struct UserLoad {
+    /// The wanted agents that live, each with the tokens that it used in the last 24 hours.
+    pub agents: HashMap<String, (Record, u64)>,
+    /// Runs that have not ended.
+    pub open: Vec<OpenRun>,
+    pub used: Used,
+}
+
+/// More of one attempt is no count of tokens; the bound keeps a sum over any number of rows within its type.
+macro_rules! tokens {
+    () => {
+        "coalesce(sum(min(max(total_tokens, 0), 1000000000)), 0)"
+    };
+}
+pub(super) use tokens;
+
+/// Without its index, all runs that the user ever had would be read.
+pub(super) const OPEN_OF: &str = "SELECT {} FROM runs INDEXED BY runs_one_open_per_mission WHERE user_id = ?1 AND outcome IS NULL";
+pub(super) const AGENT: &str = "SELECT record FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live'";
+pub(super) const TOKENS_OF_AGENT: &str =
+    concat!("SELECT ", tokens!(), " FROM run_attempts WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3 AND finished_at <= ?4");
+pub(super) const USED: &str = concat!(
+    "SELECT coalesce(sum(min(max(calls, 0), 1000)), 0), ",
+    tokens!(),
+    " FROM run_attempts WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3"
+);
+
+impl Store {
+    /// What decides about the missions of these users at `now`, one answer for each: what fails for one user fails for
+    /// nobody else.
+    ///
+    /// # Errors
+    /// When no user's data can be read at all.
+    pub async fn loads(&self, users: Vec<LoadQuery>, now: Timestamp) -> StoreResult<Vec<(String, StoreResult<UserLoad>)>> {
+        let path = self.path().to_owned();
+        self.read(move |c| {
+            let load = |wanted: LoadQuery| {
+                let load = load(c, &wanted, now).map_err(|error| StoreError::sqlite(&path, error));
+                (wanted.user_id, load)
+            };
+            Ok(users.into_iter().map(load).collect())
+        })
+        .await
+    }
+
+    /// What decides about the missions of one user at `now`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn load(&self, wanted: LoadQuery, now: Timestamp) -> StoreResult<UserLoad> {
+        self.read(move |c| load(c, &wanted, now)).await
+    }
+
+    /// Tokens that an agent used in the 24 hours before `now`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tokens_of(&self, user: &str, agent: &str, now: Timestamp) -> StoreResult<u64> {
+        let (user, agent) = (user.to_owned(), agent.to_owned());
+        self.read(move |c| tokens_of(c, &user, &agent, now)).await
+    }
+}
+
+fn load(c: &Connection, wanted: &LoadQuery, now: Timestamp) -> rusqlite::Result<UserLoad> {
+    let user = &wanted.user_id;
+    let mut load = UserLoad::default();
+    for agent in &wanted.agents {
+        let mut statement = c.prepare_cached(AGENT)?;
+        if let Some(row) = statement.query([user, agent])?.next()? {
+            let record = from_text(row.get_ref(0)?.as_str()?);
+            load.agents.insert(agent.clone(), (record, tokens_of(c, user, agent, now)?));
+        }
+    }
+    let open = OPEN_OF.replace("{}", OPEN_COLUMNS);
+    load.open = c.prepare_cached(&open)?.query_map([user], open_run)?.collect::<Result<_, _>>()?;
+    let (from, to) = day(now);
+    load.used = c
+        .prepare_cached(USED)?
+        .query_row(params![user, time::to_micros(from), time::to_micros(to)], |row| Ok(Used { calls: row.get(0)?, tokens: row.get(1)? }))?;
+    Ok(load)
+}
+
+fn tokens_of(c: &Connection, user: &str, agent: &str, now: Timestamp) -> rusqlite::Result<u64> {
+    let (from, to) = day(now);
+    c.prepare_cached(TOKENS_OF_AGENT)?.query_row(params![user, agent, time::to_micros(from), time::to_micros(to)], |row| row.get(0))
+}
+
+impl UserLoad {
+    /// Runs of an agent that a process works on.
+    pub fn in_flight(&self, agent: &str) -> u64 {
+        self.open.iter().filter(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(agent)).count() as u64
+    }
+}
