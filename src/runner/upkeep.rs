@@ -59,7 +59,7 @@ impl Runner {
         for RanAhead { user_id, mission_id, scheduled_for, finished_at, record, .. } in found {
             let zone = self.settings.zone.clone();
             let again = move |mission: &Mission| time_again(mission, scheduled_for, finished_at, now, &zone);
-            if again(&Mission::read(&mission_id, &record).0).is_some() {
+            if record.is_some_and(|record| again(&Mission::read(&mission_id, &record).0).is_some()) {
                 told(self.set_time(&user_id, &mission_id, again).await, &user_id, outcome)?;
             }
         }

@@ -90,7 +90,7 @@ fn load(c: &Connection, wanted: &LoadQuery, now: Timestamp) -> rusqlite::Result<
     for agent in &wanted.agents {
         let mut statement = c.prepare_cached(AGENT)?;
         if let Some(row) = statement.query([user, agent])?.next()? {
-            let record = from_text(row.get_ref(0)?.as_str()?);
+            let record = from_text(row.get_ref(0)?.as_str()?, || format!("the snapshot of agent {agent} of user {user}"))?;
             load.agents.insert(agent.clone(), (record, tokens_of(c, user, agent, now)?));
         }
     }

@@ -16,7 +16,8 @@ pub struct RanAhead {
     pub run_id: String,
     pub scheduled_for: Timestamp,
     pub finished_at: Timestamp,
-    pub record: Record,
+    /// `None`: it cannot be read, which the run of the mission will tell.
+    pub record: Option<Record>,
 }
 
 pub(super) const UNSCHEDULED: &str = "SELECT user_id, mission_id FROM mission_snapshots \
@@ -52,7 +53,7 @@ impl Store {
                     run_id: row.get(2)?,
                     scheduled_for: time::from_micros(row.get(3)?),
                     finished_at: time::from_micros(row.get(4)?),
-                    record: from_text(row.get_ref(5)?.as_str()?),
+                    record: row.get_ref(5)?.as_str().ok().and_then(|text| from_text(text, String::new).ok()),
                 })
             };
             let (at, run) = (time::to_micros(after.0), after.1);
