@@ -236,3 +236,44 @@ fn forms_are_small_and_never_unpacked() {
     }
     assert!(post("/missions", "cookie: a=b\r\n", &token(3 << 20)).starts_with("HTTP/1.1 413"), "also those that carry a record");
 }
+
+#[test]
+fn nothing_is_acknowledged_into_a_file_that_is_not_at_its_path() {
+    let mana = quiet();
+    let token = mana.run(&["token", "create", "--user", "ada"]).stdout.trim().to_owned();
+    let served = mana.serve();
+    let push = |id: &str| {
+        let body = json!({"clientId": "c", "changes": [{"table": "notes", "id": id, "op": "insert", "data": {}}]}).to_string();
+        let head = format!(
+            "POST /sync/notes HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        said(&served, head.as_bytes())
+    };
+    let path = mana.dir.path().join("mana-ai.db");
+    let away = mana.dir.path().join("away.db");
+    let refused = |what: &str| {
+        let answer = push(what);
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("is no longer the file at its path"), "{what}: {answer}");
+        wait_for("health to say so", || {
+            let (status, body) = get(&served.url("/health"));
+            (status == 503 && body.contains("is no longer the file at its path")).then_some(())
+        });
+    };
+    assert!(push("before").starts_with("HTTP/1.1 200"));
+    std::fs::rename(&path, &away).unwrap();
+    refused("moved");
+    std::fs::write(&path, "").unwrap();
+    refused("another file in its place");
+    std::fs::copy(&away, &path).unwrap();
+    refused("a copy in its place");
+    std::fs::remove_file(&path).unwrap();
+    refused("nothing in its place");
+    std::fs::rename(&away, &path).unwrap();
+    assert!(push("after").starts_with("HTTP/1.1 200"), "put back, it goes on");
+    wait_for("health", || (get(&served.url("/health")).0 == 200).then_some(()));
+    served.terminate();
+    let ids: Vec<_> = mana.run(&["export"]).json().into_iter().map(|row| row["recordId"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, ["before", "after"], "what was acknowledged, and nothing else");
+}

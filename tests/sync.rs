@@ -13,7 +13,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mana = Mana::new().with("TICK_ENABLED", "false").with("MANA_LLM_URL", "http://127.0.0.1:9");
+        Self::on(Mana::new())
+    }
+
+    fn on(mana: Mana) -> Self {
+        let mana = mana.with("TICK_ENABLED", "false").with("MANA_LLM_URL", "http://127.0.0.1:9");
         World { served: mana.serve(), mana }
     }
 
@@ -59,6 +63,11 @@ impl Caller<'_> {
     fn push(&self, app: &str, body: &Value) -> (u16, Value) {
         let (status, answer, _) = self.send("POST", &format!("/sync/{app}"), None, Some(body.to_string().into_bytes()), &[]);
         (status, answer)
+    }
+
+    /// The same, with what `Retry-After` says.
+    fn push_told(&self, app: &str, body: &Value) -> (u16, Value, String) {
+        self.send("POST", &format!("/sync/{app}"), None, Some(body.to_string().into_bytes()), &[])
     }
 
     #[track_caller]
@@ -419,4 +428,47 @@ fn answers_are_compressed_for_those_who_ask() {
     flate2::read::GzDecoder::new(bytes.as_ref()).read_to_string(&mut text).unwrap();
     assert_eq!((encoding.as_str(), ids(&serde_json::from_str(&text).unwrap()).len()), ("gzip", 200));
     assert!(bytes.len() * 4 < text.len());
+}
+
+#[test]
+fn a_user_stays_below_the_ceilings_of_the_log() {
+    let mana = Mana::new().with("USER_MAX_ROWS", 5).with("USER_MAX_BYTES", 2_000);
+    // What was there before counts, and an import is never refused.
+    let row = |user: &str, id: &str| common::insert(user, "notes", id, json!({"title": id}));
+    mana.import(&[row("ada", "1"), row("ada", "2"), row("ben", "3")]);
+    mana.import(&(0..10).map(|n| row("eve", &n.to_string())).collect::<Vec<_>>());
+    let world = World::on(mana);
+    let (ada, ben, eve) = (world.user("ada"), world.user("ben"), world.user("eve"));
+    let notes = |ids: &[&str]| json!({"clientId": "c", "changes": ids.iter().map(|id| note(id, "x")).collect::<Vec<_>>()});
+    let refused = |user: &Caller<'_>, body: &Value, setting: &str| {
+        let (status, answer, retry) = user.push_told("notes", body);
+        let message = answer["error"]["message"].as_str().unwrap_or_default().to_owned();
+        assert!(status == 429 && message.contains(setting) && retry.is_empty(), "{status} {answer} {retry}");
+    };
+    refused(&ada, &notes(&["a", "b", "c", "d"]), "5 rows in the log (USER_MAX_ROWS)");
+    let with_id = json!({"clientId": "c", "changes": [
+        {"eventId": "0193e4c0-5c5c-4000-8000-00000000abcd", "table": "notes", "id": "a", "op": "insert", "data": {}}, note("b", "x"), note("c", "x"),
+    ]});
+    assert_eq!(ada.push("notes", &with_id).0, 200, "up to the ceiling");
+    refused(&ada, &notes(&["d"]), "USER_MAX_ROWS");
+    assert_eq!(ada.push("notes", &with_id).0, 200, "what is there already is no more");
+    refused(&eve, &notes(&["d"]), "USER_MAX_ROWS");
+    let large = json!({"clientId": "c", "changes": [note("l", &"x".repeat(2_000))]});
+    refused(&ben, &large, "2000 bytes in the log (USER_MAX_BYTES)");
+    assert_eq!(ben.push("notes", &notes(&["s"])).0, 200, "nobody else is held up");
+    assert_eq!(metric(&world.served, "mana_ai_log_rows"), 17.0, "nothing of what was refused was kept");
+}
+
+#[test]
+fn a_user_pushes_so_many_rows_a_minute_and_hears_when_to_go_on() {
+    let world = World::on(Mana::new().with("USER_MAX_ROWS_PER_MINUTE", 3));
+    let (ada, ben) = (world.user("ada"), world.user("ben"));
+    let (status, answer, retry) = common::wait_for("a minute to be used up", || {
+        Some(ada.push_told("notes", &json!({"clientId": "c", "changes": [note("1", "x"), note("2", "x")]})))
+            .filter(|(status, ..)| *status != 200)
+    });
+    assert_eq!((status, &answer["error"]["code"]), (429, &json!("over-ceiling")), "{answer}");
+    assert!((1..=60).contains(&retry.parse::<u32>().unwrap()), "{retry}");
+    assert_eq!(ada.push("notes", &json!({"clientId": "c", "changes": []})).0, 200, "nothing is no row");
+    assert_eq!(ben.push("notes", &json!({"clientId": "c", "changes": [note("1", "x")]})).0, 200);
 }

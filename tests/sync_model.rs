@@ -96,6 +96,7 @@ fn start(dir: &Path) -> (Router, Store) {
         address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         public_urls: Vec::new(),
         max_body_bytes: 32 << 20,
+        ceilings: mana_ai::domain::ceilings::LogCeilings::default(),
         runner,
         service_key: ServiceKey::new("service key of the model"),
         users: users.into(),

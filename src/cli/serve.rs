@@ -69,6 +69,7 @@ impl Server {
             address,
             public_urls: config.public_urls.clone(),
             max_body_bytes: config.max_body_bytes,
+            ceilings: config.log_ceilings,
             cors_origins: config.cors_origins.clone(),
             pages,
         };

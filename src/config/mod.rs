@@ -18,6 +18,7 @@ use reqwest::header::{HeaderMap, HeaderName};
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
+use crate::domain::ceilings::LogCeilings;
 use crate::domain::iterations::StepStatus;
 use crate::domain::zone;
 use crate::planner::dialect::Dialect;
@@ -196,6 +197,11 @@ impl Raw {
         self.read(key, allowed, |v| v.parse::<u64>().ok().filter(|n| *n >= least).and_then(|n| T::try_from(n).ok()))
     }
 
+    /// A number of which 0 means none.
+    fn ceiling(&self, key: &'static str) -> Result<Option<u64>, ConfigError> {
+        Ok(Some(self.number::<u64>(key, 0, "a whole number; 0 is no limit")?).filter(|most| *most > 0))
+    }
+
     fn millis(&self, key: &'static str, least: u64, allowed: &'static str) -> Result<Duration, ConfigError> {
         const A_YEAR: u64 = 366 * 24 * 3_600_000;
         self.read(key, allowed, |v| v.parse().ok().filter(|ms| (least..=A_YEAR).contains(ms)).map(Duration::from_millis))
@@ -273,6 +279,8 @@ pub struct Config {
     pub max_unreviewed_plans: u64,
     pub user_max_calls_per_day: u64,
     pub user_max_tokens_per_day: u64,
+    /// What each user may put into the log.
+    pub log_ceilings: LogCeilings,
     pub retry_base: Duration,
     pub retry_max: Duration,
     pub breaker_failures: u32,
@@ -351,6 +359,11 @@ impl Config {
             max_unreviewed_plans: raw.number("max_unreviewed_plans", 0, "a whole number; 0 is no limit")?,
             user_max_calls_per_day: raw.number("user_max_calls_per_day", 0, "a whole number; 0 is no limit")?,
             user_max_tokens_per_day: raw.number("user_max_tokens_per_day", 0, "a whole number; 0 is no limit")?,
+            log_ceilings: LogCeilings {
+                rows: raw.ceiling("user_max_rows")?,
+                bytes: raw.ceiling("user_max_bytes")?,
+                rows_per_minute: raw.ceiling("user_max_rows_per_minute")?,
+            },
             retry_base: raw.millis("retry_base_ms", 1, MILLIS)?,
             retry_max: raw.millis("retry_max_ms", 1, MILLIS)?,
             breaker_failures: raw.number::<u16>("breaker_failures", 1, "a whole number from 1 to 65535")?.into(),

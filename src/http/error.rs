@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::ceilings::OverCeiling;
 use crate::store::StoreError;
 
 /// How every error looks.
@@ -22,16 +23,32 @@ struct ErrorText {
     message: String,
 }
 
+/// Why nothing is written where the open file is not the one at its path. It names no path, since anybody may ask.
+pub(super) const MOVED: &str =
+    "the database is no longer the file at its path: it was moved, removed or replaced; put it back, or restart the server";
+
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    /// Seconds after which the same request may succeed.
+    retry_after: Option<u64>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        ApiError { status, code, message: message.into() }
+        ApiError { status, code, message: message.into(), retry_after: None }
+    }
+
+    fn over_ceiling(ceiling: OverCeiling) -> Self {
+        let retry_after = match ceiling {
+            OverCeiling::RowsPerMinute { again_in, .. } => Some(again_in),
+            // Time does not help.
+            OverCeiling::Rows { .. } | OverCeiling::Bytes { .. } => None,
+        };
+        let message = format!("nothing of this push was kept: {ceiling}");
+        ApiError { retry_after, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "over-ceiling", message) }
     }
 
     pub fn not_found() -> Self {
@@ -73,7 +90,7 @@ impl ApiError {
     }
 
     pub fn unavailable(message: &str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message)
+        ApiError { retry_after: Some(2), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message) }
     }
 
     pub fn unauthorized(message: &str) -> Self {
@@ -96,6 +113,13 @@ impl std::fmt::Display for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
+        if let StoreError::OverCeiling(ceiling) = error {
+            return Self::over_ceiling(ceiling);
+        }
+        if matches!(error, StoreError::Moved { .. }) {
+            tracing::error!(%error, "a request cannot be served");
+            return Self::unavailable(MOVED);
+        }
         if error.is_passing() || matches!(error, StoreError::Stopped) {
             tracing::warn!(%error, "a request cannot be served now");
             return Self::unavailable("the database cannot serve this now; try again later");
@@ -112,13 +136,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = ErrorBody { error: ErrorText { code: self.code, message: self.message } };
         let mut response = (self.status, Json(body)).into_response();
-        let told = match self.status {
-            // RFC 9110, section 11.6.1: a refusal names the scheme.
-            StatusCode::UNAUTHORIZED => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-            StatusCode::SERVICE_UNAVAILABLE => Some((header::RETRY_AFTER, HeaderValue::from_static("2"))),
-            _ => None,
-        };
-        response.headers_mut().extend(told);
+        // RFC 9110, section 11.6.1: a refusal names the scheme.
+        let bearer = (self.status == StatusCode::UNAUTHORIZED).then(|| (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        response.headers_mut().extend(bearer);
+        response.headers_mut().extend(self.retry_after.map(|seconds| (header::RETRY_AFTER, HeaderValue::from(seconds))));
         response
     }
 }

@@ -21,7 +21,7 @@ mod sync;
 mod weight;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -37,6 +37,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{ServiceKey, Users};
+use crate::domain::ceilings::{LogCeilings, PushRates};
 use crate::runner::Runner;
 use crate::store::StoreResult;
 use crate::sync::Hub;
@@ -56,6 +57,8 @@ pub struct Api {
     pub public_urls: Vec<reqwest::Url>,
     /// The largest body of a push.
     pub max_body_bytes: usize,
+    /// What each user may put into the log.
+    pub ceilings: LogCeilings,
     pub cors_origins: Vec<String>,
     /// Pages that are served beside the routes.
     pub pages: Router,
@@ -70,6 +73,8 @@ struct Shared {
     budget: Arc<Budget>,
     parsing: weight::Parsing,
     max_body_bytes: usize,
+    ceilings: LogCeilings,
+    push_rates: Mutex<PushRates>,
     unauthenticated: socket::Unauthenticated,
     /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
@@ -93,6 +98,8 @@ pub fn router(api: Api) -> Router {
         budget: Arc::clone(&budget),
         parsing: weight::Parsing::default(),
         max_body_bytes: api.max_body_bytes,
+        ceilings: api.ceilings,
+        push_rates: Mutex::default(),
         unauthenticated: socket::Unauthenticated::default(),
         probe: tokio::sync::Mutex::default(),
         openapi: openapi.into(),

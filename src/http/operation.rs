@@ -12,8 +12,9 @@ use serde_json::json;
 
 use super::Shared;
 use super::caller::Service;
-use super::error::{ApiError, ErrorBody};
+use super::error::{ApiError, ErrorBody, MOVED};
 use crate::domain::time;
+use crate::store::StoreError;
 
 /// The result of a write probe serves all health checks of this long.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -47,7 +48,8 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
             // The reason names paths of this machine, so it goes to the log and not to whoever asks.
             tracing::error!(%error, "the database cannot be written");
             let mut body = about("unavailable", false);
-            body["reason"] = "the database cannot be written; see the log".into();
+            let moved = matches!(error, StoreError::Moved { .. });
+            body["reason"] = if moved { MOVED } else { "the database cannot be written; see the log" }.into();
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }

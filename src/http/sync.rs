@@ -1,7 +1,7 @@
 //! Push and pull.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Request, State};
@@ -21,9 +21,10 @@ use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
 use super::weight;
+use crate::domain::ceilings::PushRates;
 use crate::domain::json;
 use crate::domain::time;
-use crate::store::{EventKey, Pull};
+use crate::store::{EventKey, Pull, StoreError};
 use crate::sync::{Answer, Cursor, Push, Pushed, Sender};
 
 /// Bodies up to this size are read where they are; others would hold up whoever shares the thread.
@@ -58,6 +59,7 @@ pub(super) struct PullQuery {
         (status = 400, description = "Nothing was kept, and why", body = ErrorBody),
         (status = 401, description = "The token is missing or not taken", body = ErrorBody),
         (status = 413, description = "The body is larger than MAX_BODY_BYTES, or holds too many values", body = ErrorBody),
+        (status = 429, description = "Nothing was kept: the user has reached a ceiling; come back after Retry-After where there is one", body = ErrorBody),
         (status = 503, description = "Nothing was kept; come back after Retry-After", body = ErrorBody),
     )
 )]
@@ -83,7 +85,10 @@ pub(super) async fn push(
     let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender, &event_key)).await?;
     let since = cursor(&pushed.since)?;
     if !pushed.changes.is_empty() {
-        store.push(pushed.changes).await?;
+        let (ceilings, rows) = (shared.ceilings, pushed.changes.len() as u64);
+        let counted = lock(&shared.push_rates).count(&caller.user, rows, ceilings.rows_per_minute, Timestamp::now());
+        counted.map_err(StoreError::OverCeiling)?;
+        store.push_within(caller.user.clone(), pushed.changes, ceilings).await?;
     }
     drop((turn, share));
     let pull = Pull {
@@ -114,6 +119,10 @@ fn read(
     let now = time::iso_millis(Timestamp::now());
     let pushed = push.read(sender, &now, Uuid::new_v4).map_err(|error| ApiError::bad_request(&error.to_string()))?;
     Ok((pushed, share))
+}
+
+fn lock(rates: &Mutex<PushRates>) -> MutexGuard<'_, PushRates> {
+    rates.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs something on a thread of its own where its input is large.

@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use rusqlite::types::FromSqlResult;
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
 
 use super::error::Unreadable;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
+use crate::domain::ceilings::{LogCeilings, LogUsage};
 use crate::domain::change::{Change, Op, Verbatim};
 use crate::domain::limits::{Admitted, Contents, NO_FIELD_META, Refusal, Stored, Unusable, admit, read_back};
 use crate::domain::merge::{Delta, Fold, own_stamp};
@@ -122,6 +123,33 @@ impl Store {
             Ok(appended)
         })
         .await
+    }
+
+    /// Like [`Store::push`], as far as the ceilings of the user allow.
+    ///
+    /// # Errors
+    /// The ceiling that the push would pass, and when the database cannot be written; nothing is kept then.
+    pub async fn push_within(&self, user: String, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
+        self.write(move |tx| {
+            let mut appended = Appended::default();
+            for change in changes {
+                appended.count(push_one(tx, change)?);
+            }
+            if appended.added > 0 {
+                let usage = tx.sql(|c| log_usage(c, &user))?;
+                ceilings.check(usage).map_err(StoreError::OverCeiling)?;
+            }
+            Ok(appended)
+        })
+        .await
+    }
+
+    /// What a user has in the log.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn log_usage(&self, user: String) -> StoreResult<LogUsage> {
+        self.read(move |c| log_usage(c, &user)).await
     }
 
     /// Texts in which this process replaced what no text can hold, on their way into the log.
@@ -256,6 +284,12 @@ fn push_one(tx: &Tx<'_>, mut change: Admitted) -> StoreResult<bool> {
         change = change.stamped(&stamp).map_err(|refusal| StoreError::Refused { table, record, refusal })?;
     }
     insert(tx, &change, sync_at)
+}
+
+fn log_usage(connection: &Connection, user: &str) -> rusqlite::Result<LogUsage> {
+    let mut query = connection.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
+    let usage = query.query_row([user], |row| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? })).optional()?;
+    Ok(usage.unwrap_or_default())
 }
 
 /// Whether the log has a row of this change's record.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 
+use crate::domain::ceilings::OverCeiling;
 use crate::domain::limits::Refusal;
 
 pub type StoreResult<T> = Result<T, StoreError>;
@@ -53,6 +54,10 @@ pub enum StoreError {
     Refused { table: String, record: String, refusal: Refusal },
     #[error("the database {} has to be brought from schema version {from} to {to}, which takes about {} MB on its disk for a while, but only {} MB are free; free some space and try again. Nothing was changed", path.display(), needed >> 20, free >> 20)]
     NoRoom { path: PathBuf, from: i64, to: i64, needed: u64, free: u64 },
+    #[error("the database {} is no longer the file at its path: it was moved, removed or replaced while it was open. Put it back, or stop mana-ai and start it on the file that is there. Nothing of this write was acknowledged", path.display())]
+    Moved { path: PathBuf },
+    #[error("nothing of this push was kept: {0}")]
+    OverCeiling(OverCeiling),
     #[error("the database is closing")]
     Stopped,
 }
@@ -120,6 +125,6 @@ impl StoreError {
 
     /// Whether the same write may succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Io { .. })
+        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Moved { .. })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -105,6 +105,20 @@ pub(super) fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::StorageFull => StoreError::Full { path: data_dir.to_owned() },
         _ => StoreError::Directory { path: data_dir.to_owned(), reason: error.to_string() },
+    }
+}
+
+/// Which file a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// `None` where there is no file.
+    pub fn of(path: &Path) -> Option<Self> {
+        path.metadata().ok().map(|file| FileId { device: file.dev(), inode: file.ino() })
     }
 }
 

@@ -66,6 +66,7 @@ pub use stats::Stats;
 pub use views::Day;
 pub use write_back::{Close, Closed};
 
+use files::FileId;
 use readers::Pool;
 use writer::{Tx, Writer};
 
@@ -98,6 +99,8 @@ pub struct Store {
 
 struct Shared {
     path: PathBuf,
+    /// The file that was opened.
+    file: Option<FileId>,
     writer: Writer,
     readers: Pool,
     permits: Semaphore,
@@ -120,12 +123,13 @@ impl Store {
         let in_use = files::use_database(data_dir, options)?;
         let path = files::prepare(data_dir)?;
         let mut connection = files::connect(&path, options)?;
+        let file = FileId::of(&path);
         migrate::migrate(&mut connection, &path)?;
         files::enter_wal(&connection, &path, options)?;
-        let writer = Writer::start(connection, in_use, path.clone(), options.clock)?;
+        let writer = Writer::start(connection, in_use, path.clone(), file, options.clock)?;
         let readers = readers::pool(&path, options);
         let permits = Semaphore::new(options.readers as usize);
-        Ok(Store { shared: Arc::new(Shared { path, writer, readers, permits, event_key: OnceLock::new() }) })
+        Ok(Store { shared: Arc::new(Shared { path, file, writer, readers, permits, event_key: OnceLock::new() }) })
     }
 
     /// Like [`Store::open`], where there has to be a database already.
@@ -166,6 +170,10 @@ impl Store {
         let _permit = self.shared.permits.acquire().await.map_err(|_| StoreError::Stopped)?;
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
+            // A new connection to another file would take the write-ahead log for its own.
+            if FileId::of(&shared.path) != shared.file {
+                return Err(StoreError::Moved { path: shared.path.clone() });
+            }
             let connection = shared.readers.get().map_err(|error| StoreError::reader(&shared.path, &error))?;
             query(&connection).map_err(|error| StoreError::sqlite(&shared.path, error))
         })

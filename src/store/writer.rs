@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::{StoreError, StoreResult};
+use super::files::FileId;
 use crate::domain::time;
 
 /// At most this many jobs share a commit.
@@ -75,8 +76,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; it keeps `in_use` open for as long as the connection.
-    pub fn start(connection: Connection, in_use: File, path: PathBuf, clock: fn() -> Timestamp) -> StoreResult<Self> {
+    /// Starts the thread; it keeps `in_use` open for as long as the connection, whose file is `file`.
+    pub fn start(connection: Connection, in_use: File, path: PathBuf, file: Option<FileId>, clock: fn() -> Timestamp) -> StoreResult<Self> {
         let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
@@ -91,7 +92,7 @@ impl Writer {
                 pace.gather(&mut inbox, &mut group);
                 waiting.fetch_sub(group.len(), Ordering::Relaxed);
                 let (size, started) = (group.len(), Instant::now());
-                commit_group(&mut connection, &path, clock, &counted, group);
+                commit_group(&mut connection, Place { path: &path, file }, clock, &counted, group);
                 pace.committed(size, started.elapsed());
                 // Nobody may be listening.
                 let _ = committed.send(());
@@ -193,14 +194,29 @@ fn in_savepoint<T, E: From<StoreError>>(tx: &Tx<'_>, job: impl FnOnce(&Tx<'_>) -
     }
 }
 
+/// Where the database is, and which file it was when it was opened.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    path: &'a Path,
+    file: Option<FileId>,
+}
+
+impl Place<'_> {
+    /// Whether the open file is still the one at its path: what is written to another one, nobody finds.
+    fn check(self) -> StoreResult<()> {
+        if FileId::of(self.path) == self.file { Ok(()) } else { Err(StoreError::Moved { path: self.path.to_owned() }) }
+    }
+}
+
 /// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where
 /// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
-fn commit_group(connection: &mut Connection, path: &std::path::Path, clock: fn() -> Timestamp, replaced: &AtomicU64, group: Vec<Job>) {
+fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, replaced: &AtomicU64, group: Vec<Job>) {
+    let path = place.path;
     let fail = |error| StoreError::sqlite(path, error);
-    let transaction = match connection.transaction_with_behavior(TransactionBehavior::Immediate) {
+    let begun = place.check().and_then(|()| connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail));
+    let transaction = match begun {
         Ok(transaction) => transaction,
         Err(error) => {
-            let error = fail(error);
             for job in group {
                 job(Err(error.clone()))(Err(error.clone()));
             }
@@ -221,7 +237,8 @@ fn commit_group(connection: &mut Connection, path: &std::path::Path, clock: fn()
         .collect();
     let committed = match lost {
         Some(error) => Err(error),
-        None => transaction.commit().map_err(fail),
+        // The file may have gone meanwhile: then it has these rows, but nobody is told that they are kept.
+        None => transaction.commit().map_err(fail).and_then(|()| place.check()),
     };
     for answer in answers {
         answer(committed.clone());
