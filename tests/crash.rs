@@ -71,9 +71,12 @@ fn a_killed_runner_plans_every_due_time_once() {
     let (wanted, mut kills, mut round) = (kills_wanted(), 0, 0);
     loop {
         // Every round makes all missions due once more, and kills the program until all of them were planned.
+        let mut longest = 150;
         while !all_planned(&mana) {
             let args: &[&str] = if kills % 3 == 2 { &["tick"] } else { &["serve"] };
-            kills += usize::from(kill_after(start(&mana, args), Duration::from_millis(rand::random_range(5..150))));
+            kills += usize::from(kill_after(start(&mana, args), Duration::from_millis(rand::random_range(5..longest))));
+            // On a busy machine, it takes longer to start than that.
+            longest += 25;
             assert_eq!(mana.integrity(), "ok", "after kill {kills}");
         }
         if kills >= wanted {
