@@ -217,7 +217,7 @@ test("a user with an odd name can be chosen", async (t) => {
   const demo = new World();
   t.after(() => demo.end());
   const link = await demo.demo();
-  demo.import([mission("odd", { title: evil("title"), state: "paused" }), { ...mission("long", { title: "t" }), userId: LONG.slice(0, 300) }]);
+  demo.import([mission("odd", { title: evil("title"), state: "paused" }), { ...mission("long", { title: "t" }), userId: LONG.slice(0, 250) }]);
   const tab = await open(await browser.newContext({ viewport: { width: 390, height: 844 } }));
   await redeem(tab, link);
   await heading(tab, "Who are you?");

@@ -22,7 +22,7 @@ test("a mission from its making to its second plan", async (t) => {
     if (number === 1) await held;
     return number === 1 ? PLAN : { summary: "Nothing more to do.", steps: [] };
   });
-  const world = new World({ MANA_LLM_URL: await model.listen(), TICK_INTERVAL_MS: "500" });
+  const world = new World({ MANA_LLM_URL: await model.listen(), TICK_INTERVAL_MS: "500", MANA_LLM_CONTEXT_TOKENS: "16384" });
   t.after(async () => {
     await world.end();
     model.close();
