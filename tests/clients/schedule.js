@@ -296,6 +296,21 @@ export class Schedule {
     }, ({ state }) => state === "active");
   }
 
+  /** Ends what still runs in the browser, since the server takes over a run that falls silent. */
+  async finishRuns() {
+    const isRunning = ({ iterations }) => iterations.some(({ overallStatus }) => overallStatus === "running");
+    const [device] = this.devices;
+    const at = new Date(device.clock()).toISOString();
+    while (await this.mission(device, isRunning)) {
+      await this.editMission(device, "ends its run", (record) => {
+        for (const running of record.iterations.filter(({ overallStatus }) => overallStatus === "running")) {
+          Object.assign(running, { overallStatus: "approved", finishedAt: at, summary: "Done here." });
+          for (const field of ["currentPhase", "phaseStartedAt"]) delete running[field];
+        }
+      }, isRunning);
+    }
+  }
+
   async reviewOnDevice(device) {
     const open = (iteration) => iteration.source === "server" && iteration.overallStatus === OPEN && iteration.plan.some(({ status }) => status === "staged");
     const mission = await this.mission(device, ({ iterations }) => iterations.some(open));
@@ -470,11 +485,14 @@ export async function together(world, schedules) {
     for (const schedule of schedules) schedule.say("the server made a pass");
   }
   let restless = [];
+  let waits = true;
   for (let round = 0; round < ROUNDS; round += 1) {
     restless = [];
     await all(async (schedule) => void ((await schedule.settle()) && restless.push(schedule)));
-    if (round > 0 && restless.length === 0) break;
-    await world.tick();
+    if (round > 0 && restless.length === 0 && !waits) break;
+    if (round === 0) await all((schedule) => schedule.finishRuns());
+    const { plansProduced, deferred, inFlight, decisions } = await world.tick();
+    waits = plansProduced + deferred + inFlight + (decisions["skipped-concurrency"] ?? 0) > 0;
   }
   for (const schedule of restless) schedule.fail(`not quiet after ${ROUNDS} rounds`);
   await all((schedule) => schedule.check());
