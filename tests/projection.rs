@@ -206,7 +206,9 @@ async fn what_an_older_version_folded_is_folded_again() {
     assert_eq!(expected[0][1]["cadence"]["kind"], "daily");
     drop(store);
     let direct = rusqlite::Connection::open(dir.path().join(Store::FILE_NAME)).unwrap();
-    direct.execute_batch("PRAGMA user_version = 8; UPDATE mission_snapshots SET state = 'paused', record = '{\"id\": \"m\", \"cadence.kind\": \"daily\"}'").unwrap();
+    direct.execute_batch("UPDATE mission_snapshots SET state = 'paused', record = '{\"id\": \"m\", \"cadence.kind\": \"daily\"}'").unwrap();
+    // What the migration does.
+    direct.execute_batch(include_str!("../schema/0009_refold.sql")).unwrap();
     drop(direct);
     let store = common::open(dir.path());
     assert!(snapshots(&store, "u").await.is_empty());

@@ -287,7 +287,8 @@ fn snapshots_without_rows_are_taken_away() {
     let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at \
          FROM agent_snapshots WHERE agent_id = 'robin'";
     mends(world.path(), agent, "agents robin of user ben");
-    let tombstone = "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', '{}', '{}', 'ended', 'active', NULL, NULL, 1, 1, 1)";
+    let tombstone = "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
+                     updated_at) VALUES ('ada', 'ghost', '{}', '{}', 'ended', 'active', 1, 1, 1)";
     mends(world.path(), tombstone, "aiMissions ghost of user ada");
 }
 
@@ -433,7 +434,7 @@ fn everything_that_is_wrong_is_mended_at_once() {
          UPDATE projection_cursors SET seq = 1000000; \
          UPDATE mission_counts SET missions = 77; \
          INSERT INTO run_attempts SELECT 'nowhere', attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, \
-         prompt_version, prompt_tokens, completion_tokens, total_tokens, error, prompt_chars FROM run_attempts LIMIT 1",
+         prompt_version, prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls FROM run_attempts LIMIT 1",
     );
     let found = says(&mana.run(&["check", "--json"]));
     let named = ["aiMissions two", "aiMissions later", "aiMissions paused", "agents ghost", "the log ends", "active missions", "no run"];
@@ -821,7 +822,8 @@ fn a_repair_beside_a_busy_server_mends_and_loses_nothing() {
              UPDATE mission_snapshots SET state = 'paused' WHERE user_id = 'ada' AND rowid % 3 = 0; \
              DELETE FROM mission_snapshots WHERE user_id = 'ada' AND rowid % 7 = 0; \
              DELETE FROM agent_snapshots; \
-             INSERT INTO mission_snapshots VALUES ('zoe', 'ghost', '{}', '{}', 'live', 'active', NULL, 1, 1, 1, 1); \
+             INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, next_run_at, last_seq, \
+             last_applied_at, updated_at) VALUES ('zoe', 'ghost', '{}', '{}', 'live', 'active', 1, 1, 1, 1); \
              UPDATE projection_cursors SET seq = (SELECT max(seq) + 40 FROM sync_changes); \
              UPDATE mission_counts SET missions = missions + 3; \
              INSERT INTO run_attempts (run_id, attempt, user_id, started_at, finished_at, latency_ms, model, prompt_version) \
