@@ -119,6 +119,7 @@ impl StoreError {
                 | StoreError::Directory { .. }
                 | StoreError::Corrupt { .. }
                 | StoreError::BeingRestored { .. }
+                | StoreError::Moved { .. }
                 | StoreError::Stopped
         )
     }

@@ -103,7 +103,7 @@ struct Shared {
     file: Option<FileId>,
     writer: Writer,
     readers: Pool,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     /// Read once, since it never changes.
     event_key: OnceLock<EventKey>,
 }
@@ -128,7 +128,7 @@ impl Store {
         files::enter_wal(&connection, &path, options)?;
         let writer = Writer::start(connection, in_use, path.clone(), file, options.clock)?;
         let readers = readers::pool(&path, options);
-        let permits = Semaphore::new(options.readers as usize);
+        let permits = Arc::new(Semaphore::new(options.readers as usize));
         Ok(Store { shared: Arc::new(Shared { path, file, writer, readers, permits, event_key: OnceLock::new() }) })
     }
 
@@ -167,9 +167,11 @@ impl Store {
 
     /// Runs a query on a reader. The permits keep waiting queries from filling the blocking threads.
     async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static) -> StoreResult<T> {
-        let _permit = self.shared.permits.acquire().await.map_err(|_| StoreError::Stopped)?;
+        let permit = Arc::clone(&self.shared.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
+            // A query goes on when its caller went away, and so does its connection.
+            let _permit = permit;
             // A new connection to another file would take the write-ahead log for its own.
             if FileId::of(&shared.path) != shared.file {
                 return Err(StoreError::Moved { path: shared.path.clone() });
