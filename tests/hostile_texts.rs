@@ -92,6 +92,8 @@ fn no_command_prints_what_acts_on_a_terminal() {
         vec!["serve", "--time-zone", HOSTILE],
         vec!["token", "create", "--user", "u", "--ttl", HOSTILE],
         vec!["link", HOSTILE],
+        vec!["sessions", "list", "--user", HOSTILE],
+        vec!["sessions", "end", "--user", HOSTILE],
         vec!["init", "--yes", "--llm-model", HOSTILE],
         vec!["completions", HOSTILE],
         vec!["man", "--bad", HOSTILE],

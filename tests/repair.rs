@@ -527,7 +527,7 @@ fn an_index_that_misses_a_row_is_made_again() {
 /// Changes the log as only a damage can.
 fn rewrite(mana: &Mana, sql: &str) {
     let connection = direct(mana);
-    let query = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'sync_changes'";
+    let query = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'sync_changes_no_%'";
     let triggers: Vec<String> = connection.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(triggers.len(), 3);
     let drop = "DROP TRIGGER sync_changes_no_update; DROP TRIGGER sync_changes_no_delete; DROP TRIGGER sync_changes_no_replace";

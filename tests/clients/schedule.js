@@ -6,6 +6,8 @@ import { Person } from "./world.js";
 export const PHASES = 4;
 /** Rounds after which all must be quiet. */
 const ROUNDS = 12;
+/** Pauses for runs that wait, a quarter of a second each. */
+const PAUSES = 400;
 const OPERATIONS = 6;
 /** The tool of all plans, and those whose policy changes. */
 const PLANNED = "create_task";
@@ -486,13 +488,18 @@ export async function together(world, schedules) {
   }
   let restless = [];
   let waits = true;
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0, pauses = 0; round < ROUNDS; round += 1) {
     restless = [];
     await all(async (schedule) => void ((await schedule.settle()) && restless.push(schedule)));
     if (round > 0 && restless.length === 0 && !waits) break;
     if (round === 0) await all((schedule) => schedule.finishRuns());
     const { plansProduced, deferred, inFlight, decisions } = await world.tick();
     waits = plansProduced + deferred + inFlight + (decisions["skipped-concurrency"] ?? 0) > 0;
+    // What waits for its next attempt takes its time, and is no restlessness of the devices.
+    if (deferred + inFlight > 0 && (pauses += 1) < PAUSES) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      if (round > 0) round -= 1;
+    }
   }
   for (const schedule of restless) schedule.fail(`not quiet after ${ROUNDS} rounds`);
   await all((schedule) => schedule.check());
