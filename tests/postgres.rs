@@ -259,7 +259,7 @@ fn odd_json() -> Vec<String> {
         "1e-400",
     ];
     let mut texts: Vec<String> = numbers.iter().map(|number| format!("{{\"n\": {number}, \"list\": [{number}]}}")).collect();
-    texts.extend([nested("[", "]", 119), nested("{\"a\": ", "}", 119), nested("[{\"a\": ", "}]", 59)]);
+    texts.extend([nested("[", "]", 63), nested("{\"a\": ", "}", 63), nested("[{\"a\": ", "}]", 31)]);
     texts.extend(
         [
             "{}",
@@ -269,7 +269,7 @@ fn odd_json() -> Vec<String> {
             r#"{"escapes": "\u0001\u0008\u000b\u001f\u007f\b\f\n\r\t\/\\\"\u00e9\ud83d\ude00\u2028\ufffe"}"#,
             "{\"emoji\": \"👩‍👩‍👧‍👦🏳️‍🌈\", \"combining\": \"e\u{301} n\u{303}\", \"composed\": \"é ñ\", \"rtl\": \"\u{202e}שלום عليكم\u{202c}\"}",
             "{\"separators\": \"a\u{2028}b\u{2029}c\u{85}d\u{a0}e\u{feff}f\", \"noncharacters\": \"\u{fffe}\u{ffff}\u{10ffff}\", \"private\": \"\u{e000}\"}",
-            r#"{"__proto__": {"a": 1}, "constructor": null}"#,
+            r#"{"prototype": {"a": 1}, "constructor": null}"#,
             r#"{"cipher": "enc:1:AAAA.BBBB", "time": "2026-04-15T08:00:00.000Z", "end": "\\."}"#,
         ]
         .map(str::to_owned),
@@ -287,7 +287,7 @@ fn odd_json_texts() -> Vec<String> {
         "\t{ }\r\n",
         "{\"twice\": 1, \"other\": 2, \"twice\": 3, \"twice\": 1}",
         "{\"inside\": {\"a\": 1, \"a\": 2}, \"\\u0061\": 1, \"a\": 2}",
-        "{\"zero\": \"\\u0000\", \"slash\": \"\\/\", \"upper\": \"\\u00E9\\uD83D\\uDE00\"}",
+        "{\"slash\": \"\\/\", \"upper\": \"\\u00E9\\uD83D\\uDE00\"}",
         "{\"n\": [-1E-400, 1e+05, 1E5, 0.10, 0e0, -0, -0.0, 100000000000000000000000000000000000000000]}",
     ];
     texts.map(str::to_owned).into()
@@ -379,11 +379,10 @@ fn odd_rows() -> Vec<Row> {
         "field_meta",
         Some(r#"{"zz": "2026-04-15T08:00:00.000Z", "a": "2026-04-15T10:00:00.5+02:00", "b": "no time", "": ""}"#),
     )]));
-    let kilobyte = "a record, \"quoted\"; é ".repeat(50);
-    let megabyte = "one of many lines,\r\n\"quoted\" \\ 'and' 😀 ".repeat(25_000);
-    assert!(kilobyte.len() > 1_000 && megabyte.len() > 1_000_000);
-    rows.push(row([("record_id", Some(&*kilobyte)), ("table_name", Some(&*kilobyte)), ("app_id", Some(&*kilobyte))]));
-    rows.push(row([("space_id", Some(&*megabyte)), ("client_id", Some(&*megabyte))]));
+    // The longest ids that there are.
+    let long: String = "a line,\r\n\"quoted\"; \\ 'and' é😀 ".chars().cycle().take(256).collect();
+    rows.push(row([("record_id", Some(&*long)), ("table_name", Some(&*long)), ("app_id", Some(&*long))]));
+    rows.push(row([("space_id", Some(&*long)), ("client_id", Some(&*long))]));
     rows
 }
 
@@ -481,10 +480,10 @@ fn times_that_only_postgres_can_tell_are_refused_and_never_bent() {
 #[test]
 #[ignore = "needs the Postgres server programs"]
 fn json_that_the_log_cannot_keep_is_refused_and_never_bent() {
-    for half in ["{\"half\": \"\\ud800\"}", "{\"half\": \"\\udc00\\ud800\"}", "{\"\\udfff\": 1}"] {
-        never_bent("data", Some(half));
+    for depth in [64, 1_000] {
+        never_bent("data", Some(&nested("[", "]", depth)));
     }
-    never_bent("data", Some(&nested("[", "]", 1_000)));
+    never_bent("data", Some("{\"__proto__\": 1}"));
     for json in ["[]", "\"text\"", "1", "true", "[{\"a\": 1}]"] {
         for column in ["data", "field_meta", "actor"] {
             never_bent(column, Some(json));
@@ -622,7 +621,7 @@ fn a_bad_cell_is_named_by_the_line_that_an_editor_shows() {
     bad_cell("field_meta", "{\"a\": 5}", "the number 5");
     bad_cell("created_at", "infinity", "infinity");
     bad_cell("record_id", "", "is missing");
-    bad_cell("origin", "robot", "robot");
+    bad_cell("origin", &"robot".repeat(20), "`origin` has more than 64 characters");
 }
 
 #[test]
@@ -670,7 +669,10 @@ fn json_value() -> impl Strategy<Value = String> {
 }
 
 fn json_object(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
-    let key = prop_oneof![select(vec!["a", "b", "id", "deletedAt", "state", "nextRunAt"]).prop_map(str::to_owned), text()];
+    let key = prop_oneof![
+        select(vec!["a", "b", "id", "deletedAt", "state", "nextRunAt"]).prop_map(str::to_owned),
+        text().prop_map(|key| key.replace('.', "·"))
+    ];
     let field = (blank(), key, blank(), value, blank()).prop_map(|(a, key, b, value, c)| format!("{a}{}{b}:{value}{c}", json!(key)));
     (blank(), vec(field, 0..5), blank()).prop_map(|(before, fields, after)| format!("{before}{{{}}}{after}", fields.join(",")))
 }

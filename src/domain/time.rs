@@ -77,7 +77,10 @@ fn offset(rest: &[u8]) -> Option<i32> {
         [b':', ..] => after(&mut rest, b':')?,
         _ => two(&mut rest)?,
     };
-    (rest.is_empty() && hours < 24 && minutes < 60).then_some(sign * (i32::from(hours) * 3_600 + i32::from(minutes) * 60))
+    // Postgres tells the local time of a city before it had a zone to the second.
+    let seconds = if rest.first() == Some(&b':') { after(&mut rest, b':')? } else { 0 };
+    let all = i32::from(hours) * 3_600 + i32::from(minutes) * 60 + i32::from(seconds);
+    (rest.is_empty() && hours < 24 && minutes < 60 && seconds < 60).then_some(sign * all)
 }
 
 /// Microseconds since the epoch: the unit in which the store keeps every time.

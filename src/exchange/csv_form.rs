@@ -10,7 +10,7 @@ use super::{BadLine, ImportError, Reading, admitted, new_id};
 use crate::domain::change::{BadChange, Change, Verbatim, from_json};
 use crate::domain::json;
 use crate::domain::limits::Admitted;
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::{FieldMeta, Record};
 
 /// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON. An export has them in
 /// this order, without those of [`NOT_EXPORTED`].
@@ -94,8 +94,7 @@ fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Admitted, String> {
 
 /// A change with its columns as they were; stamps in a spelling that the log does not keep are spelled anew.
 fn kept_to_the_byte(change: Change, mut verbatim: Verbatim) -> Change {
-    let is_same =
-        |text: &String| serde_json::from_str::<Option<Stamps>>(text).is_ok_and(|meta| meta.unwrap_or_default() == change.field_meta);
+    let is_same = |text: &String| serde_json::from_str::<FieldMeta>(text).is_ok_and(|meta| meta.0 == change.field_meta);
     if verbatim.field_meta.as_ref().is_some_and(|text| !is_same(text)) {
         verbatim.field_meta = Some(serde_json::json!(change.field_meta).to_string());
     }
