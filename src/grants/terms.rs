@@ -77,8 +77,9 @@ impl Derivation {
         let mission_id = value.get("missionId").and_then(Value::as_str).filter(|id| !id.is_empty());
         Ok(Derivation {
             mission_id: mission_id.ok_or(Malformed { field: "derivation.missionId", expected: "a text" })?.to_owned(),
-            tables: texts(value, "tables").ok_or(Malformed { field: "derivation.tables", expected: "a list of texts" })?,
-            record_ids: texts(value, "recordIds").ok_or(Malformed { field: "derivation.recordIds", expected: "a list of texts" })?,
+            tables: texts(value, "tables").ok_or(Malformed { field: "derivation.tables", expected: "a list of texts without commas" })?,
+            record_ids: texts(value, "recordIds")
+                .ok_or(Malformed { field: "derivation.recordIds", expected: "a list of texts without commas" })?,
         })
     }
 
@@ -101,8 +102,10 @@ fn sorted(items: &[String]) -> String {
     items.join(",")
 }
 
+/// Names of a scope. One with a comma could stand for two others, and both scopes would have the same key.
 fn texts(value: &Value, field: &str) -> Option<Vec<String>> {
-    value.get(field)?.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+    let name = |item: &Value| item.as_str().filter(|name| !name.contains(',')).map(str::to_owned);
+    value.get(field)?.as_array()?.iter().map(name).collect()
 }
 
 #[cfg(test)]
@@ -118,6 +121,15 @@ mod tests {
             expires_at: "2026-04-02T00:00:00Z".parse().unwrap(),
         };
         assert_eq!(Grant::read(&grant.to_json()), Ok(grant));
+    }
+
+    #[test]
+    fn a_name_with_a_comma_is_refused() {
+        let read =
+            |tables: Value, ids: Value| Derivation::read(&json!({"version": "v1", "missionId": "m", "tables": tables, "recordIds": ids}));
+        assert!(read(json!(["notes"]), json!(["notes:a", "notes:b"])).is_ok());
+        assert_eq!(read(json!(["notes"]), json!(["notes:a,notes:b"])).unwrap_err().field, "derivation.recordIds");
+        assert_eq!(read(json!(["notes,tasks"]), json!([])).unwrap_err().field, "derivation.tables");
     }
 
     #[test]
