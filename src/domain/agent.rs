@@ -21,7 +21,8 @@ impl AgentState {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    /// A state by its name.
+    pub fn parse(name: &str) -> Option<Self> {
         [AgentState::Active, AgentState::Paused, AgentState::Archived].into_iter().find(|s| s.as_str() == name)
     }
 }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod backup;
+mod cards;
 mod changes;
 mod check;
 mod edit;
@@ -44,6 +45,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use backup::Progress;
+pub use cards::{AgentCard, MissionCard, RowCard, SHOWN_OF_ROW};
 pub use changes::{Appended, LogRow, RowFilter, SetAside};
 pub use check::{Check, Finding};
 pub use edit::Edit;

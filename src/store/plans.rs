@@ -5,13 +5,14 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
+use super::cards::{AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW};
 use super::changes::RECORD;
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::schedule::{RAN_AHEAD, UNSCHEDULED};
 use super::snapshots::DUE;
-use super::views::{DECISIONS, MISSIONS_OF, NEXT, RECORDS, ROWS_OF, RUNS, RUNS_OF, TO_REVIEW, TOKENS};
+use super::views::{DECISIONS, RECORDS, RUNS, RUNS_OF, TOKENS};
 use super::{Options, Store};
 
 /// The plan of a query, one step a line.
@@ -96,13 +97,14 @@ fn a_record_is_read_without_those_of_other_users() {
 #[test]
 fn pages_read_only_what_they_show() {
     check(NEXT, 2, "SEARCH mission_snapshots USING INDEX mission_snapshots_next (user_id=? AND next_run_at>?)");
-    for (query, parameters) in [(TO_REVIEW, 2), (MISSIONS_OF, 3)] {
+    for (query, parameters) in [(TO_REVIEW, 2), (MISSIONS_OF, 3), (MISSIONS, 3), (MISSION, 2)] {
         let found = plan(query, parameters);
         assert!(found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=?)"), "{found}");
     }
+    assert!(plan(AGENTS, 3).starts_with("SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=?"));
     let rows =
         "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid<?)";
-    check(&ROWS_OF.replace("{}", "*"), 5, rows);
+    check(ROWS_OF, 6, rows);
     check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (user_id=? AND mission_id=? AND claimed_at<?)");
     check(&RUNS.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_user (user_id=? AND claimed_at<?)");
     check(DECISIONS, 2, "SEARCH decision_counts USING PRIMARY KEY (user_id=? AND hour>?)");

@@ -5,22 +5,14 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::changes::{COLUMNS, LogRow, log_row};
 use super::loads::tokens;
 use super::runs::{RunRow, attempts_of, run_columns, run_row};
-use super::snapshots::{Snapshot, Table, snapshot};
 use super::{Store, StoreResult};
 use crate::domain::time;
 
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
 
-pub(super) const NEXT: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND state = 'active' \
-                     AND liveness = 'live' AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT ?2";
-pub(super) const TO_REVIEW: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
-                     AND instr(record, '\"awaiting-review\"') > 0 ORDER BY mission_id LIMIT ?2";
-pub(super) const MISSIONS_OF: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
-                     WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live' ORDER BY mission_id LIMIT ?3";
 pub(super) const RECORDS: &str = "SELECT DISTINCT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
                      ORDER BY record_id LIMIT ?4";
 pub(super) const DECISIONS: &str = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
@@ -29,9 +21,6 @@ pub(super) const TOKENS: &str = concat!(
     tokens!(),
     " FROM run_attempts WHERE user_id = ?1 AND finished_at >= ?2 GROUP BY 1"
 );
-/// Rows of one record before a row; `{}` are the columns.
-pub(super) const ROWS_OF: &str = "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = 'ai' AND table_name = ?2 AND record_id = ?3 \
-     AND seq < ?4 ORDER BY seq DESC LIMIT ?5";
 /// Runs of one mission, and of all, before a moment; `{}` are the columns.
 pub(super) const RUNS_OF: &str =
     "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND mission_id = ?3 ORDER BY claimed_at DESC LIMIT ?4";
@@ -46,50 +35,6 @@ pub struct Day {
 }
 
 impl Store {
-    /// Live records of a user after a key, in the order of their keys.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn page(&self, table: Table, user: &str, after: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
-        let (user, after) = (user.to_owned(), after.to_owned());
-        self.read(move |c| {
-            let (name, key) = table.snapshots();
-            let query = format!(
-                "SELECT user_id, {key}, record, field_meta FROM {name} \
-                 WHERE user_id = ?1 AND {key} > ?2 AND liveness = 'live' ORDER BY {key} LIMIT ?3"
-            );
-            c.prepare_cached(&query)?.query_map(params![user, after, limit], snapshot)?.collect()
-        })
-        .await
-    }
-
-    /// The missions of a user that run next, the first first.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn next_missions(&self, user: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
-        let user = user.to_owned();
-        self.read(move |c| c.prepare_cached(NEXT)?.query_map(params![user, limit], snapshot)?.collect()).await
-    }
-
-    /// Missions of a user with a plan that awaits review.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn to_review(&self, user: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
-        let user = user.to_owned();
-        self.read(move |c| c.prepare_cached(TO_REVIEW)?.query_map(params![user, limit], snapshot)?.collect()).await
-    }
-
-    /// The live missions of an agent.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn missions_of(&self, user: &str, agent: &str, limit: u32) -> StoreResult<Vec<Snapshot>> {
-        let (user, agent) = (user.to_owned(), agent.to_owned());
-        self.read(move |c| c.prepare_cached(MISSIONS_OF)?.query_map(params![user, agent, limit], snapshot)?.collect()).await
-    }
-
     /// Runs of a user that were claimed before a moment, the newest first; of one mission or all.
     ///
     /// # Errors
@@ -105,20 +50,6 @@ impl Store {
             Ok(runs)
         })
         .await
-    }
-
-    /// Rows of one record before a row, the newest first.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn rows_of(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
-        let (user, id) = (user.to_owned(), id.to_owned());
-        let query = ROWS_OF.replace("{}", COLUMNS);
-        let rows = self.read(move |c| {
-            let mut statement = c.prepare_cached(&query)?;
-            statement.query_map(params![user, table.log_name(), id, before, limit], log_row)?.collect::<rusqlite::Result<Vec<_>>>()
-        });
-        Ok(rows.await?.into_iter().flatten().collect())
     }
 
     /// Ids of a user's records in a table, in their order, deleted ones too.

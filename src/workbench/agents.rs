@@ -9,14 +9,14 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::agent_form::{form, read};
-use super::fields::{changed, created, differing};
+use super::fields::{changed, created, differing, shown as text_in};
 use super::mission::edit_of;
 use super::missions::mission_table;
 use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::domain::agent::{Agent, AgentState};
 use crate::domain::merge::Record;
-use crate::store::{Snapshot, StoreError, Table};
+use crate::store::{AgentCard, StoreError, Table};
 
 /// Agents, and missions, on one page.
 pub(super) const PAGE: u32 = 50;
@@ -29,7 +29,7 @@ pub(super) struct After {
 
 pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(After { after }): Query<After>) -> Result<Response, Failed> {
     crate::projection::refresh(shared.runner.store()).await?;
-    let rows = shared.runner.store().page(Table::Agents, &who.user, &after, PAGE).await?;
+    let rows = shared.runner.store().agent_cards(&who.user, &after, PAGE).await?;
     let body = html! {
         div.head { h1 { "Agents" } a.button.primary href="/agents/new" { "New agent" } }
         @if rows.is_empty() { p.empty { "No agents yet. An agent has a role, a memory and a budget, and missions that it plans." } }
@@ -45,19 +45,17 @@ pub(super) fn more(place: &str, after: &str) -> Markup {
     html! { p { a.button href={ (place) "?after=" (after) } { "More" } } }
 }
 
-fn card(row: &Snapshot) -> Markup {
-    let (agent, _) = Agent::read(&row.id, &row.record);
+fn card(agent: &AgentCard) -> Markup {
     html! {
         li.card {
-            h2 { (avatar(&row.record)) a href=(path("agents", &agent.id)) { bdi { (shorter(&agent.name, 80)) } } " " (badge(agent.state.as_str())) }
+            h2 { (avatar(&agent.avatar)) a href=(path("agents", &agent.id)) { bdi { (shorter(&agent.name, 80)) } } " " (badge(agent.state.as_str())) }
             p dir="auto" { (shorter(&agent.role, 160)) }
         }
     }
 }
 
 /// The picture of an agent, where it is a character; an address is not loaded, since it would tell others who looks.
-fn avatar(record: &Record) -> Markup {
-    let text = record.get("avatar").and_then(|v| v.as_str()).unwrap_or_default();
+fn avatar(text: &str) -> Markup {
     let short = text.chars().count() <= 8 && !text.is_ascii();
     html! { span.avatar aria-hidden="true" { @if short { (text) } @else { "●" } } }
 }
@@ -136,7 +134,7 @@ async fn body(
     let set = |to: &str, label: &str| button(who, &state, label, &[("state", to)], "");
     Ok(html! {
         div.head {
-            h1 { (avatar(record)) bdi { (shorter(&agent.name, 120)) } " " (badge(agent.state.as_str())) }
+            h1 { (avatar(text_in(record, "avatar"))) bdi { (shorter(&agent.name, 120)) } " " (badge(agent.state.as_str())) }
             div.actions {
                 @match agent.state {
                     AgentState::Active => { (set("paused", "Pause")) (set("archived", "Archive")) }

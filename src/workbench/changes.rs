@@ -3,18 +3,15 @@
 use axum::extract::{Path, Query, State};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Shared;
 use super::page::{Failed, Response, moment, page, path, shorter};
 use super::session::SignedIn;
 use crate::domain::actor;
-use crate::domain::time;
-use crate::store::{LogRow, Table};
+use crate::store::{RowCard, SHOWN_OF_ROW, Table};
 
 const SHOWN: u32 = 50;
-/// Characters of a row's data that stand on the page at once.
-const TEXT: usize = 4_000;
 
 #[derive(Deserialize)]
 pub(super) struct Before {
@@ -63,22 +60,27 @@ async fn show(
     Ok(page(who, "Change log", &body))
 }
 
-fn entry(row: &LogRow) -> Markup {
-    let change = &row.change;
-    let by = actor::normalise(change.actor.as_ref());
+fn entry(row: &RowCard) -> Markup {
+    let by = actor::normalise(row.actor.as_ref());
     let name = by.get("displayName").and_then(Value::as_str).unwrap_or("somebody");
-    let data = change.data.as_ref().map(|data| serde_json::to_string_pretty(data).unwrap_or_default()).unwrap_or_default();
+    let more = row.data_bytes.saturating_sub(row.data.len() as u64);
+    let whole: Option<Map<String, Value>> = if more == 0 { serde_json::from_str(&row.data).ok() } else { None };
+    let fields: Vec<&str> = match &whole {
+        Some(data) => data.keys().map(String::as_str).collect(),
+        None => row.fields.iter().map(String::as_str).collect(),
+    };
+    let text = whole.as_ref().and_then(|data| serde_json::to_string_pretty(data).ok()).unwrap_or_else(|| row.data.clone());
     html! {
         article.entry {
-            h2 { "#" (row.seq) " " (change.op.as_str()) " by " bdi { (shorter(name, 80)) } }
-            p.hint { (moment(time::from_micros(row.sync_at))) " · from " bdi { (shorter(&change.client_id, 60)) } }
-            @if !data.is_empty() {
-                details { summary { (fields(change.data.as_ref())) } pre dir="auto" { (shorter(&data, TEXT)) } }
+            h2 { "#" (row.seq) " " (row.op) " by " bdi { (shorter(name, 80)) } }
+            p.hint { (moment(row.sync_at)) " · from " bdi { (shorter(&row.client_id, 60)) } }
+            @if !row.data.is_empty() {
+                details {
+                    summary dir="auto" { @if fields.is_empty() { "Data" } @else { (shorter(&fields.join(", "), 200)) } }
+                    pre dir="auto" { (shorter(&text, SHOWN_OF_ROW)) }
+                    @if more > 0 { p.hint { "… (" (more) " bytes more)" } }
+                }
             }
         }
     }
-}
-
-fn fields(data: Option<&serde_json::Map<String, Value>>) -> String {
-    shorter(&data.map(|data| data.keys().map(String::as_str).collect::<Vec<_>>().join(", ")).unwrap_or_default(), 200)
 }

@@ -24,6 +24,10 @@ use crate::store::{Edit, RunRow, Snapshot, StoreError, Table};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
+/// Bytes of HTML after which no further plan begins; one alone may be as large.
+const PLANS_BYTES: usize = 300_000;
+/// Linked records that are named.
+const INPUTS: usize = 100;
 const RUNS: u32 = 20;
 
 /// An edit by this user, through the workbench.
@@ -119,13 +123,14 @@ fn head(who: &SignedIn, mission: &Mission) -> Markup {
 
 fn about(mission: &Mission) -> Markup {
     html! {
-        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } p.prose dir="auto" { (mission.title) } } }
+        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (prose(&mission.title)) } }
         @if !mission.objective.is_empty() { (prose(&mission.objective)) }
-        @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } p.prose dir="auto" { (mission.concept_markdown) } } }
+        @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } (prose(&mission.concept_markdown)) } }
         @if !mission.inputs.is_empty() {
-            details { summary { (mission.inputs.len()) " linked records" } ul { @for input in &mission.inputs {
+            details { summary { (mission.inputs.len()) " linked records" } ul { @for input in mission.inputs.iter().take(INPUTS) {
                 li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
-            } } }
+            } }
+            @if mission.inputs.len() > INPUTS { p.hint { "… (" (mission.inputs.len() - INPUTS) " more)" } } }
         }
     }
 }
@@ -157,12 +162,18 @@ fn explanation(why: &Explanation) -> Markup {
 fn plans(who: &SignedIn, mission: &Mission, runs: &[RunRow], skip: usize) -> Markup {
     let newest_first: Vec<&Iteration> = mission.iterations.iter().rev().collect();
     let place = path("missions", &mission.id);
+    let mut shown: Vec<Markup> = Vec::new();
+    for iteration in newest_first.iter().skip(skip).take(PLANS) {
+        shown.push(plan(who, &mission.id, iteration, runs.iter().find(|run| iteration.id() == run.iteration_id)));
+        if shown.iter().map(|plan| plan.0.len()).sum::<usize>() >= PLANS_BYTES {
+            break;
+        }
+    }
+    let next = skip.saturating_add(shown.len());
     html! {
         @if newest_first.is_empty() { p.empty { "No plan yet." } }
-        @for iteration in newest_first.iter().skip(skip).take(PLANS) {
-            (plan(who, &mission.id, iteration, runs.iter().find(|run| iteration.id() == run.iteration_id)))
-        }
-        @if newest_first.len() > skip.saturating_add(PLANS) { p { a.button href={ (place) "?skip=" (skip + PLANS) } { "Older plans" } } }
+        @for plan in &shown { (plan) }
+        @if newest_first.len() > next { p { a.button href={ (place) "?skip=" (next) } { "Older plans" } } }
     }
 }
 

@@ -12,12 +12,11 @@ use super::agent_form::select;
 use super::fields::{Fields, Lines, as_it_was, shown, text_of};
 use super::page::{Failed, csrf, moment, shorter};
 use super::session::SignedIn;
-use crate::domain::agent::Agent;
 use crate::domain::cadence::Cadence;
 use crate::domain::fields::whole;
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::{modules, record_text, time};
-use crate::store::{Bounds, Linked, Store, Table, Wanted};
+use crate::store::{Bounds, Linked, Store, Wanted};
 
 /// The fields of a record that the form shows, and the time that follows from them.
 const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
@@ -100,9 +99,8 @@ pub(super) struct Choices {
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
     let store = shared.runner.store();
     crate::projection::refresh(store).await?;
-    let agents = store.page(Table::Agents, &who.user, "", OFFERED).await?;
-    let mut agents: Vec<(String, String)> =
-        agents.iter().map(|row| (row.id.clone(), shorter(&Agent::read(&row.id, &row.record).0.name, 80))).collect();
+    let agents = store.agent_cards(&who.user, "", OFFERED).await?;
+    let mut agents: Vec<(String, String)> = agents.iter().map(|agent| (agent.id.clone(), shorter(&agent.name, 80))).collect();
     let chosen = shown(record, "agentId");
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));

@@ -20,7 +20,7 @@ use crate::domain::cadence::Cadence;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
-use crate::store::{Snapshot, StoreError, Table};
+use crate::store::{MissionCard, StoreError, Table};
 
 #[derive(Deserialize)]
 pub(super) struct Listed {
@@ -38,7 +38,7 @@ pub(super) async fn list(
 ) -> Result<Response, Failed> {
     let store = shared.runner.store();
     crate::projection::refresh(store).await?;
-    let rows = store.page(Table::Missions, &who.user, &after, PAGE).await?;
+    let rows = store.mission_cards(&who.user, &after, PAGE).await?;
     let body = html! {
         div.head { h1 { "Missions" } a.button.primary href="/missions/new" { "New mission" } }
         @if let Some(id) = &deleted {
@@ -52,13 +52,11 @@ pub(super) async fn list(
 }
 
 /// Missions as a list with state, next time, and what waits.
-pub(super) fn mission_table(rows: &[Snapshot], now: Timestamp) -> Markup {
+pub(super) fn mission_table(rows: &[MissionCard], now: Timestamp) -> Markup {
     html! {
-        ul.cards { @for row in rows {
-            @let mission = Mission::read(&row.id, &row.record).0;
-            @let waiting = mission.awaiting_review();
+        ul.cards { @for mission in rows {
             li.card {
-                h2 { a href=(path("missions", &row.id)) { bdi { (shorter(mission.label(), 80)) } } " " (badge(mission.state.as_str())) }
+                h2 { a href=(path("missions", &mission.id)) { bdi { (shorter(mission.label(), 80)) } } " " (badge(mission.state.as_str())) }
                 p dir="auto" { (shorter(&mission.objective, 160)) }
                 p.hint {
                     @match mission.next_run_at.filter(|_| mission.state == MissionState::Active) {
@@ -67,7 +65,7 @@ pub(super) fn mission_table(rows: &[Snapshot], now: Timestamp) -> Markup {
                         Some(at) if at <= now => { "Due since " (moment(at)) }
                         Some(at) => { "Next " (moment(at)) }
                     }
-                    @if waiting > 0 { " · " b { (waiting) " to review" } }
+                    @if mission.awaiting_review > 0 { " · " b { (mission.awaiting_review) " to review" } }
                 }
             }
         } }

@@ -1,6 +1,6 @@
 //! The first page: is it well, what runs, what comes next, what happened, and what waits for its user.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
@@ -11,8 +11,7 @@ use super::charts::{bars, timeline};
 use super::page::{Failed, Response, badge, moment, page, path, shorter};
 use super::session::SignedIn;
 use crate::domain::breaker::Position;
-use crate::domain::mission::Mission;
-use crate::store::{Day, RunRow, Snapshot, StoreResult, Table};
+use crate::store::{Day, MissionCard, RunRow, StoreResult};
 
 const REVIEWS: u32 = 10;
 const NEXT: u32 = 50;
@@ -32,7 +31,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
     let runs = store.runs_before(&who.user, None, Timestamp::MAX, RUNS).await?;
     let titles = titles(&shared, &who, &runs).await?;
     let day = store.day_of(&who.user, now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)).await?;
-    let none_yet = next.is_empty() && store.page(Table::Missions, &who.user, "", 1).await?.is_empty();
+    let none_yet = next.is_empty() && store.mission_cards(&who.user, "", 1).await?.is_empty();
     let body = html! {
         div.head { h1 { "Overview" } a.button.primary href="/missions/new" { "New mission" } }
         (health(&shared, &writes))
@@ -54,16 +53,9 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
 type Titles = BTreeMap<String, String>;
 
 async fn titles(shared: &Shared, who: &SignedIn, runs: &[RunRow]) -> Result<Titles, Failed> {
-    let mut titles = Titles::new();
-    for run in runs {
-        let id = &run.run.mission_id;
-        if !titles.contains_key(id)
-            && let Some(row) = shared.runner.store().snapshot(Table::Missions, &who.user, id).await?
-        {
-            titles.insert(id.clone(), label(&row));
-        }
-    }
-    Ok(titles)
+    let ids: BTreeSet<String> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
+    let cards = shared.runner.store().mission_cards_of(&who.user, ids.into_iter().collect()).await?;
+    Ok(cards.into_iter().map(|card| (card.id.clone(), label(&card))).collect())
 }
 
 /// What is wrong now, in words; `writes` is what a write that was just tried came to.
@@ -76,17 +68,16 @@ fn health(shared: &Shared, writes: &StoreResult<()>) -> Markup {
     }
 }
 
-fn label(snapshot: &Snapshot) -> String {
-    shorter(Mission::read(&snapshot.id, &snapshot.record).0.label(), 80)
+fn label(card: &MissionCard) -> String {
+    shorter(card.label(), 80)
 }
 
-fn waiting(rows: &[Snapshot]) -> Markup {
-    let plans = |row: &Snapshot| Mission::read(&row.id, &row.record).0.awaiting_review();
+fn waiting(rows: &[MissionCard]) -> Markup {
     html! {
         @if rows.is_empty() { p.empty { "Nothing. Plans that need a decision of yours show up here." } }
         ul.plain {
             @for row in rows.iter().take(REVIEWS as usize) {
-                li { a href=(path("missions", &row.id)) { bdi { (label(row)) } } " " span.count { (plans(row)) " to review" } }
+                li { a href=(path("missions", &row.id)) { bdi { (label(row)) } } " " span.count { (row.awaiting_review) " to review" } }
             }
         }
         @if rows.len() > REVIEWS as usize { p.hint { "And more; " a href="/missions" { "all missions" } "." } }
@@ -102,16 +93,15 @@ fn running(runs: &[RunRow], titles: &Titles) -> Markup {
                 li {
                     a href=(path("missions", &run.run.mission_id)) { bdi { (titles.get(&run.run.mission_id).map_or(run.run.mission_id.as_str(), String::as_str)) } } " " (badge(run.state()))
                     @if let Some(at) = run.run.next_attempt_at { " again at " (moment(at)) }
-                    @if let Some(reason) = &run.run.reason { p.hint { (shorter(reason, 200)) } }
+                    @if let Some(reason) = &run.run.reason { p.hint dir="auto" { (shorter(reason, 200)) } }
                 }
             }
         }
     }
 }
 
-fn due(now: Timestamp, rows: &[Snapshot]) -> Markup {
-    let times: Vec<(Timestamp, &Snapshot)> =
-        rows.iter().filter_map(|row| Some((Mission::read(&row.id, &row.record).0.next_run_at?, row))).collect();
+fn due(now: Timestamp, rows: &[MissionCard]) -> Markup {
+    let times: Vec<(Timestamp, &MissionCard)> = rows.iter().filter_map(|row| Some((row.next_run_at?, row))).collect();
     let marks: Vec<Timestamp> = times.iter().map(|(at, _)| *at).collect();
     html! {
         @if times.is_empty() { p.empty { "No active mission has a next time." } }
@@ -142,7 +132,7 @@ fn latest(runs: &[RunRow], titles: &Titles) -> Markup {
             li {
                 (moment(run.claimed_at)) " " (badge(run.state())) " "
                 a href=(path("missions", &run.run.mission_id)) { bdi { (titles.get(&run.run.mission_id).map_or(run.run.mission_id.as_str(), String::as_str)) } }
-                @if let Some(reason) = &run.run.reason { span.hint { " " (shorter(reason, 160)) } }
+                @if let Some(reason) = &run.run.reason { span.hint { " " bdi { (shorter(reason, 160)) } } }
             }
         } }
     }

@@ -11,6 +11,7 @@ use regex::Regex;
 use super::session::SignedIn;
 use crate::domain::time;
 use crate::store::StoreError;
+use crate::text::printable;
 
 pub(super) type Response = axum::response::Response;
 
@@ -75,9 +76,20 @@ pub(super) fn to_with(place: &str, cookie: axum::http::HeaderValue) -> Response 
     (headers, to(place)).into_response()
 }
 
+/// The largest page, in bytes of HTML: lists and texts are cut long before, but a form shows its texts whole.
+const LARGEST: usize = 1_000_000;
+
 /// A page of a user.
 pub(super) fn page(who: &SignedIn, title: &str, body: &Markup) -> Response {
-    Html(frame(Some(who), title, body).into_string()).into_response()
+    if body.0.len() <= LARGEST {
+        return Html(frame(Some(who), title, body).into_string()).into_response();
+    }
+    let body = html! {
+        h1 { bdi { (shorter(title, 120)) } }
+        p { "This is too large to show here: " (body.0.len() / 1_000) " kB. The change log of the record shows the start of each row." }
+        p { a href="/" { "Back to the overview" } }
+    };
+    Html(frame(Some(who), title, &body).into_string()).into_response()
 }
 
 /// A page whose form was not taken.
@@ -96,7 +108,7 @@ pub(super) fn frame(who: Option<&SignedIn>, title: &str, body: &Markup) -> Marku
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) " · mana-ai" }
+                title { (shorter(&printable(title), 120)) " · mana-ai" }
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/assets/workbench.css";
                 script src="/assets/workbench.js" defer {}
@@ -182,12 +194,19 @@ pub(super) fn shorter(text: &str, most: usize) -> String {
     }
 }
 
-/// A text as its author wrote it; a long one is folded away.
+/// A text as its author wrote it; a long one is folded away, and a very long one cut.
 pub(super) fn prose(text: &str) -> Markup {
     const SHOWN: usize = 600;
+    const LONGEST: usize = 20_000;
     html! {
         @if text.chars().nth(SHOWN).is_none() { p.prose dir="auto" { (text) } }
-        @else { details { summary dir="auto" { (shorter(text, 200)) } p.prose dir="auto" { (text) } } }
+        @else {
+            details {
+                summary dir="auto" { (shorter(text, 200)) }
+                p.prose dir="auto" { (shorter(text, LONGEST)) }
+                @if text.chars().nth(LONGEST).is_some() { p.hint { "… (" (text.len()) " bytes in all)" } }
+            }
+        }
     }
 }
 

@@ -136,13 +136,15 @@ fn reasons(step: IterationStep<'_>) -> Markup {
 fn parameter(value: &Value, depth: usize) -> Markup {
     const DEEPEST: usize = 4;
     const LONGEST: usize = 4_000;
+    const MOST: usize = 20;
+    let more = |all: usize| html! { @if all > MOST { p.hint { "… (" (all - MOST) " more)" } } };
     html! {
         @match value {
             Value::String(text) => span.value dir="auto" { (shorter(text, LONGEST)) },
-            Value::Object(fields) if depth < DEEPEST => dl { @for (name, value) in fields {
+            Value::Object(fields) if depth < DEEPEST => { dl { @for (name, value) in fields.iter().take(MOST) {
                 dt dir="auto" { (shorter(name, 300)) } dd { (parameter(value, depth + 1)) }
-            } },
-            Value::Array(items) if depth < DEEPEST => ul { @for item in items { li { (parameter(item, depth + 1)) } } },
+            } } (more(fields.len())) },
+            Value::Array(items) if depth < DEEPEST => { ul { @for item in items.iter().take(MOST) { li { (parameter(item, depth + 1)) } } } (more(items.len())) },
             other => span.value { (shorter(&other.to_string(), LONGEST)) },
         }
     }
