@@ -48,6 +48,9 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
             Format::Jsonl => store.export_after(filter.clone(), after, PAGE).await?,
             Format::Csv => store.export_verbatim_after(filter.clone(), after, PAGE).await?,
         };
+        if rows.is_empty() {
+            return Ok(());
+        }
         let mut out = output::raw_stdout();
         for row in &rows {
             after = row.as_ref().map_or_else(|set_aside| set_aside.seq, |row| row.seq);
@@ -59,8 +62,5 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
             }
         }
         out.flush()?;
-        if rows.len() < PAGE as usize {
-            return Ok(());
-        }
     }
 }

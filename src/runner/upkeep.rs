@@ -8,6 +8,7 @@ use super::scan::Scan;
 use super::tick::Outcome;
 use super::{Runner, lock};
 use crate::domain::actor;
+use crate::domain::change::RUNNER_CLIENT;
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
 use crate::domain::schedule::{first_time, time_again};
@@ -56,12 +57,16 @@ impl Runner {
         let after = progress.ran_ahead.take().filter(|(at, _)| *at > future).unwrap_or((future, String::new()));
         let found = self.store.ran_ahead(after, now, TIMES).await?;
         progress.ran_ahead = found.last().filter(|_| found.len() == TIMES as usize).map(|run| (run.finished_at, run.run_id.clone()));
-        for RanAhead { user_id, mission_id, scheduled_for, finished_at, record, .. } in found {
+        for RanAhead { user_id, mission_id, scheduled_for, finished_at, .. } in found {
             let zone = self.settings.zone.clone();
             let again = move |mission: &Mission| time_again(mission, scheduled_for, finished_at, now, &zone);
-            if record.is_some_and(|record| again(&Mission::read(&mission_id, &record).0).is_some()) {
-                told(self.set_time(&user_id, &mission_id, again).await, &user_id, outcome)?;
-            }
+            let set = match self.store.snapshot(Table::Missions, &user_id, &mission_id).await {
+                Ok(Some(row)) if again(&Mission::read(&mission_id, &row.record).0).is_some() => {
+                    self.set_time(&user_id, &mission_id, again).await
+                }
+                found => found.map(drop),
+            };
+            told(set, &user_id, outcome)?;
         }
         Ok(())
     }
@@ -73,7 +78,7 @@ impl Runner {
             user_id: user.to_owned(),
             record_id: id.to_owned(),
             event_id: Uuid::new_v4().to_string(),
-            client_id: "mana-ai-runner".into(),
+            client_id: RUNNER_CLIENT.into(),
             actor: actor::runner(None, None),
             origin: "system",
         };

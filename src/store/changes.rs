@@ -81,6 +81,9 @@ pub(super) mod place {
     pub const ORIGIN: usize = 15;
 }
 
+/// An export reads no further row into a page of this many bytes.
+const EXPORT_BYTES: usize = 8 * 1024 * 1024;
+
 /// The rows of one record.
 pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
@@ -162,16 +165,17 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn rows_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<LogRow>> {
-        let rows = self.read(move |c| page(c, &filter, seq, limit, log_row)).await?;
+        let rows = self.read(move |c| page(c, &filter, seq, (limit, usize::MAX), log_row)).await?;
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// Rows after `seq`, oldest first, at most `limit`, each or why it is set aside.
+    /// Rows after `seq`, oldest first, each or why it is set aside: at most `limit`, and fewer where they are large; none
+    /// where there are no more.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn export_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<Result<LogRow, SetAside>>> {
-        self.read(move |c| page(c, &filter, seq, limit, log_row)).await
+        self.read(move |c| page(c, &filter, seq, (limit, EXPORT_BYTES), log_row)).await
     }
 
     /// Like [`Store::export_after`], with the JSON columns as they stand there.
@@ -179,7 +183,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn export_verbatim_after(&self, filter: RowFilter, seq: i64, limit: u32) -> StoreResult<Vec<Result<LogRow, SetAside>>> {
-        self.read(move |c| page(c, &filter, seq, limit, verbatim_row)).await
+        self.read(move |c| page(c, &filter, seq, (limit, EXPORT_BYTES), verbatim_row)).await
     }
 
     /// Folds the records of one user that a mission links, without a snapshot (DESIGN, section 8).
@@ -234,7 +238,7 @@ fn page<T>(
     connection: &Connection,
     filter: &RowFilter,
     seq: i64,
-    limit: u32,
+    (limit, most): (u32, usize),
     read: fn(&Row<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<Vec<T>> {
     let mut query = format!("SELECT {COLUMNS} FROM sync_changes WHERE seq > ?1");
@@ -247,7 +251,17 @@ fn page<T>(
         }
     }
     query += &format!(" ORDER BY seq LIMIT {limit}");
-    connection.prepare_cached(&query)?.query_map(given.as_slice(), read)?.collect()
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query(given.as_slice())?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while bytes < most
+        && let Some(row) = rows.next()?
+    {
+        // A damaged row is told by whoever reads it.
+        bytes += row.get_ref(place::DATA)?.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
+        page.push(read(row)?);
+    }
+    Ok(page)
 }
 
 impl Appended {

@@ -10,8 +10,9 @@ use super::changes::RECORD;
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
+use super::runs::latest;
 use super::schedule::{RAN_AHEAD, UNSCHEDULED};
-use super::snapshots::DUE;
+use super::snapshots::{DUE, Table, WITH_ID, all_query};
 use super::views::{DECISIONS, RECORDS, RUNS, RUNS_OF, TOKENS};
 use super::{Options, Store};
 
@@ -97,18 +98,38 @@ fn a_record_is_read_without_those_of_other_users() {
 #[test]
 fn pages_read_only_what_they_show() {
     check(NEXT, 2, "SEARCH mission_snapshots USING INDEX mission_snapshots_next (user_id=? AND next_run_at>?)");
-    for (query, parameters) in [(TO_REVIEW, 2), (MISSIONS_OF, 3), (MISSIONS, 3), (MISSION, 2)] {
+    check(TO_REVIEW, 2, "SEARCH mission_snapshots USING INDEX mission_snapshots_to_review (user_id=?)");
+    check(MISSIONS_OF, 3, "SEARCH mission_snapshots USING INDEX mission_snapshots_of_agent (user_id=? AND agent_id=?)");
+    for (query, parameters) in [(MISSIONS, 3), (MISSION, 2)] {
         let found = plan(query, parameters);
-        assert!(found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=?)"), "{found}");
+        assert!(found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=?"), "{found}");
     }
     assert!(plan(AGENTS, 3).starts_with("SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=?"));
     let rows =
         "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid<?)";
     check(ROWS_OF, 6, rows);
-    check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (user_id=? AND mission_id=? AND claimed_at<?)");
+    check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (mission_id=? AND user_id=? AND claimed_at<?)");
     check(&RUNS.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_user (user_id=? AND claimed_at<?)");
     check(DECISIONS, 2, "SEARCH decision_counts USING PRIMARY KEY (user_id=? AND hour>?)");
     let found = plan(TOKENS, 2);
     assert!(found.starts_with("SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>?)"), "{found}");
     check(RECORDS, 4, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=?)");
+}
+
+/// Commands about one mission or one user read nothing of others.
+#[test]
+fn commands_read_what_they_name() {
+    let by_user = "USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=?)";
+    check(&all_query(Table::Missions, true), 1, &format!("SEARCH mission_snapshots {by_user}"));
+    check(&all_query(Table::Agents, true), 1, "SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=?)");
+    check(WITH_ID, 1, "SEARCH mission_snapshots USING INDEX mission_snapshots_by_id (mission_id=?)");
+    for (of_user, of_mission, expected) in [
+        (true, false, "runs_by_user (user_id=?)"),
+        (true, true, "runs_by_mission (mission_id=? AND user_id=?)"),
+        (false, true, "runs_by_mission (mission_id=?)"),
+    ] {
+        let parameters = 1 + usize::from(of_user) + usize::from(of_mission);
+        let found = plan(&latest("*", of_user, of_mission), parameters);
+        assert!(found.starts_with(&format!("SEARCH runs USING INDEX {expected}")), "{found}");
+    }
 }

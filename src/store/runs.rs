@@ -1,7 +1,8 @@
 //! Runs: one row for each due time of a mission that was claimed (DESIGN, section 6).
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::{Value, json};
 
 use super::snapshots::Due;
@@ -111,6 +112,18 @@ pub struct RunRow {
 }
 
 pub(super) const OPEN_COLUMNS: &str = "id, user_id, mission_id, agent_id, scheduled_for, owner, next_attempt_at, attempts, reason";
+
+/// The latest runs, the newest first, of a user, of a mission, or of both: each combination is a statement with an index of
+/// its own.
+pub(super) fn latest(columns: &str, of_user: bool, of_mission: bool) -> String {
+    let filter = match (of_user, of_mission) {
+        (false, false) => "",
+        (true, false) => "WHERE user_id = ?",
+        (true, true) => "WHERE user_id = ? AND mission_id = ?",
+        (false, true) => "WHERE mission_id = ?",
+    };
+    format!("SELECT {columns} FROM runs {filter} ORDER BY claimed_at DESC, id LIMIT ?")
+}
 
 impl Store {
     /// The run of a mission that has not ended.
@@ -243,15 +256,11 @@ impl Store {
     /// When the database cannot be read.
     pub async fn runs(&self, user: Option<String>, mission: Option<String>, limit: u32) -> StoreResult<Vec<RunRow>> {
         self.read(move |c| {
-            // Each combination has an index of its own.
-            let filter = match (&user, &mission) {
-                (None, None) => "?1 IS NULL AND ?2 IS NULL",
-                (Some(_), None) => "user_id = ?1 AND ?2 IS NULL",
-                (Some(_), Some(_)) => "user_id = ?1 AND mission_id = ?2",
-                (None, Some(_)) => "?1 IS NULL AND mission_id = ?2",
-            };
-            let query = format!("SELECT {} FROM runs WHERE {filter} ORDER BY claimed_at DESC, id LIMIT ?3", run_columns());
-            let mut runs: Vec<RunRow> = c.prepare(&query)?.query_map(params![user, mission, limit], run_row)?.collect::<Result<_, _>>()?;
+            let query = latest(&run_columns(), user.is_some(), mission.is_some());
+            let given = [user.map(Sql::from), mission.map(Sql::from), Some(Sql::from(limit))];
+            let mut statement = c.prepare_cached(&query)?;
+            let mut runs: Vec<RunRow> =
+                statement.query_map(params_from_iter(given.into_iter().flatten()), run_row)?.collect::<Result<_, _>>()?;
             attempts_of(c, &mut runs)?;
             Ok(runs)
         })

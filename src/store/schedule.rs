@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::changes::from_text;
 use super::{Store, StoreResult};
-use crate::domain::merge::Record;
 use crate::domain::time;
 
 /// A mission that ran on a clock that was ahead.
@@ -16,13 +14,11 @@ pub struct RanAhead {
     pub run_id: String,
     pub scheduled_for: Timestamp,
     pub finished_at: Timestamp,
-    /// `None`: it cannot be read, which the run of the mission will tell.
-    pub record: Option<Record>,
 }
 
 pub(super) const UNSCHEDULED: &str = "SELECT user_id, mission_id FROM mission_snapshots \
      WHERE unscheduled = 1 AND (user_id, mission_id) > (?1, ?2) ORDER BY user_id, mission_id LIMIT ?3";
-pub(super) const RAN_AHEAD: &str = "SELECT r.user_id, r.mission_id, r.id, r.scheduled_for, r.finished_at, m.record FROM runs r \
+pub(super) const RAN_AHEAD: &str = "SELECT r.user_id, r.mission_id, r.id, r.scheduled_for, r.finished_at FROM runs r \
      CROSS JOIN mission_snapshots m ON m.user_id = r.user_id AND m.mission_id = r.mission_id \
      WHERE r.finished_at IS NOT NULL AND (r.finished_at, r.id) > (?1, ?2) AND m.state = 'active' AND m.liveness = 'live' AND m.next_run_at > ?3 \
      ORDER BY r.finished_at, r.id LIMIT ?4";
@@ -53,7 +49,6 @@ impl Store {
                     run_id: row.get(2)?,
                     scheduled_for: time::from_micros(row.get(3)?),
                     finished_at: time::from_micros(row.get(4)?),
-                    record: row.get_ref(5)?.as_str().ok().and_then(|text| from_text(text, String::new).ok()),
                 })
             };
             let (at, run) = (time::to_micros(after.0), after.1);

@@ -1,7 +1,7 @@
 //! Snapshots of agents and missions: what is kept, and looking it up (DESIGN, section 4).
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use super::changes::from_text;
 use super::refresh::newest;
@@ -72,6 +72,16 @@ pub(super) const DUE: &str = "SELECT user_id, mission_id, agent_id, next_run_at,
      WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL AND next_run_at <= ?1 \
      AND (next_run_at, user_id, mission_id) > (?2, ?3, ?4) ORDER BY next_run_at, user_id, mission_id LIMIT ?5";
 
+/// Live records of a table, of one user or of all: two statements, so that those of one user are a range of the key.
+pub(super) fn all_query(table: Table, of_user: bool) -> String {
+    let (name, key) = table.snapshots();
+    let of_user = if of_user { " AND user_id = ?1" } else { "" };
+    format!("SELECT user_id, {key}, record, field_meta FROM {name} WHERE liveness = 'live'{of_user} ORDER BY user_id, {key}")
+}
+
+pub(super) const WITH_ID: &str = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
+                         WHERE mission_id = ?1 AND liveness = 'live' ORDER BY user_id";
+
 impl Store {
     /// The missions that are due at `now`, the longest waiting first, after a place among them.
     ///
@@ -121,12 +131,8 @@ impl Store {
     /// When the database cannot be read.
     pub async fn snapshots(&self, table: Table, user: Option<String>) -> StoreResult<Vec<Snapshot>> {
         self.read(move |c| {
-            let (name, key) = table.snapshots();
-            let query = format!(
-                "SELECT user_id, {key}, record, field_meta FROM {name} \
-                 WHERE liveness = 'live' AND (?1 IS NULL OR user_id = ?1) ORDER BY user_id, {key}"
-            );
-            c.prepare_cached(&query)?.query_map([user], snapshot)?.collect()
+            let query = all_query(table, user.is_some());
+            c.prepare_cached(&query)?.query_map(params_from_iter(user), snapshot)?.collect()
         })
         .await
     }
@@ -137,12 +143,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn missions_with_id(&self, id: &str) -> StoreResult<Vec<Snapshot>> {
         let id = id.to_owned();
-        self.read(move |c| {
-            let query = "SELECT user_id, mission_id, record, field_meta FROM mission_snapshots \
-                         WHERE mission_id = ?1 AND liveness = 'live' ORDER BY user_id";
-            c.prepare_cached(query)?.query_map([id], snapshot)?.collect()
-        })
-        .await
+        self.read(move |c| c.prepare_cached(WITH_ID)?.query_map([id], snapshot)?.collect()).await
     }
 }
 
