@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, Lines, as_it_was, shown, text_of};
+use super::fields::{Fields, Lines, as_it_was, number_shown, shown, text_of};
 use super::page::csrf;
 use super::session::SignedIn;
 use crate::domain::fields::is_ciphertext;
@@ -23,7 +23,6 @@ pub(super) fn form(
     tools: &[Tool],
     wrong: Option<&str>,
 ) -> Markup {
-    let number = |field: &str| record.get(field).filter(|v| !v.is_null()).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
     let policy = record.get("policy").and_then(Value::as_object);
     let rest = policy.and_then(|p| p.get("defaultForAi")).map_or("propose", read_decision);
     html! {
@@ -42,11 +41,11 @@ pub(super) fn form(
             div.columns {
                 div {
                     label for="concurrent" { "Plans at the same time" }
-                    input #concurrent name="maxConcurrentMissions" type="number" min="0" value=(number("maxConcurrentMissions").unwrap_or_else(|| "1".into()));
+                    input #concurrent name="maxConcurrentMissions" type="number" min="0" value=(number(record, "maxConcurrentMissions"));
                 }
                 div {
                     label for="tokens" { "Tokens a day" }
-                    input #tokens name="maxTokensPerDay" type="number" min="0" value=(number("maxTokensPerDay").unwrap_or_default()) aria-describedby="tokens-hint";
+                    input #tokens name="maxTokensPerDay" type="number" min="0" value=(number(record, "maxTokensPerDay")) aria-describedby="tokens-hint";
                     p #tokens-hint .hint { "Empty: no bound." }
                 }
             }
@@ -64,6 +63,12 @@ pub(super) fn form(
             button.primary { (label) }
         }
     }
+}
+
+/// A number of a record as its field shows it.
+fn number(record: &Record, field: &str) -> String {
+    let otherwise = if field == "maxConcurrentMissions" { "1" } else { "" };
+    record.get(field).filter(|value| !value.is_null()).map_or_else(|| otherwise.to_owned(), number_shown)
 }
 
 /// A decision as it is read: what is no decision counts as deny.
@@ -104,14 +109,14 @@ pub(super) fn read(fields: &Fields, was: &Record, tools: &[Tool]) -> Result<Reco
     {
         // An encrypted text has no field, and stays.
         if fields.all(field).next().is_some() && !is_ciphertext(shown(was, field)) {
-            record.insert(field.into(), json!(text_of(fields, was, field, lines)));
+            record.insert(field.into(), text_of(fields, was, field, lines));
         }
     }
     let mut wrong = shown(&record, "name").trim().is_empty().then(|| "An agent needs a name.".to_owned());
     for (field, label) in [("maxConcurrentMissions", "Plans at the same time"), ("maxTokensPerDay", "Tokens a day")] {
         match fields.whole(field, label) {
-            // The default that the form shows is no choice.
-            Ok(Some(1)) if field == "maxConcurrentMissions" && !was.contains_key(field) => {}
+            // What the form showed is no choice, be it a default or a stand-in for what no field can show.
+            _ if fields.text(field) == number(was, field) => record.extend(was.get(field).map(|old| (field.to_owned(), old.clone()))),
             Ok(number) => drop(record.insert(field.into(), number.map_or(Value::Null, Value::from))),
             Err(why) => {
                 record.insert(field.into(), json!(fields.text(field)));
@@ -133,6 +138,7 @@ fn policy(fields: &Fields, was: &Record, tools: &[Tool]) -> Option<Map<String, V
     let old = was.get("policy").and_then(Value::as_object);
     let mut policy = old.cloned().unwrap_or_default();
     let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();
+    let before = chosen.clone();
     for tool in tools {
         let choice = fields.text(&format!("tool:{}", tool.name));
         let known = DECISIONS.iter().any(|(decision, _)| *decision == choice);
@@ -156,10 +162,17 @@ fn policy(fields: &Fields, was: &Record, tools: &[Tool]) -> Option<Map<String, V
             chosen.entry(&tool.name).or_insert_with(|| json!(rest));
         }
     }
+    let stays = match policy.get("defaultForAi") {
+        Some(old) => read_decision(old) == rest,
+        None => rest == "propose" && old.is_some(),
+    };
+    // Nothing was chosen anew.
+    if old.is_some() && stays && chosen == before {
+        return None;
+    }
     // Clients look for `tools` without asking whether it is there.
     policy.insert("tools".into(), Value::Object(chosen));
-    let stays = policy.get("defaultForAi").is_some_and(|old| read_decision(old) == rest);
-    if !stays && (rest != "propose" || policy.contains_key("defaultForAi") || old.is_none()) {
+    if !stays {
         policy.insert("defaultForAi".into(), json!(rest));
     }
     Some(policy)

@@ -99,7 +99,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): 
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let who = posted.who.clone();
     let record = find(&shared, &who, &id).await?;
-    let was = posted.fields.was();
+    let was = posted.fields.was()?;
     match read(&posted.fields, &was, shared.runner.tools()) {
         Ok(after) => {
             let edit = edit_of(&who, Table::Agents, &id);

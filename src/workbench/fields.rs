@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::page::Failed;
+use crate::domain::fields::whole;
 use crate::domain::merge::{Record, by_paths};
 use crate::domain::time;
 
@@ -16,13 +18,22 @@ impl Fields {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.replace("\r\n", "\n")).unwrap_or_default()
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// What the form showed when it was made.
-    pub fn was(&self) -> Record {
-        serde_json::from_str(&self.text("was")).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When that is not there or damaged: without it nobody can tell what was edited.
+    pub fn was(&self) -> Result<Record, Failed> {
+        let why = "It does not say what it showed when it was made, so nobody can tell what you changed, and nothing was written. \
+                   Go back, load the page anew, and try again.";
+        serde_json::from_str(&self.text("was")).map_err(|_| Failed::BadForm(why.into()))
     }
 
     /// A whole number, `None` where the field is empty.
@@ -41,6 +52,18 @@ impl Fields {
 /// A text of a record as it stands in a form; what is no text is left to other clients.
 pub(super) fn shown<'a>(record: &'a Record, field: &str) -> &'a str {
     record.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A value in a field for numbers, which shows nothing else.
+pub(super) fn number_shown(value: &Value) -> String {
+    if let Some(number) = whole(value) {
+        return number.to_string();
+    }
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite)
+        && text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+        && text.ends_with(|c: char| c.is_ascii_digit());
+    if is_number { text } else { String::new() }
 }
 
 /// Keeps those fields that differ from the record, and of objects those paths, so that an edit changes what was edited and
@@ -73,14 +96,16 @@ pub(super) fn as_it_was(record: &Record, fields: &[&str]) -> Markup {
 
 /// A text of one line or several. Browsers spell line ends in their own way, and leave them out of single lines; a text
 /// that was not edited keeps its own.
-pub(super) fn text_of(fields: &Fields, was: &Record, field: &str, lines: Lines) -> String {
+///
+/// What is no text shows as an empty field, and stays as it is while the field is empty.
+pub(super) fn text_of(fields: &Fields, was: &Record, field: &str, lines: Lines) -> Value {
     let text = fields.text(field);
     let old = shown(was, field);
     let spelled = match lines {
         Lines::One => old.replace(['\r', '\n'], ""),
         Lines::Many => old.replace("\r\n", "\n").replace('\r', "\n"),
     };
-    if spelled == text { old.to_owned() } else { text }
+    was.get(field).filter(|_| spelled == text).cloned().unwrap_or_else(|| text.into())
 }
 
 /// How many lines a field of a form takes.

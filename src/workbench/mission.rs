@@ -14,10 +14,12 @@ use super::page::{Failed, Response, badge, button, moment, page, path, prose, re
 use super::review::plan;
 use super::session::{Posted, SignedIn};
 use crate::domain::actor;
+use crate::domain::cadence::Cadence;
 use crate::domain::change::WORKBENCH_CLIENT;
 use crate::domain::iterations::Iteration;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
+use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::runner::{Explanation, explain};
 use crate::store::{Edit, RunRow, Snapshot, StoreError, Table};
@@ -70,6 +72,9 @@ pub(super) async fn show(
     let runs = store.runs_before(&who.user, Some(&id), older.before.map_or(Timestamp::MAX, time::from_micros), RUNS).await?;
     let body = html! {
         (head(&who, &mission))
+        @if let Err(bad) = Cadence::read(&mission.cadence) {
+            p.wrong dir="auto" { "Its schedule cannot be followed: " (shorter(&bad.to_string(), 300)) ". " a href={ (path("missions", &id)) "/edit" } { "Correct it" } }
+        }
         @for problem in &problems { p.wrong { "The field " b { (problem.field) } " of this mission has a wrong type, so its default is used." } }
         (about(&mission))
         section { h2 { "Why does this run, or not?" } (explanation(&why)) }
@@ -82,17 +87,26 @@ pub(super) async fn show(
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let who = &posted.who;
     let record = find(&shared, who, &id).await?;
-    let was = posted.fields.was();
+    let was = posted.fields.was()?;
     match read(&posted.fields, Some(&was), Timestamp::now(), &shared.zone) {
         Ok(after) => {
             let edit = edit_of(who, Table::Missions, &id);
-            // A new rhythm comes with its first time, also where that is the time that the form showed.
+            // A new schedule comes with its first time, also where that is the time that the form showed.
             let next = after.get("nextRunAt").cloned();
             let mut fields = changed(&was, after);
-            if let Some(next) = next.filter(|_| fields.keys().any(|field| field.split('.').next() == Some("cadence"))) {
-                fields.insert("nextRunAt".into(), next);
-            }
-            shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| fields).unwrap_or_default())).await?;
+            fields.extend(next.map(|next| ("nextRunAt".to_owned(), next)));
+            let (zone, mission_id) = (shared.zone.clone(), id.clone());
+            let decide = move |record: Option<&Record>| {
+                let Some(record) = record else { return Record::new() };
+                // A schedule that stays, and whose time is missing, gets it now and not with the next tick.
+                if !fields.contains_key("nextRunAt")
+                    && let Some(at) = first_time(&Mission::read(&mission_id, record).0, Timestamp::now(), &zone)
+                {
+                    fields.insert("nextRunAt".into(), time::iso_millis(at).into());
+                }
+                fields
+            };
+            shared.runner.store().edit::<StoreError>(edit, |record| Ok(decide(record))).await?;
             Ok(to(&path("missions", &id)))
         }
         Err((wrong, given)) => {

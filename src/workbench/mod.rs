@@ -16,6 +16,7 @@ mod missions;
 mod overview;
 mod page;
 mod review;
+mod schedule_form;
 mod session;
 mod sign_in;
 
@@ -67,7 +68,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/agents/{id}/state", post(agents::set_state))
         .route("/missions", get(missions::list).post(missions::create))
         .route("/missions/new", get(missions::new))
-        .route("/missions/next-times", get(mission_form::next_times))
+        .route("/missions/next-times", get(schedule_form::next_times))
         .route("/missions/{id}", get(mission::show).post(mission::save))
         .route("/missions/{id}/edit", get(missions::edit))
         .route("/missions/{id}/state", post(missions::set_state))

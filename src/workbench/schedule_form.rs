@@ -1,0 +1,260 @@
+//! The schedule in the form of a mission: what its fields show of a cadence, the cadence that they stand for, and its next times.
+//!
+//! A cadence may have what no field can show: keys of other apps, numbers in other spellings, values of a wrong type. Whoever
+//! changes nothing in these fields changes nothing of the cadence, sound or not; whoever changes one of them keeps the rest.
+
+use axum::extract::{Query, State};
+use axum::response::Html;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+use super::Shared;
+use super::agent_form::select;
+use super::fields::{Fields, number_shown};
+use super::page::moment;
+use super::session::SignedIn;
+use crate::domain::cadence::Cadence;
+
+/// A schedule that this program cannot follow, and that another app may.
+const FOREIGN: (&str, &str) = ("foreign", "As another app set it");
+const MANUAL: &str = "manual";
+const KINDS: [(&str, &str); 5] = [
+    (MANUAL, "Not by itself"),
+    ("interval", "Every few minutes"),
+    ("daily", "Daily"),
+    ("weekly", "Weekly"),
+    ("cron", "By cron expression"),
+];
+const DAYS: [(&str, &str); 7] =
+    [("1", "Monday"), ("2", "Tuesday"), ("3", "Wednesday"), ("4", "Thursday"), ("5", "Friday"), ("6", "Saturday"), ("0", "Sunday")];
+const TIMES_SHOWN: usize = 5;
+
+/// A field of the form, and of a cadence.
+struct Input {
+    name: &'static str,
+    label: &'static str,
+    /// The kinds that have it.
+    kinds: &'static [&'static str],
+    /// What it shows where the cadence has none.
+    otherwise: &'static str,
+    value: Form,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Number { least: u64, most: u64 },
+    Text,
+}
+
+const EVERY_MINUTES: Input = Input {
+    name: "everyMinutes",
+    label: "Minutes between",
+    kinds: &["interval"],
+    otherwise: "60",
+    value: Form::Number { least: 1, most: u64::MAX },
+};
+const DAY_OF_WEEK: Input =
+    Input { name: "dayOfWeek", label: "Weekday", kinds: &["weekly"], otherwise: "1", value: Form::Number { least: 0, most: 6 } };
+const AT_HOUR: Input =
+    Input { name: "atHour", label: "Hour", kinds: &["daily", "weekly"], otherwise: "8", value: Form::Number { least: 0, most: 23 } };
+const AT_MINUTE: Input =
+    Input { name: "atMinute", label: "Minute", kinds: &["daily", "weekly"], otherwise: "0", value: Form::Number { least: 0, most: 59 } };
+const EXPRESSION: Input =
+    Input { name: "expression", label: "Cron expression", kinds: &["cron"], otherwise: "0 8 * * 1-5", value: Form::Text };
+const TIME_ZONE: Input =
+    Input { name: "timeZone", label: "Time zone", kinds: &["daily", "weekly", "cron"], otherwise: "", value: Form::Text };
+const INPUTS: [&Input; 6] = [&EVERY_MINUTES, &DAY_OF_WEEK, &AT_HOUR, &AT_MINUTE, &EXPRESSION, &TIME_ZONE];
+
+impl Input {
+    fn is_of(&self, kind: &str) -> bool {
+        self.kinds.contains(&kind)
+    }
+
+    fn is_optional(&self) -> bool {
+        [AT_MINUTE.name, TIME_ZONE.name].contains(&self.name)
+    }
+
+    /// What the field shows of a cadence, as a browser sends it back.
+    fn shown(&self, cadence: &Value) -> String {
+        let found = cadence.get(self.name).filter(|value| !value.is_null());
+        let shown = found.map(|value| match self.value {
+            Form::Number { .. } => number_shown(value),
+            // A field of one line has no line ends.
+            Form::Text => value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace(['\r', '\n'], ""),
+        });
+        match (shown, self.is_of(kind_shown(cadence))) {
+            (Some(shown), true) => shown,
+            // Where the cadence needs it and lacks it, the field is empty: what is typed there is an edit.
+            (None, true) if !self.is_optional() => String::new(),
+            (None, _) => self.otherwise.to_owned(),
+            // A browser sends no form that has a wrong number in a hidden field.
+            (Some(shown), false) if self.allows(&shown) => shown,
+            (Some(_), false) => self.otherwise.to_owned(),
+        }
+    }
+
+    fn allows(&self, shown: &str) -> bool {
+        match self.value {
+            Form::Number { least, most } => shown.parse().is_ok_and(|number: u64| (least..=most).contains(&number)),
+            Form::Text => true,
+        }
+    }
+
+    fn number(&self, cadence: &Value) -> Markup {
+        let (least, most) = match self.value {
+            Form::Number { least, most } => (Some(least), Some(most).filter(|most| *most < u64::MAX)),
+            Form::Text => (None, None),
+        };
+        html! {
+            div data-for=(self.kinds.join(" ")) {
+                label for=(self.name) { (self.label) }
+                input id=(self.name) name=(self.name) type="number" min=[least] max=[most] value=(self.shown(cadence));
+            }
+        }
+    }
+}
+
+/// The kind that the form shows of a cadence.
+fn kind_shown(cadence: &Value) -> &str {
+    let kind = cadence.get("kind").and_then(Value::as_str).unwrap_or_default();
+    match KINDS.iter().any(|(known, _)| *known == kind) {
+        true => kind,
+        false if cadence.is_null() => MANUAL,
+        false => FOREIGN.0,
+    }
+}
+
+/// The fields with a cadence. `is_new`: the browser's own zone is offered.
+pub(super) fn fieldset(cadence: &Value, zone: &TimeZone, is_new: bool) -> Markup {
+    let kind = kind_shown(cadence);
+    let kinds: Vec<(&str, &str)> = Some(FOREIGN).filter(|_| kind == FOREIGN.0).into_iter().chain(KINDS).collect();
+    let day = DAY_OF_WEEK.shown(cadence);
+    // A day that is none is shown as it is: the first of the list would not be what the cadence says.
+    let name = if day.is_empty() { "Choose a day" } else { day.as_str() };
+    let unknown = Some((day.as_str(), name)).filter(|_| !DAYS.iter().any(|(known, _)| *known == day));
+    let days: Vec<(&str, &str)> = unknown.into_iter().chain(DAYS).collect();
+    html! {
+        fieldset {
+            legend { "Schedule" }
+            div.columns.narrow {
+                div { label for="kind" { "Repeats" } (select("kind", "kind", &kinds, kind)) }
+                (EVERY_MINUTES.number(cadence))
+                div data-for="weekly" { label for="day" { (DAY_OF_WEEK.label) } (select("day", DAY_OF_WEEK.name, &days, &day)) }
+                (AT_HOUR.number(cadence))
+                (AT_MINUTE.number(cadence))
+                div data-for="cron" {
+                    label for="expression" { (EXPRESSION.label) }
+                    input #expression name=(EXPRESSION.name) value=(EXPRESSION.shown(cadence)) spellcheck="false";
+                }
+                div data-for=(TIME_ZONE.kinds.join(" ")) {
+                    label for="zone" { (TIME_ZONE.label) }
+                    input #zone name=(TIME_ZONE.name) value=(TIME_ZONE.shown(cadence)) placeholder=(zone.iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
+                }
+            }
+            div #times role="region" aria-label="Next times" aria-live="polite" { (times(cadence, zone)) }
+        }
+    }
+}
+
+/// What a form says about the cadence that it showed.
+pub(super) enum Said {
+    /// Nothing new.
+    Same,
+    /// The same in the spelling that every client can read.
+    Respelled(Value),
+    /// Another cadence, which comes with its first time.
+    Edited(Value),
+}
+
+/// Reads the fields; `was` is the cadence that they showed, null for a new mission.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn read(fields: &Fields, was: &Value) -> Result<Said, String> {
+    let kind_was = kind_shown(was);
+    let kind = if fields.has("kind") { fields.text("kind") } else { kind_was.to_owned() };
+    let typed = |input: &Input| fields.has(input.name) && fields.text(input.name) != input.shown(was);
+    if kind == FOREIGN.0 || (kind == kind_was && !INPUTS.iter().any(|input| input.is_of(&kind) && typed(input))) {
+        return Ok(respelled(was).map_or(Said::Same, Said::Respelled));
+    }
+    // What another app understands by a schedule of its own goes with it.
+    let old = was.as_object().filter(|_| kind_was != FOREIGN.0);
+    let mut cadence: Map<String, Value> = old.cloned().unwrap_or_default();
+    cadence.insert("kind".into(), json!(kind));
+    for input in INPUTS {
+        let before = cadence.get(input.name).cloned();
+        if input.is_of(&kind) && !typed(input) && (kind == kind_was || before.is_some()) {
+            continue;
+        }
+        // In its place, so that the order of the keys stays.
+        match said(fields, input)?.filter(|_| input.is_of(&kind)) {
+            Some(value) => drop(cadence.insert(input.name.to_owned(), value)),
+            None => drop(cadence.shift_remove(input.name)),
+        }
+    }
+    let cadence = Value::Object(cadence);
+    Cadence::read(&cadence).map_err(|bad| bad.to_string())?;
+    if cadence == *was {
+        return Ok(Said::Same);
+    }
+    Ok(Said::Edited(respelled(&cadence).unwrap_or(cadence)))
+}
+
+/// What was typed into a field, `None` where it is empty.
+fn said(fields: &Fields, input: &Input) -> Result<Option<Value>, String> {
+    match input.value {
+        Form::Number { .. } => Ok(fields.whole(input.name, input.label)?.map(Value::from)),
+        Form::Text => Ok(Some(fields.text(input.name).trim().to_owned()).filter(|text| !text.is_empty()).map(Value::from)),
+    }
+}
+
+/// A cadence without a blank time zone, which means none and which not every client can read; `None` where it has none.
+fn respelled(cadence: &Value) -> Option<Value> {
+    let blank = cadence.get(TIME_ZONE.name)?.as_str()?.trim().is_empty();
+    let mut cadence = cadence.as_object().filter(|_| blank)?.clone();
+    cadence.shift_remove(TIME_ZONE.name);
+    Some(Value::Object(cadence))
+}
+
+/// The cadence with what was typed, sound or not, for the form to show again.
+pub(super) fn as_typed(fields: &Fields) -> Value {
+    let field = |name: &str| (name.to_owned(), json!(fields.text(name)));
+    Value::Object(std::iter::once("kind").chain(INPUTS.map(|input| input.name)).map(field).collect())
+}
+
+/// The next times of what a form says, for the script to put in place.
+pub(super) async fn next_times(State(shared): State<Shared>, _: SignedIn, Query(pairs): Query<Vec<(String, String)>>) -> Html<String> {
+    let fields = Fields(pairs);
+    let times = match read(&fields, &Value::Null) {
+        _ if fields.text("kind") == FOREIGN.0 => {
+            html! { p.wrong { "This program cannot follow it. It stays as it is until you choose another." } }
+        }
+        Ok(Said::Edited(cadence)) => times(&cadence, &shared.zone),
+        Ok(Said::Same | Said::Respelled(_)) => times(&Value::Null, &shared.zone),
+        Err(wrong) => html! { p.wrong { (wrong) } },
+    };
+    Html(times.into_string())
+}
+
+fn times(cadence: &Value, zone: &TimeZone) -> Markup {
+    let cadence = Cadence::read(cadence);
+    let mut at = Some(Timestamp::now());
+    let next: Vec<Timestamp> = match &cadence {
+        Err(_) => Vec::new(),
+        Ok(cadence) => std::iter::from_fn(|| {
+            at = cadence.next(at?, zone);
+            at
+        })
+        .take(TIMES_SHOWN)
+        .collect(),
+    };
+    html! {
+        @match &cadence {
+            Err(wrong) => p.wrong { (wrong) },
+            Ok(_) if next.is_empty() => p.hint { "It runs only when you say so." },
+            Ok(_) => { p.hint { "Next times" } ol.times { @for at in &next { li { (moment(*at)) } } } },
+        }
+    }
+}
