@@ -6,6 +6,8 @@ use jiff::Timestamp;
 
 use super::output::safe;
 use super::{Context, Outcome, missions, output, parse_time, runs, setup};
+use crate::domain::decision;
+use crate::domain::mission::Mission;
 use crate::runner::{Explanation, explain};
 
 #[derive(clap::Args)]
@@ -27,7 +29,8 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
     let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
     let now = args.now.unwrap_or_else(Timestamp::now);
-    let explanation = explain(&store, &snapshot, now, &setup::rules_told(&context.config)).await?;
+    let plans = decision::plans(&Mission::read(&snapshot.id, &snapshot.record).0.iterations);
+    let explanation = explain(&store, &snapshot, plans, now, &setup::rules_told(&context.config)).await?;
     if args.json { Ok(output::json_lines([explanation.to_json()])?) } else { Ok(print(&explanation)?) }
 }
 

@@ -9,7 +9,7 @@ use super::tick::pending;
 use crate::domain::agent::Agent;
 use crate::domain::breaker;
 use crate::domain::cadence::Cadence;
-use crate::domain::decision::{self, Ceilings, Condition, Load, Situation};
+use crate::domain::decision::{self, Ceilings, Condition, Load, Plans, Situation};
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
@@ -77,11 +77,12 @@ pub struct Rules {
     pub provider: String,
 }
 
-/// Explains a live mission at `now`, with the same decision as a tick.
+/// Explains a live mission at `now`, with the same decision as a tick; `plans` is what its plans come to, which need not all be
+/// in the record.
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn explain(store: &Store, snapshot: &Snapshot, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
+pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
     let (user, id) = (&snapshot.user_id, &snapshot.id);
     let (mission, _) = Mission::read(id, &snapshot.record);
     let wanted = LoadQuery { user_id: user.clone(), agents: mission.agent_id.iter().cloned().collect() };
@@ -94,7 +95,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, now: Timestamp, rules: 
             let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(&agent.id));
             (agent, Load { in_flight: load.in_flight(&agent.id).saturating_sub(own.into()), tokens: *tokens })
         }),
-        plans: decision::plans(&mission.iterations),
+        plans,
         pending: run.map(pending),
         provider_closed_until: outage::closed_until(store, &rules.provider, &rules.breaker, now).await?,
         used: load.used,

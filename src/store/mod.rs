@@ -18,6 +18,7 @@ mod linked;
 mod loads;
 mod lost;
 mod migrate;
+mod parts;
 #[cfg(test)]
 mod plans;
 mod pull;
@@ -56,6 +57,7 @@ pub use linked::{Bounds, Linked, Wanted};
 pub use loads::{LoadQuery, UserLoad};
 pub use lost::Lossy;
 pub use migrate::SCHEMA_VERSION;
+pub use parts::{Longest, Part, SomePlans};
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;
 pub use restore::{Restored, restore};

@@ -8,6 +8,7 @@ use super::audit::{BY_MISSION, BY_USER};
 use super::cards::{AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW};
 use super::changes::RECORD;
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
+use super::parts::{COUNTS, ITERATIONS, fields_query};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
@@ -131,5 +132,15 @@ fn commands_read_what_they_name() {
         let parameters = 1 + usize::from(of_user) + usize::from(of_mission);
         let found = plan(&latest("*", of_user, of_mission), parameters);
         assert!(found.starts_with(&format!("SEARCH runs USING INDEX {expected}")), "{found}");
+    }
+}
+
+#[test]
+fn the_page_of_a_record_reads_that_record() {
+    let key = "USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)";
+    check(COUNTS, 2, &format!("SEARCH mission_snapshots {key}"));
+    for (query, parameters) in [(fields_query(Table::Missions), 5), (ITERATIONS.to_owned(), 4)] {
+        let found = plan(&query, parameters);
+        assert!(found.starts_with(&format!("SEARCH mission_snapshots {key}\nSCAN ")), "{found}");
     }
 }

@@ -10,8 +10,9 @@ use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::planner::tools::Tool;
 
-/// The fields of a record that the form shows.
-const SHOWN: [&str; 8] = ["name", "avatar", "role", "systemPrompt", "memory", "policy", "maxConcurrentMissions", "maxTokensPerDay"];
+/// The fields of a record that its page and the form show.
+pub(super) const SHOWN: [&str; 9] =
+    ["name", "avatar", "role", "systemPrompt", "memory", "policy", "maxConcurrentMissions", "maxTokensPerDay", "state"];
 const DECISIONS: [(&str, &str); 3] = [("propose", "Propose"), ("auto", "Automatic"), ("deny", "Deny")];
 
 pub(super) fn form(

@@ -8,9 +8,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Shared;
-use super::agent_form::{form, read};
+use super::agent_form::{SHOWN, form, read};
 use super::fields::{changed, created, differing, shown as text_in};
-use super::mission::edit_of;
+use super::mission::{edit_of, fields_of};
 use super::missions::mission_table;
 use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
 use super::session::{Posted, SignedIn};
@@ -92,7 +92,7 @@ async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Record, Faile
 }
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
-    let record = find(&shared, &who, &id).await?;
+    let record = fields_of(&shared, &who, Table::Agents, &id, &SHOWN).await?;
     Ok(page(&who, "Agents", &body(&shared, &who, &id, &record, (&record, &record), None).await?))
 }
 

@@ -1,5 +1,7 @@
 //! One mission: what it is, why it runs or not, and its plans.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -10,24 +12,31 @@ use super::Shared;
 use super::fields::changed;
 use super::mission_form::read;
 use super::missions::editing;
-use super::page::{Failed, Response, badge, button, moment, page, path, prose, refused, shorter, to, with_moments};
+use super::page::{
+    Failed, LONGEST_PROSE, Response, badge, button, moment, more_bytes, page, path, prose_of, refused, shorter, to, with_moments,
+};
 use super::review::plan;
 use super::session::{Posted, SignedIn};
 use crate::domain::actor;
 use crate::domain::cadence::Cadence;
 use crate::domain::change::WORKBENCH_CLIENT;
-use crate::domain::iterations::Iteration;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::runner::{Explanation, explain};
-use crate::store::{Edit, RunRow, Snapshot, StoreError, Table};
+use crate::store::{Edit, Longest, RunRow, Snapshot, SomePlans, StoreError, Table};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
 /// Bytes of HTML after which no further plan begins; one alone may be as large.
 const PLANS_BYTES: usize = 300_000;
+/// The fields that the page of a mission shows, besides its plans.
+const SHOWN: [&str; 9] = ["title", "objective", "conceptMarkdown", "state", "nextRunAt", "inputs", "cadence", "iterations", "agentId"];
+/// The largest list of linked records that is looked into, in bytes.
+const LARGEST_VALUE: u32 = 1_000_000;
+/// Bytes beyond what the page shows that the form has room for.
+const LARGEST_IN_FORM: u64 = 300_000;
 /// Linked records that are named.
 const INPUTS: usize = 100;
 const RUNS: u32 = 20;
@@ -49,6 +58,15 @@ pub(super) async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Re
     shared.runner.store().newest(Table::Missions, &who.user, id).await?.ok_or(Failed::NotFound)
 }
 
+/// Some fields of a record, whole; what a page does not show may be large, and is not read.
+pub(super) async fn fields_of(shared: &Shared, who: &SignedIn, table: Table, id: &str, fields: &'static [&str]) -> Result<Record, Failed> {
+    let store = shared.runner.store();
+    crate::projection::refresh(store).await?;
+    let mut record = store.part(table, &who.user, id, fields, Longest::WHOLE).await?.ok_or(Failed::NotFound)?.record;
+    record.insert("id".into(), id.into());
+    Ok(record)
+}
+
 #[derive(Deserialize)]
 pub(super) struct Older {
     /// Plans of the record to pass over.
@@ -64,11 +82,14 @@ pub(super) async fn show(
     Path(id): Path<String>,
     Query(older): Query<Older>,
 ) -> Result<Response, Failed> {
-    let record = find(&shared, &who, &id).await?;
-    let (mission, problems) = Mission::read(&id, &record);
     let store = shared.runner.store();
-    let snapshot = Snapshot { user_id: who.user.clone(), id: id.clone(), record, field_meta: Default::default() };
-    let why = explain(store, &snapshot, Timestamp::now(), &shared.rules).await?;
+    crate::projection::refresh(store).await?;
+    let longest = Longest { chars: LONGEST_PROSE as u32, bytes: LARGEST_VALUE };
+    let part = store.part(Table::Missions, &who.user, &id, &SHOWN, longest).await?.ok_or(Failed::NotFound)?;
+    let (mission, problems) = Mission::read(&id, &part.record);
+    let found = store.some_plans(&who.user, &id, older.skip, PLANS).await?;
+    let snapshot = Snapshot { user_id: who.user.clone(), id: id.clone(), record: part.record, field_meta: Default::default() };
+    let why = explain(store, &snapshot, found.plans, Timestamp::now(), &shared.rules).await?;
     let runs = store.runs_before(&who.user, Some(&id), older.before.map_or(Timestamp::MAX, time::from_micros), RUNS).await?;
     let body = html! {
         (head(&who, &mission))
@@ -76,9 +97,9 @@ pub(super) async fn show(
             p.wrong dir="auto" { "Its schedule cannot be followed: " (shorter(&bad.to_string(), 300)) ". " a href={ (path("missions", &id)) "/edit" } { "Correct it" } }
         }
         @for problem in &problems { p.wrong { "The field " b { (problem.field) } " of this mission has a wrong type, so its default is used." } }
-        (about(&mission))
+        (about(&mission, &part.missing))
         section { h2 { "Why does this run, or not?" } (explanation(&why)) }
-        section { h2 { "Plans" } (plans(&who, &mission, &runs, older.skip)) }
+        section { h2 { "Plans" } (plans(&who, &mission, &found, &runs, older.skip)) }
         section { h2 { "Runs" } (history(&id, &runs)) }
     };
     Ok(page(&who, &shorter(mission.label(), 60), &body))
@@ -135,11 +156,18 @@ fn head(who: &SignedIn, mission: &Mission) -> Markup {
     }
 }
 
-fn about(mission: &Mission) -> Markup {
+/// What it is about; `missing` are the bytes of its fields that were not read.
+fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
+    let text = |field: &str, text: &str| prose_of(text, missing.get(field).copied().unwrap_or(0));
     html! {
-        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (prose(&mission.title)) } }
-        @if !mission.objective.is_empty() { (prose(&mission.objective)) }
-        @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } (prose(&mission.concept_markdown)) } }
+        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (text("title", &mission.title)) } }
+        @if !mission.objective.is_empty() { (text("objective", &mission.objective)) }
+        @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } (text("conceptMarkdown", &mission.concept_markdown)) } }
+        @if let Some(missing) = missing.get("inputs") { p.hint { "Linked records" } (more_bytes(*missing)) }
+        @if let Some(missing) = missing.get("cadence") { p.hint { "Schedule" } (more_bytes(*missing)) }
+        @if !missing.is_empty() && missing.values().sum::<u64>() < LARGEST_IN_FORM {
+            p.hint { "The form shows texts whole: " a href={ (path("missions", &mission.id)) "/edit" } { "Edit" } "." }
+        }
         @if !mission.inputs.is_empty() {
             details { summary { (mission.inputs.len()) " linked records" } ul { @for input in mission.inputs.iter().take(INPUTS) {
                 li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
@@ -173,11 +201,10 @@ fn explanation(why: &Explanation) -> Markup {
     }
 }
 
-fn plans(who: &SignedIn, mission: &Mission, runs: &[RunRow], skip: usize) -> Markup {
-    let newest_first: Vec<&Iteration> = mission.iterations.iter().rev().collect();
+fn plans(who: &SignedIn, mission: &Mission, found: &SomePlans, runs: &[RunRow], skip: usize) -> Markup {
     let place = path("missions", &mission.id);
     let mut shown: Vec<Markup> = Vec::new();
-    for iteration in newest_first.iter().skip(skip).take(PLANS) {
+    for iteration in &found.iterations {
         shown.push(plan(who, &mission.id, iteration, runs.iter().find(|run| iteration.id() == run.iteration_id)));
         if shown.iter().map(|plan| plan.0.len()).sum::<usize>() >= PLANS_BYTES {
             break;
@@ -185,9 +212,9 @@ fn plans(who: &SignedIn, mission: &Mission, runs: &[RunRow], skip: usize) -> Mar
     }
     let next = skip.saturating_add(shown.len());
     html! {
-        @if newest_first.is_empty() { p.empty { "No plan yet." } }
+        @if found.all == 0 { p.empty { "No plan yet." } }
         @for plan in &shown { (plan) }
-        @if newest_first.len() > next { p { a.button href={ (place) "?skip=" (next) } { "Older plans" } } }
+        @if found.all > next { p { a.button href={ (place) "?skip=" (next) } { "Older plans" } } }
     }
 }
 

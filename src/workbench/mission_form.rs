@@ -19,7 +19,7 @@ use crate::domain::{modules, record_text, time};
 use crate::store::{Bounds, Linked, Store, Wanted};
 
 /// The fields of a record that the form shows, and the time that follows from them.
-const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
+pub(super) const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
 /// Agents, and records of each app, that a form offers.
 const OFFERED: u32 = 100;
 /// What finding out the titles of one table's records may cost.

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::Shared;
 use super::agents::{PAGE, more};
 use super::fields::{created, differing};
-use super::mission::{edit_of, find};
-use super::mission_form::{TEMPLATES, choices, form, from_template, read};
+use super::mission::{edit_of, fields_of, find};
+use super::mission_form::{SHOWN, TEMPLATES, choices, form, from_template, read};
 use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::domain::cadence::Cadence;
@@ -109,7 +109,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
 }
 
 pub(super) async fn edit(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
-    let record = find(&shared, &who, &id).await?;
+    let record = fields_of(&shared, &who, Table::Missions, &id, &SHOWN).await?;
     Ok(page(&who, "Edit mission", &editing(&shared, &who, &id, &record, &record, None).await?))
 }
 
@@ -188,7 +188,7 @@ pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, po
 }
 
 pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
-    let record = find(&shared, &who, &id).await?;
+    let record = fields_of(&shared, &who, Table::Missions, &id, &["title"]).await?;
     let (mission, _) = Mission::read(&id, &record);
     let place = path("missions", &id);
     let body = html! {

@@ -194,17 +194,37 @@ pub(super) fn shorter(text: &str, most: usize) -> String {
     }
 }
 
+/// Characters of a text that are shown.
+pub(super) const LONGEST_PROSE: usize = 20_000;
+
+/// How much of a text is not shown.
+pub(super) fn more_bytes(missing: u64) -> Markup {
+    html! {
+        @match missing {
+            0 => {}
+            1..10_000 => p.hint { "… " (missing) " bytes more" },
+            _ => p.hint { "… " (missing / 1_000) " KB more" },
+        }
+    }
+}
+
 /// A text as its author wrote it; a long one is folded away, and a very long one cut.
 pub(super) fn prose(text: &str) -> Markup {
+    prose_of(text, 0)
+}
+
+/// The same for a text of which bytes are missing already.
+pub(super) fn prose_of(text: &str, missing: u64) -> Markup {
     const SHOWN: usize = 600;
-    const LONGEST: usize = 20_000;
+    let cut = text.char_indices().nth(LONGEST_PROSE).map_or(text, |(end, _)| &text[..end]);
+    let missing = missing + (text.len() - cut.len()) as u64;
     html! {
         @if text.chars().nth(SHOWN).is_none() { p.prose dir="auto" { (text) } }
         @else {
             details {
                 summary dir="auto" { (shorter(text, 200)) }
-                p.prose dir="auto" { (shorter(text, LONGEST)) }
-                @if text.chars().nth(LONGEST).is_some() { p.hint { "… (" (text.len()) " bytes in all)" } }
+                p.prose dir="auto" { (cut) }
+                (more_bytes(missing))
             }
         }
     }

@@ -1,0 +1,143 @@
+//! Parts of one record, as its page shows them: the fields that the page knows, long texts cut, and a few of the plans. They
+//! are cut by the database, so that a page costs what it shows, however large the record is (docs/design.md, section 9).
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::{Value, json};
+
+use super::changes::from_text;
+use super::snapshots::Table;
+use super::{Store, StoreResult};
+use crate::domain::decision::Plans;
+use crate::domain::iterations::Iteration;
+use crate::domain::merge::Record;
+use crate::domain::time;
+
+/// Bytes of plans after which no further one is read; one alone may be larger.
+const PLANS_BYTES: usize = 1_000_000;
+
+/// Some fields: the first characters of a text, and lists and objects up to a number of bytes. Plans are read by themselves.
+pub(super) fn fields_query(table: Table) -> String {
+    let (name, key) = table.snapshots();
+    format!(
+        "SELECT f.key, f.type, octet_length(f.value), CASE WHEN f.type = 'text' THEN substr(f.value, 1, ?4) \
+         WHEN f.type IN ('array', 'object') AND octet_length(f.value) > ?5 THEN NULL ELSE record -> f.fullkey END \
+         FROM {name}, json_each(record) f WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live' \
+         AND f.key IN (SELECT value FROM json_each(?3)) AND NOT (f.key = 'iterations' AND f.type = 'array')"
+    )
+}
+
+pub(super) const COUNTS: &str = "SELECT awaiting_review, client_active_at, \
+     CASE WHEN json_type(record, '$.iterations') = 'array' THEN json_array_length(record, '$.iterations') ELSE 0 END \
+     FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2 AND liveness = 'live'";
+pub(super) const ITERATIONS: &str = "SELECT CASE WHEN i.type IN ('array', 'object') THEN i.value ELSE json_quote(i.value) END \
+     FROM mission_snapshots, json_each(record, '$.iterations') i WHERE user_id = ?1 AND mission_id = ?2 AND liveness = 'live' \
+     AND i.key >= ?3 AND i.key < ?4 ORDER BY i.key DESC";
+
+/// How much of a field is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Longest {
+    /// Of a text.
+    pub chars: u32,
+    /// Of a list or an object, which is left out where it is larger.
+    pub bytes: u32,
+}
+
+impl Longest {
+    /// As much as there is.
+    pub const WHOLE: Longest = Longest { chars: u32::MAX, bytes: u32::MAX };
+}
+
+/// Some fields of a live record.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Part {
+    pub record: Record,
+    /// How many bytes are missing of the fields that were cut or left out.
+    pub missing: BTreeMap<String, u64>,
+}
+
+/// Some plans of a mission, the newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SomePlans {
+    pub iterations: Vec<Iteration>,
+    /// How many the record has.
+    pub all: usize,
+    /// What they all come to.
+    pub plans: Plans,
+}
+
+impl Store {
+    /// Some fields of a live record, as the last refresh left it; `None` where there is no such record.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn part(&self, table: Table, user: &str, id: &str, fields: &'static [&str], longest: Longest) -> StoreResult<Option<Part>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        self.read(move |c| {
+            let (name, key) = table.snapshots();
+            let live = format!("SELECT 1 FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
+            // One state of the record for both.
+            let c = c.unchecked_transaction()?;
+            if !c.prepare_cached(&live)?.exists([&user, &id])? {
+                return Ok(None);
+            }
+            let mut part = Part::default();
+            let mut statement = c.prepare_cached(&fields_query(table))?;
+            let mut rows = statement.query(params![user, id, json!(fields).to_string(), longest.chars, longest.bytes])?;
+            while let Some(row) = rows.next()? {
+                let (field, all): (String, Option<u64>) = (row.get(0)?, row.get(2)?);
+                let found: Option<String> = row.get(3)?;
+                let missing = all.unwrap_or(0).saturating_sub(found.as_ref().map_or(0, String::len) as u64);
+                let value = match found {
+                    Some(text) if row.get_ref(1)?.as_str()? == "text" => {
+                        if missing > 0 {
+                            part.missing.insert(field.clone(), missing);
+                        }
+                        Value::String(text)
+                    }
+                    Some(text) => from_text(&text, || format!("a snapshot ({id} of user {user})"))?,
+                    None => {
+                        part.missing.insert(field, missing);
+                        continue;
+                    }
+                };
+                part.record.insert(field, value);
+            }
+            Ok(Some(part))
+        })
+        .await
+    }
+
+    /// Plans of a live mission, the newest first, after `skip` of them: at most `limit`, and fewer where they are large.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn some_plans(&self, user: &str, id: &str, skip: usize, limit: usize) -> StoreResult<SomePlans> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        self.read(move |c| {
+            let c = c.unchecked_transaction()?;
+            let counts = |row: &rusqlite::Row<'_>| {
+                let client_active_at = row.get::<_, Option<i64>>(1)?.map(time::from_micros);
+                Ok((Plans { awaiting_review: row.get(0)?, client_active_at }, row.get::<_, usize>(2)?))
+            };
+            let Some((plans, all)) = c.prepare_cached(COUNTS)?.query_row([&user, &id], counts).optional()? else {
+                return Ok(SomePlans::default());
+            };
+            let (mut iterations, mut bytes) = (Vec::new(), 0);
+            let until = all.saturating_sub(skip);
+            let mut statement = c.prepare_cached(ITERATIONS)?;
+            let mut rows = statement.query(params![user, id, until.saturating_sub(limit), until])?;
+            while bytes < PLANS_BYTES
+                && let Some(row) = rows.next()?
+            {
+                let text = row.get_ref(0)?.as_str()?;
+                bytes += text.len();
+                let value: Value = from_text(text, || format!("a snapshot ({id} of user {user})"))?;
+                iterations.push(Iteration::from(value));
+            }
+            Ok(SomePlans { iterations, all, plans })
+        })
+        .await
+    }
+}
