@@ -41,7 +41,9 @@ pub fn escaped(json: &str) -> String {
     for c in json.chars() {
         if is_unsafe(c) {
             for unit in c.encode_utf16(&mut units) {
-                out += &format!("\\u{unit:04x}");
+                let digit = |place: u32| char::from_digit(u32::from(*unit) >> (4 * place) & 0xf, 16);
+                out.push_str("\\u");
+                out.extend([3, 2, 1, 0].into_iter().filter_map(digit));
             }
         } else {
             out.push(c);

@@ -2,7 +2,11 @@
 
 mod common;
 
-use common::{Mana, fixture, insert, vectors};
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use common::{Mana, Ran, fixture, insert, vectors};
+use mana_ai::store::Store;
 use serde_json::{Value, json};
 
 const WORLD: &str = "fixtures/demo/world.jsonl";
@@ -54,8 +58,8 @@ fn a_quote_that_stays_open_stops_an_import_in_any_case() {
 fn a_line_that_is_too_long_is_a_bad_line() {
     let mana = Mana::new();
     let line = |id: &str, text: String| insert("u", "notes", id, json!({"text": text})).to_string();
-    let file = [line("a", "x".into()), line("b", "x".repeat(33 * 1024 * 1024)), line("c", "x".into())].join("\n");
-    mana.run_with(&["import", "-"], &file).fails(1, "line 2: longer than 32 MB");
+    let file = [line("a", "x".into()), line("b", "x".repeat(50 * 1024 * 1024)), line("c", "x".into())].join("\n");
+    mana.run_with(&["import", "-"], &file).fails(1, "line 2: longer than 49 MB");
     let kept = mana.run_with(&["import", "-", "--skip-bad"], &file);
     assert!(kept.code == Some(0) && kept.stderr.contains("2 changes imported, 0 known already, 1 bad lines skipped"), "{}", kept.stderr);
 }
@@ -176,4 +180,121 @@ fn a_reader_that_goes_away_is_no_failure() {
     let shell = format!("{} export | head -1; exit ${{PIPESTATUS[0]}}", program.to_str().unwrap());
     let status = std::process::Command::new("bash").args(["-c", &shell]).env("MANA_AI_DATA_DIR", mana.dir.path()).output().unwrap();
     assert_eq!((status.status.code(), status.stderr.len()), (Some(0), 0));
+}
+
+#[test]
+fn a_large_row_comes_back_from_an_export_that_escapes_each_byte_of_it() {
+    let (mana, other) = (Mana::new(), Mana::new());
+    // A line of 33 MB for a row of 5.5: an escape has six bytes.
+    mana.import(&[insert("u", "notes", "n", json!({"a": "\u{7f}".repeat(5_500_000)}))]);
+    let file = mana.dir.path().join("all");
+    let ran = mana.run(&["export", "--output", file.to_str().unwrap()]);
+    assert!(ran.code == Some(0) && ran.stderr.is_empty(), "{ran:?}");
+    assert_eq!(other.run(&["import", file.to_str().unwrap()]).stderr, "1 changes imported, 0 known already\n");
+    let data = |mana: &Mana| {
+        let database = rusqlite::Connection::open(mana.dir.path().join(Store::FILE_NAME)).unwrap();
+        database.query_row("SELECT data FROM sync_changes", [], |row| row.get::<_, String>(0)).unwrap()
+    };
+    assert!(data(&mana) == data(&other));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+/// Imports bytes from stdin, which come one by one at first.
+fn import_bytes(mana: &Mana, bytes: &[u8]) -> Ran {
+    let mut child = mana.command(&["import", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for byte in bytes.iter().take(5) {
+        let _ = input.write_all(&[*byte]);
+    }
+    let _ = input.write_all(bytes.get(5..).unwrap_or_default());
+    drop(input);
+    Ran::new(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn compressed_files_are_told_by_their_first_bytes() {
+    let world = std::fs::read(fixture(WORLD)).unwrap();
+    let half = world.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let members = [gzip(&world[..half]), gzip(&world[half..])].concat();
+    let frames = [zstd(&world[..half]), zstd(&world[half..])].concat();
+    let marked = [b"\xef\xbb\xbf".as_slice(), &world].concat();
+    for (what, packed) in [
+        ("gzip", gzip(&world)),
+        ("zstd", zstd(&world)),
+        ("two gzip members", members),
+        ("two zstd frames", frames),
+        ("a byte order mark", marked.clone()),
+        ("a byte order mark in gzip", gzip(&marked)),
+    ] {
+        let mana = Mana::new();
+        assert_eq!(import_bytes(&mana, &packed).stderr, "34 changes imported, 0 known already\n", "{what}");
+        // Its name says nothing else.
+        let file = mana.dir.path().join("world.txt");
+        std::fs::write(&file, &packed).unwrap();
+        assert_eq!(mana.run(&["import", file.to_str().unwrap()]).stderr, "0 changes imported, 34 known already\n", "{what}");
+    }
+}
+
+#[test]
+fn an_export_is_compressed_by_the_end_of_its_name() {
+    let mana = Mana::new();
+    mana.import(&world());
+    let (jsonl, csv) = (mana.run(&["export"]).stdout, mana.run(&["export", "--format", "csv"]).stdout);
+    for name in ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.CSV.GZ", "a.csv.zst"] {
+        let path = mana.dir.path().join(name);
+        let (format, expected) = if name.to_lowercase().contains("csv") { ("csv", &csv) } else { ("jsonl", &jsonl) };
+        let args = ["export", "--format", format, "-o", path.to_str().unwrap()];
+        let ran = mana.run(&args);
+        assert!(ran.code == Some(0) && ran.stdout.is_empty(), "{ran:?}");
+        let bytes = std::fs::read(&path).unwrap();
+        let mut text = String::new();
+        match name.to_lowercase().rsplit('.').next().unwrap() {
+            "gz" => flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).map(drop).unwrap(),
+            "zst" => text = String::from_utf8(zstd::decode_all(bytes.as_slice()).unwrap()).unwrap(),
+            _ => text = String::from_utf8(bytes.clone()).unwrap(),
+        }
+        assert!(text == *expected, "{name}");
+        mana.run(&args).fails(1, "is there already; choose another name");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{name}");
+    }
+    mana.run(&["export", "-o", "nowhere/a.gz"]).fails(1, "cannot write nowhere/a.gz");
+    let left: Vec<_> = std::fs::read_dir(mana.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".part")), "{left:?}");
+}
+
+#[test]
+fn files_in_another_encoding_or_cut_short_are_named_as_such() {
+    let world = std::fs::read_to_string(fixture(WORLD)).unwrap();
+    let units =
+        |big: bool| world.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect::<Vec<u8>>();
+    let marked = |mark: &[u8], bytes: Vec<u8>| [mark, &bytes].concat();
+    let wide = world.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<u8>>();
+    let (little, big) = (units(false), units(true));
+    let cut = |bytes: Vec<u8>| bytes[..bytes.len() - 20].to_vec();
+    let mut garbage = gzip(world.as_bytes());
+    garbage.extend(b"garbage");
+    for (bytes, message) in [
+        (marked(b"\xff\xfe", little.clone()), "the file is UTF-16 text, and must be UTF-8"),
+        (marked(b"\xfe\xff", big.clone()), "iconv -f UTF-16"),
+        (little.clone(), "the file is UTF-16 text"),
+        (big, "the file is UTF-16 text"),
+        (gzip(&marked(b"\xff\xfe", little)), "the file is UTF-16 text"),
+        (marked(b"\xff\xfe\0\0", wide), "the file is UTF-32 text"),
+        (cut(gzip(world.as_bytes())), "the file cannot be read"),
+        (cut(zstd(world.as_bytes())), "the file cannot be read"),
+        (garbage, "the file cannot be read"),
+    ] {
+        let mana = Mana::new();
+        import_bytes(&mana, &bytes).fails(1, message);
+        assert_eq!(mana.run(&["export"]).stdout, "", "nothing of it is kept: {message}");
+    }
 }

@@ -1,12 +1,15 @@
 //! `mana-ai export`
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Context, Outcome, output, setup};
-use crate::exchange;
-use crate::store::RowFilter;
+use super::{Context, Failure, Outcome, output, setup};
+use crate::durable;
+use crate::exchange::{self, Packer, Packing};
+use crate::store::{LogRow, RowFilter, SetAside, Store};
 use crate::text::escaped;
 
 /// Rows that are held in memory at a time; no reader of the database stays open for longer than one page takes.
@@ -26,6 +29,9 @@ pub(super) struct Args {
     /// jsonl, or csv that Postgres takes with COPY … FROM … (FORMAT csv, HEADER)
     #[arg(long, value_enum, default_value_t = Format::Jsonl, hide_possible_values = true)]
     format: Format,
+    /// Write a new file in place of stdout; one that ends in .gz or .zst is compressed
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -37,30 +43,67 @@ enum Format {
 pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let store = setup::store(&context.config).await?;
     let filter = RowFilter { user: args.user, app: args.app, table: args.table };
-    let mut after = 0;
-    if args.format == Format::Csv {
-        let mut out = output::raw_stdout();
-        writeln!(out, "{}", exchange::header())?;
-        out.flush()?;
+    let Some(path) = args.output else { return write(&store, filter, args.format, None).await };
+    let failed = |error: io::Error| Failure::Failed(format!("cannot write {}: {error}", path.display()));
+    if path.exists() {
+        return Err(Failure::Failed(format!("{} is there already; choose another name", path.display())));
     }
+    // Under its name there is a whole export or none.
+    let draft = durable::draft_of(&path);
+    let file = File::options().write(true).create_new(true).open(&draft).map_err(failed)?;
+    let packer = Packer::new(BufWriter::new(file), Packing::of(&path)).map_err(failed)?;
+    let written = to_file(&store, filter, args.format, packer).await;
+    let put = match written {
+        Ok(()) => durable::put(&draft, &path).map_err(failed),
+        Err(error) => Err(error),
+    };
+    if put.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    put
+}
+
+type ToFile = Packer<BufWriter<File>>;
+
+async fn to_file(store: &Store, filter: RowFilter, format: Format, mut file: ToFile) -> Outcome {
+    write(store, filter, format, Some(&mut file)).await?;
+    let file = file.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    Ok(file.sync_all()?)
+}
+
+/// Writes the rows to a file, or to stdout.
+async fn write(store: &Store, filter: RowFilter, format: Format, mut file: Option<&mut ToFile>) -> Outcome {
+    let mut to = |text: &dyn Fn(&mut dyn Write) -> io::Result<()>| match &mut file {
+        Some(file) => text(file),
+        None => {
+            let mut out = output::raw_stdout();
+            text(&mut out)?;
+            out.flush()
+        }
+    };
+    if format == Format::Csv {
+        to(&|out| writeln!(out, "{}", exchange::header()))?;
+    }
+    let mut after = 0;
     loop {
-        let rows = match args.format {
+        let rows = match format {
             Format::Jsonl => store.export_after(filter.clone(), after, PAGE).await?,
             Format::Csv => store.export_verbatim_after(filter.clone(), after, PAGE).await?,
         };
-        if rows.is_empty() {
-            return Ok(());
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.as_ref().map_or_else(|set_aside| set_aside.seq, |row| row.seq);
+        to(&|out| rows.iter().try_for_each(|row| line(out, row, format)))?;
+    }
+}
+
+fn line(out: &mut dyn Write, row: &Result<LogRow, SetAside>, format: Format) -> io::Result<()> {
+    match (row, format) {
+        (Ok(row), Format::Jsonl) => writeln!(out, "{}", escaped(&row.change.to_json().to_string())),
+        (Ok(row), Format::Csv) => writeln!(out, "{}", exchange::row(&row.change)),
+        // An import would refuse it.
+        (Err(set_aside), _) => {
+            output::say(format_args!("not exported: {set_aside}"));
+            Ok(())
         }
-        let mut out = output::raw_stdout();
-        for row in &rows {
-            after = row.as_ref().map_or_else(|set_aside| set_aside.seq, |row| row.seq);
-            match (row, args.format) {
-                (Ok(row), Format::Jsonl) => writeln!(out, "{}", escaped(&row.change.to_json().to_string()))?,
-                (Ok(row), Format::Csv) => writeln!(out, "{}", exchange::row(&row.change))?,
-                // An import would refuse it.
-                (Err(set_aside), _) => output::say(format_args!("not exported: {set_aside}")),
-            }
-        }
-        out.flush()?;
     }
 }

@@ -15,7 +15,7 @@ const TOLD: u64 = 20;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// The file, JSONL or Postgres CSV; - reads stdin
+    /// The file, JSONL or Postgres CSV, either also as .gz or .zst; - reads stdin
     file: String,
     /// Keep the good lines of a file that has bad ones
     #[arg(long)]

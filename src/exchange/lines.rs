@@ -3,9 +3,11 @@
 use std::io::{BufRead, Read};
 
 use super::ImportError;
+use crate::domain::limits::MAX_ROW_BYTES;
 
-/// The longest row that is read, in bytes; a push takes no more than 10 MB.
-pub(super) const LONGEST: usize = 32 * 1024 * 1024;
+/// The longest row that is read, in bytes: the longest that an export writes, where each byte of a row may become an escape of
+/// six, and what else a line has.
+pub(super) const LONGEST: usize = 6 * MAX_ROW_BYTES + 1024 * 1024;
 
 /// What reading a line came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,10 @@ mod csv;
 mod csv_form;
 mod json_form;
 mod lines;
+mod packed;
 
 pub use csv_form::{header, row};
+pub use packed::{Packer, Packing};
 
 use std::io::BufRead;
 
@@ -33,6 +35,8 @@ pub enum ImportError {
     Broken(BadLine),
     #[error("the file cannot be read: {0}; nothing of it was kept")]
     Read(std::io::Error),
+    #[error("the file is {0} text, and must be UTF-8; nothing of it was kept. Convert it first, as with `iconv -f {0} -t UTF-8`")]
+    Encoding(&'static str),
     #[error("{0}")]
     Store(#[from] StoreError),
 }
@@ -47,16 +51,13 @@ pub struct Reading {
     pub unknown: Vec<String>,
 }
 
-/// Reads a file in either form: JSONL where it starts with `{`, else CSV with a header.
+/// Reads a file in either form: JSONL where it starts with `{`, else CSV with a header; either may be compressed by gzip or
+/// zstd.
 ///
 /// # Errors
 /// When the start of the file cannot be read, or is neither form.
-pub fn read(mut file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
-    let start = file.fill_buf().map_err(ImportError::Read)?;
-    let bom = start.starts_with(b"\xef\xbb\xbf");
-    if bom {
-        file.consume(3);
-    }
+pub fn read(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
+    let mut file = packed::unpacked(file)?;
     let start = file.fill_buf().map_err(ImportError::Read)?;
     match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::Rows::new(file)), unknown: Vec::new() }),
