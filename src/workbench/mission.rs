@@ -36,7 +36,7 @@ const SHOWN: [&str; 9] = ["title", "objective", "conceptMarkdown", "state", "nex
 /// The largest list of linked records that is looked into, in bytes.
 const LARGEST_VALUE: u32 = 1_000_000;
 /// Bytes beyond what the page shows that the form has room for.
-const LARGEST_IN_FORM: u64 = 300_000;
+const LARGEST_IN_FORM: u64 = 1_000_000;
 /// Linked records that are named.
 const INPUTS: usize = 100;
 const RUNS: u32 = 20;
@@ -166,7 +166,7 @@ fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
         @if let Some(missing) = missing.get("inputs") { p.hint { "Linked records" } (more_bytes(*missing)) }
         @if let Some(missing) = missing.get("cadence") { p.hint { "Schedule" } (more_bytes(*missing)) }
         @if !missing.is_empty() && missing.values().sum::<u64>() < LARGEST_IN_FORM {
-            p.hint { "The form shows texts whole: " a href={ (path("missions", &mission.id)) "/edit" } { "Edit" } "." }
+            p.hint { "The form shows texts whole: " a href={ (path("missions", &mission.id)) "/edit" } { "Edit the mission" } "." }
         }
         @if !mission.inputs.is_empty() {
             details { summary { (mission.inputs.len()) " linked records" } ul { @for input in mission.inputs.iter().take(INPUTS) {

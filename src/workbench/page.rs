@@ -76,8 +76,9 @@ pub(super) fn to_with(place: &str, cookie: axum::http::HeaderValue) -> Response 
     (headers, to(place)).into_response()
 }
 
-/// The largest page, in bytes of HTML: lists and texts are cut long before, but a form shows its texts whole.
-const LARGEST: usize = 1_000_000;
+/// The largest page, in bytes of HTML: lists and texts are cut long before, but a form shows its texts whole, and a larger one
+/// could not be sent back.
+const LARGEST: usize = super::MAX_FORM;
 
 /// A page of a user.
 pub(super) fn page(who: &SignedIn, title: &str, body: &Markup) -> Response {
