@@ -204,7 +204,8 @@ fn scan_and_fill(dir: &Path, snapshots: u64) -> Duration {
     let tx = c.transaction().expect("a transaction");
     tx.execute(
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1) \
-         INSERT INTO mission_snapshots SELECT 'u' || (i % 100), 'm' || i, printf('%.*c', 500, 'x'), '{}', 'live', 'active', 'a', \
+         INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, agent_id, next_run_at, \
+         last_seq, last_applied_at, updated_at) SELECT 'u' || (i % 100), 'm' || i, printf('%.*c', 500, 'x'), '{}', 'live', 'active', 'a', \
          1770000000000000 + i, i, i, i FROM n",
         [snapshots],
     )
@@ -227,9 +228,10 @@ fn delta(runtime: &Runtime) {
     for round in 0..60 {
         c.execute(
             "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at, sync_at) \
-             SELECT ?1 || mission_id, 'ai', 'aiMissions', mission_id, user_id, 'update', json_object('title', 'round ' || ?1), '{}', 'c', \
+             SELECT lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6))), 'ai', 'aiMissions', mission_id, user_id, \
+             'update', json_object('title', 'round ' || ?1), '{}', 'c', \
              top + row_number() OVER (), top + row_number() OVER () FROM mission_snapshots, (SELECT max(sync_at) top FROM sync_changes)",
-            [format!("round-{round}-")],
+            [round],
         )
         .expect("rows");
         let started = Instant::now();
