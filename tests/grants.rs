@@ -244,6 +244,64 @@ fn whatever_is_wrong_no_plaintext_leaves_and_the_mission_runs_with_the_rest() {
 }
 
 #[test]
+fn an_edited_expiry_reopens_no_grant() {
+    let (vectors, model) = (Vectors::load(), planner());
+    let ended = |at: &str| {
+        let mut grant = vectors.grant(0);
+        grant["expiresAt"] = at.into();
+        grant
+    };
+    let change = |data: Value| edit("u", "dev-m-0", data, "2026-04-15T07:00:00Z");
+    let later = json!({"grant": ended("2030-01-01T00:00:00Z")});
+    // What is folded before the next rows come, then those rows; and whether the note is read.
+    let cases = [
+        (
+            "the field, in one batch",
+            ended("2026-04-10T00:00:00Z"),
+            None,
+            vec![change(json!({"grant.expiresAt": "2030-01-01T00:00:00Z"}))],
+            false,
+        ),
+        (
+            "the field, after a refresh",
+            ended("2026-04-10T00:00:00Z"),
+            Some(vec![]),
+            vec![change(json!({"grant.expiresAt": "2030-01-01T00:00:00Z"}))],
+            false,
+        ),
+        ("the whole grant", ended("2026-04-10T00:00:00Z"), Some(vec![]), vec![change(later.clone())], false),
+        (
+            "shorter for a while",
+            ended("2026-05-01T00:00:00Z"),
+            Some(vec![edit("u", "dev-m-0", json!({"grant.expiresAt": "2026-04-10T00:00:00Z"}), "2026-04-09T00:00:00Z")]),
+            vec![change(later)],
+            false,
+        ),
+        (
+            "gone for a while",
+            ended("2026-05-01T00:00:00Z"),
+            Some(vec![change(json!({"grant": null}))]),
+            vec![edit("u", "dev-m-0", json!({"grant": vectors.grant(0)}), "2026-04-15T07:30:00Z")],
+            true,
+        ),
+    ];
+    for (name, grant, folded, rows, read) in cases {
+        let mana = mana(&model, vectors.pem());
+        let line = mission("u", "dev-m-0", json!([input("notes", "notes", "n0")]), grant);
+        mana.import(&[record("u", "notes", "notes", "n0", &vectors.case(0)["encrypted"]), line]);
+        for rows in folded.into_iter().chain([rows]) {
+            // Nothing is due yet; what is there is folded.
+            assert_eq!(mana.run(&["tick", "--now", "2026-04-15T06:00:00Z"]).code, Some(0));
+            mana.import(&rows);
+        }
+        tick(&mana);
+        let expected = if read { (json!("ok"), Value::Null) } else { (json!("failed"), json!("expired")) };
+        let row = audit(&mana, "u", "").remove(0);
+        assert_eq!((row["status"].clone(), row["reason"].clone()), expected, "{name}");
+    }
+}
+
+#[test]
 fn without_a_private_key_the_mission_still_runs() {
     let (vectors, model) = (Vectors::load(), planner());
     let mana = Mana::new().with("MANA_LLM_URL", model.url());
@@ -271,7 +329,7 @@ fn reads_are_counted_by_the_server_that_made_them() {
         record("u", "notes", "notes", "n0", note),
         record("u", "notes", "notes", "n9", note),
         mission("u", "dev-m-0", json!([input("notes", "notes", "n0"), input("notes", "notes", "n9")]), far(vectors.grant(0))),
-        mission("u", "old", json!([input("notes", "notes", "n0")]), vectors.grant(0)),
+        mission("u", "old", json!([input("notes", "notes", "n0")]), vectors.grant(1)),
     ]);
     let served = mana.serve();
     let key = std::fs::read_to_string(mana.dir.path().join("service-key")).unwrap();
@@ -303,14 +361,19 @@ fn a_wrong_private_key_stops_the_start_without_telling_it() {
 fn a_new_grant_makes_the_next_run_read_again() {
     let (vectors, model) = (Vectors::load(), planner());
     let mana = mana(&model, vectors.pem());
+    let case = vectors.case(0);
     let mut expired = vectors.grant(0);
     expired["expiresAt"] = "2026-04-15T08:00:00Z".into();
     mana.import(&[
-        record("u", "notes", "notes", "n0", &vectors.case(0)["encrypted"]),
+        record("u", "notes", "notes", "n0", &case["encrypted"]),
         mission("u", "dev-m-0", json!([input("notes", "notes", "n0")]), expired),
     ]);
     tick(&mana);
-    mana.import(&[edit("u", "dev-m-0", json!({"grant": vectors.grant(0)}), "2026-04-15T08:30:00Z")]);
+    std::fs::write(mana.dir.path().join("master"), case["masterKeyHex"].as_str().unwrap()).unwrap();
+    let records = case["derivation"]["recordIds"].as_array().unwrap().iter().flat_map(|id| ["--record", id.as_str().unwrap()]);
+    let args: Vec<&str> = ["grant", "issue", "--master-key", "master", "--mission", "dev-m-0"].into_iter().chain(records).collect();
+    let fresh = mana.run(&args).json().remove(0);
+    mana.import(&[edit("u", "dev-m-0", json!({"grant": fresh}), "2026-04-15T08:30:00Z")]);
     mana.run(&["tick", "--now", "2026-04-15T09:00:30Z"]);
     let prompts: Vec<_> = model.requests().iter().map(|request| prompt_of(request).contains("Milch & Käse")).collect();
     assert_eq!(prompts, [false, true]);

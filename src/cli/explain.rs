@@ -8,6 +8,7 @@ use super::output::safe;
 use super::{Context, Outcome, missions, output, parse_time, runs, setup};
 use crate::domain::decision;
 use crate::domain::mission::Mission;
+use crate::grants::{Grant, Skip};
 use crate::runner::{Explanation, explain};
 
 #[derive(clap::Args)]
@@ -51,8 +52,28 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
         (at, None) => writeln!(out, "Next run: {}, then none by itself.", output::when(at))?,
         (at, then) => writeln!(out, "Next run: {}, then {}.", output::when(at), output::when(then))?,
     }
+    if let Some(grant) = &explanation.grant {
+        writeln!(out, "Grant: {}", safe(&granted(grant)))?;
+    }
     writeln!(out, "Latest runs:")?;
     out.flush()?;
     drop(out);
     runs::table(&explanation.runs)
+}
+
+/// What a grant opens, and what it does not.
+fn granted(grant: &Result<Grant, Skip>) -> String {
+    const SHOWN: usize = 5;
+    let grant = match grant {
+        Ok(grant) => grant,
+        Err(skip) => return format!("not usable, since {skip}; encrypted inputs are left out."),
+    };
+    let records = &grant.derivation.record_ids;
+    let more = if records.len() > SHOWN { format!(" and {} more", records.len() - SHOWN) } else { String::new() };
+    let named = records.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    format!(
+        "until {}, for {named}{more}. It opens what was sealed with the mission's key, and nothing that a client sealed with its user's \
+         master key (docs/privacy.md).",
+        output::when(Some(grant.expires_at))
+    )
 }

@@ -115,7 +115,7 @@ fn inspect(context: &Context, args: &Inspect) -> Outcome {
     let Derivation { mission_id, tables, record_ids } = &grant.derivation;
     let private_key = setup::private_key(&context.config)?;
     let mission = args.mission.as_ref().unwrap_or(mission_id);
-    let skip = Opened::open(&value, mission, private_key.as_ref(), args.now.unwrap_or_else(Timestamp::now)).err();
+    let skip = Opened::open(&value, mission, private_key.as_ref(), None, args.now.unwrap_or_else(Timestamp::now)).err();
     if args.json {
         return Ok(output::json_lines([json!({
             "missionId": mission_id, "tables": tables, "recordIds": record_ids, "issuedAt": time::iso_millis(grant.issued_at),

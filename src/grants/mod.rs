@@ -48,11 +48,27 @@ impl fmt::Display for Skip {
         f.write_str(match self {
             Skip::NotConfigured => "this server has no private key (MANA_AI_PRIVATE_KEY_PEM) to open the grant with",
             Skip::Malformed => "the grant cannot be read",
-            Skip::Expired => "the grant expired",
+            Skip::Expired => "the grant's key expired (a later `expiresAt` does not renew it; make a new grant)",
             Skip::WrongMission => "the grant is for another mission",
             Skip::WrapRejected => "the grant's key does not open with this server's private key",
         })
     }
+}
+
+/// Reads a mission's grant and checks all that needs no key. The grant that is returned expires when its key does.
+///
+/// # Errors
+/// Why the grant cannot be used.
+pub fn usable(grant: &serde_json::Value, mission_id: &str, ends_at: Option<Timestamp>, now: Timestamp) -> Result<Grant, Skip> {
+    let mut grant = Grant::read(grant).map_err(|_| Skip::Malformed)?;
+    grant.expires_at = ends_at.map_or(grant.expires_at, |at| at.min(grant.expires_at));
+    if grant.expires_at <= now {
+        return Err(Skip::Expired);
+    }
+    if grant.derivation.mission_id != mission_id {
+        return Err(Skip::WrongMission);
+    }
+    Ok(grant)
 }
 
 /// A grant whose key is at hand.
@@ -62,19 +78,20 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Opens a mission's grant at `now`. The order of the checks decides which reason is told.
+    /// Opens a mission's grant at `now`. `ends_at` is the earliest expiry that its key ever had, where one is known. The
+    /// order of the checks decides which reason is told.
     ///
     /// # Errors
     /// Why the grant cannot be used.
-    pub fn open(grant: &serde_json::Value, mission_id: &str, private_key: Option<&PrivateKey>, now: Timestamp) -> Result<Self, Skip> {
+    pub fn open(
+        grant: &serde_json::Value,
+        mission_id: &str,
+        private_key: Option<&PrivateKey>,
+        ends_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, Skip> {
         let private_key = private_key.ok_or(Skip::NotConfigured)?;
-        let grant = Grant::read(grant).map_err(|_| Skip::Malformed)?;
-        if grant.expires_at <= now {
-            return Err(Skip::Expired);
-        }
-        if grant.derivation.mission_id != mission_id {
-            return Err(Skip::WrongMission);
-        }
+        let grant = usable(grant, mission_id, ends_at, now)?;
         let key = private_key.unwrap(&grant.wrapped_key).ok_or(Skip::WrapRejected)?;
         Ok(Opened { derivation: grant.derivation, key })
     }
@@ -126,7 +143,7 @@ mod tests {
             let master = MasterKey::parse(case["masterKeyHex"].as_str().unwrap().as_bytes()).unwrap();
             let expected = MissionKey::from_hex(case["mdkHex"].as_str().unwrap());
             assert!(master.derive(&derivation) == expected);
-            let opened = Opened::open(&grant(case), derivation.mission_id.as_str(), Some(&key), at("2026-04-15T00:00:00Z")).unwrap();
+            let opened = Opened::open(&grant(case), derivation.mission_id.as_str(), Some(&key), None, at("2026-04-15T00:00:00Z")).unwrap();
             assert!(*opened.key() == expected);
             for (field, value) in case["encrypted"].as_object().unwrap() {
                 let text = value.as_str().unwrap();
@@ -148,7 +165,7 @@ mod tests {
         };
         let wrapped = good["wrappedKey"].as_str().unwrap();
         let foreign = MissionKey::from_hex(&"ab".repeat(32)).wrap(PrivateKey::generate().public()).unwrap();
-        let skip = |grant: &Value| Opened::open(grant, "dev-m-0", Some(&key), at("2026-04-30T23:59:59Z")).err();
+        let skip = |grant: &Value| Opened::open(grant, "dev-m-0", Some(&key), None, at("2026-04-30T23:59:59Z")).err();
         assert_eq!(skip(&good), None);
         for (changed, reason) in [
             (json!(7), Skip::Malformed),
@@ -167,7 +184,9 @@ mod tests {
         ] {
             assert_eq!(skip(&changed), Some(reason), "{changed}");
         }
-        assert_eq!(Opened::open(&good, "dev-m-0", None, at("2026-04-15T00:00:00Z")).err(), Some(Skip::NotConfigured));
+        assert_eq!(Opened::open(&good, "dev-m-0", None, None, at("2026-04-15T00:00:00Z")).err(), Some(Skip::NotConfigured));
+        let ended = Opened::open(&good, "dev-m-0", Some(&key), Some(at("2026-04-15T00:00:00Z")), at("2026-04-15T00:00:00Z"));
+        assert_eq!(ended.err(), Some(Skip::Expired), "it was shorter before");
     }
 
     #[test]
@@ -175,7 +194,7 @@ mod tests {
         let vectors = vectors();
         let mut case = vectors["cases"][0].clone();
         case["derivation"]["recordIds"] = json!(["notes:n0", "tasks:t0", "notes:a:b"]);
-        let opened = Opened::open(&grant(&case), "dev-m-0", Some(&private_key(&vectors)), at("2026-04-15T00:00:00Z")).unwrap();
+        let opened = Opened::open(&grant(&case), "dev-m-0", Some(&private_key(&vectors)), None, at("2026-04-15T00:00:00Z")).unwrap();
         assert!(opened.covers("notes", "n0") && opened.covers("notes", "a:b"));
         assert!(!opened.covers("notes", "n1") && !opened.covers("tasks", "t0") && !opened.covers("notes:a", "b"));
     }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::domain::time;
+use crate::domain::{grant, time};
 
 const VERSION: &str = "v1";
 
@@ -42,13 +42,9 @@ impl Grant {
     /// # Errors
     /// The first field that is missing or of a wrong form.
     pub fn read(value: &Value) -> Result<Self, Malformed> {
-        let instant = |field: &'static str| {
-            let at = value.get(field).and_then(Value::as_str).and_then(time::parse_rfc3339);
-            at.ok_or(Malformed { field, expected: "an RFC 3339 time" })
-        };
-        let wrapped = value.get("wrappedKey").and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+        let instant = |field| grant::instant(value, field).ok_or(Malformed { field, expected: "an RFC 3339 time" });
         Ok(Grant {
-            wrapped_key: wrapped.ok_or(Malformed { field: "wrappedKey", expected: "a base64 text" })?,
+            wrapped_key: grant::wrapped_key(value).ok_or(Malformed { field: "wrappedKey", expected: "a base64 text" })?,
             derivation: Derivation::read(value.get("derivation").unwrap_or(&Value::Null))?,
             issued_at: instant("issuedAt")?,
             expires_at: instant("expiresAt")?,
@@ -77,9 +73,10 @@ impl Derivation {
         let mission_id = value.get("missionId").and_then(Value::as_str).filter(|id| !id.is_empty());
         Ok(Derivation {
             mission_id: mission_id.ok_or(Malformed { field: "derivation.missionId", expected: "a text" })?.to_owned(),
-            tables: texts(value, "tables").ok_or(Malformed { field: "derivation.tables", expected: "a list of texts without commas" })?,
-            record_ids: texts(value, "recordIds")
-                .ok_or(Malformed { field: "derivation.recordIds", expected: "a list of texts without commas" })?,
+            tables: names(value, "tables", &[',', ':'])
+                .ok_or(Malformed { field: "derivation.tables", expected: "a list of names without commas and colons" })?,
+            record_ids: names(value, "recordIds", &[','])
+                .ok_or(Malformed { field: "derivation.recordIds", expected: "a list of names without commas" })?,
         })
     }
 
@@ -102,9 +99,10 @@ fn sorted(items: &[String]) -> String {
     items.join(",")
 }
 
-/// Names of a scope. One with a comma could stand for two others, and both scopes would have the same key.
-fn texts(value: &Value, field: &str) -> Option<Vec<String>> {
-    let name = |item: &Value| item.as_str().filter(|name| !name.contains(',')).map(str::to_owned);
+/// Names of a scope. One with a comma could stand for two others, an empty one for none, and both scopes would have the
+/// same key; one of a table with a colon could name the records of another.
+fn names(value: &Value, field: &str, refused: &[char]) -> Option<Vec<String>> {
+    let name = |item: &Value| item.as_str().filter(|name| !name.is_empty() && !name.contains(refused)).map(str::to_owned);
     value.get(field)?.as_array()?.iter().map(name).collect()
 }
 
@@ -124,12 +122,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_comma_is_refused() {
+    fn a_name_that_another_scope_could_spell_is_refused() {
         let read =
             |tables: Value, ids: Value| Derivation::read(&json!({"version": "v1", "missionId": "m", "tables": tables, "recordIds": ids}));
         assert!(read(json!(["notes"]), json!(["notes:a", "notes:b"])).is_ok());
         assert_eq!(read(json!(["notes"]), json!(["notes:a,notes:b"])).unwrap_err().field, "derivation.recordIds");
-        assert_eq!(read(json!(["notes,tasks"]), json!([])).unwrap_err().field, "derivation.tables");
+        assert_eq!(read(json!(["notes"]), json!([""])).unwrap_err().field, "derivation.recordIds");
+        for tables in [json!(["notes,tasks"]), json!([""]), json!(["notes:a"])] {
+            assert_eq!(read(tables, json!([])).unwrap_err().field, "derivation.tables");
+        }
     }
 
     #[test]

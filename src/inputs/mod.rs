@@ -132,7 +132,11 @@ pub struct Reader<'a> {
 /// When the database fails; an input that cannot be read is left out instead.
 pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved> {
     let mut resolved = Resolved::default();
-    let mut grant = LazyGrant::default();
+    let ends_at = match &reader.mission.grant {
+        Some(grant) => store.grant_end(reader.user_id, grant).await?,
+        None => None,
+    };
+    let mut grant = LazyGrant { ends_at, state: State::Closed };
     // All records are at hand before the first is decrypted, so that no failure comes between a read and its record.
     let replayed = replay::all(store, reader.user_id, &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)]).await?;
     let mut replayed = replayed.into_iter();
@@ -222,9 +226,13 @@ fn attempt(table: &str, id: &str, outcome: &Result<Record, Why>) -> Option<ReadA
 }
 
 /// A mission's grant, opened when the first encrypted input asks for it.
-#[derive(Default)]
-enum LazyGrant {
-    #[default]
+struct LazyGrant {
+    /// The earliest expiry that its key ever had.
+    ends_at: Option<Timestamp>,
+    state: State,
+}
+
+enum State {
     Closed,
     Open(Box<Opened>),
     Skipped(Skip),
@@ -233,22 +241,22 @@ enum LazyGrant {
 impl LazyGrant {
     fn open(&mut self, reader: &Reader<'_>) -> Result<&Opened, Why> {
         let Some(grant) = &reader.mission.grant else { return Err(Why::NoGrant) };
-        if matches!(self, LazyGrant::Closed) {
-            *self = match Opened::open(grant, &reader.mission.id, reader.private_key, reader.now) {
-                Ok(opened) => LazyGrant::Open(Box::new(opened)),
-                Err(skip) => LazyGrant::Skipped(skip),
+        if matches!(self.state, State::Closed) {
+            self.state = match Opened::open(grant, &reader.mission.id, reader.private_key, self.ends_at, reader.now) {
+                Ok(opened) => State::Open(Box::new(opened)),
+                Err(skip) => State::Skipped(skip),
             };
         }
-        match self {
-            LazyGrant::Open(opened) => Ok(opened),
-            LazyGrant::Skipped(skip) => Err(Why::Skipped(*skip)),
-            LazyGrant::Closed => Err(Why::NoGrant),
+        match &self.state {
+            State::Open(opened) => Ok(opened),
+            State::Skipped(skip) => Err(Why::Skipped(*skip)),
+            State::Closed => Err(Why::NoGrant),
         }
     }
 
     fn skip(&self) -> Option<Skip> {
-        match self {
-            LazyGrant::Skipped(skip) => Some(*skip),
+        match self.state {
+            State::Skipped(skip) => Some(skip),
             _ => None,
         }
     }

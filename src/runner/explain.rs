@@ -12,6 +12,7 @@ use crate::domain::cadence::Cadence;
 use crate::domain::decision::{self, Ceilings, Condition, Load, Plans, Situation};
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
+use crate::grants::{self, Grant, Skip};
 use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
 use crate::text::decision::{compared, name};
 
@@ -39,6 +40,8 @@ pub struct Explanation {
     pub next_run_at: Option<Timestamp>,
     /// The time of its cadence after that.
     pub then: Option<Timestamp>,
+    /// What its grant allows, where it has one; whether its key opens here is for its run to find out.
+    pub grant: Option<Result<Grant, Skip>>,
     /// The latest runs, newest first.
     pub runs: Vec<RunRow>,
 }
@@ -61,6 +64,10 @@ impl Explanation {
             "checks": steps,
             "nextRunAt": self.next_run_at.map(time::iso_millis),
             "then": self.then.map(time::iso_millis),
+            "grant": self.grant.as_ref().map(|grant| match grant {
+                Ok(grant) => json!({"usable": true, "records": grant.derivation.record_ids, "until": time::iso_millis(grant.expires_at)}),
+                Err(skip) => json!({"usable": false, "reason": skip.as_str()}),
+            }),
             "runs": self.runs.iter().map(RunRow::to_json).collect::<Vec<_>>(),
         })
     }
@@ -114,6 +121,13 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
         }
         Step { name: name(condition), passed: condition.holds(), compared }
     }));
+    let grant = match &mission.grant {
+        None => None,
+        Some(grant) => {
+            let ends_at = store.grant_end(user, grant).await?;
+            Some(grants::usable(grant, id, ends_at, now))
+        }
+    };
     let next_run_at = mission.next_run_at.filter(|_| mission.state == MissionState::Active);
     let resumption = |at: Timestamp| Some(Cadence::read(&mission.cadence).ok()?.resume(at, now.max(at), &rules.zone).next);
     Ok(Explanation {
@@ -124,6 +138,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
         steps,
         next_run_at,
         then: next_run_at.and_then(resumption).flatten(),
+        grant,
         runs: store.runs_before(user, Some(id), Timestamp::MAX, RUNS_SHOWN).await?,
     })
 }

@@ -14,6 +14,7 @@ mod error;
 mod event_key;
 mod examine;
 mod files;
+mod grant_ends;
 mod linked;
 mod loads;
 mod lost;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::changes::{SetAside, columns, delta, from_text, last_seq, place, to_text};
 use super::check::fold;
+use super::grant_ends::note_grant_end;
 use super::lost::note;
 use super::snapshots::Table;
 use super::writer::Tx;
@@ -19,6 +20,7 @@ use super::{Store, StoreResult};
 use crate::domain::agent::Agent;
 use crate::domain::change::is_own_client;
 use crate::domain::decision;
+use crate::domain::grant;
 use crate::domain::iterations::Iteration;
 use crate::domain::lost::{join, lost};
 use crate::domain::merge::{Delta, Fold, Record, Stamps};
@@ -205,6 +207,8 @@ fn used(row: Result<Delta, SetAside>) -> Option<Delta> {
 pub(super) struct Folded {
     pub fold: Fold,
     lost: Lost,
+    /// When the keys of its grants end, as far as the rows say that were folded in.
+    grant_ends: grant::Ends,
     last_seq: i64,
     last_applied_at: i64,
     stored: bool,
@@ -247,7 +251,11 @@ impl Folded {
 
     /// Folds in the change that became row `seq` at `sync_at`.
     pub(super) fn take(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64) {
+        let grants = grant::is_written_by(&delta);
         self.fold.apply(record_id, delta);
+        if grants && let Fold::Known { record, .. } = &self.fold {
+            grant::note(&mut self.grant_ends, record.get("grant"));
+        }
         self.last_seq = seq;
         self.last_applied_at = sync_at;
         self.changed = true;
@@ -282,9 +290,7 @@ fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite
         Ok((fold, record.len() + stamps.len()))
     };
     match read() {
-        Ok((fold, bytes)) => {
-            Ok((Folded { fold, last_seq, last_applied_at: row.get(4)?, stored: true, changed: false, lost: Lost::new() }, bytes))
-        }
+        Ok((fold, bytes)) => Ok((Folded { fold, last_seq, last_applied_at: row.get(4)?, stored: true, ..Folded::default() }, bytes)),
         // The log tells what a damaged snapshot should hold.
         Err(error) => {
             tracing::warn!(%error, "a snapshot is made anew from the log");
@@ -312,6 +318,7 @@ pub(super) struct Save {
     pub last_seq: i64,
     pub last_applied_at: i64,
     lost: Lost,
+    grant_ends: grant::Ends,
 }
 
 impl Save {
@@ -337,6 +344,7 @@ impl Save {
             last_seq: folded.last_seq,
             last_applied_at: folded.last_applied_at,
             lost: folded.lost.clone(),
+            grant_ends: folded.grant_ends.clone(),
         };
         let problems = match table {
             Table::Agents => {
@@ -399,6 +407,10 @@ pub(super) fn put(tx: &Tx<'_>, table: Table, save: &Save) -> StoreResult<()> {
                 unscheduled
             ]),
     })?;
-    // Whoever knew more has folded the same rows, and noted the same losses.
-    if written > 0 && table == Table::Missions { note(tx, user, id, lost) } else { Ok(()) }
+    // Whoever knew more has folded the same rows, and noted the same losses and ends.
+    if written > 0 && table == Table::Missions {
+        note(tx, user, id, lost)?;
+        save.grant_ends.iter().try_for_each(|(key, at)| note_grant_end(tx, user, key, *at))?;
+    }
+    Ok(())
 }

@@ -47,7 +47,10 @@ pub(super) fn grant_key(raw: &Raw, config: &Config) -> Finding {
     let path = raw.text("private_key_pem").unwrap_or_default();
     match open_to_others(Path::new(path.trim())) {
         Some(mode) => Finding::fail(format!("others on this machine may read {path} (mode {mode:o})"), format!("chmod 600 {path}")),
-        None => Finding::ok("a sound RSA key; grants can be opened"),
+        None => Finding::ok(
+            "a sound RSA key; a grant opens the records that were sealed with its mission's key, and none that a client sealed with its \
+             user's master key, as the web client does (docs/privacy.md)",
+        ),
     }
 }
 
