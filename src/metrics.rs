@@ -160,6 +160,9 @@ metrics! {
     log_rows: IntGauge = gauge;
     /// Texts in which what no text can hold (U+0000, half of a surrogate pair) became U+FFFD on the way into the log.
     texts_replaced_total: IntCounter = counter;
+    /// Stamps of fields more than a day ahead of this server's clock, on the way into the log; later edits of their fields lose
+    /// to them.
+    future_stamps_total: IntCounter = counter;
     /// Size of the database file.
     database_bytes: IntGauge = gauge;
     /// Size of the write-ahead log file.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Mana, Served, insert, request};
+use common::{Mana, Served, insert, metric, request};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
@@ -299,4 +299,27 @@ fn a_form_that_does_not_say_what_it_showed_is_told_and_writes_nothing() {
         }
     }
     assert_eq!(desk.rows(), rows);
+}
+
+#[test]
+fn times_far_ahead_are_told_by_the_page_the_doctor_and_the_metric() {
+    let mission = |id: &str| insert("u", "aiMissions", id, json!({"title": "M", "state": "paused"}));
+    let desk = Desk::new(&[mission("ahead"), mission("now")]);
+    let change = |id: &str, at: &str| json!({"table": "aiMissions", "id": id, "op": "update", "fields": {"title": {"value": "T", "at": at}, "objective": {"value": "O", "at": at}}});
+    let tomorrow = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(23)).unwrap().to_string();
+    let body = json!({"clientId": "phone", "changes": [change("ahead", "2099-01-01T00:00:00.000Z"), change("now", &tomorrow)]});
+    let token = desk.mana.run(&["token", "create", "--user", "u"]).stdout;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let status = runtime.block_on(async {
+        let request = reqwest::Client::new().post(desk.served.url("/sync/ai")).bearer_auth(token.trim());
+        request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap().status()
+    });
+    assert_eq!(status, 200);
+    assert_eq!(metric(&desk.served, "mana_ai_future_stamps_total"), 2.0);
+    let told = "A device whose clock was ahead edited";
+    assert!(desk.page("/missions/ahead").contains(told) && !desk.page("/missions/now").contains(told));
+    let findings = desk.mana.run(&["doctor", "--json"]).stdout;
+    let clock: Value = serde_json::from_str(findings.lines().find(|line| line.contains(r#""check":"clock""#)).unwrap()).unwrap();
+    let found = clock["found"].as_str().unwrap();
+    assert!(clock["status"] == "warn" && found.contains("2 times of edits") && found.contains("aiMissions ahead"), "{clock}");
 }

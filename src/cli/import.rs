@@ -47,7 +47,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 
 /// Reads the whole input, and counts its bad lines where they are skipped.
 fn stage(store: &Store, file: Box<dyn Read + Send>, progress: &ProgressBar, skip_bad: bool) -> Result<(Staging, u64), ImportError> {
-    let mut staging = store.stage()?;
+    let mut staging = store.stage(jiff::Timestamp::now())?;
     let Reading { changes, unknown } = exchange::read(Box::new(BufReader::with_capacity(256 * 1024, file)))?;
     if !unknown.is_empty() {
         progress

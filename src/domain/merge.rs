@@ -239,6 +239,11 @@ pub fn is_future(stamp: &str, now: Timestamp) -> bool {
     time::parse_rfc3339(stamp).is_some_and(|at| at.duration_since(now) > FUTURE)
 }
 
+/// How many stamps are so far ahead of `now`.
+pub fn future_stamps(stamps: &Stamps, now: Timestamp) -> u64 {
+    stamps.values().filter(|stamp| is_future(stamp, now)).count() as u64
+}
+
 /// The `field_meta` of a row, as it reads back: stamps of every form as texts, without those that count as none.
 #[derive(Debug, Default, PartialEq)]
 pub struct FieldMeta(pub Stamps);

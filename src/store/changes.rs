@@ -12,7 +12,7 @@ use super::{Store, StoreError, StoreResult};
 use crate::domain::ceilings::{LogCeilings, LogUsage};
 use crate::domain::change::{Change, Op, Verbatim};
 use crate::domain::limits::{Admitted, Contents, NO_FIELD_META, Refusal, Stored, Unusable, admit, read_back};
-use crate::domain::merge::{Delta, Fold, own_stamp};
+use crate::domain::merge::{Delta, Fold, future_stamps, own_stamp};
 use crate::domain::time;
 
 /// What an append did.
@@ -157,7 +157,12 @@ impl Store {
 
     /// Texts in which this process replaced what no text can hold, on their way into the log.
     pub fn replaced_texts(&self) -> u64 {
-        self.shared.writer.replaced().load(Ordering::Relaxed)
+        self.shared.writer.oddities().replaced_texts.load(Ordering::Relaxed)
+    }
+
+    /// Stamps far ahead of the clock that this process took into the log.
+    pub fn future_stamps(&self) -> u64 {
+        self.shared.writer.oddities().future_stamps.load(Ordering::Relaxed)
     }
 
     /// Rows after `seq`, oldest first, of at most `limit`; those that are set aside are passed over.
@@ -317,6 +322,7 @@ fn insert(tx: &Tx<'_>, change: &Admitted, sync_at: i64) -> StoreResult<bool> {
     let new = insert_stored(tx, &change.stored(), created_at, sync_at)?;
     if new {
         tx.count_replaced(change.replaced());
+        tx.count_future(future_stamps(&change.change().field_meta, tx.now()));
     }
     Ok(new)
 }

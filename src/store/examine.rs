@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::changes::{COLUMNS, delta, place};
 use super::error::{StoreError, StoreResult};
 use super::{Store, files, migrate};
+use crate::domain::merge::{future_stamps, is_future};
 use crate::domain::time;
 
 /// What a look at a database tells.
@@ -19,6 +21,11 @@ pub struct Examined {
     pub version: i64,
     pub rows: i64,
     pub last_sync_at: Option<Timestamp>,
+    /// Rows that break a limit of today; nothing is made of them.
+    pub set_aside: u64,
+    /// Stamps far ahead of the clock, and the place of the last: table, record, stamp.
+    pub future_stamps: u64,
+    pub in_future: Option<(String, String, String)>,
     /// The size of its file.
     pub bytes: u64,
 }
@@ -45,7 +52,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 ///
 /// # Errors
 /// A file that cannot be read, is not ours, is newer than this program, or is damaged.
-pub fn examine(data_dir: &Path) -> StoreResult<Option<Examined>> {
+pub fn examine(data_dir: &Path, now: Timestamp) -> StoreResult<Option<Examined>> {
     let path = data_dir.join(Store::FILE_NAME);
     let Some(bytes) = path.metadata().ok().map(|file| file.len()).filter(|bytes| *bytes > 0) else { return Ok(None) };
     let sqlite = |error| StoreError::sqlite(&path, error);
@@ -65,5 +72,26 @@ pub fn examine(data_dir: &Path) -> StoreResult<Option<Examined>> {
     let last = "SELECT seq, sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
     let last: Option<(i64, i64)> = connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(sqlite)?;
     let last_sync_at = last.map(|(_, sync_at)| time::from_micros(sync_at));
-    Ok(Some(Examined { version, rows: last.map_or(0, |(seq, _)| seq), last_sync_at, bytes }))
+    let mut examined =
+        Examined { version, rows: last.map_or(0, |(seq, _)| seq), last_sync_at, set_aside: 0, future_stamps: 0, in_future: None, bytes };
+    look_at_rows(&connection, now, &mut examined).map_err(sqlite)?;
+    Ok(Some(examined))
+}
+
+fn look_at_rows(connection: &Connection, now: Timestamp, examined: &mut Examined) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let Ok(delta) = delta(row)? else {
+            examined.set_aside += 1;
+            continue;
+        };
+        let future = future_stamps(&delta.field_meta, now);
+        if future > 0 {
+            examined.future_stamps += future;
+            let stamp = delta.field_meta.into_values().find(|stamp| is_future(stamp, now)).unwrap_or_default();
+            examined.in_future = Some((row.get(place::TABLE)?, row.get(place::RECORD_ID)?, stamp));
+        }
+    }
+    Ok(())
 }

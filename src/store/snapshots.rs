@@ -7,7 +7,7 @@ use super::changes::from_text;
 use super::refresh::newest;
 use super::{Store, StoreResult};
 use crate::domain::decision::Plans;
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::{Record, Stamps, is_future};
 use crate::domain::time;
 
 /// A projected table of the app `ai`.
@@ -107,6 +107,23 @@ impl Store {
             let query =
                 format!("SELECT user_id, {key}, record, field_meta FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
             c.prepare_cached(&query)?.query_row([user, id], snapshot).optional()
+        })
+        .await
+    }
+
+    /// The fields of a live record whose stamps are far ahead of `now`, with their stamps (docs/design.md, section 3).
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn future_fields(&self, table: Table, user: &str, id: &str, now: Timestamp) -> StoreResult<Vec<(String, String)>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        self.read(move |c| {
+            let (name, key) = table.snapshots();
+            let query = format!("SELECT field_meta FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
+            let text: Option<String> = c.prepare_cached(&query)?.query_row([&user, &id], |row| row.get(0)).optional()?;
+            let what = || format!("the snapshot of {} {id} of user {user}", table.log_name());
+            let stamps: Stamps = text.map(|text| from_text(&text, what)).transpose()?.unwrap_or_default();
+            Ok(stamps.into_iter().filter(|(_, stamp)| is_future(stamp, now)).collect())
         })
         .await
     }

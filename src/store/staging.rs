@@ -8,12 +8,14 @@ use std::io::{BufReader, BufWriter, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::changes::{Appended, insert_stored};
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::limits::{Admitted, Stored};
+use crate::domain::merge::future_stamps;
 use crate::domain::time;
 
 /// The length that stands for null.
@@ -30,21 +32,23 @@ pub struct Staging {
     database: PathBuf,
     rows: u64,
     replaced: u64,
+    future: u64,
+    now: Timestamp,
 }
 
 impl Store {
-    /// Begins to stage changes, in a file of the data directory that only its owner can read. It blocks.
+    /// Begins to stage changes at `now`, in a file of the data directory that only its owner can read. It blocks.
     ///
     /// # Errors
     /// When no file can be made there.
-    pub fn stage(&self) -> StoreResult<Staging> {
+    pub fn stage(&self, now: Timestamp) -> StoreResult<Staging> {
         let database = self.path().to_owned();
         let dir = database.parent().unwrap_or(Path::new("."));
         sweep(dir);
         let name = dir.join(format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4().simple()));
         let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&name);
         let file = made.and_then(|file| std::fs::remove_file(&name).map(|()| file)).map_err(|error| unusable(&database, &error))?;
-        Ok(Staging { file: BufWriter::with_capacity(256 * 1024, file), database, rows: 0, replaced: 0 })
+        Ok(Staging { file: BufWriter::with_capacity(256 * 1024, file), database, rows: 0, replaced: 0, future: 0, now })
     }
 
     /// Appends what was staged in one transaction, in its order; changes whose event id their user's log has are passed over.
@@ -53,7 +57,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be written; nothing is kept then.
     pub async fn append_staged(&self, staging: Staging, progress: impl Fn(u64) + Send + 'static) -> StoreResult<Appended> {
-        let Staging { file, database, rows, replaced } = staging;
+        let Staging { file, database, rows, replaced, future, .. } = staging;
         let file = file.into_inner().map_err(|error| unusable(&database, error.error()))?;
         self.write(move |tx| {
             let failed = |error: std::io::Error| unusable(&database, &error);
@@ -69,6 +73,7 @@ impl Store {
                 }
             }
             tx.count_replaced(replaced);
+            tx.count_future(future);
             Ok(appended)
         })
         .await
@@ -83,6 +88,7 @@ impl Staging {
     pub fn add(&mut self, change: &Admitted) -> StoreResult<()> {
         self.rows += 1;
         self.replaced += change.replaced();
+        self.future += future_stamps(&change.change().field_meta, self.now);
         let created_at = change.change().created_at.map_or(i64::MIN, time::to_micros);
         write(&mut self.file, &change.stored(), created_at).map_err(|error| unusable(&self.database, &error))
     }

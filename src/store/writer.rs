@@ -29,13 +29,27 @@ pub(super) struct Tx<'a> {
     path: &'a std::path::Path,
     clock: fn() -> Timestamp,
     last_sync_at: Cell<Option<i64>>,
-    replaced: &'a AtomicU64,
+    oddities: &'a Oddities,
+}
+
+/// What was odd in the rows that this process took into the log.
+#[derive(Debug, Default)]
+pub(super) struct Oddities {
+    /// Texts in which something was replaced that no text can hold.
+    pub replaced_texts: AtomicU64,
+    /// Stamps far ahead of the clock.
+    pub future_stamps: AtomicU64,
 }
 
 impl Tx<'_> {
     /// Counts texts in which something was replaced on their way into the log.
     pub fn count_replaced(&self, texts: u64) {
-        self.replaced.fetch_add(texts, Ordering::Relaxed);
+        self.oddities.replaced_texts.fetch_add(texts, Ordering::Relaxed);
+    }
+
+    /// Counts stamps that are far ahead of the clock.
+    pub fn count_future(&self, stamps: u64) {
+        self.oddities.future_stamps.fetch_add(stamps, Ordering::Relaxed);
     }
 
     /// The wall clock.
@@ -72,7 +86,7 @@ pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     queued: Arc<AtomicUsize>,
     commits: watch::Receiver<()>,
-    replaced: Arc<AtomicU64>,
+    oddities: Arc<Oddities>,
 }
 
 impl Writer {
@@ -81,8 +95,8 @@ impl Writer {
         let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
-        let replaced = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&replaced);
+        let oddities = Arc::new(Oddities::default());
+        let counted = Arc::clone(&oddities);
         let mut connection = connection;
         let (committed, commits) = watch::channel(());
         let run = move || {
@@ -101,12 +115,12 @@ impl Writer {
             drop(in_use);
         };
         std::thread::Builder::new().name("store-writer".into()).spawn(run).map_err(|_| StoreError::Stopped)?;
-        Ok(Writer { jobs, queued, commits, replaced })
+        Ok(Writer { jobs, queued, commits, oddities })
     }
 
-    /// Texts in which something was replaced on their way into the log.
-    pub fn replaced(&self) -> &AtomicU64 {
-        &self.replaced
+    /// What was odd in the rows so far.
+    pub fn oddities(&self) -> &Oddities {
+        &self.oddities
     }
 
     pub fn queued(&self) -> usize {
@@ -210,7 +224,7 @@ impl Place<'_> {
 
 /// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where
 /// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
-fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, replaced: &AtomicU64, group: Vec<Job>) {
+fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<Job>) {
     let path = place.path;
     let fail = |error| StoreError::sqlite(path, error);
     let begun = place.check().and_then(|()| connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail));
@@ -223,7 +237,7 @@ fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Ti
             return;
         }
     };
-    let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), replaced };
+    let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), oddities };
     let mut lost = None;
     let answers: Vec<Answer> = group
         .into_iter()

@@ -90,6 +90,7 @@ pub(super) async fn show(
     let found = store.some_plans(&who.user, &id, older.skip, PLANS).await?;
     let snapshot = Snapshot { user_id: who.user.clone(), id: id.clone(), record: part.record, field_meta: Default::default() };
     let why = explain(store, &snapshot, found.plans, Timestamp::now(), &shared.rules).await?;
+    let ahead = store.future_fields(Table::Missions, &who.user, &id, Timestamp::now()).await?;
     let runs = store.runs_before(&who.user, Some(&id), older.before.map_or(Timestamp::MAX, time::from_micros), RUNS).await?;
     let body = html! {
         (head(&who, &mission))
@@ -97,6 +98,9 @@ pub(super) async fn show(
             p.wrong dir="auto" { "Its schedule cannot be followed: " (shorter(&bad.to_string(), 300)) ". " a href={ (path("missions", &id)) "/edit" } { "Correct it" } }
         }
         @for problem in &problems { p.wrong { "The field " b { (problem.field) } " of this mission has a wrong type, so its default is used." } }
+        @if !ahead.is_empty() {
+            p.wrong { "A device whose clock was ahead edited " @for (n, (field, stamp)) in ahead.iter().take(5).enumerate() { @if n > 0 { ", " } b { (shorter(field, 80)) } " (" (shorter(stamp, 40)) ")" } ". Until those times, later edits of the same fields lose to these." }
+        }
         (about(&mission, &part.missing))
         section { h2 { "Why does this run, or not?" } (explanation(&why)) }
         section { h2 { "Plans" } (plans(&who, &mission, &found, &runs, older.skip)) }

@@ -85,12 +85,19 @@ pub(super) type Database = Result<Option<Examined>, StoreError>;
 
 pub(super) async fn examine(dir: &Path) -> Database {
     let dir = dir.to_owned();
-    tokio::task::spawn_blocking(move || store::examine(&dir)).await.unwrap_or(Err(StoreError::Stopped))
+    tokio::task::spawn_blocking(move || store::examine(&dir, Timestamp::now())).await.unwrap_or(Err(StoreError::Stopped))
 }
 
 pub(super) fn database(examined: &Database) -> Finding {
     match examined {
         Ok(None) => Finding::ok("none yet; the first start makes it"),
+        Ok(Some(found)) if found.set_aside > 0 => Finding::warn(
+            format!(
+                "{} rows, schema {}; {} of them break a limit of today and are passed over",
+                found.rows, found.version, found.set_aside
+            ),
+            "`mana-ai check` lists them; nothing else is affected",
+        ),
         Ok(Some(found)) => Finding::ok(format!("{} rows, schema {}, {}", found.rows, found.version, megabytes(found.bytes))),
         Err(error) => Finding::failed(error),
     }
@@ -120,13 +127,21 @@ pub(super) fn clock(examined: &Database, now: Timestamp) -> Finding {
             "set the clock, best by NTP (timedatectl set-ntp true)",
         );
     }
-    let last = examined.as_ref().ok().and_then(|found| found.as_ref()?.last_sync_at);
-    match last.map(|last| last.duration_since(now)) {
+    let examined = examined.as_ref().ok().and_then(Option::as_ref);
+    match examined.and_then(|found| found.last_sync_at).map(|last| last.duration_since(now)) {
         Some(ahead) if ahead > AHEAD => Finding::fail(
             format!("{told}, but the last row of the log was written {} minutes later", ahead.as_mins()),
             "set the clock, if it is this one that is wrong; new rows keep their order in any case",
         ),
-        _ => Finding::ok(told),
+        _ => match examined.and_then(|found| Some((found.future_stamps, found.in_future.as_ref()?))) {
+            Some((stamps, (table, record, stamp))) => Finding::warn(
+                format!(
+                    "{told}, but {stamps} times of edits in the log are more than a day ahead, the last of them {stamp} in {table} {record}"
+                ),
+                "set the clock of the device that wrote them; until those times later edits of the same fields lose to them",
+            ),
+            None => Finding::ok(told),
+        },
     }
 }
 
