@@ -298,3 +298,248 @@ fn files_in_another_encoding_or_cut_short_are_named_as_such() {
         assert_eq!(mana.run(&["export"]).stdout, "", "nothing of it is kept: {message}");
     }
 }
+
+/// The look at a log before it moves.
+mod survey {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const CHECKS: [&str; 11] =
+        ["rows", "limits", "texts", "columns", "event-ids", "stamps", "clocks", "created-at", "spaces", "grants", "encrypted"];
+
+    fn key() -> String {
+        fixture("fixtures/demo/private-key.pem").to_str().unwrap().to_owned()
+    }
+
+    /// The findings by their checks, whose form was looked at.
+    #[track_caller]
+    fn findings(ran: &Ran) -> BTreeMap<String, Value> {
+        let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        for line in &lines {
+            assert_eq!(line.as_object().unwrap().keys().collect::<Vec<_>>(), ["check", "status", "found", "mend"]);
+            assert_eq!(line["status"] == "ok", line["mend"].is_null(), "{line}");
+        }
+        let fails = lines.iter().any(|line| line["status"] == "fail");
+        assert_eq!(ran.code, Some(i32::from(fails)), "{ran:?}");
+        lines.into_iter().map(|line| (line["check"].as_str().unwrap().to_owned(), line)).collect()
+    }
+
+    fn line(app: &str, table: &str, id: &str, data: Value) -> Value {
+        let id_of_event = uuid::Uuid::new_v4().to_string();
+        json!({
+            "eventId": id_of_event, "appId": app, "table": table, "recordId": id, "userId": "ada", "op": "insert", "data": data,
+            "fieldMeta": {"title": "2026-04-15T08:00:00.000Z"}, "createdAt": "2026-04-15T07:00:00.000000Z", "clientId": "phone",
+        })
+    }
+
+    fn mission(id: &str, data: Value) -> Value {
+        let mut made = json!({"title": id, "createdAt": "2026-04-15T07:00:00.000Z"});
+        made.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
+        line("ai", "aiMissions", id, made)
+    }
+
+    fn with(mut line: Value, field: &str, value: Value) -> Value {
+        line[field] = value;
+        line
+    }
+
+    fn jsonl(lines: &[Value]) -> String {
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Checks that one check alone tells of the lines, beside sound ones, with these words.
+    #[track_caller]
+    fn check(lines: &[Value], name: &str, status: &str, words: &[&str]) {
+        let mana = Mana::new().with("MANA_AI_PRIVATE_KEY_PEM", key());
+        let sound = [mission("sound", json!({})), line("notes", "notes", "n", json!({"title": "x", "content": "y"}))];
+        let ran = mana.run_with(&["doctor", "--database", "-", "--json"], &jsonl(&[&sound, lines].concat()));
+        let found = findings(&ran);
+        let told: Vec<&str> = found.values().filter(|line| line["status"] != "ok").map(|line| line["check"].as_str().unwrap()).collect();
+        assert_eq!((told.as_slice(), &found[name]["status"]), (&[name][..], &json!(status)), "{found:?}");
+        for word in words {
+            assert!(found[name]["found"].as_str().unwrap().contains(word), "{word:?} in {}", found[name]);
+        }
+    }
+
+    #[test]
+    fn a_clean_log_has_nothing_to_tell_in_any_form_and_nothing_is_written() {
+        let mana = Mana::new();
+        let lines = jsonl(&[mission("m", json!({"inputs": []})), line("notes", "notes", "n", json!({"title": "x"}))]);
+        std::fs::write(mana.dir.path().join("log.jsonl"), &lines).unwrap();
+        let csv = "id,app_id,table_name,record_id,user_id,op,data,field_meta,client_id,created_at\n\
+            00000000-0000-4000-8000-000000000001,notes,notes,n,ada,insert,\"{\"\"title\"\": \"\"x\"\"}\",\"{\"\"title\"\": \"\"2026-04-15T08:00:00.000Z\"\"}\",c,2026-04-15 08:00:00+00\n";
+        std::fs::write(mana.dir.path().join("log.csv"), csv).unwrap();
+        for (database, stdin, rows) in
+            [("log.jsonl", "", "2 rows"), ("log.csv", "", "1 row"), ("-", lines.as_str(), "2 rows"), ("-", csv, "1 row")]
+        {
+            let found = findings(&mana.run_with(&["doctor", "--database", database, "--json"], stdin));
+            assert!(found.len() == CHECKS.len() && CHECKS.iter().all(|name| found[*name]["status"] == "ok"), "{database}: {found:?}");
+            assert!(found["rows"]["found"].as_str().unwrap().starts_with(rows), "{found:?}");
+        }
+        let files = std::fs::read_dir(mana.dir.path()).unwrap().count();
+        assert_eq!(files, 2, "nothing was made");
+    }
+
+    #[test]
+    fn it_needs_no_sound_configuration() {
+        let mana = Mana::new().with("PORT", "none");
+        let ran = mana.run_with(&["doctor", "--database", "-"], &jsonl(&[mission("m", json!({}))]));
+        assert!(ran.code == Some(0) && ran.stdout.lines().count() == CHECKS.len(), "{ran:?}");
+    }
+
+    #[test]
+    fn what_stops_an_import_fails() {
+        let refused = mission("deep", json!({"x": (0..70).fold(json!(1), |inside, _| json!([inside]))}));
+        check(&[with(mission("m", json!({})), "op", json!("upsert"))], "rows", "fail", &["1 row cannot be read", "line 3: `op`"]);
+        check(&[with(mission("m", json!({})), "fieldMeta", json!({"a": 7}))], "rows", "fail", &["line 3: `fieldMeta`"]);
+        check(&[with(mission("m", json!({})), "createdAt", json!(null))], "rows", "fail", &["line 3: `createdAt` is missing"]);
+        check(&[refused.clone(), refused], "limits", "fail", &["2 rows", "line 3: `data` nests"]);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_to_its_end_fails() {
+        let mana = Mana::new();
+        let csv = "app_id,table_name,record_id,user_id,op,created_at\nai,notes,\"n,ada,insert,2026-04-15 08:00:00+00\n";
+        for (stdin, told) in [("hello\n", "neither JSONL"), (csv, "line 2: a quote of this row is never closed")] {
+            let ran = mana.run_with(&["doctor", "--database", "-", "--json"], stdin);
+            let found = findings(&ran);
+            assert!(found.len() == 1 && found["source"]["found"].as_str().unwrap().contains(told), "{ran:?}");
+        }
+        mana.run(&["doctor", "--database", "nowhere.csv"]).fails(1, "cannot open nowhere.csv");
+        mana.run(&["doctor", "--database", "postgres://u:pa@ss@h/db"]).fails(2, "write @ as %40");
+    }
+
+    #[test]
+    fn what_will_not_work_as_expected_is_told() {
+        let note = |id: &str| line("notes", "notes", id, json!({"title": "x"}));
+        let repeated = note("r");
+        check(&[repeated.clone(), repeated.clone()], "event-ids", "warn", &["1 row repeats", "(line 4)", "notes/notes r of ada"]);
+        check(
+            &[repeated.clone(), with(repeated, "userId", json!("ben")), with(note("s"), "eventId", json!(null))],
+            "event-ids",
+            "warn",
+            &["1 row has no event id", "(line 5)"],
+        );
+        let stamps = json!({"title": {"at": "2026-04-15T08:00:00.000Z"}, "content": "", "color": "yesterday"});
+        check(
+            &[with(note("s"), "fieldMeta", stamps)],
+            "stamps",
+            "warn",
+            &["title in notes/notes s", "content in", "color in", "objects", "empty", "no times"],
+        );
+        check(
+            &[with(note("s"), "fieldMeta", json!({"title": {}}))],
+            "stamps",
+            "warn",
+            &["1 row has empty stamps", "title in notes/notes s of ada (line 3)"],
+        );
+        check(
+            &[with(note("f"), "fieldMeta", json!({"title": "2126-04-15T08:00:00.000Z"}))],
+            "clocks",
+            "warn",
+            &["title 2126-04-15T08:00:00.000Z by client phone", "(line 3)"],
+        );
+        let deleted = with(with(note("f"), "op", json!("delete")), "data", json!({"deletedAt": "2126-04-15T08:00:00.000Z"}));
+        check(&[note("f"), deleted], "clocks", "warn", &["deletedAt 2126", "(line 4)"]);
+        check(&[with(note("f"), "createdAt", json!("2126-04-15T08:00:00Z"))], "clocks", "warn", &["the time of the row 2126"]);
+        check(&[line("ai", "agents", "a", json!({"name": "A"}))], "created-at", "warn", &["1 new record", "ai/agents a of ada (line 3)"]);
+        check(&[note("\0").clone()], "limits", "fail", &["recordId"]);
+        check(&[with(note("t"), "data", json!({"title": "a\0b"}))], "texts", "warn", &["1 row", "notes/notes t"]);
+    }
+
+    #[test]
+    fn columns_that_would_be_lost_are_told() {
+        let csv = "app_id,table_name,record_id,user_id,op,created_at,shard,id\nnotes,notes,n,ada,delete,2026-04-15 08:00:00+00,7,00000000-0000-4000-8000-000000000001\n";
+        let found = findings(&Mana::new().run_with(&["doctor", "--database", "-", "--json"], csv));
+        assert_eq!((&found["columns"]["status"], &found["columns"]["found"]), (&json!("warn"), &json!("the log has no column shard")));
+    }
+
+    #[test]
+    fn missions_of_several_members_are_told_once_each() {
+        let edit = |user: &str| {
+            with(with(with(mission("shared", json!({})), "userId", json!(user)), "op", json!("update")), "data", json!({"title": "y"}))
+        };
+        check(
+            &[mission("shared", json!({})), edit("ben"), edit("ben"), edit("cleo")],
+            "spaces",
+            "warn",
+            &["1 mission or agent", "ai/aiMissions shared of ada, ben, cleo"],
+        );
+        // Everybody has this one.
+        let default = line("ai", "agents", "legacy:ai-default", json!({"name": "Mana", "createdAt": "2026-04-15T07:00:00.000Z"}));
+        let lines =
+            jsonl(&[default.clone(), with(with(default, "userId", json!("ben")), "eventId", json!(uuid::Uuid::new_v4().to_string()))]);
+        let found = findings(&Mana::new().run_with(&["doctor", "--database", "-", "--json"], &lines));
+        assert_eq!(found["spaces"]["status"], "ok");
+    }
+
+    #[test]
+    fn grants_that_cannot_be_opened_are_told_with_the_reason() {
+        let world = world();
+        let granted = world.iter().find_map(|line| line["data"].get("grant")).unwrap();
+        let grant = |id: &str, changed: &[(&str, Value)]| {
+            let mut grant = granted.clone();
+            grant["derivation"]["missionId"] = json!(id);
+            for (pointer, value) in changed {
+                *grant.pointer_mut(pointer).unwrap() = value.clone();
+            }
+            mission(id, json!({"grant": grant}))
+        };
+        let cases = [
+            (grant("m", &[("/expiresAt", json!("2026-04-16T00:00:00Z"))]), "the grant's key expired"),
+            (grant("m", &[("/derivation/missionId", json!("other"))]), "the grant is for another mission"),
+            (grant("m", &[("/derivation/version", json!("v9"))]), "the grant cannot be read"),
+            (grant("m", &[("/wrappedKey", json!("AAAA"))]), "does not open with this server's private key"),
+        ];
+        for (line, reason) in cases {
+            check(&[line], "grants", "warn", &["1 grant cannot be opened", "mission m of ada", reason]);
+        }
+        // An edit by its path counts, and so does the end of the mission; a later time does not reopen a key.
+        let expired = grant("m", &[("/expiresAt", json!("2026-04-16T00:00:00Z"))]);
+        let update = |data: Value| {
+            let at = data
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(|field| (field.clone(), json!("2026-04-17T08:00:00.000Z")))
+                .collect::<serde_json::Map<_, _>>();
+            with(with(mission("m", json!({})), "op", json!("update")), "data", data)
+                .as_object()
+                .cloned()
+                .map(|line| with(Value::Object(line), "fieldMeta", json!(at)))
+                .unwrap()
+        };
+        for (data, status) in [
+            (json!({"grant.expiresAt": "2099-01-01T00:00:00Z"}), "warn"),
+            (json!({"grant": null}), "ok"),
+            (json!({"deletedAt": "2026-04-17T08:00:00.000Z"}), "ok"),
+        ] {
+            let mana = Mana::new().with("MANA_AI_PRIVATE_KEY_PEM", key());
+            let lines = jsonl(&[expired.clone(), update(data)]);
+            let found = findings(&mana.run_with(&["doctor", "--database", "-", "--json"], &lines));
+            assert_eq!(found["grants"]["status"], status, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn encrypted_records_that_no_grant_opens_are_told_and_linked_ones_first() {
+        let file = fixture(WORLD);
+        let args = ["doctor", "--database", file.to_str().unwrap(), "--json"];
+        let with_key = findings(&Mana::new().with("MANA_AI_PRIVATE_KEY_PEM", key()).run(&args));
+        assert_eq!(with_key["grants"]["status"], "ok");
+        let told = with_key["encrypted"]["found"].as_str().unwrap();
+        assert!(
+            told.starts_with("3 encrypted records are opened by no grant, such as notes note-diary of ben (linked to a mission)"),
+            "{told}"
+        );
+        assert!(!told.contains("note-dreams") && !told.contains("note-caffeine"), "{told}");
+        let without_key = findings(&Mana::new().run(&args));
+        assert!(without_key["grants"]["found"].as_str().unwrap().contains("was not tried"), "{without_key:?}");
+        // A record that the grant names, but that was sealed with another key.
+        let other =
+            std::fs::read_to_string(&file).unwrap().replace("\"title\":\"enc:1:huqBa34LS9g2knrY.", "\"title\":\"enc:1:AAAAAAAAAAAAAAAA.");
+        let ran = Mana::new().with("MANA_AI_PRIVATE_KEY_PEM", key()).run_with(&["doctor", "--database", "-", "--json"], &other);
+        assert!(findings(&ran)["encrypted"]["found"].as_str().unwrap().contains("note-dreams"), "{ran:?}");
+    }
+}

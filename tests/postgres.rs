@@ -810,3 +810,55 @@ fn a_part_of_the_log_goes_to_postgres_alone() {
         assert_eq!(found, expected, "{filter:?}");
     }
 }
+
+/// Looks at a database before a move, by a role, with the settings of its sessions in the address.
+fn doctor(database: &Database, role: &str) -> Ran {
+    let options = database.settings.replace(' ', "%20").replace('=', "%3D");
+    let url = format!("postgres://{role}:secret@/postgres?host={}&options={options}&sslmode=disable", POSTGRES.socket);
+    let mana = Mana::new();
+    let mut command = mana.command(&["doctor", "--json", "--database", &url]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = command.env("PATH", format!("{}:{path}", POSTGRES.socket)).output().unwrap();
+    Ran { stdout: String::from_utf8(output.stdout).unwrap(), stderr: String::from_utf8(output.stderr).unwrap(), code: output.status.code() }
+}
+
+#[test]
+#[ignore = "needs the postgresql package"]
+fn a_doctor_looks_into_a_postgres_before_a_move() {
+    let database = Database::with_log("jsonb");
+    let columns = "app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at, schema_version, id";
+    let row = |id: u32, stamp: &str| {
+        format!(
+            "INSERT INTO sync_changes ({columns}) VALUES ('notes', 'notes', 'n', 'ada', 'insert', '{{\"title\": \"x\"}}', \
+             '{{\"title\": {stamp}}}', 'c', '2026-04-15 08:00:00+00', 1, '00000000-0000-4000-8000-00000000000{id}')"
+        )
+    };
+    database.sql(&row(1, "\"2026-04-15T08:00:00.000Z\""));
+    let found = |ran: &Ran, check: &str| {
+        let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines.into_iter().find(|line| line["check"] == check).unwrap_or_else(|| panic!("{ran:?}"))
+    };
+    let clean = doctor(&database, "postgres");
+    assert_eq!(clean.code, Some(0), "{clean:?}");
+    assert!(clean.json().iter().all(|line| line["status"] == "ok"), "{clean:?}");
+    database.sql(&row(2, "{\"at\": \"2026-04-15T08:00:00.000Z\"}"));
+    let told = doctor(&database, "postgres");
+    assert!(
+        found(&told, "rows")["found"].as_str().unwrap().starts_with("2 rows") && found(&told, "stamps")["status"] == "warn",
+        "{told:?}"
+    );
+
+    // A role that may not see all rows is refused, and so is one that cannot be reached; neither looks like an empty log.
+    let role = format!("reader_{}", database.name);
+    database.sql(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA {0} TO {role}; GRANT SELECT ON sync_changes TO {role}; \
+         ALTER TABLE sync_changes ENABLE ROW LEVEL SECURITY",
+        database.name
+    ));
+    for (role, says) in [(role.as_str(), "row-level security"), ("nobody_here", "psql says")] {
+        let ran = doctor(&database, role);
+        assert!(ran.code == Some(1) && ran.stdout.lines().count() == 1, "{ran:?}");
+        assert!(found(&ran, "source")["found"].as_str().unwrap().contains(says), "{ran:?}");
+        assert!(!ran.stdout.contains("secret") && !ran.stderr.contains("secret"), "{ran:?}");
+    }
+}

@@ -68,7 +68,8 @@ fn stage(store: &Store, file: Box<dyn Read + Send>, progress: &ProgressBar, skip
     Ok((staging, bad))
 }
 
-fn open(name: &str) -> Result<(Box<dyn Read + Send>, ProgressBar), Failure> {
+/// Opens a file or stdin, with a bar of how much of it was read.
+pub(super) fn open(name: &str) -> Result<(Box<dyn Read + Send>, ProgressBar), Failure> {
     if name == "-" {
         let progress = bar("{spinner} {bytes} read, {bytes_per_sec}", None);
         return Ok((Box::new(progress.wrap_read(std::io::stdin())), progress));

@@ -6,11 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::csv::{Cell, Rows, join};
-use super::{BadLine, ImportError, Reading, admitted, new_id};
-use crate::domain::change::{BadChange, Change, Verbatim, from_json};
+use super::{BadLine, ImportError, Reading, Row};
+use crate::domain::change::{BadChange, Change, Verbatim};
 use crate::domain::json;
-use crate::domain::limits::Admitted;
-use crate::domain::merge::{FieldMeta, Record};
+use crate::domain::merge::Record;
 
 /// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON. An export has them in
 /// this order, without those of [`NOT_EXPORTED`].
@@ -41,7 +40,7 @@ const REQUIRED: [&str; 6] = ["app_id", "table_name", "record_id", "user_id", "op
 
 type Column = Option<(&'static str, &'static str, bool)>;
 
-pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
+pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading<Row>, ImportError> {
     let mut rows = Rows::new(file);
     let header: Vec<String> = match rows.next().transpose()? {
         Some((_, cells)) => cells.into_iter().map(Option::unwrap_or_default).collect(),
@@ -60,12 +59,12 @@ pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError
     let unknown = header.into_iter().filter(|name| column(name).is_none()).collect();
     let changes = rows.map(move |row| {
         let (line, cells) = row?;
-        change(cells, &columns).map_err(|reason| BadLine { line, reason }.into())
+        read_row(line, cells, &columns).map_err(|reason| BadLine { line, reason }.into())
     });
     Ok(Reading { changes: Box::new(changes), unknown })
 }
 
-fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Admitted, String> {
+fn read_row(line: u64, cells: Vec<Cell>, columns: &[Column]) -> Result<Row, String> {
     if cells.len() != columns.len() {
         let what = format!("the row has {} columns, the header has {}", cells.len(), columns.len());
         return Err(BadChange::NotAnObject(what).to_string());
@@ -89,16 +88,7 @@ fn change(cells: Vec<Cell>, columns: &[Column]) -> Result<Admitted, String> {
             _ => {}
         }
     }
-    admitted(from_json(object, new_id).map(|change| kept_to_the_byte(change, verbatim)))
-}
-
-/// A change with its columns as they were; stamps in a spelling that the log does not keep are spelled anew.
-fn kept_to_the_byte(change: Change, mut verbatim: Verbatim) -> Change {
-    let is_same = |text: &String| serde_json::from_str::<FieldMeta>(text).is_ok_and(|meta| meta.0 == change.field_meta);
-    if verbatim.field_meta.as_ref().is_some_and(|text| !is_same(text)) {
-        verbatim.field_meta = Some(serde_json::json!(change.field_meta).to_string());
-    }
-    Change { verbatim: Some(Box::new(verbatim)), ..change }
+    Ok(Row { line, object, verbatim: Some(verbatim) })
 }
 
 /// The first line of an export.
@@ -145,7 +135,7 @@ mod tests {
         for line in [odd, nulls] {
             let file = format!("{}\n{line}\n", header());
             let mut reading = rows(Box::new(std::io::Cursor::new(file))).unwrap();
-            assert_eq!(row(reading.changes.next().unwrap().unwrap().change()), line);
+            assert_eq!(row(reading.changes.next().unwrap().unwrap().admit().unwrap().change()), line);
         }
     }
 

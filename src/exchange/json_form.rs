@@ -3,10 +3,9 @@
 use std::io::BufRead;
 
 use super::lines::{LONGEST, Line, Lines};
-use super::{BadLine, ImportError, admitted, new_id};
-use crate::domain::change::{BadChange, from_json};
+use super::{BadLine, ImportError, Row};
+use crate::domain::change::BadChange;
 use crate::domain::json;
-use crate::domain::limits::Admitted;
 use crate::domain::merge::Record;
 
 pub(super) struct Rows {
@@ -22,7 +21,7 @@ impl Rows {
 }
 
 impl Iterator for Rows {
-    type Item = Result<Admitted, ImportError>;
+    type Item = Result<Row, ImportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
@@ -43,16 +42,16 @@ impl Iterator for Rows {
                     return Some(Err(BadLine { line, reason }.into()));
                 }
                 Ok(Line::Read) if self.text.trim_ascii().is_empty() => {}
-                Ok(Line::Read) => return Some(change(&self.text).map_err(|reason| BadLine { line, reason }.into())),
+                Ok(Line::Read) => return Some(row(line, &self.text).map_err(Into::into)),
             }
         }
         None
     }
 }
 
-fn change(text: &[u8]) -> Result<Admitted, String> {
+fn row(line: u64, text: &[u8]) -> Result<Row, BadLine> {
     // Each line is parsed alone, so serde always calls it line 1.
     let not_json = |error: serde_json::Error| BadChange::NotAnObject(error.to_string().replace(" at line 1 column ", " at column "));
-    let object: Record = json::read(text.trim_ascii()).map_err(|error| not_json(error).to_string())?;
-    admitted(from_json(object, new_id))
+    let object: Record = json::read(text.trim_ascii()).map_err(|error| BadLine { line, reason: not_json(error).to_string() })?;
+    Ok(Row { line, object, verbatim: None })
 }

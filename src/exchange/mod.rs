@@ -7,14 +7,15 @@ mod csv_form;
 mod json_form;
 mod lines;
 mod packed;
+mod row;
 
 pub use csv_form::{header, row};
 pub use packed::{Packer, Packing};
+pub use row::Row;
 
 use std::io::BufRead;
 
-use crate::domain::change::{BadChange, Change};
-use crate::domain::limits::{Admitted, admit};
+use crate::domain::limits::Admitted;
 use crate::store::StoreError;
 
 /// A line that is not a change.
@@ -41,12 +42,12 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// The changes of a file, one after the other, each or why it is none.
-pub type Changes = Box<dyn Iterator<Item = Result<Admitted, ImportError>> + Send>;
+/// The rows of a file, one after the other, each or why it is none.
+pub type Rows<T> = Box<dyn Iterator<Item = Result<T, ImportError>> + Send>;
 
-/// A file that is being read.
-pub struct Reading {
-    pub changes: Changes,
+/// A file that is being read, as changes or as its rows before they are put to any rule.
+pub struct Reading<T = Admitted> {
+    pub changes: Rows<T>,
     /// Columns that the log does not have; what they hold is not kept.
     pub unknown: Vec<String>,
 }
@@ -57,22 +58,21 @@ pub struct Reading {
 /// # Errors
 /// When the start of the file cannot be read, or is neither form.
 pub fn read(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
+    let Reading { changes, unknown } = read_rows(file)?;
+    Ok(Reading { changes: Box::new(changes.map(|row| Ok(row?.admit()?))), unknown })
+}
+
+/// Reads the rows of a file as they are, for those who want to tell of what an import would refuse or spell anew.
+///
+/// # Errors
+/// When the start of the file cannot be read, or is neither form.
+pub fn read_rows(file: Box<dyn BufRead + Send>) -> Result<Reading<Row>, ImportError> {
     let mut file = packed::unpacked(file)?;
     let start = file.fill_buf().map_err(ImportError::Read)?;
     match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
         Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::Rows::new(file)), unknown: Vec::new() }),
         Some(_) => csv_form::rows(file),
     }
-}
-
-/// Puts a change of a file to the limits of the log.
-fn admitted(change: Result<Change, BadChange>) -> Result<Admitted, String> {
-    admit(change.map_err(|bad| bad.to_string())?).map_err(|refusal| refusal.to_string())
-}
-
-/// An event id for a line without one.
-fn new_id() -> String {
-    uuid::Uuid::new_v4().to_string()
 }
 
 #[cfg(test)]

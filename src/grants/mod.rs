@@ -105,6 +105,11 @@ impl Opened {
     pub fn key(&self) -> &MissionKey {
         &self.key
     }
+
+    /// The key alone; ask [`Derivation::covers`] before any use.
+    pub fn into_key(self) -> MissionKey {
+        self.key
+    }
 }
 
 #[cfg(test)]

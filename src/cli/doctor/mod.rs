@@ -4,6 +4,7 @@
 //! told once.
 
 mod keys;
+mod log;
 mod machine;
 mod services;
 
@@ -15,9 +16,14 @@ use serde_json::{Value, json};
 use super::output::{json_lines, paints, safe, stdout};
 use super::{Failure, Outcome};
 use crate::config::{Config, ConfigError, Raw};
+use crate::grants::PrivateKey;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
+    /// Look at a log instead, before it moves here: a file, JSONL or Postgres CSV; - for stdin; or postgres://USER@HOST/NAME,
+    /// with the password by PGPASSWORD or ~/.pgpass. Nothing is written
+    #[arg(long, value_name = "FILE|-|URL")]
+    database: Option<String>,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -68,6 +74,12 @@ const CHECKS: [&str; 12] =
     ["config", "directory", "database", "disk", "clock", "time-zone", "port", "service-key", "users", "grant-key", "tools", "model"];
 
 pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
+    if let Some(database) = args.database {
+        // A log can be looked at where nothing is set up, or not well.
+        let config = raw.ok().and_then(|raw| readable(raw).ok());
+        let key = config.and_then(|(_, config, _)| PrivateKey::from_pem(&config.private_key_pem?).ok());
+        return log::run(database, key, args.json).await;
+    }
     let raw = match raw {
         Ok(raw) => raw,
         Err(error) => {
@@ -77,7 +89,7 @@ pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
     };
     let (raw, config, wrong) = readable(raw)?;
     let mut examined = Ok(None);
-    let mut failed = 0;
+    let mut findings = Vec::new();
     for name in CHECKS {
         if name == "database" {
             // It takes its time where there is much to read.
@@ -87,10 +99,15 @@ pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
             Some((_, error)) => Finding::fail(error, "correct it"),
             None => look(name, &raw, &config, &examined).await,
         };
-        failed += usize::from(finding.status == Status::Fail);
         show(name, &finding, args.json)?;
+        findings.push(finding);
     }
-    match failed {
+    outcome(&findings)
+}
+
+/// Failed where a check did.
+fn outcome<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Outcome {
+    match findings.into_iter().filter(|finding| finding.status == Status::Fail).count() {
         0 => Ok(()),
         1 => Err(Failure::Failed("1 check failed".into())),
         n => Err(Failure::Failed(format!("{n} checks failed"))),
