@@ -80,7 +80,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
     record.entry("maxConcurrentMissions").or_insert(json!(1));
     // An empty text is a field that was not filled in.
     record.retain(|field, value| *value != "" || field == "role");
-    let record = created(record, Timestamp::now());
+    let record = created(record, &who.user, Timestamp::now());
     let id = Uuid::new_v4().to_string();
     let edit = edit_of(&who, Table::Agents, &id);
     shared.runner.store().edit::<StoreError>(edit, move |_| Ok(record)).await?;

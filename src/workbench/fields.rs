@@ -73,9 +73,13 @@ pub(super) fn changed(before: &Record, mut after: Record) -> Record {
     by_paths(before, after)
 }
 
-/// A record at its creation, as clients write it: without fields that hold nothing, with the moment by which they list it.
-pub(super) fn created(mut record: Record, now: Timestamp) -> Record {
+/// A record of a user at its creation, as clients write it: without fields that hold nothing, with the moment by which they
+/// list it, in the space that every client of the user shows (docs/records.md, section 1).
+pub(super) fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
     record.retain(|_, value| !value.is_null());
+    for (field, value) in [("spaceId", format!("_personal:{user}")), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
+        record.insert(field.to_owned(), value.into());
+    }
     for field in ["createdAt", "updatedAt"] {
         record.insert(field.into(), time::iso_millis(now).into());
     }

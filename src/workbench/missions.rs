@@ -96,7 +96,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
     match read(&posted.fields, None, Timestamp::now(), &shared.zone) {
         Ok(record) => {
             let id = Uuid::new_v4().to_string();
-            let record = created(record, Timestamp::now());
+            let record = created(record, &who.user, Timestamp::now());
             shared.runner.store().edit::<StoreError>(edit_of(who, Table::Missions, &id), move |_| Ok(record)).await?;
             Ok(to(&path("missions", &id)))
         }

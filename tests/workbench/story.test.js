@@ -125,6 +125,7 @@ test("a mission from its making to its second plan", async (t) => {
   for (const { data, op } of rows.slice(0, 2)) {
     // What the existing web client needs in order to show it.
     for (const field of ["createdAt", "updatedAt"]) assert.match(data[field], /^\d{4}-\d\d-\d\dT[0-9:]{8}\.\d{3}Z$/, op);
+    assert.deepEqual([data.spaceId, data.authorId, data.visibility], ["_personal:anna", "anna", "space"], op);
     assert.ok(Object.values(data).every((value) => value !== null), JSON.stringify(data));
   }
   const { policy, maxConcurrentMissions } = rows[0].data;
