@@ -225,7 +225,10 @@ impl<'a> Grants<'a> {
                 finding
             }
             None if self.count == 0 => Finding::ok("no mission has one"),
-            None if self.tried => Finding::ok(format!("{all}, which can be opened")),
+            None if self.tried => match self.keys.iter().filter(|key| key.is_none()).count() {
+                0 => Finding::ok(format!("{all}, which can be opened")),
+                untried => Finding::ok(format!("{all}; the first {MAX_OPENED} can be opened, and {untried} more were not tried")),
+            },
             None => Finding::warn(
                 format!("{all}; whether the private key opens them was not tried, since none is set"),
                 "set MANA_AI_PRIVATE_KEY_PEM to the key of the old server, here and for the new one; with another key no grant opens",
