@@ -162,6 +162,11 @@ export class Client {
     return response.json();
   }
 
+  /** Does something after all that was heard before. A socket that is closing may still bring a message. */
+  #next(work) {
+    if (!this.closed) this.syncing = (this.syncing ?? Promise.resolve()).then(work);
+  }
+
   /** Syncs whenever the server says that there is something. */
   listen() {
     return new Promise((resolve, reject) => {
@@ -171,7 +176,7 @@ export class Client {
       this.socket.on("message", (text) => {
         const message = JSON.parse(text);
         if (message.type === "auth-ok") resolve();
-        if (message.type === "sync-available") this.syncing = (this.syncing ?? Promise.resolve()).then(() => this.sync());
+        if (message.type === "sync-available") this.#next(() => this.sync());
       });
     });
   }
@@ -182,7 +187,7 @@ export class Client {
     this.events = new EventSource(`${this.base}/sync/${this.app}/stream?collections=${this.tables.join()}`, { fetch: withToken });
     this.events.addEventListener("changes", (event) => {
       const { table, changes, syncedUntil } = JSON.parse(event.data);
-      this.syncing = (this.syncing ?? Promise.resolve()).then(() => this.receive({ serverChanges: changes, syncedUntil }, [table]));
+      this.#next(() => this.receive({ serverChanges: changes, syncedUntil }, [table]));
     });
     return new Promise((resolve) => this.events.addEventListener("open", resolve));
   }
@@ -249,6 +254,7 @@ export class Client {
   }
 
   async close() {
+    this.closed = true;
     this.socket?.close();
     this.events?.close();
     await this.syncing;
