@@ -154,6 +154,25 @@ fn it_fights_with_no_client_and_wakes_nothing_that_is_gone() {
 }
 
 #[test]
+fn what_a_deleted_mission_lost_comes_back_with_it() {
+    // The list goes with the delete, before it, or after it.
+    for (lost, deleted) in [(LATER[0], LATER[0]), (LATER[0], LATER[1]), (LATER[1], LATER[0])] {
+        let model = model();
+        let mana = mana(&model);
+        tick(&mana, 8);
+        let before = iterations(&mana);
+        mana.import(&[edit("u", "m", json!({"deletedAt": deleted}), deleted), edit("u", "m", json!({"iterations": []}), lost)]);
+        let count = rows(&mana).len();
+        tick(&mana, 9);
+        tick(&mana, 9);
+        assert_eq!(rows(&mana).len(), count, "a mission that is deleted stays as it is");
+        mana.import(&[edit("u", "m", json!({"deletedAt": null}), LATER[2])]);
+        tick(&mana, 8);
+        assert_eq!(iterations(&mana), before);
+    }
+}
+
+#[test]
 fn what_left_by_the_bounds_does_not_come_back() {
     let model = model();
     let mana = mana(&model).with("MAX_ITERATIONS_KEPT", 2);

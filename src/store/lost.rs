@@ -13,7 +13,7 @@ use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op, RUNNER_CLIENT};
 use crate::domain::iterations::Iteration;
 use crate::domain::lost::{join, restore};
-use crate::domain::merge::{Record, Stamps, winning_stamp};
+use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
 use crate::domain::mission::Mission;
 use crate::domain::retention::{self, Bounds};
 use crate::domain::time;
@@ -29,27 +29,33 @@ pub struct Lossy {
 }
 
 impl Store {
-    /// Missions with lost iterations, at most `limit`.
+    /// Missions with lost iterations, at most `limit`. One that is deleted may come back, and keeps its notes until then.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn lossy_missions(&self, limit: u32) -> StoreResult<Vec<Lossy>> {
         self.read(move |c| {
             let mission = |row: &Row<'_>| Ok(Lossy { user_id: row.get(0)?, mission_id: row.get(1)? });
-            let query = "SELECT DISTINCT user_id, mission_id FROM lost_iterations LIMIT ?1";
+            let query = "SELECT DISTINCT l.user_id, l.mission_id FROM lost_iterations l \
+                         JOIN mission_snapshots m ON m.user_id = l.user_id AND m.mission_id = l.mission_id \
+                         WHERE m.liveness <> 'deleted' LIMIT ?1";
             c.prepare_cached(query)?.query_map([limit], mission)?.collect()
         })
         .await
     }
 
-    /// Puts back what a mission lost, in one row; a mission that is gone stays gone. Answers how many iterations came back.
+    /// Puts back what a mission lost, in one row; a mission that ended stays gone. Answers how many iterations came back.
     ///
     /// # Errors
     /// When the database cannot be written; what was lost stays noted then.
     pub async fn restore_iterations(&self, of: Lossy, event_id: String, actor: Value, bounds: Bounds) -> StoreResult<usize> {
         self.write(move |tx| {
-            let lost = take_noted(tx, &of)?;
             let newest = tx.sql(|c| newest(c, Table::Missions, &of.user_id, &of.mission_id))?;
+            let is_deleted = matches!(newest.fold, Fold::Known { .. }) && newest.fold.live().is_none();
+            if is_deleted {
+                return Ok(0);
+            }
+            let lost = take_noted(tx, &of)?;
             let Some((record, stamps)) = newest.fold.live() else { return Ok(0) };
             let (mission, _) = Mission::read(&of.mission_id, record);
             let Some(whole) = restore(mission.iterations.clone(), &lost) else { return Ok(0) };
