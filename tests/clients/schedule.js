@@ -492,7 +492,8 @@ export async function together(world, schedules) {
     restless = [];
     await all(async (schedule) => void ((await schedule.settle()) && restless.push(schedule)));
     if (round > 0 && restless.length === 0 && !waits) break;
-    if (round === 0) await all((schedule) => schedule.finishRuns());
+    // What one device brings back, the other knows a round later.
+    if (round < 2) await all((schedule) => schedule.finishRuns());
     const { plansProduced, deferred, inFlight, decisions } = await world.tick();
     waits = plansProduced + deferred + inFlight + (decisions["skipped-concurrency"] ?? 0) > 0;
     // What waits for its next attempt takes its time, and is no restlessness of the devices.
