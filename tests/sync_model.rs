@@ -100,6 +100,7 @@ fn start(dir: &Path) -> (Router, Store) {
         runner,
         service_key: ServiceKey::new("service key of the model"),
         users: users.into(),
+        turns: mana_ai::auth::Turns::default().into(),
         pages: axum::Router::new(),
         hub: Arc::new(Hub::default()),
         cors_origins: vec![],

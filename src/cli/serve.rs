@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 
 use super::{Context, Failure, Outcome, link, setup};
-use crate::auth::ServiceKey;
+use crate::auth::{ServiceKey, Turns};
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::runner::Runner;
@@ -50,12 +50,14 @@ impl Server {
     pub fn start(listener: TcpListener, config: &Config, runner: &Arc<Runner>) -> Result<Self, Failure> {
         let service_key = ServiceKey::load(config.service_key.as_deref(), &config.data_dir).map_err(Failure::failed)?;
         let users = Arc::new(setup::users(config)?);
+        let turns = Arc::new(Turns::default());
         let hub = Arc::new(Hub::default());
         let following = tokio::spawn(sync::follow(runner.store().clone(), Arc::clone(&hub)));
         let address = listener.local_addr().map_err(Failure::failed)?;
         let pages = workbench::router(Workbench {
             runner: Arc::clone(runner),
             users: Arc::clone(&users),
+            turns: Arc::clone(&turns),
             hub: Arc::clone(&hub),
             port: address.port(),
             zone: config.time_zone.clone(),
@@ -65,6 +67,7 @@ impl Server {
             runner: Arc::clone(runner),
             service_key,
             users,
+            turns,
             hub: Arc::clone(&hub),
             address,
             public_urls: config.public_urls.clone(),

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::budget::{Budget, Owner, Share};
 use super::error::ApiError;
+use crate::auth::AnswerFor;
 
 /// Answers up to this size are not counted: the socket takes them at once.
 const SMALL: u64 = 4 * 1024;
@@ -34,7 +35,8 @@ pub(super) async fn count(State(budget): State<Arc<Budget>>, request: Request, n
     let response = next.run(request).await;
     let size = response.body().size_hint().exact().filter(|size| *size > SMALL);
     let Some(size) = size.filter(|_| response.extensions().get::<Counted>().is_none()) else { return response };
-    let mut share = budget.share(Owner::Others);
+    let owner = response.extensions().get::<AnswerFor>().map_or(Owner::Others, |AnswerFor(user)| Owner::User(user.clone()));
+    let mut share = budget.share(owner);
     if let Err(why) = share.grow_to(usize::try_from(size).unwrap_or(usize::MAX)) {
         return ApiError::from(why).into_response();
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Owner, Share, UsedUp};
 use super::error::ApiError;
+use crate::auth::Busy;
 
 /// The largest form of somebody who is not known yet, and of most pages, in bytes.
 const MAX_SMALL: usize = 64 * 1024;
@@ -45,6 +46,8 @@ pub(super) async fn receive(headers: &HeaderMap, mut body: Body, share: Share, l
         let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(late)? else { break };
         let data = frame.map_err(|_| ApiError::bad_request("the body could not be read to its end"))?.into_data().unwrap_or_default();
         total = total.saturating_add(data.len());
+        // A body that unpacks from what is here already must not keep the thread to itself.
+        tokio::task::consume_budget().await;
         if refused.is_none()
             && let Err(why) = received.keep(&data, limit, announced)
         {
@@ -80,6 +83,12 @@ impl Received {
 
 impl From<UsedUp> for ApiError {
     fn from(error: UsedUp) -> Self {
+        ApiError::unavailable(&error.to_string())
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(error: Busy) -> Self {
         ApiError::unavailable(&error.to_string())
     }
 }

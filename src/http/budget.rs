@@ -12,14 +12,14 @@ use axum::body::Bytes;
 const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Those of one user: the largest push, and some answers beside it.
 const MAX_OF_USER: usize = 48 * 1024 * 1024;
-/// Those of everybody who is not known, and of pages.
+/// Those of everybody who is not known.
 const MAX_OF_OTHERS: usize = 16 * 1024 * 1024;
 
 /// For whom bytes are held.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     User(String),
-    /// Whoever did not say who they are, and the pages of the workbench.
+    /// Whoever did not say who they are, and forms that no page has read yet.
     Others,
 }
 

@@ -60,7 +60,10 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 /// Answers requests until `stop`, and then those that are under way. It speaks HTTP/1.1 only: one request at a time on a
 /// connection bounds what a connection can hold.
 pub async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
-    let places = max_connections();
+    serve_at_most(max_connections(), listener, app, stop).await;
+}
+
+async fn serve_at_most(places: usize, listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let free = Arc::new(Semaphore::new(places));
     let (alive, mut ended) = mpsc::channel::<()>(1);
     let (open, closing) = watch::channel(());
@@ -121,7 +124,7 @@ impl Connection {
             first = tokio::time::timeout(self.head_time, stream.peek(&mut first)) => if !matches!(first, Ok(Ok(1))) { return },
             _ = self.closing.changed() => return,
         }
-        let stream = Patient { stream, patience: None, taken: 0, _place: place };
+        let stream = Patient::new(stream, place);
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.head_time).max_buf_size(MAX_HEAD);
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.app)).with_upgrades();
@@ -140,8 +143,8 @@ impl Connection {
 }
 
 /// A stream that fails when its reader takes too little for too long. It holds the connection's place, also as a WebSocket.
-struct Patient {
-    stream: TcpStream,
+struct Patient<S> {
+    stream: S,
     /// Runs while something waits to be taken.
     patience: Option<Pin<Box<Sleep>>>,
     /// Bytes that were taken since it runs.
@@ -149,7 +152,11 @@ struct Patient {
     _place: OwnedSemaphorePermit,
 }
 
-impl Patient {
+impl<S> Patient<S> {
+    fn new(stream: S, place: OwnedSemaphorePermit) -> Self {
+        Patient { stream, patience: None, taken: 0, _place: place }
+    }
+
     fn wrote(&mut self, outcome: Poll<io::Result<usize>>, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         match outcome {
             Poll::Pending => {
@@ -172,13 +179,13 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(outcome, context)
@@ -201,5 +208,66 @@ impl AsyncWrite for Patient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::sleep;
+
+    use super::*;
+
+    async fn patient() -> (Patient<DuplexStream>, DuplexStream) {
+        let (server, client) = duplex(LEAST_TAKEN);
+        (Patient::new(server, Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap()), client)
+    }
+
+    /// How long a megabyte takes whose reader takes `bytes` each 20 seconds.
+    async fn write_to_reader_of(bytes: usize) -> io::Result<Duration> {
+        let (mut server, mut client) = patient().await;
+        let reader = tokio::spawn(async move {
+            let mut taken = vec![0; bytes];
+            while client.read_exact(&mut taken).await.is_ok() {
+                sleep(Duration::from_secs(20)).await;
+            }
+        });
+        let started = Instant::now();
+        let written = async {
+            server.write_all(&vec![0; 1 << 20]).await?;
+            server.flush().await
+        };
+        let outcome = written.await.map(|()| started.elapsed());
+        reader.abort();
+        outcome
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_take_an_answer_is_cut_and_who_takes_it_slowly_is_not() {
+        let slow = write_to_reader_of(LEAST_TAKEN).await.unwrap();
+        assert!(slow > 10 * WRITE_TIME, "{slow:?}");
+        assert_eq!(write_to_reader_of(1_024).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let (mut server, _client) = patient().await;
+        let started = Instant::now();
+        assert_eq!(server.write_all(&vec![0; 1 << 20]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed().as_secs(), WRITE_TIME.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_beyond_the_places_wait_and_idle_ones_make_room() {
+        let listener = listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve_at_most(2, listener, Router::new().route("/", get(|| async { "here" })), std::future::pending()));
+        let started = Instant::now();
+        let mut idle = vec![TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let mut third = TcpStream::connect(address).await.unwrap();
+        third.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        third.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+        assert!(started.elapsed() >= CROWDED_HEAD_TIME, "no place was free before");
+        assert_eq!(idle[0].read(&mut [0]).await.unwrap(), 0, "who asks nothing gives up the place");
+        drop(idle);
     }
 }

@@ -36,7 +36,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{ServiceKey, Users};
+use crate::auth::{ServiceKey, Turns, Users};
 use crate::domain::ceilings::{LogCeilings, PushRates};
 use crate::runner::Runner;
 use crate::store::StoreResult;
@@ -49,6 +49,7 @@ pub struct Api {
     pub runner: Arc<Runner>,
     pub service_key: ServiceKey,
     pub users: Arc<Users>,
+    pub turns: Arc<Turns>,
     /// Told of changes; the streams of clients listen to it.
     pub hub: Arc<Hub>,
     /// Where the server listens.
@@ -68,6 +69,7 @@ struct Shared {
     runner: Arc<Runner>,
     service_key: ServiceKey,
     users: Arc<Users>,
+    turns: Arc<Turns>,
     hub: Arc<Hub>,
     hosts: Arc<Hosts>,
     budget: Arc<Budget>,
@@ -93,6 +95,7 @@ pub fn router(api: Api) -> Router {
         runner: api.runner,
         service_key: api.service_key,
         users: api.users,
+        turns: api.turns,
         hub: api.hub,
         hosts: Arc::clone(&hosts),
         budget: Arc::clone(&budget),

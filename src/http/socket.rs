@@ -19,7 +19,7 @@ use super::error::{ApiError, ErrorBody};
 use super::params::AppId;
 use super::sync::client_id;
 use crate::auth::Claims;
-use crate::sync::Mailbox;
+use crate::sync::{Hub, Mailbox};
 
 /// A client that does not say who it is in this time is sent away.
 const TIME_TO_AUTH: Duration = Duration::from_secs(10);
@@ -144,7 +144,7 @@ fn open(shared: &Arc<Shared>, headers: &HeaderMap, upgrade: WebSocketUpgrade, ap
         };
         drop(place);
         match known {
-            Ok(Some((claims, said_client))) => serve(socket, &shared, claims, app, said_client.or(client)).await,
+            Ok(Some((claims, said_client))) => serve(socket, &shared.hub, claims, app, said_client.or(client)).await,
             Ok(None) => {}
             Err(_) => close(socket, UNAUTHORIZED, "no token came within 10 seconds").await,
         }
@@ -170,8 +170,8 @@ async fn introduce(socket: &mut WebSocket, shared: &Shared) -> Option<(Claims, O
 }
 
 /// Tells of changes until the client goes, the token expires or the program stops.
-async fn serve(mut socket: WebSocket, shared: &Shared, claims: Claims, app: Option<String>, client: Option<String>) {
-    let mailbox = match shared.hub.listen(&claims.user, app, client) {
+async fn serve(mut socket: WebSocket, hub: &Hub, claims: Claims, app: Option<String>, client: Option<String>) {
+    let mailbox = match hub.listen(&claims.user, app, client) {
         Ok(mailbox) => mailbox,
         Err(error) => return close(socket, TOO_MANY, &error.to_string()).await,
     };
@@ -242,4 +242,64 @@ fn frame(code: u16, reason: &str) -> Message {
 async fn close(mut socket: WebSocket, code: u16, reason: &str) {
     // It may be gone already.
     let _ = tokio::time::timeout(TIME_TO_TAKE, socket.send(frame(code, reason))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use futures_util::StreamExt;
+    use tokio::time::{Instant, timeout};
+    use tokio_tungstenite::connect_async;
+    use tokio_tungstenite::tungstenite::Message as Heard;
+
+    use super::*;
+    use crate::http::connections;
+
+    /// Where sockets of one user are served whose token holds for a day.
+    async fn address() -> String {
+        let listener = connections::listen(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = format!("ws://{}/", listener.local_addr().unwrap());
+        let hub = Arc::new(Hub::default());
+        let socket = |upgrade: WebSocketUpgrade| async move {
+            upgrade.on_upgrade(move |socket| async move {
+                let expires_at = Timestamp::now() + jiff::SignedDuration::from_hours(24);
+                serve(socket, &hub, Claims { user: "ada".into(), expires_at, signing_key: "key".into() }, None, None).await;
+            })
+        };
+        tokio::spawn(connections::serve(listener, Router::new().route("/", get(socket)), std::future::pending()));
+        address
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_without_a_sign_of_life_is_closed_and_one_with_it_stays() {
+        let address = address().await;
+        let (mut silent, _) = connect_async(&address).await.unwrap();
+        let (mut alive, _) = connect_async(&address).await.unwrap();
+        assert!(alive.next().await.unwrap().unwrap().is_text(), "auth-ok");
+        // Whoever reads answers pings; nobody reads the other socket.
+        let reads = timeout(10 * ALIVE_EVERY, async {
+            loop {
+                assert!(alive.next().await.unwrap().unwrap().is_ping(), "it stays open");
+            }
+        });
+        assert!(reads.await.is_err());
+        let said: Vec<_> = silent.by_ref().filter_map(|heard| async { heard.ok() }).collect().await;
+        assert!(
+            matches!(said.as_slice(), [Heard::Text(_), Heard::Ping(_), Heard::Close(Some(close))] if u16::from(close.code) == 1001),
+            "{said:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_that_nobody_reads_the_answers_of_do_not_keep_a_socket() {
+        let (mut socket, _) = connect_async(&address().await).await.unwrap();
+        let started = Instant::now();
+        let asks = async {
+            use futures_util::SinkExt;
+            while socket.send(Heard::text("ping")).await.is_ok() {}
+        };
+        assert!(timeout(10 * TIME_TO_TAKE, asks).await.is_ok(), "it is closed");
+        assert!(started.elapsed() >= TIME_TO_TAKE);
+    }
 }

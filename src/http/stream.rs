@@ -15,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::budget::{Budget, Owner, Share};
+use super::budget::{Owner, Share};
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
 use super::sync::{PAGE, client_id, cursor};
+use crate::auth::Turn;
 use crate::store::{Page, Pull};
 use crate::sync::{ChangeOut, Cursor, Mailbox};
 
@@ -132,8 +133,7 @@ impl Reader {
     /// Reads what is new; `false` where nothing is.
     async fn read(&mut self) -> Result<bool, ApiError> {
         self.held = None;
-        let mut share = room(&self.shared.budget, &self.pull.user_id).await;
-        let turn = self.shared.parsing.page().await?;
+        let (turn, mut share) = self.room().await?;
         let page = self.shared.runner.store().pull(self.pull.clone()).await?;
         self.pull.since = page.synced_until;
         let more = page.has_more;
@@ -145,15 +145,20 @@ impl Reader {
         self.held = Some(share);
         Ok(more || !self.ready.is_empty())
     }
-}
 
-/// Waits until there is room for a page.
-async fn room(budget: &Arc<Budget>, user: &str) -> Share {
-    let mut share = budget.share(Owner::User(user.to_owned()));
-    while share.grow_to(PAGE).is_err() {
-        tokio::time::sleep(AGAIN).await;
+    /// Waits for a turn and for room for a page. What waits holds neither.
+    async fn room(&self) -> Result<(Turn, Share), ApiError> {
+        let user = &self.pull.user_id;
+        loop {
+            let turn = self.shared.turns.take(user).await?;
+            let mut share = self.shared.budget.share(Owner::User(user.clone()));
+            if share.grow_to(PAGE).is_ok() {
+                return Ok((turn, share));
+            }
+            drop(turn);
+            tokio::time::sleep(AGAIN).await;
+        }
     }
-    share
 }
 
 /// A page as events in the order of the log, one for each run of rows of one table, so that the cursor of each event

@@ -136,9 +136,9 @@ async fn apart<T: Send + 'static>(size: usize, work: impl FnOnce() -> Result<T, 
 /// A page of the log as an answer.
 async fn answer(shared: &Shared, pull: Pull) -> Result<Response, ApiError> {
     let mut share = shared.budget.share(Owner::User(pull.user_id.clone()));
-    // Who has no room left hears it before the log is read; the gate bounds what is read until its size is known.
+    // Who has no room left hears it before the log is read; turns bound what is read until its size is known.
     share.grow_to(LEAST_ANSWER)?;
-    let turn = shared.parsing.page().await?;
+    let turn = shared.turns.take(&pull.user_id).await?;
     let page = shared.runner.store().pull(pull).await?;
     let size = if page.rows.is_empty() { 0 } else { PAGE };
     apart(size, move || {

@@ -14,21 +14,17 @@ const MAX_VALUES: usize = 1_000_000;
 const BYTES_OF_VALUE: usize = 128;
 /// Bodies that weigh more than this have a gate of their own, so that a small one never waits for a large one.
 const SMALL: usize = 2 * 1024 * 1024;
-/// What may be held as values at the same time, in KB: of small bodies, of large ones, and of pages of the log. A body that
-/// weighs more than its gate is read alone.
+/// What may be held as values at the same time, in KB: of small bodies, and of large ones. A body that weighs more than its
+/// gate is read alone.
 const SMALL_KB: u32 = 32 * 1024;
 const LARGE_KB: u32 = 64 * 1024;
-const PAGES_KB: u32 = 48 * 1024;
-/// What a page takes: its values take several times its text.
-const KB_OF_PAGE: u32 = 6 * 1024;
 /// How long a request waits for its turn.
 const TURN: Duration = Duration::from_secs(20);
 
-/// The bodies and pages that are held as values now.
+/// The bodies that are held as values now.
 pub(super) struct Parsing {
     small: Gate,
     large: Gate,
-    pages: Gate,
 }
 
 struct Gate {
@@ -38,7 +34,7 @@ struct Gate {
 
 impl Default for Parsing {
     fn default() -> Self {
-        Parsing { small: Gate::of(SMALL_KB), large: Gate::of(LARGE_KB), pages: Gate::of(PAGES_KB) }
+        Parsing { small: Gate::of(SMALL_KB), large: Gate::of(LARGE_KB) }
     }
 }
 
@@ -47,11 +43,6 @@ impl Parsing {
     pub async fn body(&self, weight: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let kilobytes = u32::try_from(weight / 1024 + 1).unwrap_or(u32::MAX);
         if weight > SMALL { self.large.enter(kilobytes).await } else { self.small.enter(kilobytes).await }
-    }
-
-    /// Waits until a page of the log may be held as values.
-    pub async fn page(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.pages.enter(KB_OF_PAGE).await
     }
 }
 

@@ -25,12 +25,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use jiff::tz::TimeZone;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::auth::Users;
+use crate::auth::{Turns, Users};
 use crate::runner::{Rules, Runner};
 use crate::sync::Hub;
 pub use session::new_link;
@@ -45,6 +46,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 pub struct Workbench {
     pub runner: Arc<Runner>,
     pub users: Arc<Users>,
+    pub turns: Arc<Turns>,
     pub hub: Arc<Hub>,
     /// The port of the server, by which the cookies of two servers on one host are told apart.
     pub port: u16,
@@ -58,6 +60,7 @@ type Shared = Arc<Workbench>;
 
 /// All pages.
 pub fn router(workbench: Workbench) -> Router {
+    let workbench = Arc::new(workbench);
     let pages = Router::new()
         .route("/", get(overview::show))
         .route("/login", get(sign_in::show).post(sign_in::by_token))
@@ -88,6 +91,7 @@ pub fn router(workbench: Workbench) -> Router {
     };
     let set = |name, value: &'static str| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     pages
+        .route_layer(from_fn_with_state(Arc::clone(&workbench), session::admit))
         .layer(set(header::CACHE_CONTROL, "no-store"))
         .route("/assets/workbench.css", get(|| async { asset("text/css; charset=utf-8", include_str!("assets/workbench.css")) }))
         .route("/assets/workbench.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("assets/workbench.js")) }))
@@ -97,7 +101,7 @@ pub fn router(workbench: Workbench) -> Router {
         .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::REFERRER_POLICY, "same-origin"))
-        .with_state(Arc::new(workbench))
+        .with_state(workbench)
 }
 
 fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {

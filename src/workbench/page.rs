@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, html};
 use regex::Regex;
 
 use super::session::SignedIn;
+use crate::auth::Busy;
 use crate::domain::time;
 use crate::store::StoreError;
 use crate::text::printable;
@@ -25,6 +26,7 @@ pub(super) enum Failed {
     Foreign,
     BadForm(String),
     NotFound,
+    Busy(Busy),
     Store(StoreError),
 }
 
@@ -52,6 +54,7 @@ impl IntoResponse for Failed {
             Failed::NotFound => {
                 (StatusCode::NOT_FOUND, "There is no such page", "It may have been deleted, or belong to somebody else.".into())
             }
+            Failed::Busy(busy) => (StatusCode::SERVICE_UNAVAILABLE, "Too much at once", busy.to_string()),
             Failed::Store(error) => {
                 tracing::error!(%error, "a page cannot be shown");
                 let passing = error.is_passing();

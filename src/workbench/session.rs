@@ -3,15 +3,16 @@
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Form;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
 use super::fields::Fields;
 use super::page::{Failed, Response};
-use crate::auth::LocalKey;
+use crate::auth::{AnswerFor, LocalKey};
 use crate::store::{SecretHash, Session, Store, StoreResult};
 
 /// How long a session lasts, and how long a link may be used.
@@ -48,6 +49,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A session, whose user may still have to be chosen.
+#[derive(Clone)]
 pub(super) struct Visitor {
     pub key: String,
     pub user: Option<String>,
@@ -110,13 +112,35 @@ fn key_of(name: &str, headers: &HeaderMap) -> Option<String> {
 impl FromRequestParts<Shared> for Visitor {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        let Some(key) = key_of(&cookie_name(shared.port), &parts.headers) else { return Err(Failed::SignedOut.into()) };
-        match valid(shared, hash(&key)).await? {
-            Some(session) => Ok(Visitor { key, user: session.user }),
-            None => Err(Failed::SignedOut.into()),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Response> {
+        parts.extensions.get::<Visitor>().cloned().ok_or_else(|| Failed::SignedOut.into())
     }
+}
+
+/// Finds the session of a request, and lets its user have a turn with their pages.
+pub(super) async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    let visitor = match visitor(&shared, request.headers()).await {
+        Ok(Some(visitor)) => visitor,
+        Ok(None) => return next.run(request).await,
+        Err(failed) => return failed.into(),
+    };
+    let user = visitor.user.clone();
+    request.extensions_mut().insert(visitor);
+    let Some(user) = user else { return next.run(request).await };
+    match shared.turns.take(&user).await {
+        Ok(_turn) => {
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(AnswerFor(user));
+            response
+        }
+        Err(busy) => Failed::Busy(busy).into(),
+    }
+}
+
+async fn visitor(shared: &Shared, headers: &HeaderMap) -> Result<Option<Visitor>, Failed> {
+    let Some(key) = key_of(&cookie_name(shared.port), headers) else { return Ok(None) };
+    let session = valid(shared, hash(&key)).await?;
+    Ok(session.map(|session| Visitor { key, user: session.user }))
 }
 
 /// A session that has not expired, and whose signing key is in use still.
