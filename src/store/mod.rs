@@ -111,6 +111,8 @@ struct Shared {
     permits: Arc<Semaphore>,
     /// Read once, since it never changes.
     event_key: OnceLock<EventKey>,
+    /// Held while new rows of a [`Table`] are folded.
+    folding: [tokio::sync::Mutex<()>; 2],
 }
 
 impl Store {
@@ -134,7 +136,9 @@ impl Store {
         let writer = Writer::start(connection, in_use, path.clone(), file, options.clock)?;
         let readers = readers::pool(&path, options);
         let permits = Arc::new(Semaphore::new(options.readers as usize));
-        Ok(Store { shared: Arc::new(Shared { path, file, writer, readers, permits, event_key: OnceLock::new() }) })
+        Ok(Store {
+            shared: Arc::new(Shared { path, file, writer, readers, permits, event_key: OnceLock::new(), folding: Default::default() }),
+        })
     }
 
     /// Like [`Store::open`], where there has to be a database already.

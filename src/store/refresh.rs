@@ -79,6 +79,8 @@ impl Store {
     /// # Errors
     /// When the database cannot be read or written.
     pub async fn refresh_batch(&self, table: Table, limit: u32) -> StoreResult<(Refreshed, bool)> {
+        // Whoever comes second finds the rows folded; reading them twice would only take twice the memory.
+        let _alone = self.shared.folding[table as usize].lock().await;
         let Some(batch) = self
             .read(move |c| {
                 let c = c.unchecked_transaction()?;
