@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod grants;
 pub mod http;
 pub mod inputs;
+pub mod memory;
 pub mod metrics;
 pub mod planner;
 pub mod projection;

@@ -5,5 +5,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    mana_ai::memory::return_what_is_free();
     mana_ai::cli::main()
 }
