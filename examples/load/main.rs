@@ -1,8 +1,10 @@
 //! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
 //!
-//! `pushes`, `crowd`, `plans`, `start`; all of them where none is named. What each does and why is told in
+//! `pushes`, `crowd`, `plans`, `start`, `attack`; all of them where none is named. What each does and why is told in
 //! `benches/README.md`.
 
+mod attack;
+mod attacks;
 #[path = "../../benches/common/mod.rs"]
 mod common;
 mod crowd;
@@ -19,9 +21,10 @@ fn main() {
         return pushes::bare_commits(dir, seconds, changes);
     }
     program::build();
-    let all: [(&str, fn()); 4] = [("start", start::run), ("plans", plans::run), ("pushes", pushes::run), ("crowd", crowd::run)];
+    let all: [(&str, fn()); 5] =
+        [("start", start::run), ("plans", plans::run), ("pushes", pushes::run), ("crowd", crowd::run), ("attack", attack::run)];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
-        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd");
+        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, attack");
         std::process::exit(2);
     }
     for (name, run) in all {
