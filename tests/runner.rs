@@ -332,6 +332,23 @@ async fn the_claims_of_a_process_that_lives_are_left_alone() {
     assert_eq!(settle(&house.runner()).await.0.written_back, 1, "until it dies");
 }
 
+#[tokio::test]
+async fn a_tick_that_is_cut_short_leaves_no_claim_behind() {
+    let house = House::new(model(), [hourly("u", "m", None, DUE)]).await;
+    mana_ai::projection::refresh(&house.store).await.unwrap();
+    let due = house.store.due(house.now(), None, 10).await.unwrap().remove(0);
+    let candidate = Candidate { due, max_in_flight: None, run_id: RUN_OF_ANOTHER.into(), iteration_id: "i".into() };
+    // The claim is on its way to the disk, and nobody waits for it any more.
+    let claim = house.store.claim(vec![candidate], "stopping".into(), house.now());
+    tokio::select! {
+        biased;
+        _ = claim => panic!("it has to wait for the disk"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(house.store.give_all_back("stopping".into(), "the program was stopped").await.unwrap(), 1);
+    assert_eq!(house.store.runs(None, None, 10).await.unwrap().remove(0).state(), "waiting");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_with_a_thousand_missions_starves_nobody() {
     let many = (0..1_000).map(|n| hourly("many", &format!("many-{n}"), None, DUE));

@@ -151,8 +151,7 @@ impl Runner {
         };
         self.give_strays_back(self.now()).await?;
         let owner = self.presence.owner();
-        let held = self.store.held_by(owner).await?.into_iter().map(|run| (run, None)).collect();
-        self.store.give_back(owner, held, "the program was stopped").await?;
+        self.store.give_all_back(owner.to_owned(), "the program was stopped").await?;
         self.presence.end();
         Ok(cut_short)
     }

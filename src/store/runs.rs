@@ -225,6 +225,20 @@ impl Store {
         .await
     }
 
+    /// Gives all claims of a process that lives back, also those that are still on their way to the disk: a tick that was cut
+    /// short does not learn of its own.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn give_all_back(&self, owner: String, reason: &'static str) -> StoreResult<usize> {
+        self.write(move |tx| {
+            let update = "UPDATE runs SET owner = NULL, asked_at = NULL, next_attempt_at = NULL, reason = ?2 \
+                          WHERE outcome IS NULL AND owner = ?1";
+            tx.sql(|c| c.prepare_cached(update)?.execute(params![owner, reason]))
+        })
+        .await
+    }
+
     /// Ends waiting runs whose mission does not wait for them any more, at most `limit`. Answers how many.
     ///
     /// # Errors
