@@ -323,13 +323,24 @@ fn a_machine_without_free_descriptors_is_no_failure_of_the_model_or_the_mission(
             request.send().await.unwrap().json::<Value>().await.unwrap()
         })
     };
-    // The connection is there before the last descriptor goes, and is used again.
+    // The connections are there before the last descriptor goes, and are used again: the database's, and ours.
     runtime.block_on(async { client.get(served.url("/health")).send().await.unwrap().text().await.unwrap() });
+    let descriptors = format!("/proc/{}/fd", served.child.id());
+    // A connection opens the log when it first reads.
+    let of_database = || {
+        let opened = std::fs::read_dir(&descriptors).unwrap().filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+        opened.filter(|file| file.ends_with("mana-ai.db-wal")).count()
+    };
+    wait_for("a writer and four readers", || {
+        let scrape = |_| client.get(served.url("/metrics")).send();
+        runtime.block_on(futures_util::future::join_all((0..16).map(scrape)));
+        (of_database() >= 5).then_some(())
+    });
     // The next descriptor would be the lowest free one.
     let free = (0..).find(|n| !std::fs::exists(format!("/proc/{}/fd/{n}", served.child.id())).unwrap_or(true));
     limit(free.unwrap());
     let stats = tick();
-    assert!(stats["errors"].to_string().contains("this machine has no free descriptor"), "{stats}");
+    assert!(stats["errors"].to_string().contains("this machine has no free descriptor"), "{stats}\n{}", served.log());
     let run = runs(&mana).remove(0);
     assert_eq!((&run["failedAttempts"], &run["attempts"], &run["state"]), (&json!(0), &json!([]), &json!("waiting")), "{run}");
     assert!(run["reason"].as_str().unwrap().contains("this machine"), "{run}");
