@@ -1,6 +1,7 @@
 //! Who may call what: tokens of local mode and of an identity provider, and each way to be refused (DESIGN, section 9).
 
 mod common;
+mod faults;
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +14,7 @@ use axum::routing::get as get_route;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use common::{Mana, Served, get, request};
+use faults::{Fault, Faults};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -420,6 +422,22 @@ fn a_session_ends_with_the_key_by_which_it_was_made() {
         assert_eq!((status, to.as_str()), (303, "/login"));
     }
     assert_eq!(visit("POST", &served.0.url("/link"), "", &[("code", &unused)]).0, 403, "nor does a link outlive it");
+}
+
+#[test]
+fn what_a_clock_far_ahead_opened_does_not_stay_open() {
+    let (faults, mana) = Faults::under(quiet());
+    let served = mana.serve();
+    faults.set(Fault::Clock, 4 * 365 * 24 * 3_600);
+    let (used, unused) = (code(&mana, &served), code(&mana, &served));
+    let session = visit("POST", &served.url("/link"), "", &[("code", &used)]).2;
+    assert_eq!(visit("GET", &served.url("/"), &session, &[]).0, 200, "it works while the clock is wrong");
+    faults.clear(Fault::Clock);
+    assert_eq!(visit("GET", &served.url("/"), &session, &[]).1, "/login");
+    assert_eq!(visit("POST", &served.url("/link"), "", &[("code", &unused)]).0, 403);
+    assert!(mana.run(&["sessions", "list", "--json"]).json().is_empty());
+    let session = visit("POST", &served.url("/link"), "", &[("code", &code(&mana, &served))]).2;
+    assert_eq!(visit("GET", &served.url("/"), &session, &[]).0, 200, "a new one is like any other");
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub use refresh::Refreshed;
 pub use restore::{Restored, restore};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, Held, OpenRun, RunRow};
 pub use schedule::RanAhead;
-pub use sessions::{Link, SecretHash, Session, WhichSessions};
+pub use sessions::{LINK_HOURS, Link, SESSION_HOURS, SecretHash, Session, WhichSessions};
 pub use snapshots::{Due, DueKey, Snapshot, Table};
 pub use staging::Staging;
 pub use stats::Stats;

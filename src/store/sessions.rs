@@ -44,6 +44,13 @@ pub enum WhichSessions {
 
 const SESSIONS: &str = "SELECT hex(key_hash), user_id, signing_key, created_at, expires_at FROM sessions";
 
+/// How long a session lasts, and how long a link may be used.
+pub const SESSION_HOURS: i64 = 30 * 24;
+pub const LINK_HOURS: i64 = 24;
+/// An end that lies further ahead than a whole life and this comes from a clock that was wrong, and does not count: a clock
+/// that was years ahead for a moment opens nothing for years.
+const SLACK_HOURS: i64 = 24;
+
 /// The fact that somebody signed in at least once.
 const SIGNED_IN: &str = "signed in";
 
@@ -117,8 +124,9 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn session(&self, key: SecretHash, now: Timestamp) -> StoreResult<Option<Session>> {
-        let query = format!("{SESSIONS} WHERE key_hash = ?1 AND expires_at > ?2");
-        self.read(move |c| c.prepare_cached(&query)?.query_row(params![key, time::to_micros(now)], session).optional()).await
+        let query = format!("{SESSIONS} WHERE key_hash = ?1 AND expires_at > ?2 AND expires_at <= ?3");
+        let (now, last) = ends(time::to_micros(now), SESSION_HOURS);
+        self.read(move |c| c.prepare_cached(&query)?.query_row(params![key, now, last], session).optional()).await
     }
 
     /// All sessions that have not expired, or those of one user, the newest first, at most `limit`.
@@ -126,9 +134,11 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn sessions(&self, user: Option<String>, now: Timestamp, limit: u32) -> StoreResult<Vec<Session>> {
-        let of_user = if user.is_some() { "user_id = ?2" } else { "?2 IS NULL" };
-        let query = format!("{SESSIONS} WHERE expires_at > ?1 AND {of_user} ORDER BY created_at DESC, key_hash LIMIT ?3");
-        self.read(move |c| c.prepare_cached(&query)?.query_map(params![time::to_micros(now), user, limit], session)?.collect()).await
+        let of_user = if user.is_some() { "user_id = ?3" } else { "?3 IS NULL" };
+        let query =
+            format!("{SESSIONS} WHERE expires_at > ?1 AND expires_at <= ?2 AND {of_user} ORDER BY created_at DESC, key_hash LIMIT ?4");
+        let (now, last) = ends(time::to_micros(now), SESSION_HOURS);
+        self.read(move |c| c.prepare_cached(&query)?.query_map(params![now, last, user, limit], session)?.collect()).await
     }
 
     /// Ends sessions, and takes back the links of the same users that nobody used yet. Answers how many sessions ended.
@@ -169,9 +179,18 @@ impl Store {
     }
 }
 
+/// Between which ends something lasts at a time, in microseconds.
+fn ends(now: i64, hours: i64) -> (i64, i64) {
+    const MICROS_OF_HOUR: i64 = 3_600_000_000;
+    (now, now.saturating_add(hours.saturating_add(SLACK_HOURS).saturating_mul(MICROS_OF_HOUR)))
+}
+
 fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqlite::Result<Link> {
-    let query = "SELECT user_id, used FROM sign_in_links WHERE code_hash = ?1 AND expires_at > ?2 AND signing_key = ?3";
-    let found = c.query_row(query, params![code, now, signing_key], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?)));
+    let query = "SELECT user_id, used FROM sign_in_links \
+                 WHERE code_hash = ?1 AND expires_at > ?2 AND expires_at <= ?3 AND signing_key = ?4";
+    let (now, last) = ends(now, LINK_HOURS);
+    let found =
+        c.query_row(query, params![code, now, last, signing_key], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?)));
     Ok(match found.optional()? {
         None => Link::Unknown,
         Some((_, true)) => Link::Used,

@@ -13,11 +13,7 @@ use super::Shared;
 use super::fields::Fields;
 use super::page::{Failed, Response};
 use crate::auth::{AnswerFor, LocalKey};
-use crate::store::{SecretHash, Session, Store, StoreResult};
-
-/// How long a session lasts, and how long a link may be used.
-pub(super) const SESSION_HOURS: i64 = 30 * 24;
-const LINK_HOURS: i64 = 24;
+use crate::store::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, Store, StoreResult};
 
 /// Makes the path of a link that signs in once, as `user` or as whom the visitor chooses.
 ///

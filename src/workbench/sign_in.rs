@@ -10,8 +10,8 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::page::{Failed, Response, frame, shorter, to, to_with};
-use super::session::{PostedByVisitor, SESSION_HOURS, Visitor, cookie, cookie_name, csrf, hash, later, secret};
-use crate::store::Link;
+use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf, hash, later, secret};
+use crate::store::{Link, SESSION_HOURS};
 
 /// Users that the page offers to choose from.
 const USERS_OFFERED: u32 = 50;
