@@ -105,8 +105,12 @@ impl ModelServer {
     }
 }
 
-/// The answer of a model that calls the first tool of a request.
+/// The answer of a model that calls the first tool of a request, and proposes nothing where tools are only told of.
 fn calls_its_tool(request: &Value) -> Value {
+    if request.get("tools").is_none() {
+        let plan = json!({"summary": "nothing to do", "steps": []}).to_string();
+        return json!({"model": "scripted", "choices": [{"message": {"role": "assistant", "content": plan}, "finish_reason": "stop"}]});
+    }
     let function = &request["tools"][0]["function"];
     let argument = |property: &Value| match property["type"].as_str() {
         _ if property["enum"].is_array() => property["enum"][0].clone(),
@@ -949,10 +953,12 @@ mod doctor {
         for (name, line) in &checks {
             assert_eq!(line["status"], "ok", "{name}: {line}");
         }
-        let request = model.requests().remove(0);
-        assert_eq!((model.requests().len(), request["tools"].as_array().unwrap().is_empty()), (1, false), "one request with a tool");
-        let size = request.to_string().len();
+        let (request, full) = (model.requests().remove(0), model.requests().remove(1));
+        assert_eq!((model.requests().len(), request["tools"].as_array().unwrap().len()), (2, 1), "a request with a tool, and a full one");
+        let (size, large) = (request.to_string().len(), full.to_string().len());
         assert!(size < 4_000, "a small request: {size} bytes");
+        // The default window has 4,096 tokens of some four bytes, less the room for an answer.
+        assert!((10_000..24_000).contains(&large), "a full one: {large} bytes");
         assert_eq!(request["model"], "llama3.1:8b");
         assert!(!request.to_string().contains("objective of"), "nothing of a user goes to the model");
     }
@@ -1006,6 +1012,51 @@ mod doctor {
             let model = Model::start(Duration::ZERO, move |_| json_reply(status, body));
             fails(&healthy(&model.url()), "model", says);
         }
+    }
+
+    /// A server that does as others do until a prompt is longer than 10,000 bytes.
+    fn with_long_prompts(answer: impl Fn() -> Reply + Send + Sync + 'static) -> Model {
+        Model::start(Duration::ZERO, move |request| if request.to_string().len() > 10_000 { answer() } else { Reply::task("x") })
+    }
+
+    #[test]
+    fn a_model_server_that_does_not_take_a_full_prompt_is_told_with_what_to_do() {
+        let reads = |tokens: u64| {
+            let plan = json!({"summary": "none", "steps": []}).to_string();
+            let usage = json!({"prompt_tokens": tokens, "completion_tokens": 30, "total_tokens": tokens + 30});
+            json!({"choices": [{"message": {"role": "assistant", "content": plan}}], "usage": usage})
+        };
+        let too_long =
+            r#"{"error": {"message": "This model's maximum context length is 4096 tokens.", "code": "context_length_exceeded"}}"#;
+        let cut = r#"{"choices": [{"message": {"content": "{\"summ"}, "finish_reason": "length"}]}"#;
+        let words = r#"{"choices": [{"message": {"content": "You have many notes."}}]}"#;
+        for (status, body, says) in [
+            // Ollama's window where nobody set another, and the next ones.
+            (200, reads(4_096).to_string(), "read 4096 tokens"),
+            (200, reads(4_095).to_string(), "OLLAMA_CONTEXT_LENGTH"),
+            (200, reads(2_048).to_string(), "MANA_LLM_CONTEXT_TOKENS"),
+            (200, reads(8_192).to_string(), "read 8192 tokens"),
+            (400, too_long.to_owned(), "MANA_LLM_CONTEXT_TOKENS"),
+            (413, String::new(), "MANA_LLM_CONTEXT_TOKENS"),
+            (500, "CUDA error: out of memory".to_owned(), "out of memory"),
+            (200, cut.to_owned(), "MANA_LLM_CONTEXT_TOKENS"),
+            (200, words.to_owned(), "larger model"),
+        ] {
+            let model = with_long_prompts(move || json_reply(status, &body));
+            let told = only(&healthy(&model.url()).with("MANA_LLM_CONTEXT_TOKENS", 16_384), "model", &["warn"], says);
+            assert!(told.contains("gave a plan of 1 step"), "what works is told as well: {told}");
+        }
+        let model = with_long_prompts(move || json_reply(200, reads(14_000)));
+        let told = only(&healthy(&model.url()).with("MANA_LLM_CONTEXT_TOKENS", 16_384), "model", &["ok"], "16384 tokens");
+        assert!(told.contains("gave a plan of 1 step"), "{told}");
+    }
+
+    #[test]
+    fn the_full_prompt_of_a_large_window_is_not_paid_for_as_a_whole() {
+        let model = sound_model();
+        checks(&healthy(&model.url()).with("MANA_LLM_CONTEXT_TOKENS", 1_000_000));
+        let longest = model.requests().iter().map(|request| request.to_string().len()).max().unwrap();
+        assert!((100_000..200_000).contains(&longest), "{longest} bytes");
     }
 
     #[test]

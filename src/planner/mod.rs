@@ -53,6 +53,8 @@ pub struct Planned {
     pub rounds: u32,
     /// What the user should know about the plan.
     pub notes: Vec<String>,
+    /// The one of the notes that tells that the server read less than it was sent.
+    pub read_less: Option<String>,
     /// Texts in the prompt that read like orders to the model.
     pub suspected_injections: usize,
     /// Characters of the prompt.
@@ -142,6 +144,7 @@ impl Planner {
             latency: Duration::ZERO,
             rounds: 1,
             notes: Vec::new(),
+            read_less: None,
             suspected_injections: 0,
             prompt_chars: (prompt.system(Form::Plain).chars().count() + prompt.user.chars().count()) as u64,
         };
@@ -211,7 +214,8 @@ impl Planner {
         if planned.rounds == 1
             && let Some(note) = read_less(answer.sent, answer.usage.prompt)
         {
-            planned.notes.push(note);
+            planned.notes.push(note.clone());
+            planned.read_less = Some(note);
         }
         planned.usage = planned.usage + answer.usage;
         if answer.estimated && !planned.notes.iter().any(|note| note == ESTIMATED) {

@@ -12,10 +12,10 @@ use crate::config::Config;
 use crate::domain::mission::Mission;
 use crate::domain::policy::Policy;
 use crate::http;
-use crate::inputs::Resolved;
-use crate::planner::PlanError;
+use crate::inputs::{Input, Resolved};
 use crate::planner::prompt::Material;
 use crate::planner::provider::Kind;
+use crate::planner::{PlanError, Planned};
 use crate::store;
 
 pub(super) async fn port(config: &Config) -> Finding {
@@ -61,7 +61,11 @@ pub(super) fn tools(config: &Config) -> Finding {
     }
 }
 
-/// Has the model plan a small mission, as it will have to.
+/// The longest prompt that is tried: some servers are paid by the token.
+const MOST_TOKENS: u64 = 32_768;
+
+/// Has the model plan a small mission, and then one with all tools and as many notes as its window is said to hold: a server
+/// that reads less of a prompt says so to nobody.
 pub(super) async fn model(config: &Config) -> Finding {
     // Tools that cannot be read are told of by their own check.
     let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
@@ -72,27 +76,66 @@ pub(super) async fn model(config: &Config) -> Finding {
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
     let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
-    // One tool is enough to see whether it is called.
     let mut offered = planner.offered(&Policy::default());
     offered.sort_by_key(|offered| offered.tool.name != "create_task");
-    offered.truncate(1);
-    let inputs = Resolved::default();
-    let material = Material { agent: None, mission: &mission, inputs: &inputs, offered: &offered, budget: None, now: Timestamp::now() };
+    let tokens = usable.llm_context_tokens.min(MOST_TOKENS);
+    let (small, large) = (Resolved::default(), notes(tokens));
+    // One tool is enough to see whether it is called.
+    let one = offered.get(..1).unwrap_or_default();
+    let material = Material { agent: None, mission: &mission, inputs: &small, offered: one, budget: None, now: Timestamp::now() };
     let planned = planner.plan(&material).await;
-    let took = format!("in {:.1} s", planned.latency.as_secs_f64());
-    match planned.outcome {
+    let took = seconds(&planned);
+    let found = match planned.outcome {
         Ok(plan) => {
             let steps = if plan.steps.len() == 1 { "1 step".to_owned() } else { format!("{} steps", plan.steps.len()) };
             let corrected = if planned.rounds > 1 { ", once it was corrected" } else { "" };
-            Finding::ok(format!("{} at {} gave a plan of {steps} {took}{corrected}", planned.model, planner.provider_name()))
+            format!("{} at {} gave a plan of {steps} {took}{corrected}", planned.model, planner.provider_name())
         }
-        Err(PlanError::Parse(reasons)) => Finding::warn(
-            format!("{} answers {took}, but not with a plan: {}", planned.model, reasons.join("; ")),
-            "try MANA_AI_PLANNER=json, or a larger model",
-        ),
+        Err(PlanError::Parse(reasons)) => {
+            return Finding::warn(
+                format!("{} answers {took}, but not with a plan: {}", planned.model, reasons.join("; ")),
+                "try MANA_AI_PLANNER=json, or a larger model",
+            );
+        }
         Err(PlanError::Provider(error)) if matches!(error.kind, Kind::Empty) => {
-            Finding::fail(error.message, "try another model with MANA_LLM_MODEL")
+            return Finding::fail(error.message, "try another model with MANA_LLM_MODEL");
         }
-        Err(PlanError::Provider(error)) => Finding::failed(&error),
+        Err(PlanError::Provider(error)) => return Finding::failed(&error),
+    };
+    let planned = planner.plan(&Material { inputs: &large, offered: &offered, ..material }).await;
+    full(&found, planned, tokens)
+}
+
+/// What came of a prompt that fills the window.
+fn full(found: &str, planned: Planned, tokens: u64) -> Finding {
+    let took = seconds(&planned);
+    if let Some(note) = planned.read_less {
+        let (cut, mend) = note.split_once("; ").unwrap_or((&note, ""));
+        return Finding::warn(format!("{found}, but {cut}"), mend);
     }
+    match planned.outcome {
+        Ok(_) => Finding::ok(format!("{found}, and another with a prompt of up to {tokens} tokens {took}")),
+        Err(error) => Finding::warn(
+            format!("{found}, but none with a prompt of up to {tokens} tokens: {error}"),
+            "set MANA_LLM_CONTEXT_TOKENS to what the model reads in good time, or try a larger model",
+        ),
+    }
+}
+
+fn seconds(planned: &Planned) -> String {
+    format!("in {:.1} s", planned.latency.as_secs_f64())
+}
+
+/// Notes that fill a window of so many tokens, and a little more.
+fn notes(tokens: u64) -> Resolved {
+    const NOTE: &str = "Nothing is to be done about this note. It is here to see how much of a prompt the model reads. ";
+    let note = |n: u64| Input {
+        module: "notes".into(),
+        id: format!("doctor-{n}"),
+        title: format!("Note {n}"),
+        content: NOTE.repeat(20),
+        updated_at: None,
+    };
+    // Each takes some 500 tokens.
+    Resolved { inputs: (0..=tokens / 400).map(note).collect(), ..Resolved::default() }
 }
