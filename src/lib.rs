@@ -22,5 +22,6 @@ pub mod runner;
 pub mod store;
 pub mod sync;
 pub mod text;
+pub mod turns;
 pub mod web;
 pub mod workbench;

@@ -325,6 +325,7 @@ fn a_machine_without_free_descriptors_is_no_failure_of_the_model_or_the_mission(
     };
     // The connections are there before the last descriptor goes, and are used again: the database's, and ours.
     runtime.block_on(async { client.get(served.url("/health")).send().await.unwrap().text().await.unwrap() });
+    let tokens: Vec<String> = (0..8).map(|n| mana.run(&["token", "create", "--user", &n.to_string()]).stdout.trim().to_owned()).collect();
     let descriptors = format!("/proc/{}/fd", served.child.id());
     // A connection opens the log when it first reads.
     let of_database = || {
@@ -332,8 +333,8 @@ fn a_machine_without_free_descriptors_is_no_failure_of_the_model_or_the_mission(
         opened.filter(|file| file.ends_with("mana-ai.db-wal")).count()
     };
     wait_for("a writer and four readers", || {
-        let scrape = |_| client.get(served.url("/metrics")).send();
-        runtime.block_on(futures_util::future::join_all((0..16).map(scrape)));
+        let pull = |token: &String| client.get(served.url("/sync/notes/pull?collection=notes")).bearer_auth(token).send();
+        runtime.block_on(futures_util::future::join_all(tokens.iter().chain(&tokens).map(pull)));
         (of_database() >= 5).then_some(())
     });
     // The next descriptor would be the lowest free one.

@@ -25,6 +25,7 @@ use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, Settings};
 use mana_ai::store::{RowFilter, Store};
 use mana_ai::sync::Hub;
+use mana_ai::turns::Turns;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
@@ -43,14 +44,18 @@ struct Server {
 
 impl Server {
     fn new() -> Self {
+        Self::with(Arc::default())
+    }
+
+    fn with(turns: Arc<Turns>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (app, store) = start(dir.path());
+        let (app, store) = start(dir.path(), turns);
         Server { dir, app, store }
     }
 
     /// As after a crash: all that was not committed is gone, and whoever waited hears nothing.
     fn restart(&mut self) {
-        (self.app, self.store) = start(self.dir.path());
+        (self.app, self.store) = start(self.dir.path(), Arc::default());
     }
 
     async fn send(&self, method: &str, path: &str, token: &str, client: Option<&str>, body: Value) -> Value {
@@ -67,7 +72,7 @@ impl Server {
     }
 }
 
-fn start(dir: &Path) -> (Router, Store) {
+fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
     let store = common::open(dir);
     let metrics = Arc::new(Metrics::new().unwrap());
     let model = provider::Settings {
@@ -100,7 +105,7 @@ fn start(dir: &Path) -> (Router, Store) {
         runner,
         service_key: ServiceKey::new("service key of the model"),
         users: users.into(),
-        turns: mana_ai::auth::Turns::default().into(),
+        turns,
         pages: axum::Router::new(),
         hub: Arc::new(Hub::default()),
         cors_origins: vec![],
@@ -347,6 +352,26 @@ async fn schedule(server: &mut Server, seed: u64) {
         assert_eq!(client.seen, expected, "seed {seed}: {} missed a change or heard of one that is not there", client.name);
         assert_eq!(alive(&client.state), alive(&truth), "seed {seed}: {} ends with another state than the log", client.name);
     }
+}
+
+#[tokio::test]
+async fn a_push_that_is_kept_says_so_also_where_its_answer_would_have_to_wait() {
+    let turns = Arc::new(Turns::new(Duration::from_millis(1)));
+    let server = Server::with(Arc::clone(&turns));
+    let token = LocalKey::load(server.dir.path()).unwrap().issue("ada", Timestamp::now(), SignedDuration::from_hours(1)).unwrap();
+    let push = async |client: &str, since: &str| {
+        let change = json!({"table": "notes", "id": client, "op": "insert", "data": {}});
+        server.send("POST", "/sync/notes", &token, Some(client), json!({"since": since, "changes": [change]})).await
+    };
+    push("phone", "").await;
+    let busy = (turns.take("ada").await.unwrap(), turns.take("ada").await.unwrap());
+    let since = "2026-04-15T08:00:00.000000Z";
+    let answer = push("laptop", since).await;
+    assert_eq!(answer, json!({"serverChanges": [], "conflicts": [], "syncedUntil": since, "hasMore": true}));
+    drop(busy);
+    let answer = server.send("GET", &format!("/sync/notes/pull?collection=notes&since={since}"), &token, None, Value::Null).await;
+    let ids: Vec<_> = answer["serverChanges"].as_array().unwrap().iter().map(|change| &change["id"]).collect();
+    assert_eq!(ids, ["phone", "laptop"], "both are in the log, and nothing was missed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -108,6 +108,7 @@ fn strangers(caller: &Caller) -> Vec<Attack> {
             pause: Duration::from_secs(1),
             ..Attack::of("forms of a byte a second", 1_000, login(&["content-length: 60000"]), Then::Read)
         },
+        Attack::of("scrapes again and again", 40, caller.head("GET /metrics", &["connection: close"]), Then::Read),
         Attack {
             chunk: forged.clone().into_bytes(),
             chunks: 1,

@@ -1,21 +1,19 @@
 //! Who may call: the service key for internal routes, signed tokens for users (DESIGN, section 9).
 //!
 //! Users come with a JSON Web Token. Its keys are those of an identity provider (JWKS), or one that this program made
-//! for itself. A user who is known takes turns with the others. This room must not know routes, the store or missions.
+//! for itself. This room must not know routes, the store or missions.
 
 mod jwks;
 mod local;
 mod secret_file;
 mod service_key;
 mod token;
-mod turns;
 
 pub use jwks::JwksError;
 pub use local::LocalKey;
 pub use secret_file::{SecretError, SecretFile};
 pub use service_key::ServiceKey;
 pub use token::{Claims, Expected, Refused};
-pub use turns::{AnswerFor, Busy, Turn, Turns};
 
 use jsonwebtoken::jwk::JwkSet;
 use jwks::Remote;

@@ -10,11 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 
 use super::{Context, Failure, Outcome, link, setup};
-use crate::auth::{ServiceKey, Turns};
+use crate::auth::ServiceKey;
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::runner::Runner;
 use crate::sync::{self, Hub};
+use crate::turns::Turns;
 use crate::workbench::{self, Workbench};
 
 pub(super) async fn run(context: Context) -> Outcome {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::budget::{Budget, Owner, Share};
 use super::error::ApiError;
-use crate::auth::AnswerFor;
+use crate::turns::AnswerFor;
 
 /// Answers up to this size are not counted: the socket takes them at once.
 const SMALL: u64 = 4 * 1024;

@@ -13,7 +13,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Owner, Share, UsedUp};
 use super::error::ApiError;
-use crate::auth::Busy;
 
 /// The largest form of somebody who is not known yet, and of most pages, in bytes.
 const MAX_SMALL: usize = 64 * 1024;
@@ -83,12 +82,6 @@ impl Received {
 
 impl From<UsedUp> for ApiError {
     fn from(error: UsedUp) -> Self {
-        ApiError::unavailable(&error.to_string())
-    }
-}
-
-impl From<Busy> for ApiError {
-    fn from(error: Busy) -> Self {
         ApiError::unavailable(&error.to_string())
     }
 }

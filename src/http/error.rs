@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ceilings::OverCeiling;
 use crate::store::StoreError;
+use crate::turns::Busy;
 
 /// How every error looks.
 #[derive(Serialize, ToSchema)]
@@ -129,6 +130,12 @@ impl From<StoreError> for ApiError {
             return Self::bad_request(&refusal.to_string());
         }
         Self::internal(&error)
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(error: Busy) -> Self {
+        Self::unavailable(&error.to_string())
     }
 }
 

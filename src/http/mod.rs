@@ -36,11 +36,12 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{ServiceKey, Turns, Users};
+use crate::auth::{ServiceKey, Users};
 use crate::domain::ceilings::{LogCeilings, PushRates};
 use crate::runner::Runner;
 use crate::store::StoreResult;
 use crate::sync::Hub;
+use crate::turns::Turns;
 pub use connections::{ListenError, listen, serve};
 use error::ApiError;
 
@@ -80,6 +81,8 @@ struct Shared {
     unauthenticated: socket::Unauthenticated,
     /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
+    /// Held while metrics are read.
+    scrape: tokio::sync::Mutex<()>,
     openapi: Bytes,
 }
 
@@ -105,6 +108,7 @@ pub fn router(api: Api) -> Router {
         push_rates: Mutex::default(),
         unauthenticated: socket::Unauthenticated::default(),
         probe: tokio::sync::Mutex::default(),
+        scrape: tokio::sync::Mutex::default(),
         openapi: openapi.into(),
     });
     // Whoever pushes is known before anything of the body is read; only then it is unpacked.

@@ -61,6 +61,8 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     responses((status = 200, body = String, content_type = "text/plain"), (status = 503, description = "Come back after Retry-After", body = ErrorBody))
 )]
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
+    // Nobody needs a token for this, so it takes one reader of the database at a time.
+    let _alone = shared.scrape.lock().await;
     shared.runner.observe_store().await?;
     let text = shared.runner.metrics().render().map_err(|error| ApiError::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())

@@ -20,9 +20,9 @@ use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
 use super::sync::{PAGE, client_id, cursor};
-use crate::auth::Turn;
 use crate::store::{Page, Pull};
 use crate::sync::{ChangeOut, Cursor, Mailbox};
+use crate::turns::Turn;
 
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// A stream looks this often whether there is room for it again.

@@ -84,7 +84,8 @@ pub(super) async fn push(
     let event_key = store.event_key().await?;
     let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender, &event_key)).await?;
     let since = cursor(&pushed.since)?;
-    if !pushed.changes.is_empty() {
+    let has_changes = !pushed.changes.is_empty();
+    if has_changes {
         let (ceilings, rows) = (shared.ceilings, pushed.changes.len() as u64);
         let counted = lock(&shared.push_rates).count(&caller.user, rows, ceilings.rows_per_minute, Timestamp::now());
         counted.map_err(StoreError::OverCeiling)?;
@@ -99,7 +100,14 @@ pub(super) async fn push(
         not_client: Some(pushed.client_id),
         limit: PUSH_ROWS,
     };
-    answer(&shared, pull).await
+    match answer(&shared, pull).await {
+        // The changes are on disk, and a refusal would say that they are not.
+        Err(why) if has_changes => {
+            tracing::warn!(%why, "a push is kept; what others changed is to be pulled");
+            Ok(Json(Answer::nothing_since(since)).into_response())
+        }
+        outcome => outcome,
+    }
 }
 
 /// Reads a push. The share of its body is kept for what it became.

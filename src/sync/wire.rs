@@ -65,6 +65,11 @@ pub struct FieldOut {
 }
 
 impl Answer {
+    /// Nothing yet: all after this place is still to be pulled.
+    pub fn nothing_since(since: Cursor) -> Self {
+        Answer { synced_until: since.to_string(), has_more: Some(true), conflicts: [], server_changes: Vec::new() }
+    }
+
     pub fn new(page: Page) -> Self {
         Answer {
             synced_until: Cursor::at(page.synced_until).to_string(),

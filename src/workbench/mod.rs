@@ -31,9 +31,10 @@ use axum::routing::{get, post};
 use jiff::tz::TimeZone;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::auth::{Turns, Users};
+use crate::auth::Users;
 use crate::runner::{Rules, Runner};
 use crate::sync::Hub;
+use crate::turns::Turns;
 pub use session::new_link;
 
 /// The largest form, in bytes: a few texts of the size that a mission may have.

@@ -9,10 +9,10 @@ use maud::{DOCTYPE, Markup, html};
 use regex::Regex;
 
 use super::session::SignedIn;
-use crate::auth::Busy;
 use crate::domain::time;
 use crate::store::StoreError;
 use crate::text::printable;
+use crate::turns::Busy;
 
 pub(super) type Response = axum::response::Response;
 

@@ -12,8 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::Shared;
 use super::fields::Fields;
 use super::page::{Failed, Response};
-use crate::auth::{AnswerFor, LocalKey};
+use crate::auth::LocalKey;
 use crate::store::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, Store, StoreResult};
+use crate::turns::AnswerFor;
 
 /// Makes the path of a link that signs in once, as `user` or as whom the visitor chooses.
 ///

@@ -19,6 +19,7 @@ const SWEEP: usize = 1_024;
 pub struct Turns {
     users: Mutex<HashMap<String, Weak<Semaphore>>>,
     all: Arc<Semaphore>,
+    patience: Duration,
 }
 
 /// One answer may be made, until this is dropped.
@@ -38,15 +39,20 @@ pub struct Busy;
 
 impl Default for Turns {
     fn default() -> Self {
-        Turns { users: Mutex::default(), all: Arc::new(Semaphore::new(OF_ALL)) }
+        Turns::new(PATIENCE)
     }
 }
 
 impl Turns {
+    /// Turns for which a request waits so long.
+    pub fn new(patience: Duration) -> Self {
+        Turns { users: Mutex::default(), all: Arc::new(Semaphore::new(OF_ALL)), patience }
+    }
+
     /// Waits until an answer for this user may be made.
     ///
     /// # Errors
-    /// When it does not come within 20 seconds.
+    /// When that does not come in time.
     pub async fn take(&self, user: &str) -> Result<Turn, Busy> {
         let of_user = self.of(user);
         let turn = async {
@@ -54,7 +60,7 @@ impl Turns {
             let of_all = Arc::clone(&self.all).acquire_owned().await.ok()?;
             Some(Turn { _of_user: of_user, _of_all: of_all })
         };
-        tokio::time::timeout(PATIENCE, turn).await.ok().flatten().ok_or(Busy)
+        tokio::time::timeout(self.patience, turn).await.ok().flatten().ok_or(Busy)
     }
 
     fn of(&self, user: &str) -> Arc<Semaphore> {
