@@ -48,7 +48,7 @@ const SESSIONS: &str = "SELECT hex(key_hash), user_id, signing_key, created_at, 
 pub const SESSION_HOURS: i64 = 30 * 24;
 pub const LINK_HOURS: i64 = 24;
 /// An end that lies further ahead than a whole life and this comes from a clock that was wrong, and does not count: a clock
-/// that was years ahead for a moment opens nothing for years.
+/// that was years ahead for a moment opens nothing, now or then. The next sign-in removes it.
 const SLACK_HOURS: i64 = 24;
 
 /// The fact that somebody signed in at least once.
@@ -63,7 +63,8 @@ impl Store {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
-                c.execute("DELETE FROM sign_in_links WHERE expires_at <= ?1", [now])?;
+                let (_, last) = ends(now, LINK_HOURS);
+                c.execute("DELETE FROM sign_in_links WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
                 let insert = "INSERT INTO sign_in_links (code_hash, user_id, expires_at, signing_key) VALUES (?1, ?2, ?3, ?4)";
                 c.execute(insert, params![code, user, time::to_micros(expires_at), signing_key]).map(drop)
             })
@@ -199,7 +200,8 @@ fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqli
 }
 
 fn open(c: &Connection, key: SecretHash, user: Option<&str>, signing_key: &str, now: i64, expires_at: Timestamp) -> rusqlite::Result<()> {
-    c.execute("DELETE FROM sessions WHERE expires_at <= ?1", [now])?;
+    let (_, last) = ends(now, SESSION_HOURS);
+    c.execute("DELETE FROM sessions WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
     c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])?;
     let insert = "INSERT INTO sessions (key_hash, user_id, signing_key, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     c.execute(insert, params![key, user, signing_key, now, time::to_micros(expires_at)]).map(drop)
