@@ -4,8 +4,6 @@ mod common;
 mod faults;
 
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Mana, Model, Reply, Served, hourly, insert, metric, wait_for};
@@ -104,19 +102,13 @@ fn each_due_time_runs_once_while_the_clock_jumps() {
 
 #[test]
 fn a_plan_does_not_end_before_it_began() {
-    let (asked, go) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (tell, gate) = (Arc::clone(&asked), Arc::clone(&go));
-    let model = Model::start(Duration::ZERO, move |_| {
-        tell.store(true, Ordering::SeqCst);
-        wait_for("the test to let the model answer", || gate.load(Ordering::SeqCst).then_some(()));
-        Reply::task("x")
-    });
+    let model = Model::held(|_| Reply::task("x"));
     let (faults, mana) = Faults::under(ticking(&model));
     mana.import(&[hourly("u", "m", None, LONG_AGO)]);
     let served = mana.serve();
-    wait_for("the model to be asked", || asked.load(Ordering::SeqCst).then_some(()));
+    wait_for("the model to be asked", || (model.requests().len() == 1).then_some(()));
     faults.set(Fault::Clock, -THREE_DAYS);
-    go.store(true, Ordering::SeqCst);
+    model.release();
     wait_for("the plan", || (metric(&served, "mana_ai_plans_written_back_total") == 1.0).then_some(()));
     let attempt = runs(&mana).remove(0)["attempts"][0].clone();
     assert!(attempt["latencyMs"].as_i64().unwrap() < 60_000, "{attempt}");

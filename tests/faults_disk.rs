@@ -1,12 +1,10 @@
-//! Disks that fail while the program runs: what is refused, what is kept, and that it goes on (DESIGN, section 1).
+//! Disks that fail while the program runs: what is refused, what is kept, and that it goes on (docs/design.md, section 1).
 
 mod common;
 mod faults;
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Mana, Model, Reply, Served, get, hourly, metric, wait_for};
@@ -121,18 +119,14 @@ fn a_disk_that_fills_up_refuses_pushes_until_there_is_room() {
 
 #[test]
 fn a_plan_that_finds_the_disk_full_is_written_once_when_there_is_room() {
-    let go = Arc::new(AtomicBool::new(false));
-    let gate = Arc::clone(&go);
-    let model = Model::start(Duration::ZERO, move |_| {
-        wait_for("the test to let the model answer", || gate.load(Ordering::SeqCst).then_some(()));
-        Reply::task("x")
-    });
+    let model = Model::held(|_| Reply::task("x"));
     let (faults, mana) = Faults::under(Mana::new().with("TICK_INTERVAL_MS", 50).with("MANA_LLM_URL", model.url()));
     mana.import(&[hourly("u", "m", None, LONG_AGO)]);
     let served = mana.serve();
-    wait_for("a run in flight", || (metric(&served, "mana_ai_runs_in_flight") == 1.0).then_some(()));
+    // A run that is in flight has not written yet that it asks.
+    wait_for("the model to be asked", || (model.requests().len() == 1).then_some(()));
     faults.set(Fault::Write, NO_SPACE);
-    go.store(true, Ordering::SeqCst);
+    model.release();
     wait_for("the plan to find no room", || served.log().contains("the end of a run cannot be written yet").then_some(()));
     let ticks = metric(&served, "mana_ai_ticks_total");
     wait_for("ticks to go on", || (metric(&served, "mana_ai_ticks_total") > ticks + 2.0).then_some(()));

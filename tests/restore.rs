@@ -1,4 +1,4 @@
-//! Backups of a database in use and their way back (DESIGN, section 12): whatever is killed and when, and whatever file
+//! Backups of a database in use and their way back (docs/design.md, section 12): whatever is killed and when, and whatever file
 //! is given, the database in the directory is the old one or the new one, and the copy is never touched.
 
 mod common;
@@ -1423,7 +1423,7 @@ fn a_damaged_database_can_be_replaced_and_is_kept() {
         restores(&mana, &copy.file, &["--replace"]);
         assert_eq!(export(&mana), log, "damage {n}");
         assert_sound(&mana);
-        // What SQLite tried to mend it with may be kept beside it.
+        // What SQLite tried to fix it with may be kept beside it.
         let old = kept(&mana).into_iter().min().unwrap();
         let kept = std::fs::read(old).unwrap();
         // Where SQLite could still open it, it may have written its head.
@@ -1484,10 +1484,10 @@ fn the_rows_in_the_write_ahead_log_of_a_damaged_database_are_kept_too() {
     restores(&damaged, &backup(&new).file, &["--replace"]);
     assert_eq!(export(&damaged), export(&new));
     let old = kept(&damaged).into_iter().find(|path| !path.to_str().unwrap().ends_with("-wal")).unwrap();
-    // With the page mended, everything is there.
-    let mut mended = std::fs::read(&old).unwrap();
-    mended[at..at + PAGE].copy_from_slice(&db[at..at + PAGE]);
-    std::fs::write(&old, mended).unwrap();
+    // With the page fixed, everything is there.
+    let mut fixed = std::fs::read(&old).unwrap();
+    fixed[at..at + PAGE].copy_from_slice(&db[at..at + PAGE]);
+    std::fs::write(&old, fixed).unwrap();
     let there = export(&restored(&old));
     assert_eq!(there, log);
     has_all(&there, &ids);
@@ -1572,28 +1572,17 @@ fn nobody_is_signed_in_to_a_restored_database() {
     check(&mana);
 }
 
-/// A model that answers nothing until it is told to.
-fn held_model() -> (Model, Arc<AtomicBool>) {
-    let go = Arc::new(AtomicBool::new(false));
-    let gate = Arc::clone(&go);
-    let model = Model::start(Duration::ZERO, move |_| {
-        wait_for("the test to let the model answer", || gate.load(Ordering::SeqCst).then_some(()));
-        Reply::task("x")
-    });
-    (model, go)
-}
-
 #[test]
 fn runs_that_were_under_way_are_taken_over_after_a_restore() {
     for backup_while_alive in [true, false] {
-        let (model, go) = held_model();
+        let model = Model::held(|_| Reply::task("x"));
         let serving = |mana: Mana| mana.with("MANA_LLM_URL", model.url()).with("TICK_INTERVAL_MS", 50);
         let mana = serving(Mana::new());
         let mut mission = hourly("ada", "m", None, "2026-04-15T08:00:00.000Z");
         mission["data"]["cadence"] = json!({"kind": "manual"});
         mana.import(&[mission]);
         let served = mana.serve();
-        wait_for("a run in flight", || (metric(&served, "mana_ai_runs_in_flight") == 1.0).then_some(()));
+        wait_for("the model to be asked", || (model.requests().len() == 1).then_some(()));
         let copy = if backup_while_alive {
             let copy = backup(&mana);
             kill(served);
@@ -1602,7 +1591,7 @@ fn runs_that_were_under_way_are_taken_over_after_a_restore() {
             kill(served);
             backup(&mana)
         };
-        go.store(true, Ordering::SeqCst);
+        model.release();
 
         let elsewhere = serving(Mana::new());
         restores(&elsewhere, &copy.file, &[]);
