@@ -1,4 +1,4 @@
--- The change log: one row per change of one record, append-only (DESIGN, section 2).
+-- The change log: one row per change of one record, append-only (docs/design.md, section 2).
 CREATE TABLE sync_changes (
     seq            INTEGER PRIMARY KEY,          -- position in the log, in commit order
     id             TEXT    NOT NULL UNIQUE,      -- event id, a UUID

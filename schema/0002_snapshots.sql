@@ -1,4 +1,4 @@
--- Snapshots: the folded state of agents and missions (DESIGN, section 4).
+-- Snapshots: the folded state of agents and missions (docs/design.md, section 4).
 -- liveness: 'live'; 'deleted' by a deletedAt, may come back; 'ended' by a delete, for good.
 CREATE TABLE agent_snapshots (
     user_id         TEXT    NOT NULL,

@@ -1,4 +1,4 @@
--- Runs: one row per claimed due time of a mission (DESIGN, section 6).
+-- Runs: one row per claimed due time of a mission (docs/design.md, section 6).
 -- An open run has no outcome; it is claimed by a live process (owner) or waits for its next attempt.
 CREATE TABLE runs (
     id              TEXT PRIMARY KEY,            -- also the event id of the row that its write-back appends

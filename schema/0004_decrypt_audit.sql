@@ -1,4 +1,4 @@
--- Every attempt to read an encrypted record, for the user to see (DESIGN, section 8). Append-only.
+-- Every attempt to read an encrypted record, for the user to see (docs/design.md, section 8). Append-only.
 CREATE TABLE decrypt_audit (
     id           INTEGER PRIMARY KEY,
     user_id      TEXT    NOT NULL,

@@ -1,4 +1,4 @@
-//! The metrics of the process, under the names that dashboards know (DESIGN, section 10).
+//! The metrics of the process, under the names that dashboards know (docs/design.md, section 10).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};

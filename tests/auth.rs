@@ -1,4 +1,4 @@
-//! Who may call what: tokens of local mode and of an identity provider, and each way to be refused (DESIGN, section 9).
+//! Who may call what: tokens of local mode and of an identity provider, and each way to be refused (docs/design.md, section 9).
 
 mod common;
 mod faults;

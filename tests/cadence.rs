@@ -1,4 +1,4 @@
-//! `mana-ai cadence` against the times that other implementations compute (DESIGN, section 6).
+//! `mana-ai cadence` against the times that other implementations compute (docs/design.md, section 6).
 
 mod common;
 

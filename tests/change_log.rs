@@ -1,4 +1,4 @@
-//! The log keeps what it was given, in order, and nothing takes it away (DESIGN, section 2).
+//! The log keeps what it was given, in order, and nothing takes it away (docs/design.md, section 2).
 
 mod common;
 

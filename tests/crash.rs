@@ -1,5 +1,5 @@
 //! Crashes: the program is killed at random moments, and afterwards nothing is lost, nothing is there twice, and the
-//! database is sound (DESIGN, section 6). `MANA_CRASH_KILLS` sets how often the runner is killed.
+//! database is sound (docs/design.md, section 6). `MANA_CRASH_KILLS` sets how often the runner is killed.
 
 mod common;
 

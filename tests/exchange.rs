@@ -1,4 +1,4 @@
-//! Import and export through the binary: nothing lost, nothing doubled, every bad line named (DESIGN, sections 2 and 12).
+//! Import and export through the binary: nothing lost, nothing doubled, every bad line named (docs/design.md, sections 2 and 12).
 
 mod common;
 

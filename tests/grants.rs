@@ -1,4 +1,4 @@
-//! Encrypted inputs: read under a grant for exactly that record, and never without a trace (DESIGN, section 8).
+//! Encrypted inputs: read under a grant for exactly that record, and never without a trace (docs/design.md, section 8).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! From whatever a model answers to a plan that can be used, or a failure that says why (DESIGN, section 7).
+//! From whatever a model answers to a plan that can be used, or a failure that says why (docs/design.md, section 7).
 //!
 //! `tests/fixtures/model-answers.json` has the kinds of answers that small models give, each with its outcome. Whatever
 //! is sent back can be repaired: the model's second answer is a good plan once, and the same mistake again once.

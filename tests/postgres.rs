@@ -1,4 +1,4 @@
-//! The log's way between a real Postgres and this program, to the byte (DESIGN, sections 2 and 12).
+//! The log's way between a real Postgres and this program, to the byte (docs/design.md, sections 2 and 12).
 //! `cargo test --test postgres -- --ignored` needs Debian's postgresql package; `.ci/postgres` moves a million rows besides.
 
 mod common;

@@ -1,4 +1,4 @@
-//! The snapshots equal the fold of the whole log, however it is cut (DESIGN, sections 3 and 4).
+//! The snapshots equal the fold of the whole log, however it is cut (docs/design.md, sections 3 and 4).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! The server: health, metrics, the internal tick, start and stop (DESIGN, sections 9 to 11).
+//! The server: health, metrics, the internal tick, start and stop (docs/design.md, sections 9 to 11).
 
 mod common;
 

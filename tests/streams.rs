@@ -1,4 +1,4 @@
-//! Server-sent events and WebSockets, with real clients over real sockets (DESIGN, section 9).
+//! Server-sent events and WebSockets, with real clients over real sockets (docs/design.md, section 9).
 
 mod common;
 

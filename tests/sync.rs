@@ -1,4 +1,4 @@
-//! Push and pull through the server: the wire, its limits, and cursors that miss nothing (DESIGN, section 9).
+//! Push and pull through the server: the wire, its limits, and cursors that miss nothing (docs/design.md, section 9).
 
 mod common;
 

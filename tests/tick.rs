@@ -1,4 +1,4 @@
-//! The main job through the binary: due missions are gated, planned and written back (DESIGN, sections 5 to 7).
+//! The main job through the binary: due missions are gated, planned and written back (docs/design.md, sections 5 to 7).
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Copies and checks of a database that is in use (DESIGN, section 12).
+//! Copies and checks of a database that is in use (docs/design.md, section 12).
 
 mod common;
 

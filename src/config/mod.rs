@@ -1,4 +1,4 @@
-//! What the program is told: flags, then the environment, then a TOML file, then defaults (DESIGN, section 11).
+//! What the program is told: flags, then the environment, then a TOML file, then defaults (docs/design.md, section 11).
 //!
 //! One table lists every setting; the command line, the file, `--help` and `mana-ai config` are made from it. This
 //! room must not know what the settings are used for.

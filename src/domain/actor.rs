@@ -1,4 +1,4 @@
-//! Who wrote a change: the `actor` object on log rows (DESIGN, section 5).
+//! Who wrote a change: the `actor` object on log rows (docs/design.md, section 5).
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! An agent: who a mission is handed to (DESIGN, section 4).
+//! An agent: who a mission is handed to (docs/design.md, section 4).
 
 use super::fields::{Fields, Problem, is_ciphertext};
 use super::merge::Record;

@@ -1,4 +1,4 @@
-//! How long a failed attempt waits before the next (DESIGN, section 6).
+//! How long a failed attempt waits before the next (docs/design.md, section 6).
 
 use jiff::{SignedDuration, Timestamp};
 

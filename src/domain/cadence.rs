@@ -1,4 +1,4 @@
-//! When a mission runs next (DESIGN, section 6).
+//! When a mission runs next (docs/design.md, section 6).
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};

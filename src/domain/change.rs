@@ -1,4 +1,4 @@
-//! One change of one record, as the log keeps it and as the JSONL form spells it (DESIGN, section 2).
+//! One change of one record, as the log keeps it and as the JSONL form spells it (docs/design.md, section 2).
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Reading fields of a merged record that clients may have filled with anything (DESIGN, section 4).
+//! Reading fields of a merged record that clients may have filled with anything (docs/design.md, section 4).
 
 use std::fmt;
 

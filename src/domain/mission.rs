@@ -1,4 +1,4 @@
-//! A mission: what is to be planned, when, from which inputs (DESIGN, section 4).
+//! A mission: what is to be planned, when, from which inputs (docs/design.md, section 4).
 
 use jiff::Timestamp;
 use serde_json::Value;

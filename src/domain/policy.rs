@@ -1,4 +1,4 @@
-//! What an agent may propose: one decision per tool (DESIGN, sections 4 and 7).
+//! What an agent may propose: one decision per tool (docs/design.md, sections 4 and 7).
 
 use std::collections::BTreeMap;
 

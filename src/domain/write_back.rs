@@ -1,4 +1,4 @@
-//! What a finished run writes into its mission, decided on the mission's newest state (DESIGN, section 6).
+//! What a finished run writes into its mission, decided on the mission's newest state (docs/design.md, section 6).
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -1,4 +1,4 @@
-//! The change log as files: JSONL as clients write it, and CSV as Postgres writes and reads it (DESIGN, section 2).
+//! The change log as files: JSONL as clients write it, and CSV as Postgres writes and reads it (docs/design.md, section 2).
 //!
 //! This room turns bytes into changes, and names the line where it cannot, and changes into bytes. It must not know the database.
 

@@ -1,4 +1,4 @@
-//! Key grants: which encrypted records a mission may read, and the key for them (DESIGN, section 8).
+//! Key grants: which encrypted records a mission may read, and the key for them (docs/design.md, section 8).
 //!
 //! A user's client derives a key for one mission from the user's master key, and wraps it for this server. This room
 //! unwraps it, checks what it covers, and opens ciphertext. Keys live here and nowhere else: no type of this room

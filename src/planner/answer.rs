@@ -1,4 +1,4 @@
-//! Reads a plan out of a model's answer: tool calls, or a JSON object (DESIGN, section 7).
+//! Reads a plan out of a model's answer: tool calls, or a JSON object (docs/design.md, section 7).
 
 use serde_json::{Map, Value};
 

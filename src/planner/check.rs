@@ -1,4 +1,4 @@
-//! Whether each step of a plan can be carried out as it stands (DESIGN, section 7).
+//! Whether each step of a plan can be carried out as it stands (docs/design.md, section 7).
 
 use serde_json::{Map, Value};
 

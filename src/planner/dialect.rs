@@ -1,4 +1,4 @@
-//! How a plan is asked for: by native tool calls, or as one JSON object, in the best form that the server takes (DESIGN,
+//! How a plan is asked for: by native tool calls, or as one JSON object, in the best form that the server takes (docs/design.md,
 //! section 7).
 
 use serde_json::{Map, Value, json};

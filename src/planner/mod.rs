@@ -1,4 +1,4 @@
-//! From a mission to a plan: writes the prompt, asks the model, reads the answer (DESIGN, section 7).
+//! From a mission to a plan: writes the prompt, asks the model, reads the answer (docs/design.md, section 7).
 //!
 //! This room must not know the store, when missions run, or what becomes of a plan.
 

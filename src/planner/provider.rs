@@ -1,4 +1,4 @@
-//! One request to an OpenAI-compatible chat endpoint, and every way it can go wrong (DESIGN, section 7).
+//! One request to an OpenAI-compatible chat endpoint, and every way it can go wrong (docs/design.md, section 7).
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

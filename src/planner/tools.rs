@@ -1,4 +1,4 @@
-//! The tools that a plan may propose, and which of them an agent is offered (DESIGN, section 7).
+//! The tools that a plan may propose, and which of them an agent is offered (docs/design.md, section 7).
 
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! From the log to the snapshots: reads new rows only and keeps agents and missions folded (DESIGN, section 4).
+//! From the log to the snapshots: reads new rows only and keeps agents and missions folded (docs/design.md, section 4).
 //!
 //! This room decides in which steps a refresh goes and what it reports. Merging is a rule of the domain, and rows
 //! and transactions are the store's.

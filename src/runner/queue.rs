@@ -1,4 +1,4 @@
-//! A queue that serves users in turn, however much one of them has waiting (DESIGN, section 6).
+//! A queue that serves users in turn, however much one of them has waiting (docs/design.md, section 6).
 
 use std::collections::{HashMap, VecDeque};
 

@@ -1,4 +1,4 @@
-//! The record of every attempt to read an encrypted record (DESIGN, section 8).
+//! The record of every attempt to read an encrypted record (docs/design.md, section 8).
 
 use jiff::Timestamp;
 use rusqlite::{Row, params};

@@ -1,4 +1,4 @@
-//! The change log: appending and reading (DESIGN, section 2).
+//! The change log: appending and reading (docs/design.md, section 2).
 
 use std::sync::atomic::Ordering;
 
@@ -191,7 +191,7 @@ impl Store {
         self.read(move |c| page(c, &filter, seq, (limit, EXPORT_BYTES), verbatim_row)).await
     }
 
-    /// Folds the records of one user that a mission links, without a snapshot (DESIGN, section 8).
+    /// Folds the records of one user that a mission links, without a snapshot (docs/design.md, section 8).
     ///
     /// # Errors
     /// When the database cannot be read.

@@ -1,4 +1,4 @@
-//! Reading the log from a cursor, for sync clients (DESIGN, section 9).
+//! Reading the log from a cursor, for sync clients (docs/design.md, section 9).
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Folding new rows of the log into the snapshots (DESIGN, section 4).
+//! Folding new rows of the log into the snapshots (docs/design.md, section 4).
 //!
 //! A batch is read and folded on a reader and then written in one short transaction, so that a long catch-up does not
 //! hold up other writes. Meanwhile somebody else may have written a snapshot: whoever writes one has folded every row of

@@ -1,4 +1,4 @@
-//! Runs: one row for each due time of a mission that was claimed (DESIGN, section 6).
+//! Runs: one row for each due time of a mission that was claimed (docs/design.md, section 6).
 
 use jiff::Timestamp;
 use rusqlite::types::Value as Sql;

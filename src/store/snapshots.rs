@@ -1,4 +1,4 @@
-//! Snapshots of agents and missions: what is kept, and looking it up (DESIGN, section 4).
+//! Snapshots of agents and missions: what is kept, and looking it up (docs/design.md, section 4).
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};

@@ -1,4 +1,4 @@
-//! The end of a run in one transaction: the mission's new state, the log row, the attempt and the run (DESIGN, section 6).
+//! The end of a run in one transaction: the mission's new state, the log row, the attempt and the run (docs/design.md, section 6).
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

@@ -1,4 +1,4 @@
-//! The sync protocol of local-first clients: what a push says, what a client is told, and who hears of it (DESIGN,
+//! The sync protocol of local-first clients: what a push says, what a client is told, and who hears of it (docs/design.md,
 //! section 9).
 //!
 //! A client continues from a cursor, the `sync_at` of the last row that it was told of. Rows get theirs in the order in
