@@ -38,7 +38,7 @@ fn write_draft(path: &Path, text: &str, mode: u32) -> Result<PathBuf> {
     let written = file
         // The mode that a file is made with may lose bits to the umask.
         .set_permissions(Permissions::from_mode(mode))
-        .and_then(|()| hand_over(&file, &directory_of(path)))
+        .and_then(|()| chown_to_directory_owner(&file, &directory_of(path)))
         .and_then(|()| file.write_all(text.as_bytes()))
         .and_then(|()| file.sync_all());
     if written.is_err() {
@@ -87,7 +87,7 @@ fn rename_new(_: &Path, _: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When the owner cannot be told or set.
-pub fn hand_over(file: &File, dir: &Path) -> Result<()> {
+pub fn chown_to_directory_owner(file: &File, dir: &Path) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 #![deny(unsafe_code)]
 
+pub mod app;
 pub mod auth;
 pub mod cli;
 pub mod config;

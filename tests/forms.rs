@@ -295,7 +295,7 @@ fn a_form_that_does_not_say_what_it_showed_is_told_and_writes_nothing() {
     for path in ["/missions/m/edit", "/agents/a"] {
         for damaged in ["", "{\"title\": ", "[]", "7"] {
             let (status, body) = desk.fill(path, &[("was", damaged)]);
-            assert!(status == 400 && body.contains("load the page anew"), "{path} {damaged:?} {status}: {body}");
+            assert!(status == 400 && body.contains("reload the page"), "{path} {damaged:?} {status}: {body}");
         }
     }
     assert_eq!(desk.rows(), rows);

@@ -1,5 +1,5 @@
 //! `check` and `check --repair`: whatever does not follow from the log is named, and made again from it; the log itself
-//! stays as it is, and what is wrong with it is not pretended away (DESIGN, section 12).
+//! stays as it is, and what is wrong with it is not pretended away (docs/design.md, section 12).
 
 mod common;
 
@@ -154,9 +154,9 @@ fn texts(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
-/// Checks that a damage is found by this name, and mended: all is as it was before.
+/// Checks that a damage is found by this name, and fixed: all is as it was before.
 #[track_caller]
-fn mends(sound: &Path, sql: &str, named: &str) {
+fn fixes(sound: &Path, sql: &str, named: &str) {
     let mana = laid(sound);
     let before = state(&mana);
     damage(&mana, sql);
@@ -169,7 +169,7 @@ fn mends(sound: &Path, sql: &str, named: &str) {
     assert!(check["repaired"] == json!([]) && found.stderr.contains("--repair"), "{sql}: {found:?}");
     let told = mana.run(&["check"]);
     assert!(told.code == Some(1) && told.stdout.contains(named), "{sql}: {told:?}");
-    assert_eq!(tables(&mana), damaged, "{sql}: a check alone mends nothing");
+    assert_eq!(tables(&mana), damaged, "{sql}: a check alone fixes nothing");
 
     let repaired = mana.run(&["check", "--repair", "--json"]);
     let repair = says(&repaired);
@@ -209,7 +209,7 @@ fn records_that_were_forged_are_folded_again() {
         ),
         ("UPDATE mission_snapshots SET record = '{\"id\": \"ended\"}' WHERE mission_id = 'ended'", "aiMissions ended of user ada"),
     ] {
-        mends(world.path(), sql, named);
+        fixes(world.path(), sql, named);
     }
 }
 
@@ -218,9 +218,9 @@ fn records_that_are_no_longer_json_are_folded_again() {
     let world = world();
     for (column, text) in [("record", "not JSON"), ("record", "[1, 2]"), ("record", ""), ("record", "{"), ("field_meta", "not JSON")] {
         let sql = format!("UPDATE mission_snapshots SET {column} = '{text}' WHERE mission_id = 'two'");
-        mends(world.path(), &sql, "aiMissions two of user ada");
+        fixes(world.path(), &sql, "aiMissions two of user ada");
     }
-    mends(world.path(), "UPDATE agent_snapshots SET record = 'not JSON' WHERE agent_id = 'robin'", "agents robin of user ada");
+    fixes(world.path(), "UPDATE agent_snapshots SET record = 'not JSON' WHERE agent_id = 'robin'", "agents robin of user ada");
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn records_that_are_no_longer_text_are_folded_again() {
             wrong.push(format!("{table}.{column}: check does not name it: {found:?}"));
         }
         if repaired.code != Some(0) || state(&mana) != before {
-            wrong.push(format!("{table}.{column}: not mended: {repaired:?}"));
+            wrong.push(format!("{table}.{column}: not fixed: {repaired:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -262,7 +262,7 @@ fn snapshots_that_are_missing_are_made_again() {
         ("DELETE FROM mission_snapshots", "aiMissions later of user ben"),
         ("DELETE FROM mission_snapshots; DELETE FROM agent_snapshots", "agents gone of user ada"),
     ] {
-        mends(world.path(), sql, named);
+        fixes(world.path(), sql, named);
     }
 }
 
@@ -276,20 +276,20 @@ fn snapshots_without_rows_are_taken_away() {
              last_applied_at, updated_at FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
         )
     };
-    mends(world.path(), &mission("ada", "ghost"), "aiMissions ghost of user ada");
+    fixes(world.path(), &mission("ada", "ghost"), "aiMissions ghost of user ada");
     // An id that only another user has.
-    mends(world.path(), &mission("ben", "two"), "aiMissions two of user ben");
-    mends(world.path(), &mission("nobody", "two"), "aiMissions two of user nobody");
+    fixes(world.path(), &mission("ben", "two"), "aiMissions two of user ben");
+    fixes(world.path(), &mission("nobody", "two"), "aiMissions two of user nobody");
     // A record of that name in another table, and one that only differs in its case.
-    mends(world.path(), &mission("ada", "robin"), "aiMissions robin of user ada");
-    mends(world.path(), &mission("ada", "n"), "aiMissions n of user ada");
-    mends(world.path(), &mission("ada", "TWO"), "aiMissions TWO of user ada");
+    fixes(world.path(), &mission("ada", "robin"), "aiMissions robin of user ada");
+    fixes(world.path(), &mission("ada", "n"), "aiMissions n of user ada");
+    fixes(world.path(), &mission("ada", "TWO"), "aiMissions TWO of user ada");
     let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at \
          FROM agent_snapshots WHERE agent_id = 'robin'";
-    mends(world.path(), agent, "agents robin of user ben");
+    fixes(world.path(), agent, "agents robin of user ben");
     let tombstone = "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
                      updated_at) VALUES ('ada', 'ghost', '{}', '{}', 'ended', 'active', 1, 1, 1)";
-    mends(world.path(), tombstone, "aiMissions ghost of user ada");
+    fixes(world.path(), tombstone, "aiMissions ghost of user ada");
 }
 
 #[test]
@@ -321,12 +321,12 @@ fn columns_that_do_not_follow_from_the_record_are_set_again() {
     ] {
         let sql = format!("UPDATE mission_snapshots SET {set} WHERE mission_id = '{mission}'");
         println!("{sql}");
-        mends(world.path(), &sql, &format!("aiMissions {mission} of user"));
+        fixes(world.path(), &sql, &format!("aiMissions {mission} of user"));
     }
     for set in
         ["state = 'paused'", "state = 'active', liveness = 'deleted'", "liveness = 'ended'", "last_seq = 1000000", "last_applied_at = 0"]
     {
-        mends(world.path(), &format!("UPDATE agent_snapshots SET {set} WHERE agent_id = 'robin'"), "agents robin of user ada");
+        fixes(world.path(), &format!("UPDATE agent_snapshots SET {set} WHERE agent_id = 'robin'"), "agents robin of user ada");
     }
 }
 
@@ -339,15 +339,15 @@ fn missions_that_were_counted_wrong_are_counted_again() {
         "UPDATE mission_counts SET missions = 0",
         "UPDATE mission_counts SET missions = missions + 1 WHERE state = 'active'; UPDATE mission_counts SET missions = missions - 1 WHERE state = 'paused'",
     ] {
-        mends(world.path(), sql, "active missions");
+        fixes(world.path(), sql, "active missions");
     }
 }
 
 #[test]
 fn missions_that_are_not_counted_at_all_are_counted_again() {
     let world = world();
-    mends(world.path(), "DELETE FROM mission_counts WHERE state = 'active'", "active missions");
-    mends(world.path(), "DELETE FROM mission_counts", "active missions");
+    fixes(world.path(), "DELETE FROM mission_counts WHERE state = 'active'", "active missions");
+    fixes(world.path(), "DELETE FROM mission_counts", "active missions");
 }
 
 #[test]
@@ -359,8 +359,8 @@ fn attempts_without_a_run_are_taken_away() {
              total_tokens) VALUES ('{run}', 1, 'ada', 'robin', 1, 1, 1, 'm', 'v', 999999)"
         )
     };
-    mends(world.path(), &attempt("nowhere"), "attempt");
-    mends(world.path(), &format!("{}; {}", attempt("nowhere"), attempt("nowhere else")), "attempts belong to no run");
+    fixes(world.path(), &attempt("nowhere"), "attempt");
+    fixes(world.path(), &format!("{}; {}", attempt("nowhere"), attempt("nowhere else")), "attempts belong to no run");
 }
 
 #[test]
@@ -421,7 +421,7 @@ fn a_record_that_was_ahead_of_its_log_takes_what_comes_after_a_repair() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_mended_at_once() {
+fn everything_that_is_wrong_is_fixed_at_once() {
     let world = world();
     let mana = laid(world.path());
     let before = state(&mana);
@@ -451,7 +451,7 @@ fn everything_that_is_wrong_is_mended_at_once() {
     }
     assert!(shown.contains("Sound"), "{}", repaired.stdout);
     assert_eq!(state(&mana), before);
-    // Nothing is left to mend.
+    // Nothing is left to fix.
     let after = tables(&mana);
     let again = says(&mana.run(&["check", "--repair", "--json"]));
     assert!(again["sound"] == true && again["repaired"] == json!([]), "{again}");
@@ -459,7 +459,7 @@ fn everything_that_is_wrong_is_mended_at_once() {
 }
 
 #[test]
-fn more_damage_than_is_told_is_mended_too() {
+fn more_damage_than_is_told_is_fixed_too() {
     const MISSIONS: usize = 10_300;
     let mana = quiet();
     mana.import(&(0..MISSIONS).map(|n| hourly("ada", &format!("m{n}"), None, DUE)).collect::<Vec<_>>());
@@ -469,7 +469,7 @@ fn more_damage_than_is_told_is_mended_too() {
     assert_eq!(mana.run(&["check"]).code, Some(1));
     let repaired = mana.run(&["check", "--repair"]);
     assert_eq!(repaired.code, Some(0), "{}", repaired.stderr);
-    assert!(state(&mana) == before, "not all were mended");
+    assert!(state(&mana) == before, "not all were fixed");
     assert_eq!(mana.run(&["check"]).code, Some(0));
 }
 
@@ -522,7 +522,7 @@ fn an_index_that_misses_a_row_is_made_again() {
     assert_eq!((mana.integrity().as_str(), mana.run(&["check"]).code), ("ok", Some(0)));
 }
 
-// What cannot be mended.
+// What cannot be fixed.
 
 /// Changes the log as only a damage can.
 fn rewrite(mana: &Mana, sql: &str) {
@@ -587,7 +587,7 @@ fn values_that_are_odd_are_no_findings() {
 }
 
 #[test]
-fn a_log_that_is_out_of_order_is_not_mended() {
+fn a_log_that_is_out_of_order_is_not_fixed() {
     let world = world();
     let mana = laid(world.path());
     rewrite(&mana, "UPDATE sync_changes SET sync_at = 1 WHERE seq = 4");
@@ -600,7 +600,7 @@ fn a_log_that_is_out_of_order_is_not_mended() {
 }
 
 #[test]
-fn what_can_be_mended_is_mended_beside_what_cannot() {
+fn what_can_be_fixed_is_fixed_beside_what_cannot() {
     let world = world();
     let mana = laid(world.path());
     rewrite(&mana, "UPDATE sync_changes SET sync_at = 1 WHERE seq = 4");
@@ -614,7 +614,7 @@ fn what_can_be_mended_is_mended_beside_what_cannot() {
 }
 
 #[test]
-fn an_event_that_is_twice_in_the_log_is_not_mended() {
+fn an_event_that_is_twice_in_the_log_is_not_fixed() {
     let world = world();
     let mana = laid(world.path());
     let connection = direct(&mana);
@@ -650,7 +650,7 @@ fn an_event_that_is_twice_in_the_log_is_not_mended() {
 }
 
 #[test]
-fn rows_of_the_log_that_cannot_be_read_are_not_mended() {
+fn rows_of_the_log_that_cannot_be_read_are_not_fixed() {
     let world = world();
     let mut wrong = Vec::new();
     for column in ["data", "field_meta", "client_id", "actor", "space_id", "user_id", "record_id", "id"] {
@@ -692,7 +692,7 @@ fn rows_of_the_log_that_are_no_json_are_found() {
 }
 
 #[test]
-fn a_damaged_page_of_the_log_is_not_mended_and_made_no_worse() {
+fn a_damaged_page_of_the_log_is_not_fixed_and_made_no_worse() {
     const PAGE: usize = 4_096;
     let mana = quiet();
     let notes = (0..2_000).map(|n| insert("ada", "notes", &format!("n{n}"), json!({"title": format!("note {n}")})));
@@ -806,13 +806,13 @@ fn a_check_beside_a_busy_server_finds_nothing_that_is_not_wrong() {
 }
 
 #[test]
-fn a_repair_beside_a_busy_server_mends_and_loses_nothing() {
+fn a_repair_beside_a_busy_server_fixes_and_loses_nothing() {
     let (served, mana) = quiet().serve_kept();
     mana.import(&[hourly("ben", "steady", None, DUE), insert("ben", "agents", "robin", json!({"name": "Robin"}))]);
     mana.run(&["missions"]);
     let pushing = Pushing::start(&mana, &served.url(""), 6);
     wait_for("pushes", || (pushing.edits() > 20).then_some(()));
-    let mut mended = 0;
+    let mut fixed = 0;
     for round in 0..6 {
         let edits = pushing.edits();
         damage(
@@ -833,13 +833,13 @@ fn a_repair_beside_a_busy_server_mends_and_loses_nothing() {
         let ran = mana.run(&["check", "--repair", "--json"]);
         let said = says(&ran);
         assert_eq!(ran.code, Some(0), "round {round}: {ran:?}");
-        mended += said["repaired"].as_array().unwrap().len();
+        fixed += said["repaired"].as_array().unwrap().len();
         // The server goes on.
         wait_for("more pushes", || (pushing.edits() > edits + 20).then_some(()));
         let again = says(&mana.run(&["check", "--json"]));
         assert_eq!(again["sound"], true, "round {round}: {again}");
     }
-    assert!(mended > 6 * 5, "{mended} findings were mended");
+    assert!(fixed > 6 * 5, "{fixed} findings were fixed");
     let last = pushing.end();
     has_the_last_edits(&mana, &last);
     assert_eq!(mana.mission("steady")["title"], "Mission steady");
@@ -882,7 +882,7 @@ fn a_killed_repair_leaves_all_or_nothing_of_it() {
     let started = Instant::now();
     assert_eq!(mana.run(&["check", "--repair"]).code, Some(0));
     let step = started.elapsed() / 15;
-    let (mut killed, mut mended) = (0, 0);
+    let (mut killed, mut fixed) = (0, 0);
     for n in 0.. {
         damage(&mana, hurt);
         let damaged = tables(&mana);
@@ -894,13 +894,13 @@ fn a_killed_repair_leaves_all_or_nothing_of_it() {
         repair.wait().unwrap();
         let there = tables(&mana);
         assert!(there == damaged || there == before.tables, "killed after {:?}: a repair in part", step * n);
-        mended += usize::from(there == before.tables);
+        fixed += usize::from(there == before.tables);
         killed += usize::from(early);
         if !early {
             break;
         }
     }
-    assert!(killed > 3 && mended > 0, "{killed} kills");
+    assert!(killed > 3 && fixed > 0, "{killed} kills");
     assert_eq!(mana.run(&["check", "--repair"]).code, Some(0));
     assert!(state(&mana) == before);
 }
@@ -923,7 +923,7 @@ fn a_mission_that_was_hidden_by_a_damage_runs_after_its_repair_once() {
     assert_eq!((&stats["dueMissionCount"], &stats["plansWrittenBack"]), (&json!(3), &json!(3)), "{stats}");
     let stats = tick("2026-04-15T09:00:00Z");
     assert_eq!(stats["dueMissionCount"], 0, "{stats}");
-    // Forged back into the past, it is mended before it runs again.
+    // Forged back into the past, it is fixed before it runs again.
     damage(&mana, "UPDATE mission_snapshots SET next_run_at = 1 WHERE mission_id = 'two'");
     assert_eq!(mana.run(&["check", "--repair"]).code, Some(0));
     assert_eq!(tick("2026-04-15T09:00:00Z")["dueMissionCount"], 0);

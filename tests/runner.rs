@@ -1,4 +1,4 @@
-//! The runner under a clock that the tests turn: gates, retries, breaker, claims, fairness (DESIGN, section 6).
+//! The runner under a clock that the tests turn: gates, retries, breaker, claims, fairness (docs/design.md, section 6).
 
 mod common;
 
@@ -16,7 +16,7 @@ use mana_ai::domain::decision::{Ceilings, Condition, Decision};
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Ending, Runner, Settings, Settled, TickStats};
+use mana_ai::runner::{RunOutcome, RunReport, Runner, Settings, TickStats};
 use mana_ai::store::{Candidate, Claim, Close, Store, Table};
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ impl House {
     }
 }
 
-async fn settle(runner: &Arc<Runner>) -> (TickStats, Vec<Settled>) {
+async fn settle(runner: &Arc<Runner>) -> (TickStats, Vec<RunReport>) {
     runner.tick().await.unwrap().settle().await
 }
 
@@ -150,7 +150,7 @@ async fn a_failed_attempt_waits_and_is_tried_again_also_after_a_restart() {
     let house = House::new(recovering(1), [hourly("u", "m", None, DUE)]).await;
     let runner = house.runner();
     let (_, settled) = settle(&runner).await;
-    let Ending::Retrying { at, .. } = settled[0].ending else { panic!("{settled:?}") };
+    let RunOutcome::Retrying { at, .. } = settled[0].outcome else { panic!("{settled:?}") };
     let wait = at.duration_since(house.now());
     assert!((SignedDuration::from_secs(5)..=SignedDuration::from_secs(10)).contains(&wait), "{wait}");
     runner.stop(Duration::ZERO).await.unwrap();
@@ -172,7 +172,7 @@ async fn the_last_failed_attempt_is_shown_to_the_user_and_the_next_time_starts_a
     let runner = house.runner();
     for attempt in 1..=3 {
         let (_, settled) = settle(&runner).await;
-        assert_eq!(matches!(settled[0].ending, Ending::Failed { .. }), attempt == 3, "attempt {attempt}: {settled:?}");
+        assert_eq!(matches!(settled[0].outcome, RunOutcome::Failed { .. }), attempt == 3, "attempt {attempt}: {settled:?}");
         house.advance(60);
     }
     let mission = house.mission("u", "m").await;
@@ -192,8 +192,8 @@ async fn an_open_breaker_defers_all_until_one_probe_gets_through() {
         settings.backoff.base = SignedDuration::from_secs(1);
     });
     let (_, settled) = settle(&runner).await;
-    let retrying = settled.iter().filter(|s| matches!(s.ending, Ending::Retrying { .. })).count();
-    let released = settled.iter().filter(|s| matches!(s.ending, Ending::Released { .. })).count();
+    let retrying = settled.iter().filter(|s| matches!(s.outcome, RunOutcome::Retrying { .. })).count();
+    let released = settled.iter().filter(|s| matches!(s.outcome, RunOutcome::Released { .. })).count();
     assert_eq!((retrying, released, house.model.requests().len()), (2, 18, 2), "two failures open it; the others do not call");
 
     house.advance(30);
@@ -222,7 +222,7 @@ async fn missed_times_run_once_and_are_counted() {
     house.advance(10 * 3600 + 60);
     let (stats, settled) = settle(&house.runner()).await;
     assert_eq!(stats.written_back, 1);
-    assert!(matches!(settled[0].ending, Ending::Planned { missed: 10, .. }), "{settled:?}");
+    assert!(matches!(settled[0].outcome, RunOutcome::Planned { missed: 10, .. }), "{settled:?}");
     assert_eq!(house.mission("u", "m").await["nextRunAt"], "2026-04-15T19:00:00.000Z");
 }
 
@@ -250,7 +250,7 @@ async fn an_edit_that_lands_while_the_model_thinks_survives() {
 }
 
 /// Changes a mission while the model thinks, and tells how the run ended.
-async fn overtaken_by(line: Value) -> (Ending, usize) {
+async fn overtaken_by(line: Value) -> (RunOutcome, usize) {
     let model = Model::held(|_| Reply::task("x"));
     let house = House::new(model, [agent("b", json!({})), hourly("u", "m", None, DUE)]).await;
     let runner = house.runner();
@@ -262,7 +262,7 @@ async fn overtaken_by(line: Value) -> (Ending, usize) {
     house.model.release();
     let (_, mut settled) = tick.settle().await;
     let rows = house.store.rows_after(Default::default(), 0, 100).await.unwrap();
-    (settled.remove(0).ending, rows.iter().filter(|row| row.change.client_id == "mana-ai-runner").count())
+    (settled.remove(0).outcome, rows.iter().filter(|row| row.change.client_id == "mana-ai-runner").count())
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn a_plan_for_a_mission_that_moved_on_is_dropped_with_the_reason() {
         (edit("u", "m", json!({"deletedAt": DUE}), DUE), "deleted"),
     ] {
         let (ending, written) = overtaken_by(line).await;
-        assert!(matches!(&ending, Ending::Dropped { reason } if reason.contains(why)), "{why}: {ending:?}");
+        assert!(matches!(&ending, RunOutcome::Dropped { reason } if reason.contains(why)), "{why}: {ending:?}");
         assert_eq!(written, 0, "{why}");
     }
 }
@@ -324,7 +324,7 @@ async fn the_claims_of_a_dead_process_are_taken_over_and_it_can_write_no_more() 
 #[tokio::test]
 async fn the_claims_of_a_process_that_lives_are_left_alone() {
     let house = House::new(model(), [hourly("u", "m", None, DUE)]).await;
-    let living = mana_ai::runner::Presence::show(house.dir.path()).unwrap();
+    let living = mana_ai::runner::ProcessLock::show(house.dir.path()).unwrap();
     claim_as(&house, living.owner()).await;
     let tick = house.runner().tick().await.unwrap();
     assert_eq!(tick.notes[0].decision, Decision::Wait(Condition::Idle { in_flight: true }));

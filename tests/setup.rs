@@ -910,7 +910,7 @@ mod doctor {
             assert!(line["found"].as_str().is_some_and(|found| !found.is_empty()), "{line}");
             match line["status"].as_str().unwrap() {
                 "ok" => assert_eq!(line["mend"], Value::Null, "{line}"),
-                "warn" | "fail" => assert!(line["mend"].as_str().is_some_and(|mend| !mend.is_empty()), "{line}"),
+                "warn" | "fail" => assert!(line["mend"].as_str().is_some_and(|fix| !fix.is_empty()), "{line}"),
                 other => panic!("{other}: {line}"),
             }
         }

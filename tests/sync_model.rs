@@ -13,18 +13,20 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use mana_ai::app::App;
 use mana_ai::auth::{LocalKey, ServiceKey, Users};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::ceilings::LogCeilings;
 use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::http::{Api, router};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Runner, Settings};
+use mana_ai::runner::{Rules, Runner, Settings};
 use mana_ai::store::{RowFilter, Store};
-use mana_ai::sync::Hub;
 use mana_ai::turns::Turns;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -32,6 +34,9 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 
 const SCHEDULES: u64 = 2_000;
+const BREAKER: Limits = Limits { failures: 1, cooldown: SignedDuration::from_secs(1) };
+const NO_CEILINGS: Ceilings =
+    Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_secs(1) };
 const APP: &str = "notes";
 const TABLES: [&str; 3] = ["notes", "folders", "tags"];
 
@@ -89,31 +94,30 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         iterations_kept: 1,
         first_step_status: StepStatus::Staged,
         backoff: Backoff { base: SignedDuration::from_secs(1), max: SignedDuration::from_secs(1) },
-        breaker: Limits { failures: 1, cooldown: SignedDuration::from_secs(1) },
-        ceilings: Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_secs(1) },
-        zone: jiff::tz::TimeZone::UTC,
+        breaker: BREAKER,
+        ceilings: NO_CEILINGS,
+        zone: TimeZone::UTC,
         private_key: None,
     };
     let planner = Planner::new(model, Catalog::builtin(), 16_384).unwrap();
     let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now), dir).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());
+    let told = Rules { zone: TimeZone::UTC, ceilings: NO_CEILINGS, breaker: BREAKER, provider: "none".into() };
+    let app = App::new(store.clone(), runner, users.into(), told, LogCeilings::default(), Arc::new(Timestamp::now));
     let api = Api {
         address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         public_urls: Vec::new(),
         max_body_bytes: 32 << 20,
-        ceilings: mana_ai::domain::ceilings::LogCeilings::default(),
-        runner,
+        app,
         service_key: ServiceKey::new("service key of the model"),
-        users: users.into(),
         turns,
         pages: axum::Router::new(),
-        hub: Arc::new(Hub::default()),
         cors_origins: vec![],
     };
     (router(api), store)
 }
 
-/// A record as the rules of DESIGN, section 3, keep it: each field with its stamp, where it has one.
+/// A record as the rules of docs/design.md, section 3, keep it: each field with its stamp, where it has one.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Record {
     fields: BTreeMap<String, (Value, Option<String>)>,

@@ -1,10 +1,11 @@
-//! Who may call: the service key for internal routes, signed tokens for users (DESIGN, section 9).
+//! Who may call: the service key for internal routes, signed tokens for users (docs/design.md, section 9).
 //!
 //! Users come with a JSON Web Token. Its keys are those of an identity provider (JWKS), or one that this program made
 //! for itself. This room must not know routes, the store or missions.
 
 mod jwks;
 mod local;
+pub mod secret;
 mod secret_file;
 mod service_key;
 mod token;

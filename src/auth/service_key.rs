@@ -40,7 +40,7 @@ impl ServiceKey {
     }
 
     /// Whether `given` is the key.
-    pub fn is(&self, given: &[u8]) -> bool {
+    pub fn verify(&self, given: &[u8]) -> bool {
         constant_time::verify_slices_are_equal(self.hash.as_ref(), hash(given).as_ref()).is_ok()
     }
 }
@@ -68,8 +68,8 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!((text.trim().len(), path.metadata().unwrap().permissions().mode() & 0o777), (64, 0o600));
         let again = ServiceKey::load(None, dir.path()).unwrap();
-        assert!(again.is(text.trim().as_bytes()) && !again.is(b"") && !again.is(b"guess"));
-        assert!(ServiceKey::load(Some("configured"), dir.path()).unwrap().is(b"configured"));
+        assert!(again.verify(text.trim().as_bytes()) && !again.verify(b"") && !again.verify(b"guess"));
+        assert!(ServiceKey::load(Some("configured"), dir.path()).unwrap().verify(b"configured"));
         std::fs::write(&path, "").unwrap();
         assert!(ServiceKey::load(None, dir.path()).is_err());
     }

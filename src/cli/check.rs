@@ -12,7 +12,7 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Make again, from the log, what does not follow from it; the log itself is never touched
+    /// Rebuild derived data that disagrees with the log; the log itself is never touched
     #[arg(long)]
     repair: bool,
 }
@@ -35,8 +35,8 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         n => format!("{n} findings"),
     };
     let file = store.path().display();
-    let mendable = check.findings.iter().all(|finding| finding.mend.is_some());
-    Err(Failure::Failed(if mendable && !args.repair {
+    let fixable = check.findings.iter().all(|finding| finding.fix.is_some());
+    Err(Failure::Failed(if fixable && !args.repair {
         format!("{findings} in {file}, all in what is made out of the log; `mana-ai check --repair` makes it again")
     } else {
         format!(
@@ -56,12 +56,12 @@ async fn look(store: &Store) -> StoreResult<Check> {
     store.check_projection(check).await
 }
 
-/// Mends until nothing is left, or a round mends nothing.
+/// Fixes until nothing is left, or a round fixes nothing.
 async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Finding>)> {
     let mut repaired = Vec::new();
     while !check.findings.is_empty() {
         match store.repair(&check.findings).await {
-            // What the rows themselves do not allow, no second try mends.
+            // What the rows themselves do not allow, no second try fixes.
             Err(StoreError::Sqlite { .. }) => break,
             outcome => outcome?,
         }
@@ -78,18 +78,18 @@ async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Find
 
 fn tell(args: &Args, check: &Check, repaired: &[Finding]) -> Outcome {
     let texts = |findings: &[Finding]| findings.iter().take(TOLD).map(|finding| finding.text.clone()).collect::<Vec<_>>();
-    let (found, mended) = (texts(&check.findings), texts(repaired));
+    let (found, fixed) = (texts(&check.findings), texts(repaired));
     if args.json {
         let line = json!({
-            "sound": check.findings.is_empty(), "rows": check.rows, "records": check.records, "findings": found, "repaired": mended,
+            "sound": check.findings.is_empty(), "rows": check.rows, "records": check.records, "findings": found, "repaired": fixed,
             "setAside": check.set_aside.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
         return Ok(output::json_lines([line])?);
     }
     output::tell_set_aside(&check.set_aside);
     let rows = |texts: Vec<String>| texts.iter().map(|text| vec![safe(text)]).collect::<Vec<_>>();
-    if !mended.is_empty() {
-        output::table(&["Repaired"], rows(mended), "")?;
+    if !fixed.is_empty() {
+        output::table(&["Repaired"], rows(fixed), "")?;
     }
     let sound = format!("Sound: {} rows in order, {} agents and missions as their rows say.", check.rows, check.records);
     Ok(output::table(&["Finding"], rows(found), &sound)?)

@@ -31,8 +31,8 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     config.jwks_url = None;
     let listener = listen(&config, &context.raw).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let runner = setup::runner(&config, store.clone(), None)?;
-    let server = Server::start(listener, &config, &runner)?;
+    let app = setup::app(&config, store.clone())?;
+    let server = Server::start(listener, &config, &app)?;
     welcome(&config, address)?;
     link::tell(&store, &config, address, true).await?;
     say(&[String::new()])?;
@@ -47,7 +47,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
             _ = interval.tick() => {}
             () = &mut stop => break,
         }
-        let tick = runner.tick().await?;
+        let tick = app.begin_tick().await?;
         let notes = tick.notes.clone();
         let (stats, settled) = tokio::select! {
             settled = tick.settle() => settled,
@@ -56,7 +56,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
         say(&narrator.tell(&store, &stats, &notes, &settled).await?)?;
         left -= u32::from(args.ticks.is_some());
     }
-    runner.stop(Duration::from_secs(2)).await?;
+    app.stop(Duration::from_secs(2)).await?;
     server.stop().await;
     goodbye(&config)
 }

@@ -40,11 +40,13 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
     writeln!(out, "{} ({} of {})", safe(&explanation.title), safe(&explanation.mission_id), safe(&explanation.user_id))?;
     match explanation.obstacle() {
         None => writeln!(out, "It would run in a tick at {}.", output::when(Some(explanation.at)))?,
-        Some(step) => writeln!(out, "It would not run at {}, because of: {}.", output::when(Some(explanation.at)), safe(&step.compared))?,
+        Some(step) => {
+            writeln!(out, "It would not run at {}, because of: {}.", output::when(Some(explanation.at)), safe(&step.compared.to_string()))?
+        }
     }
     writeln!(out)?;
     for step in &explanation.steps {
-        writeln!(out, "  {} {:<18} {}", if step.passed { "✓" } else { "✗" }, step.name, safe(&step.compared))?;
+        writeln!(out, "  {} {:<18} {}", if step.passed { "✓" } else { "✗" }, step.name, safe(&step.compared.to_string()))?;
     }
     writeln!(out)?;
     match (explanation.next_run_at, explanation.then) {

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::{Context, Failure, Outcome, output, setup};
+use crate::app;
 use crate::config::Config;
 use crate::store::Store;
-use crate::workbench;
 
 /// The fact that tells where the last server on this database listens.
 const LISTENS_AT: &str = "listens at";
@@ -38,7 +38,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 
 /// A link that works once: to the public address of the server, else to the one where it listens.
 async fn make(store: &Store, config: &Config, address: SocketAddr, user: Option<String>) -> Result<String, Failure> {
-    let path = workbench::new_link(store, user, &setup::local_key(config)?, Timestamp::now()).await?;
+    let path = app::new_link(store, user, &setup::local_key(config)?, Timestamp::now()).await?;
     let base = config.public_urls.first().map(|url| url.as_str().trim_end_matches('/').to_owned());
     Ok(format!("{}{path}", base.unwrap_or_else(|| format!("http://{}", setup::reachable(address)))))
 }

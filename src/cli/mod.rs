@@ -1,4 +1,4 @@
-//! The command line: one file a command (DESIGN, section 12).
+//! The command line: one file a command (docs/design.md, section 12).
 //!
 //! This room reads arguments, calls the rooms that do the work, and prints. Results go to stdout, everything else
 //! to stderr, both through `text::Printable`. Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -61,7 +61,7 @@ const LONG_VERSION: &str =
 enum Cmd {
     /// Set up a new installation: a configuration file, keys, and what to do next
     Init(init::Args),
-    /// Look for what keeps this installation from working, and tell how to mend it
+    /// Look for what keeps this installation from working, and tell how to fix it
     Doctor(doctor::Args),
     /// Serve HTTP and run due missions until stopped
     Serve,

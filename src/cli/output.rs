@@ -94,17 +94,17 @@ pub(super) fn tell_set_aside(rows: &[SetAside]) {
 
 /// Lets work be stopped from outside.
 #[derive(Clone, Default)]
-pub(super) struct GoOn(Arc<AtomicBool>);
+pub(super) struct CancelToken(Arc<AtomicBool>);
 
-impl GoOn {
+impl CancelToken {
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
 /// A bar for bytes whose number the work tells, and what stops the work.
-pub(super) fn progress(what: &str) -> (ProgressBar, Progress, GoOn) {
-    let go_on = GoOn::default();
+pub(super) fn progress(what: &str) -> (ProgressBar, Progress, CancelToken) {
+    let go_on = CancelToken::default();
     let stopped = Arc::clone(&go_on.0);
     let bar = bar(&format!("{{bar:40}} {{bytes}} of about {{total_bytes}} {what}, {{eta}} left"), Some(0));
     let shown = bar.clone();

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
+use crate::app::App;
 use crate::auth::{LocalKey, Users};
 use crate::config::Config;
 use crate::domain::backoff::Backoff;
@@ -58,6 +59,13 @@ async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) 
     let options = Options { busy_timeout: config.busy_timeout, durable: config.durable, ..Options::default() };
     let dir = config.data_dir.clone();
     tokio::task::spawn_blocking(move || open(&dir, &options)).await.map_err(|_| crate::store::StoreError::Stopped)?
+}
+
+/// The app with the configured rules, on the clock of this machine.
+pub(super) fn app(config: &Config, store: Store) -> Result<Arc<App>, Failure> {
+    let runner = runner(config, store.clone(), None)?;
+    let users = Arc::new(users(config)?);
+    Ok(App::new(store, runner, users, rules_told(config), config.log_ceilings, Arc::new(Timestamp::now)))
 }
 
 /// A runner with the configured rules; `now` stops its clock.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::domain::decision::{Condition, Decision};
 use crate::domain::mission::Mission;
 use crate::domain::time;
-use crate::runner::{Ending, Note, Settled, TickStats};
+use crate::runner::{Note, RunOutcome, RunReport, TickStats};
 use crate::store::{Snapshot, Store, StoreResult, Table};
 use crate::text::decision::compared;
 
@@ -21,7 +21,7 @@ impl Narrator {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tell(&mut self, store: &Store, stats: &TickStats, notes: &[Note], settled: &[Settled]) -> StoreResult<Vec<String>> {
+    pub async fn tell(&mut self, store: &Store, stats: &TickStats, notes: &[Note], settled: &[RunReport]) -> StoreResult<Vec<String>> {
         self.ticks += 1;
         let rows = store.snapshots(Table::Missions, None).await?;
         let missions: HashMap<_, _> = rows.iter().map(|row| ((row.user_id.as_str(), row.id.as_str()), row)).collect();
@@ -41,7 +41,7 @@ impl Narrator {
                 "  {} “{}” – {}",
                 agent.as_deref().unwrap_or("Mana"),
                 name(&run.user_id, &run.mission_id),
-                ended(&run.ending, &next)
+                ended(&run.outcome, &next)
             ));
         }
         if same && !waiting.is_empty() {
@@ -60,7 +60,7 @@ fn who(note: &Note, name: &impl Fn(&str, &str) -> String) -> String {
 /// Why a mission did not start.
 fn kept(note: &Note) -> Option<String> {
     let Decision::Wait(condition) = &note.decision else { return None };
-    let why = compared(condition, None);
+    let why = compared(condition, None).to_string();
     Some(match condition {
         Condition::NotArchived(_) | Condition::NotPaused(_) => format!("skipped: {why}"),
         Condition::Budget { .. } => format!("skipped, the agent's budget is used up: {why}"),
@@ -70,9 +70,9 @@ fn kept(note: &Note) -> Option<String> {
     })
 }
 
-fn ended(ending: &Ending, next: &str) -> String {
-    match ending {
-        Ending::Planned { summary, steps, note, .. } => {
+fn ended(outcome: &RunOutcome, next: &str) -> String {
+    match outcome {
+        RunOutcome::Planned { summary, steps, note, .. } => {
             let plan = match steps {
                 0 => "nothing to do".to_owned(),
                 steps => format!("planned {}, now up for review", count(*steps, "step")),
@@ -80,12 +80,12 @@ fn ended(ending: &Ending, next: &str) -> String {
             let note = note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
             format!("{plan}: {summary} {next}{note}")
         }
-        Ending::Failed { reason } => format!("failed for good: {reason} {next}"),
-        Ending::Dropped { reason } => format!("plan dropped: {reason}"),
-        Ending::Retrying { reason, .. } => format!("will try again soon: {reason}"),
-        Ending::Released { reason } => format!("put back: {reason}"),
-        Ending::Lost => "another process took it over".into(),
-        Ending::Broken { reason } => format!("could not be written: {reason}"),
+        RunOutcome::Failed { reason } => format!("failed for good: {reason} {next}"),
+        RunOutcome::Dropped { reason } => format!("plan dropped: {reason}"),
+        RunOutcome::Retrying { reason, .. } => format!("will try again soon: {reason}"),
+        RunOutcome::Released { reason } => format!("put back: {reason}"),
+        RunOutcome::Lost => "another process took it over".into(),
+        RunOutcome::Broken { reason } => format!("could not be written: {reason}"),
     }
 }
 

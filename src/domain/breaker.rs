@@ -1,4 +1,4 @@
-//! A circuit breaker: after failures in a row, calls stop for a while, then one probe decides (DESIGN, section 6).
+//! A circuit breaker: after failures in a row, calls stop for a while, then one probe decides (docs/design.md, section 6).
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -104,7 +104,7 @@ impl Breaker {
         self.state = State::Closed { failures: 0 };
     }
 
-    /// A call did not reach the provider, or it was out of order.
+    /// A call did not reach the provider, or it answered with a failure of its own.
     pub fn failed(&mut self, now: Timestamp) {
         self.state = match self.state {
             State::Closed { failures } if failures + 1 < self.limits.failures => State::Closed { failures: failures + 1 },

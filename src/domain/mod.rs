@@ -12,6 +12,7 @@ pub mod cadence;
 pub mod ceilings;
 pub mod change;
 pub mod decision;
+pub mod edits;
 pub mod fields;
 pub mod grant;
 pub mod iteration;

@@ -9,6 +9,7 @@ use aws_lc_rs::rsa::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
@@ -47,7 +48,7 @@ impl MasterKey {
             return Some(MasterKey(Zeroizing::new(raw)));
         }
         let text = std::str::from_utf8(file).ok()?.trim();
-        let bytes = Zeroizing::new(from_hex(text).or_else(|| STANDARD.decode(text).ok())?);
+        let bytes = Zeroizing::new(HEXLOWER_PERMISSIVE.decode(text.as_bytes()).or_else(|_| STANDARD.decode(text)).ok()?);
         Some(MasterKey(Zeroizing::new(<[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok()?)))
     }
 
@@ -176,19 +177,10 @@ fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     pem
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let pairs = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] => Some(digit(high)? * 16 + digit(low)?),
-        _ => None,
-    });
-    pairs.collect()
-}
-
 #[cfg(test)]
 impl MissionKey {
     pub fn from_hex(text: &str) -> Self {
-        MissionKey(Zeroizing::new(from_hex(text).unwrap().try_into().unwrap()))
+        MissionKey(Zeroizing::new(HEXLOWER_PERMISSIVE.decode(text.as_bytes()).unwrap().try_into().unwrap()))
     }
 }
 

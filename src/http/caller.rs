@@ -30,7 +30,7 @@ impl FromRequestParts<Arc<Shared>> for User {
         let Some((_, token)) = token else {
             return Err(ApiError::unauthorized("this route requires the header Authorization: Bearer with a token"));
         };
-        match shared.users.check(token.trim()).await {
+        match shared.app.users().check(token.trim()).await {
             Ok(claims) => Ok(User(claims)),
             Err(Refused::Unavailable) => Err(ApiError::unavailable(&Refused::Unavailable.to_string())),
             Err(refused) => {
@@ -46,7 +46,7 @@ impl FromRequestParts<Arc<Shared>> for Service {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
         let given = parts.headers.get("x-service-key").map(HeaderValue::as_bytes);
-        match given.is_some_and(|given| shared.service_key.is(given)) {
+        match given.is_some_and(|given| shared.service_key.verify(given)) {
             true => Ok(Service),
             false => Err(ApiError::unauthorized("the header X-Service-Key is missing or wrong")),
         }

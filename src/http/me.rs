@@ -66,7 +66,7 @@ pub(super) async fn audit(
         return Err(ApiError::bad_request("`limit` must be a whole number from 1 to 1000"));
     }
     let mission = query.mission_id.filter(|id| !id.is_empty());
-    let rows = shared.runner.store().reads_of(&caller.user, mission.as_deref(), None, limit).await?;
+    let rows = shared.app.reads_of(&caller.user, mission.as_deref(), None, limit).await?;
     Ok(Json(Audit { rows: rows.into_iter().map(AuditEntry::from).collect() }))
 }
 

@@ -1,7 +1,7 @@
-//! The HTTP surface (DESIGN, section 9).
+//! The HTTP surface (docs/design.md, section 9).
 //!
-//! This room maps requests to the runner and the store and their errors to statuses, in one place. It decides
-//! nothing about missions.
+//! This room maps requests to the app and its errors to statuses, in one place. It must not reach the store or the runner,
+//! and decides nothing.
 
 mod answer;
 mod body;
@@ -21,8 +21,8 @@ mod sync;
 mod weight;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -36,79 +36,57 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::auth::{ServiceKey, Users};
-use crate::domain::ceilings::{LogCeilings, PushRates};
-use crate::runner::Runner;
-use crate::store::StoreResult;
-use crate::sync::Hub;
+use crate::app::App;
+use crate::auth::ServiceKey;
 use crate::turns::Turns;
 pub use connections::{ListenError, listen, serve};
 use error::ApiError;
 
 /// What the routes share.
 pub struct Api {
-    pub runner: Arc<Runner>,
+    pub app: Arc<App>,
     pub service_key: ServiceKey,
-    pub users: Arc<Users>,
     pub turns: Arc<Turns>,
-    /// Told of changes; the streams of clients listen to it.
-    pub hub: Arc<Hub>,
     /// Where the server listens.
     pub address: SocketAddr,
     /// Where it is reached from outside.
     pub public_urls: Vec<reqwest::Url>,
     /// The largest body of a push.
     pub max_body_bytes: usize,
-    /// What each user may put into the log.
-    pub ceilings: LogCeilings,
     pub cors_origins: Vec<String>,
     /// Pages that are served beside the routes.
     pub pages: Router,
 }
 
 struct Shared {
-    runner: Arc<Runner>,
+    app: Arc<App>,
     service_key: ServiceKey,
-    users: Arc<Users>,
     turns: Arc<Turns>,
-    hub: Arc<Hub>,
     hosts: Arc<Hosts>,
     budget: Arc<Budget>,
     parsing: weight::Parsing,
     max_body_bytes: usize,
-    ceilings: LogCeilings,
-    push_rates: Mutex<PushRates>,
     unauthenticated: socket::Unauthenticated,
-    /// The last write probe and when it was made.
-    probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
-    /// Held while metrics are read.
-    scrape: tokio::sync::Mutex<()>,
     openapi: Bytes,
 }
 
 /// All routes.
 pub fn router(api: Api) -> Router {
     let cors = cors(&api.cors_origins);
-    let metrics = Arc::clone(api.runner.metrics());
+    let metrics = Arc::clone(api.app.metrics());
     let hosts = Arc::new(Hosts::new(api.address, &api.public_urls, &api.cors_origins));
     let budget = Arc::new(Budget::default());
     // A document that cannot be written would show in a test.
     let openapi = routes().merge(push_route()).split_for_parts().1.to_json().unwrap_or_default();
     let shared = Arc::new(Shared {
-        runner: api.runner,
+        app: api.app,
         service_key: api.service_key,
-        users: api.users,
         turns: api.turns,
-        hub: api.hub,
         hosts: Arc::clone(&hosts),
         budget: Arc::clone(&budget),
         parsing: weight::Parsing::default(),
         max_body_bytes: api.max_body_bytes,
-        ceilings: api.ceilings,
-        push_rates: Mutex::default(),
         unauthenticated: socket::Unauthenticated::default(),
-        probe: tokio::sync::Mutex::default(),
-        scrape: tokio::sync::Mutex::default(),
         openapi: openapi.into(),
     });
     // Whoever pushes is known before anything of the body is read; only then it is unpacked.

@@ -1,13 +1,11 @@
 //! For whoever runs the server: health, metrics, a tick by hand, public keys and this document.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::Shared;
@@ -16,33 +14,19 @@ use super::error::{ApiError, ErrorBody, MOVED};
 use crate::domain::time;
 use crate::store::StoreError;
 
-/// The result of a write probe serves all health checks of this long.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-
 /// Whether the server can do its work: answer, and write
 #[utoipa::path(
     get, path = "/health", tag = "operation",
     responses((status = 200, description = "It works", body = Object), (status = 503, description = "The database cannot be written", body = Object))
 )]
 pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    let mut probe = shared.probe.lock().await;
-    let fresh = probe.as_ref().filter(|(at, _)| at.elapsed() < PROBE_EVERY).map(|(_, outcome)| outcome.clone());
-    let outcome = match fresh {
-        Some(outcome) => outcome,
-        None => {
-            let outcome = shared.runner.store().probe().await;
-            *probe = Some((Instant::now(), outcome.clone()));
-            outcome
-        }
-    };
-    drop(probe);
     let about = |status: &str, ok: bool| {
         json!({
             "status": status, "ok": ok, "service": "mana-ai", "version": env!("CARGO_PKG_VERSION"),
-            "time": time::iso_millis(Timestamp::now()),
+            "time": time::iso_millis(shared.app.now()),
         })
     };
-    match outcome {
+    match shared.app.can_write().await {
         Ok(()) => Json(about("ok", true)).into_response(),
         Err(error) => {
             // The reason names paths of this machine, so it goes to the log and not to whoever asks.
@@ -61,10 +45,8 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     responses((status = 200, body = String, content_type = "text/plain"), (status = 503, description = "Come back after Retry-After", body = ErrorBody))
 )]
 pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
-    // Nobody needs a token for this, so it takes one reader of the database at a time.
-    let _alone = shared.scrape.lock().await;
-    shared.runner.observe_store().await?;
-    let text = shared.runner.metrics().render().map_err(|error| ApiError::internal(&error))?;
+    shared.app.observe().await?;
+    let text = shared.app.metrics().render().map_err(|error| ApiError::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
@@ -74,7 +56,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     responses((status = 200, description = "A JSON Web Key Set", body = Object), (status = 404, description = "The keys are those of JWKS_URL", body = ErrorBody))
 )]
 pub(super) async fn public_keys(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
-    let keys = shared.users.public_keys().ok_or_else(ApiError::not_found)?;
+    let keys = shared.app.users().public_keys().ok_or_else(ApiError::not_found)?;
     Ok(Json(keys).into_response())
 }
 
@@ -88,7 +70,7 @@ pub(super) async fn public_keys(State(shared): State<Arc<Shared>>) -> Result<Res
     )
 )]
 pub(super) async fn tick(_: Service, State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
-    let (stats, _) = shared.runner.tick().await?.settle().await;
+    let (stats, _) = shared.app.tick().await?;
     Ok(Json(stats.to_json()).into_response())
 }
 

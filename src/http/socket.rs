@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -19,7 +19,7 @@ use super::error::{ApiError, ErrorBody};
 use super::params::AppId;
 use super::sync::client_id;
 use crate::auth::Claims;
-use crate::sync::{Hub, Mailbox};
+use crate::sync::{Mailbox, TooMany};
 
 /// A client that does not say who it is in this time is sent away.
 const TIME_TO_AUTH: Duration = Duration::from_secs(10);
@@ -144,7 +144,10 @@ fn open(shared: &Arc<Shared>, headers: &HeaderMap, upgrade: WebSocketUpgrade, ap
         };
         drop(place);
         match known {
-            Ok(Some((claims, said_client))) => serve(socket, &shared.hub, claims, app, said_client.or(client)).await,
+            Ok(Some((claims, said_client))) => {
+                let mailbox = shared.app.listen(&claims.user, app, said_client.or(client));
+                serve(socket, mailbox, claims.expires_at.duration_since(shared.app.now())).await;
+            }
             Ok(None) => {}
             Err(_) => close(socket, UNAUTHORIZED, "no token came within 10 seconds").await,
         }
@@ -155,7 +158,7 @@ fn open(shared: &Arc<Shared>, headers: &HeaderMap, upgrade: WebSocketUpgrade, ap
 async fn introduce(socket: &mut WebSocket, shared: &Shared) -> Option<(Claims, Option<String>)> {
     loop {
         match hear(socket).await? {
-            Said::Auth { token, client_id } => match shared.users.check(&token).await {
+            Said::Auth { token, client_id } => match shared.app.users().check(&token).await {
                 Ok(claims) => return Some((claims, client_id)),
                 Err(refused) => {
                     let _ = tell(socket, &json!({"type": "auth-error", "message": refused.to_string()})).await;
@@ -169,16 +172,15 @@ async fn introduce(socket: &mut WebSocket, shared: &Shared) -> Option<(Claims, O
     }
 }
 
-/// Tells of changes until the client goes, the token expires or the program stops.
-async fn serve(mut socket: WebSocket, hub: &Hub, claims: Claims, app: Option<String>, client: Option<String>) {
-    let mailbox = match hub.listen(&claims.user, app, client) {
+/// Tells of changes until the client goes, its token expires or the program stops.
+async fn serve(mut socket: WebSocket, mailbox: Result<Mailbox, TooMany>, left: SignedDuration) {
+    let mailbox = match mailbox {
         Ok(mailbox) => mailbox,
         Err(error) => return close(socket, TOO_MANY, &error.to_string()).await,
     };
     if tell(&mut socket, &json!({"type": "auth-ok"})).await.is_none() {
         return;
     }
-    let left = claims.expires_at.duration_since(Timestamp::now());
     let expiry = tokio::time::sleep(Duration::try_from(left).unwrap_or_default());
     tokio::pin!(expiry);
     let mut look = tokio::time::interval_at(tokio::time::Instant::now() + ALIVE_EVERY, ALIVE_EVERY);
@@ -255,6 +257,7 @@ mod tests {
 
     use super::*;
     use crate::http::connections;
+    use crate::sync::Hub;
 
     /// Where sockets of one user are served whose token holds for a day.
     async fn address() -> String {
@@ -263,8 +266,7 @@ mod tests {
         let hub = Arc::new(Hub::default());
         let socket = |upgrade: WebSocketUpgrade| async move {
             upgrade.on_upgrade(move |socket| async move {
-                let expires_at = Timestamp::now() + jiff::SignedDuration::from_hours(24);
-                serve(socket, &hub, Claims { user: "ada".into(), expires_at, signing_key: "key".into() }, None, None).await;
+                serve(socket, hub.listen("ada", None, None), SignedDuration::from_hours(24)).await;
             })
         };
         tokio::spawn(connections::serve(listener, Router::new().route("/", get(socket)), std::future::pending()));

@@ -78,7 +78,7 @@ pub(super) async fn stream(
     let client = client_id(&headers).map(str::to_owned);
     let since = cursor(query.since.as_deref().unwrap_or_default())?;
     let mailbox =
-        shared.hub.listen(&caller.user, Some(app.clone()), client.clone()).map_err(|error| ApiError::too_many(&error.to_string()))?;
+        shared.app.listen(&caller.user, Some(app.clone()), client.clone()).map_err(|error| ApiError::too_many(&error.to_string()))?;
     let tables = query.collections.iter().flat_map(|list| list.split(',')).map(str::trim).filter(|table| !table.is_empty());
     let pull = Pull {
         user_id: caller.user,
@@ -116,7 +116,7 @@ impl Reader {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            let left = Timestamp::now().until(self.expires_at).ok()?.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+            let left = self.shared.app.now().until(self.expires_at).ok()?.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
             let left = Duration::try_from(left).ok()?;
             match self.read().await {
                 Ok(true) => {}
@@ -134,7 +134,7 @@ impl Reader {
     async fn read(&mut self) -> Result<bool, ApiError> {
         self.held = None;
         let (turn, mut share) = self.room().await?;
-        let page = self.shared.runner.store().pull(self.pull.clone()).await?;
+        let page = self.shared.app.pull(self.pull.clone()).await?;
         self.pull.since = page.synced_until;
         let more = page.has_more;
         self.ready = events(page);

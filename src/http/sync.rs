@@ -1,7 +1,7 @@
 //! Push and pull.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Request, State};
@@ -21,10 +21,9 @@ use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
 use super::weight;
-use crate::domain::ceilings::PushRates;
 use crate::domain::json;
 use crate::domain::time;
-use crate::store::{EventKey, Pull, StoreError};
+use crate::store::{EventKey, Pull};
 use crate::sync::{Answer, Cursor, Push, Pushed, Sender};
 
 /// Bodies up to this size are read where they are; others would hold up whoever shares the thread.
@@ -73,23 +72,20 @@ pub(super) async fn push(
     let share = shared.budget.share(Owner::User(caller.user.clone()));
     let limit = shared.max_body_bytes;
     let received = receive(&headers, request.into_body(), share, limit, limit.saturating_mul(2)).await?;
-    let store = shared.runner.store();
-    if store.is_overloaded() {
+    if !shared.app.has_room() {
         return Err(ApiError::unavailable("more waits to be written than this server takes; try again later"));
     }
     let client_id = client_id(&headers).map(str::to_owned);
     let (weight, received) = apart(received.bytes.len(), move || Ok((weight::weigh(&received.bytes)?, received))).await?;
     let turn = shared.parsing.body(weight).await?;
     let sender = (caller.user.clone(), app.clone(), client_id);
-    let event_key = store.event_key().await?;
-    let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender, &event_key)).await?;
+    let event_key = shared.app.event_key().await?;
+    let now = shared.app.now();
+    let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender, &event_key, now)).await?;
     let since = cursor(&pushed.since)?;
     let has_changes = !pushed.changes.is_empty();
     if has_changes {
-        let (ceilings, rows) = (shared.ceilings, pushed.changes.len() as u64);
-        let counted = lock(&shared.push_rates).count(&caller.user, rows, ceilings.rows_per_minute, Timestamp::now());
-        counted.map_err(StoreError::OverCeiling)?;
-        store.push_within(caller.user.clone(), pushed.changes, ceilings).await?;
+        shared.app.push(&caller.user, pushed.changes).await?;
     }
     drop((turn, share));
     let pull = Pull {
@@ -115,6 +111,7 @@ fn read(
     received: Received,
     (user, app, client): &(String, String, Option<String>),
     event_key: &EventKey,
+    now: Timestamp,
 ) -> Result<(Pushed, Share), ApiError> {
     let Received { bytes, share } = received;
     if json::would_change(&bytes) {
@@ -124,13 +121,8 @@ fn read(
         Json::<Push>::from_bytes(&json::with_whole_escapes(&bytes)).map_err(|error| ApiError::bad_request(&error.body_text()))?;
     drop(bytes);
     let sender = Sender { user_id: user, app_id: app, client_id: client.as_deref(), event_key: event_key.as_slice() };
-    let now = time::iso_millis(Timestamp::now());
-    let pushed = push.read(sender, &now, Uuid::new_v4).map_err(|error| ApiError::bad_request(&error.to_string()))?;
+    let pushed = push.read(sender, &time::iso_millis(now), Uuid::new_v4).map_err(|error| ApiError::bad_request(&error.to_string()))?;
     Ok((pushed, share))
-}
-
-fn lock(rates: &Mutex<PushRates>) -> MutexGuard<'_, PushRates> {
-    rates.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs something on a thread of its own where its input is large.
@@ -147,7 +139,7 @@ async fn answer(shared: &Shared, pull: Pull) -> Result<Response, ApiError> {
     // Who has no room left hears it before the log is read; turns bound what is read until its size is known.
     share.grow_to(LEAST_ANSWER)?;
     let turn = shared.turns.take(&pull.user_id).await?;
-    let page = shared.runner.store().pull(pull).await?;
+    let page = shared.app.pull(pull).await?;
     let size = if page.rows.is_empty() { 0 } else { PAGE };
     apart(size, move || {
         let _turn = turn;

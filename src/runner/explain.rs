@@ -15,6 +15,7 @@ use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
 use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
 use crate::text::decision::{compared, name};
+use crate::text::phrase::Phrase;
 
 /// Runs that an explanation shows.
 const RUNS_SHOWN: u32 = 5;
@@ -25,7 +26,7 @@ pub struct Step {
     pub name: &'static str,
     pub passed: bool,
     /// The comparison in words.
-    pub compared: String,
+    pub compared: Phrase,
 }
 
 /// Everything that decides about a mission at a moment.
@@ -36,6 +37,8 @@ pub struct Explanation {
     pub title: String,
     pub at: Timestamp,
     pub steps: Vec<Step>,
+    /// Whether it is active and runs only when somebody starts it.
+    pub needs_start: bool,
     /// When it runs next by what is known now; `None`: not by itself.
     pub next_run_at: Option<Timestamp>,
     /// The time of its cadence after that.
@@ -53,7 +56,8 @@ impl Explanation {
     }
 
     pub fn to_json(&self) -> Value {
-        let steps: Vec<Value> = self.steps.iter().map(|s| json!({"check": s.name, "passed": s.passed, "compared": s.compared})).collect();
+        let steps: Vec<Value> =
+            self.steps.iter().map(|s| json!({"check": s.name, "passed": s.passed, "compared": s.compared.to_string()})).collect();
         json!({
             "userId": self.user_id,
             "missionId": self.mission_id,
@@ -117,7 +121,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
     steps.extend(decision::conditions(&situation).iter().map(|condition| {
         let mut compared = compared(condition, name_of_agent);
         if let (Condition::Retry { at: Some(_), .. }, Some(reason)) = (condition, run.and_then(|run| run.reason.as_ref())) {
-            compared = format!("{compared}: {reason}");
+            compared = compared.text(format!(": {reason}"));
         }
         Step { name: name(condition), passed: condition.holds(), compared }
     }));
@@ -136,6 +140,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
         title: mission.label().to_owned(),
         at: now,
         steps,
+        needs_start: mission.state == MissionState::Active && mission.next_run_at.is_none() && !mission.lacks_time(),
         next_run_at,
         then: next_run_at.and_then(resumption).flatten(),
         grant,
@@ -146,21 +151,21 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
 fn without_agent(mission: &Mission) -> Step {
     let compared = match &mission.agent_id {
         None => "no agent is set, so none of its gates applies".into(),
-        Some(id) => format!("agent {id} does not exist, so none of its gates applies"),
+        Some(id) => format!("agent {id} does not exist, so none of its gates applies").into(),
     };
     Step { name: "agent", passed: true, compared }
 }
 
 fn state(mission: &Mission) -> Step {
     let state = mission.state;
-    Step { name: "state", passed: state == MissionState::Active, compared: format!("the mission is {}", state.as_str()) }
+    Step { name: "state", passed: state == MissionState::Active, compared: format!("the mission is {}", state.as_str()).into() }
 }
 
 fn due(mission: &Mission, now: Timestamp) -> Step {
     let compared = match mission.next_run_at {
         None if mission.lacks_time() => "no next time is set; the server sets the one of its schedule at its next tick".into(),
         None => "no next time is set".into(),
-        Some(at) => format!("next time {}, now {}", time::iso_millis(at), time::iso_millis(now)),
+        Some(at) => Phrase::from("next time ").time(at).text(", now ").time(now),
     };
     Step { name: "due", passed: mission.next_run_at.is_some_and(|at| at <= now), compared }
 }
@@ -168,8 +173,8 @@ fn due(mission: &Mission, now: Timestamp) -> Step {
 /// A broken cadence does not keep a mission from running once; it only has no time after that.
 fn cadence(mission: &Mission) -> Step {
     let compared = match Cadence::read(&mission.cadence) {
-        Ok(_) => format!("cadence {}", mission.cadence),
-        Err(bad) => format!("{bad}; it counts as manual"),
+        Ok(_) => format!("cadence {}", mission.cadence).into(),
+        Err(bad) => format!("{bad}; it counts as manual").into(),
     };
     Step { name: "cadence", passed: true, compared }
 }

@@ -6,7 +6,7 @@
 mod explain;
 mod lost;
 mod outage;
-mod presence;
+mod process_lock;
 mod queue;
 mod scan;
 mod tick;
@@ -24,12 +24,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 pub use explain::{Explanation, Rules, explain};
-pub use presence::{Presence, PresenceError};
+pub use process_lock::{ProcessLock, ProcessLockError};
 pub use tick::{Note, Tick, TickStats};
-pub use work::{Ending, Settled};
+pub use work::{RunOutcome, RunReport};
 
 use crate::domain::backoff::Backoff;
-use crate::domain::breaker::{Breaker, Limits, Position};
+use crate::domain::breaker::{Breaker, Limits};
 use crate::domain::decision::Ceilings;
 use crate::domain::iterations::StepStatus;
 use crate::grants::PrivateKey;
@@ -71,6 +71,14 @@ pub fn longest_wait(backoff: &Backoff, breaker: &Limits) -> SignedDuration {
     backoff.max.max(breaker.cooldown).max(asked)
 }
 
+/// A model server that is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    pub server: String,
+    /// When it is tried again.
+    pub until: Timestamp,
+}
+
 /// Runs missions. One per process.
 pub struct Runner {
     store: Store,
@@ -78,7 +86,7 @@ pub struct Runner {
     metrics: Arc<Metrics>,
     settings: Settings,
     clock: Clock,
-    presence: Presence,
+    presence: ProcessLock,
     breaker: Mutex<Breaker>,
     /// Until when the database says that the model server is left alone.
     told: tokio::sync::Mutex<Option<Timestamp>>,
@@ -107,9 +115,9 @@ impl Runner {
         settings: Settings,
         clock: Clock,
         data_dir: &Path,
-    ) -> Result<Arc<Self>, PresenceError> {
+    ) -> Result<Arc<Self>, ProcessLockError> {
         Ok(Arc::new(Runner {
-            presence: Presence::show(data_dir)?,
+            presence: ProcessLock::show(data_dir)?,
             breaker: Mutex::new(Breaker::new(settings.breaker)),
             queue: Mutex::default(),
             active: Mutex::default(),
@@ -125,10 +133,6 @@ impl Runner {
             settings,
             clock,
         }))
-    }
-
-    pub fn store(&self) -> &Store {
-        &self.store
     }
 
     pub fn metrics(&self) -> &Arc<Metrics> {
@@ -161,9 +165,9 @@ impl Runner {
         self.planner.tools()
     }
 
-    /// Whether the model server is left alone.
-    pub fn breaker_position(&self) -> Position {
-        lock(&self.breaker).position()
+    /// What is wrong with the model server, where it is left alone.
+    pub fn outage(&self) -> Option<Outage> {
+        Some(Outage { server: self.planner.provider_name(), until: lock(&self.breaker).until()? })
     }
 
     /// Brings the gauges about the database up to date.

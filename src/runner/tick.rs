@@ -13,7 +13,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use super::queue::in_turns;
-use super::work::{Ending, Job, Settled};
+use super::work::{Job, RunOutcome, RunReport};
 use super::{Runner, lock};
 use crate::domain::agent::Agent;
 use crate::domain::decision::{Condition, Decision, Label, Load, Pending, Situation, decide};
@@ -48,7 +48,7 @@ impl Note {
     fn log(&self) {
         let why = match &self.decision {
             Decision::Run => None,
-            Decision::Wait(condition) => Some(compared(condition, None)),
+            Decision::Wait(condition) => Some(compared(condition, None).to_string()),
         };
         let decision = self.decision.word();
         tracing::info!(user = self.user_id, mission = self.mission_id, agent = self.agent_id, run = self.run_id, decision, why, "decided");
@@ -108,9 +108,9 @@ impl TickStats {
         }
     }
 
-    fn count(&mut self, settled: &Settled) {
+    fn count(&mut self, settled: &RunReport) {
         self.produced += usize::from(settled.produced);
-        self.written_back += usize::from(matches!(settled.ending, Ending::Planned { .. }));
+        self.written_back += usize::from(matches!(settled.outcome, RunOutcome::Planned { .. }));
         self.parse_failures += usize::from(settled.parse_failure);
         if let Some(error) = &settled.error {
             self.error(format!("mission {}: {error}", settled.mission_id));
@@ -135,13 +135,13 @@ pub struct Tick {
     pub stats: TickStats,
     pub notes: Vec<Note>,
     started: Instant,
-    runs: Vec<oneshot::Receiver<Settled>>,
+    runs: Vec<oneshot::Receiver<RunReport>>,
     duration: prometheus::Histogram,
 }
 
 impl Tick {
     /// Waits until every run that this tick started has settled, and completes the statistics.
-    pub async fn settle(mut self) -> (TickStats, Vec<Settled>) {
+    pub async fn settle(mut self) -> (TickStats, Vec<RunReport>) {
         let mut all = Vec::with_capacity(self.runs.len());
         for run in self.runs {
             // A run without an answer was cut short by the end of the program.
@@ -159,7 +159,7 @@ impl Tick {
 pub(super) struct Outcome {
     stats: TickStats,
     notes: Vec<Note>,
-    runs: Vec<oneshot::Receiver<Settled>>,
+    runs: Vec<oneshot::Receiver<RunReport>>,
 }
 
 impl Outcome {

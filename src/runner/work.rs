@@ -29,17 +29,17 @@ use crate::text::decision::compared;
 /// A run in the queue, and who waits to hear of its end.
 pub(super) struct Job {
     pub run: Claimed,
-    pub settled: oneshot::Sender<Settled>,
+    pub settled: oneshot::Sender<RunReport>,
     /// Where its trace goes on.
     pub span: Span,
 }
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settled {
+pub struct RunReport {
     pub user_id: String,
     pub mission_id: String,
-    pub ending: Ending,
+    pub outcome: RunOutcome,
     /// Whether the model gave a plan, written back or not.
     pub produced: bool,
     /// Whether its answer was no plan.
@@ -53,7 +53,7 @@ pub struct Settled {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
+pub enum RunOutcome {
     Planned {
         summary: String,
         steps: usize,
@@ -119,7 +119,7 @@ impl Runner {
             Ok(end) => end,
             Err(error) => self.broken(&run, &error),
         };
-        span.record("ending", end.ending.word());
+        span.record("ending", end.outcome.word());
         if end.error.is_some() {
             span.record("otel.status_code", "ERROR");
         }
@@ -130,7 +130,7 @@ impl Runner {
         let _ = settled.send(end);
     }
 
-    async fn work(&self, run: &Claimed) -> StoreResult<Settled> {
+    async fn work(&self, run: &Claimed) -> StoreResult<RunReport> {
         let now = self.now();
         let (user, id) = (&run.due.user_id, &run.due.mission_id);
         // What the user changed since the tick counts: a grant that was taken back must not be used.
@@ -149,7 +149,7 @@ impl Runner {
             return self.give_up(run, &mission, agent.as_ref(), now).await;
         }
         if let Permit::Wait { until } = self.may_call(now).await {
-            let reason = compared(&Condition::Provider { closed_until: Some(until) }, None);
+            let reason = compared(&Condition::Provider { closed_until: Some(until) }, None).to_string();
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
         let inputs =
@@ -159,7 +159,7 @@ impl Runner {
         let budget = agent.as_ref().and_then(|agent| Some((tokens, agent.max_tokens_per_day?)));
         let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };
         if !self.store.begin_attempt(run, self.presence.owner().to_owned(), now).await? {
-            return Ok(self.settled(run, Ending::Lost));
+            return Ok(self.settled(run, RunOutcome::Lost));
         }
         let span = tracing::debug_span!("plan", model = Empty, rounds = Empty, tokens = Empty, otel.status_code = Empty);
         let planned = self.planner.plan(&material).instrument(span.clone()).await;
@@ -242,12 +242,15 @@ impl Runner {
         };
         Ok(match decide(&situation) {
             Decision::Run => Ok((agent, tokens)),
-            Decision::Wait(condition) => Err((condition.until(), compared(&condition, agent.as_ref().map(|agent| agent.name.as_str())))),
+            Decision::Wait(condition) => {
+                let name = agent.as_ref().map(|agent| agent.name.as_str());
+                Err((condition.until(), compared(&condition, name).to_string()))
+            }
         })
     }
 
     /// Fails a run for good whose attempts all ended without a word that could be saved.
-    async fn give_up(&self, run: &Claimed, mission: &Mission, agent: Option<&Agent>, now: Timestamp) -> StoreResult<Settled> {
+    async fn give_up(&self, run: &Claimed, mission: &Mission, agent: Option<&Agent>, now: Timestamp) -> StoreResult<RunReport> {
         let message = format!("{} attempts ended before their result could be saved; the log of the server tells more", run.attempts);
         let frame = Frame {
             id: run.iteration_id.clone(),
@@ -261,26 +264,26 @@ impl Runner {
         let details = ErrorDetails { name: "ResultLost".into(), message: message.clone(), phase: "finalizing".into() };
         let close = self.write(&end, &Outcome::Failed(details), Some(message.clone()));
         let settled = self.close(run, None, close).await?;
-        Ok(Settled { error: Some(message), error_kind: Some("ResultLost".into()), ..settled })
+        Ok(RunReport { error: Some(message), error_kind: Some("ResultLost".into()), ..settled })
     }
 
     /// Gives a run back that this machine could not carry out; it is no failed attempt.
-    async fn put_off(&self, run: &Claimed, reason: String) -> StoreResult<Settled> {
+    async fn put_off(&self, run: &Claimed, reason: String) -> StoreResult<RunReport> {
         let wait = self.settings.backoff.wait(1, rand::random::<f64>());
         self.metrics.mission_errors_total.inc();
         tracing::warn!(mission = run.due.mission_id, reason, "this machine could not ask the model");
         let close = Close::Release { at: self.now().checked_add(wait).ok(), reason: reason.clone() };
-        Ok(Settled { error: Some(reason), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
+        Ok(RunReport { error: Some(reason), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
     }
 
-    async fn write_plan(&self, end: End<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<Settled> {
+    async fn write_plan(&self, end: End<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<RunReport> {
         self.metrics.plans_produced_total.inc();
         let (summary, steps) = (plan.summary.clone(), plan.steps.len());
         let tools: Vec<String> = plan.steps.iter().map(|step| step.tool.clone()).collect();
         let close = self.write(&end, &Outcome::Planned(plan), None);
         let mut settled = self.close(end.run, end.attempt, close).await?;
         settled.produced = true;
-        if let Ending::Planned { summary: s, steps: n, .. } = &mut settled.ending {
+        if let RunOutcome::Planned { summary: s, steps: n, .. } = &mut settled.outcome {
             (*s, *n) = (summary, steps);
             self.metrics.plans_written_back_total.inc();
             for tool in tools {
@@ -291,7 +294,7 @@ impl Runner {
         Ok(settled)
     }
 
-    async fn take_failure(&self, end: End<'_>, error: &PlanError) -> StoreResult<Settled> {
+    async fn take_failure(&self, end: End<'_>, error: &PlanError) -> StoreResult<RunReport> {
         let reason = error.to_string();
         let parse_failure = error.provider_kind().is_none();
         if parse_failure {
@@ -313,7 +316,7 @@ impl Runner {
             Close::Retry { at: end.frame.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
         };
         let settled = self.close(end.run, end.attempt, close).await?;
-        Ok(Settled { parse_failure, error: Some(reason), error_kind: Some(error.details().name), ..settled })
+        Ok(RunReport { parse_failure, error: Some(reason), error_kind: Some(error.details().name), ..settled })
     }
 
     fn write(&self, end: &End<'_>, outcome: &Outcome, failed: Option<String>) -> Close {
@@ -329,17 +332,17 @@ impl Runner {
     }
 
     /// Closes a run, patiently, and tells how it ended.
-    async fn close(&self, run: &Claimed, attempt: Option<Attempt>, close: Close) -> StoreResult<Settled> {
+    async fn close(&self, run: &Claimed, attempt: Option<Attempt>, close: Close) -> StoreResult<RunReport> {
         let tokens = attempt.as_ref().map_or(0, |attempt| attempt.usage.total);
         let closed = self.write_end(run, attempt, &close).instrument(tracing::debug_span!("write-back")).await?;
-        Ok(Settled { tokens, ..self.settled(run, self.ending(closed, close)) })
+        Ok(RunReport { tokens, ..self.settled(run, self.outcome(closed, close)) })
     }
 
-    fn settled(&self, run: &Claimed, ending: Ending) -> Settled {
-        Settled {
+    fn settled(&self, run: &Claimed, outcome: RunOutcome) -> RunReport {
+        RunReport {
             user_id: run.due.user_id.clone(),
             mission_id: run.due.mission_id.clone(),
-            ending,
+            outcome,
             produced: false,
             parse_failure: false,
             error: None,
@@ -366,39 +369,39 @@ impl Runner {
         }
     }
 
-    fn ending(&self, closed: Closed, close: Close) -> Ending {
-        let count = |outcome: &str| self.metrics.runs_total.with_label_values(&[outcome]).inc();
+    fn outcome(&self, closed: Closed, close: Close) -> RunOutcome {
+        let count = |label: &str| self.metrics.runs_total.with_label_values(&[label]).inc();
         match (closed, close) {
             (Closed::Written { missed, note }, Close::Write { failed, .. }) => {
                 self.metrics.coalesced_times_total.inc_by(missed.into());
                 match failed {
                     Some(reason) => {
                         count("failed");
-                        Ending::Failed { reason }
+                        RunOutcome::Failed { reason }
                     }
                     None => {
                         count("planned");
-                        Ending::Planned { summary: String::new(), steps: 0, missed, note }
+                        RunOutcome::Planned { summary: String::new(), steps: 0, missed, note }
                     }
                 }
             }
             (Closed::Dropped { reason }, _) => {
                 count("dropped");
-                Ending::Dropped { reason }
+                RunOutcome::Dropped { reason }
             }
-            (Closed::Waiting, Close::Retry { at, reason }) => Ending::Retrying { at, reason },
-            (Closed::Waiting, Close::Release { reason, .. }) => Ending::Released { reason },
-            _ => Ending::Lost,
+            (Closed::Waiting, Close::Retry { at, reason }) => RunOutcome::Retrying { at, reason },
+            (Closed::Waiting, Close::Release { reason, .. }) => RunOutcome::Released { reason },
+            _ => RunOutcome::Lost,
         }
     }
 
-    fn broken(&self, run: &Claimed, error: &StoreError) -> Settled {
+    fn broken(&self, run: &Claimed, error: &StoreError) -> RunReport {
         self.metrics.mission_errors_total.inc();
         tracing::error!(mission = run.due.mission_id, %error, "a run could not be finished; it is tried again");
         if error.is_of_machine() {
             lock(&self.blameless).insert(run.run_id.clone());
         }
-        Settled { error: Some(error.to_string()), ..self.settled(run, Ending::Broken { reason: error.to_string() }) }
+        RunReport { error: Some(error.to_string()), ..self.settled(run, RunOutcome::Broken { reason: error.to_string() }) }
     }
 
     /// Feeds the breaker and the metrics with what a request came to.
@@ -426,21 +429,21 @@ fn note(inputs: &Resolved, notes: &[String]) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-impl Settled {
+impl RunReport {
     /// One line of the log, without what is its user's.
     fn log(&self, run: &Claimed, took: Duration) {
-        let reason = match &self.ending {
+        let reason = match &self.outcome {
             // The next tick decides on it again, and tells why.
-            Ending::Planned { .. } | Ending::Lost | Ending::Released { .. } => None,
-            Ending::Failed { .. } | Ending::Retrying { .. } => self.error_kind.as_deref(),
-            Ending::Dropped { reason } | Ending::Broken { reason } => Some(reason.as_str()),
+            RunOutcome::Planned { .. } | RunOutcome::Lost | RunOutcome::Released { .. } => None,
+            RunOutcome::Failed { .. } | RunOutcome::Retrying { .. } => self.error_kind.as_deref(),
+            RunOutcome::Dropped { reason } | RunOutcome::Broken { reason } => Some(reason.as_str()),
         };
         tracing::info!(
             user = self.user_id,
             mission = self.mission_id,
             agent = run.due.agent_id,
             run = run.run_id,
-            ending = self.ending.word(),
+            ending = self.outcome.word(),
             reason,
             tokens = self.tokens,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -449,17 +452,17 @@ impl Settled {
     }
 }
 
-impl Ending {
+impl RunOutcome {
     /// One word for logs.
     pub fn word(&self) -> &'static str {
         match self {
-            Ending::Planned { .. } => "planned",
-            Ending::Failed { .. } => "failed",
-            Ending::Dropped { .. } => "dropped",
-            Ending::Retrying { .. } => "retrying",
-            Ending::Released { .. } => "released",
-            Ending::Lost => "lost",
-            Ending::Broken { .. } => "broken",
+            RunOutcome::Planned { .. } => "planned",
+            RunOutcome::Failed { .. } => "failed",
+            RunOutcome::Dropped { .. } => "dropped",
+            RunOutcome::Retrying { .. } => "retrying",
+            RunOutcome::Released { .. } => "released",
+            RunOutcome::Lost => "lost",
+            RunOutcome::Broken { .. } => "broken",
         }
     }
 }

@@ -30,13 +30,13 @@ pub struct Check {
 pub struct Finding {
     /// A sentence.
     pub text: String,
-    /// How it can be mended out of what is sound; `None` where only a copy helps.
-    pub mend: Option<Mend>,
+    /// How it can be fixed out of what is sound; `None` where only a copy helps.
+    pub fix: Option<Fix>,
 }
 
-/// A way to mend.
+/// A way to fix.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mend {
+pub enum Fix {
     /// Make the indexes again.
     Indexes,
     /// Set how far a projection has read the log.
@@ -53,9 +53,9 @@ pub enum Mend {
 pub const MOST_FINDINGS: usize = 10_000;
 
 impl Check {
-    fn found(&mut self, mend: Option<Mend>, text: String) {
+    fn found(&mut self, fix: Option<Fix>, text: String) {
         if self.findings.len() < MOST_FINDINGS {
-            self.findings.push(Finding { text, mend });
+            self.findings.push(Finding { text, fix });
         }
     }
 }
@@ -106,9 +106,9 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
         let said = said?;
         if said != "ok" {
             // Rows that an index should not hold twice are wrong in the log itself.
-            let mend = (said.contains(" index ") && !said.contains("non-unique")).then_some(Mend::Indexes);
-            check.log_in_doubt |= mend.is_none();
-            check.found(mend, format!("the file is damaged: {said}"));
+            let fix = (said.contains(" index ") && !said.contains("non-unique")).then_some(Fix::Indexes);
+            check.log_in_doubt |= fix.is_none();
+            check.found(fix, format!("the file is damaged: {said}"));
         }
     }
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
@@ -151,12 +151,12 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     let read = cursor(connection, table)?;
     let end = last_seq(connection)?;
     if read.is_none() {
-        check.found(Some(Mend::Cursor(table)), format!("it is not known how far the projection of {} has read", table.log_name()));
+        check.found(Some(Fix::Cursor(table)), format!("it is not known how far the projection of {} has read", table.log_name()));
     }
     let read = read.unwrap_or(0);
     if read > end {
         check.found(
-            Some(Mend::Cursor(table)),
+            Some(Fix::Cursor(table)),
             format!("the projection of {} has read up to row {read}, but the log ends at {end}", table.log_name()),
         );
     }
@@ -184,7 +184,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
         let expected = folded.map(|folded| Projected::of(Save::new(table, &user, &id, &folded).0)).transpose()?;
         if stored != expected {
             let text = format!("the snapshot of {} {id} of user {user} is not the fold of its rows", table.log_name());
-            check.found(Some(Mend::Snapshot { table, user, id }), text);
+            check.found(Some(Fix::Snapshot { table, user, id }), text);
         }
     }
     let orphans = format!(
@@ -196,7 +196,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     while let Some(row) = orphans.next()? {
         let (user, id): (String, String) = (row.get(0)?, row.get(1)?);
         let text = format!("there is a snapshot of {} {id} of user {user}, but no row in the log", table.log_name());
-        check.found(Some(Mend::Snapshot { table, user, id }), text);
+        check.found(Some(Fix::Snapshot { table, user, id }), text);
     }
     Ok(())
 }
@@ -263,7 +263,7 @@ pub(super) fn fold(connection: &Connection, table: Table, user: &str, id: &str, 
 fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
     let orphans: i64 = connection.query_row(&format!("SELECT count(*) {ORPHANED_ATTEMPTS}"), [], |row| row.get(0))?;
     if orphans > 0 {
-        check.found(Some(Mend::Attempts), format!("{orphans} attempts belong to no run"));
+        check.found(Some(Fix::Attempts), format!("{orphans} attempts belong to no run"));
     }
     Ok(())
 }
@@ -280,7 +280,7 @@ fn counts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
         let (said, there): (Option<i64>, i64) = statement.query_row([state], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if said != Some(there) {
             let said = said.map_or("nothing".into(), |said| said.to_string());
-            check.found(Some(Mend::Counts), format!("there are {there} {state} missions, but the count says {said}"));
+            check.found(Some(Fix::Counts), format!("there are {there} {state} missions, but the count says {said}"));
         }
     }
     Ok(())

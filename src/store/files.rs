@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use super::error::{StoreError, StoreResult};
 use super::{Options, Store};
-use crate::durable::{directory_of, hand_over};
+use crate::durable::{chown_to_directory_owner, directory_of};
 
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
 const WAL_LIMIT: i64 = 64 * 1024 * 1024;
@@ -46,7 +46,7 @@ pub(super) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
 /// Makes an empty file for the owner of its directory; one that is there already stays as it is.
 fn make(path: &Path) -> std::io::Result<()> {
     match OpenOptions::new().create_new(true).append(true).mode(0o600).open(path) {
-        Ok(file) => hand_over(&file, &directory_of(path)),
+        Ok(file) => chown_to_directory_owner(&file, &directory_of(path)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }

@@ -1,42 +1,42 @@
-//! Mending what was made out of the log, from the log.
+//! Fixing what was made out of the log, from the log.
 
 use std::collections::BTreeSet;
 
 use rusqlite::params;
 
 use super::changes::last_seq;
-use super::check::{Finding, Mend, ORPHANED_ATTEMPTS, fold};
+use super::check::{Finding, Fix, ORPHANED_ATTEMPTS, fold};
 use super::refresh::{Save, put};
 use super::writer::Tx;
 use super::{Store, StoreResult};
 use crate::domain::mission::MissionState;
 
 impl Store {
-    /// Mends what can be mended of what a check found, in one transaction; whatever else is written meanwhile stays.
+    /// Fixes what can be fixed of what a check found, in one transaction; whatever else is written meanwhile stays.
     ///
     /// # Errors
-    /// When the database cannot be written; nothing is mended then.
+    /// When the database cannot be written; nothing is fixed then.
     pub async fn repair(&self, findings: &[Finding]) -> StoreResult<()> {
-        let mut mends: BTreeSet<Mend> = findings.iter().filter_map(|finding| finding.mend.clone()).collect();
-        if mends.iter().any(|mend| matches!(mend, Mend::Snapshot { .. })) {
+        let mut fixes: BTreeSet<Fix> = findings.iter().filter_map(|finding| finding.fix.clone()).collect();
+        if fixes.iter().any(|fix| matches!(fix, Fix::Snapshot { .. })) {
             // A snapshot that is taken away is not counted off.
-            mends.insert(Mend::Counts);
+            fixes.insert(Fix::Counts);
         }
-        self.write(move |tx| mends.iter().try_for_each(|mend| apply(tx, mend))).await
+        self.write(move |tx| fixes.iter().try_for_each(|fix| apply(tx, fix))).await
     }
 }
 
-/// The mends come in the order of their kinds, so that what is counted is mended already.
-fn apply(tx: &Tx<'_>, mend: &Mend) -> StoreResult<()> {
-    match mend {
-        Mend::Indexes => tx.sql(|c| c.execute_batch("REINDEX")),
-        Mend::Cursor(table) => tx.sql(|c| {
+/// The fixes come in the order of their kinds, so that what is counted is fixed already.
+fn apply(tx: &Tx<'_>, fix: &Fix) -> StoreResult<()> {
+    match fix {
+        Fix::Indexes => tx.sql(|c| c.execute_batch("REINDEX")),
+        Fix::Cursor(table) => tx.sql(|c| {
             // Where it is not known, reading starts again; what was folded already stays.
             let back = "INSERT INTO projection_cursors (table_name, seq) VALUES (?1, 0) \
                  ON CONFLICT (table_name) DO UPDATE SET seq = min(seq, ?2)";
             c.execute(back, params![table.log_name(), last_seq(c)?]).map(drop)
         }),
-        Mend::Snapshot { table, user, id } => {
+        Fix::Snapshot { table, user, id } => {
             let (name, key) = table.snapshots();
             let folded = tx.sql(|c| {
                 c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), [user, id])?;
@@ -44,8 +44,8 @@ fn apply(tx: &Tx<'_>, mend: &Mend) -> StoreResult<()> {
             })?;
             folded.map_or(Ok(()), |folded| put(tx, *table, &Save::new(*table, user, id, &folded).0))
         }
-        Mend::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
-        Mend::Counts => tx.sql(|c| {
+        Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
+        Fix::Counts => tx.sql(|c| {
             let count = "INSERT INTO mission_counts (state, missions) \
                  VALUES (?1, (SELECT count(*) FROM mission_snapshots WHERE state = ?1 AND liveness = 'live')) \
                  ON CONFLICT (state) DO UPDATE SET missions = excluded.missions";

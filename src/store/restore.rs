@@ -19,7 +19,7 @@ use super::error::{StoreError, StoreResult};
 use super::files::beside;
 use super::{Store, check, files, migrate};
 use crate::domain::time;
-use crate::durable::{directory_of, draft_of, hand_over, sync_directory};
+use crate::durable::{chown_to_directory_owner, directory_of, draft_of, sync_directory};
 
 /// What a restored database holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ fn copy(from: &Path, draft: &Path, mut progress: Progress) -> StoreResult<()> {
     for (from, to) in parts {
         let mut source = File::open(from).map_err(unreadable)?;
         let mut target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(unusable)?;
-        hand_over(&target, &dir).map_err(unusable)?;
+        chown_to_directory_owner(&target, &dir).map_err(unusable)?;
         loop {
             let read = match source.read(&mut chunk) {
                 Ok(0) => break,

@@ -57,7 +57,7 @@ impl Tx<'_> {
         (self.clock)()
     }
 
-    /// The `sync_at` of the next row: max(now, last + 1), in microseconds (DESIGN, section 2).
+    /// The `sync_at` of the next row: max(now, last + 1), in microseconds (docs/design.md, section 2).
     pub fn next_sync_at(&self) -> rusqlite::Result<i64> {
         let last = match self.last_sync_at.get() {
             Some(last) => last,
@@ -100,7 +100,7 @@ impl Writer {
         let mut connection = connection;
         let (committed, commits) = watch::channel(());
         let run = move || {
-            let mut pace = Pace::default();
+            let mut pace = GroupCommit::default();
             while let Some(first) = inbox.blocking_recv() {
                 let mut group = vec![first];
                 pace.gather(&mut inbox, &mut group);
@@ -164,13 +164,13 @@ impl Writer {
 /// How the last groups went. Callers that were answered together tend to come back together, but not at once: a wait of at
 /// most what a commit takes brings them into one group, which saves a whole commit.
 #[derive(Default)]
-struct Pace {
+struct GroupCommit {
     /// Jobs in the last group, and in the one before.
     sizes: [usize; 2],
     commit: Duration,
 }
 
-impl Pace {
+impl GroupCommit {
     /// Adds the jobs that wait, and those that are likely to come within the time of a commit.
     fn gather(&self, inbox: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
         let callers: usize = self.sizes.iter().sum();

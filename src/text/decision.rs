@@ -1,7 +1,7 @@
 //! What a decision about a mission says to people.
 
+use super::phrase::Phrase;
 use crate::domain::decision::{CLIENT_SILENCE, Condition};
-use crate::domain::time::iso_millis;
 
 /// The name of a condition, for a list of checks.
 pub fn name(condition: &Condition) -> &'static str {
@@ -21,8 +21,8 @@ pub fn name(condition: &Condition) -> &'static str {
 }
 
 /// The comparison in words. The agent's name is told where it is given; logs, which many may read, go without.
-pub fn compared(condition: &Condition, agent: Option<&str>) -> String {
-    match condition {
+pub fn compared(condition: &Condition, agent: Option<&str>) -> Phrase {
+    let words = match condition {
         Condition::NotArchived(state) | Condition::NotPaused(state) => match agent {
             Some(name) => format!("agent {name:?} is {}", state.as_str()),
             None => format!("the agent is {}", state.as_str()),
@@ -41,21 +41,23 @@ pub fn compared(condition: &Condition, agent: Option<&str>) -> String {
         Condition::Idle { in_flight: false } => "no run of it is in flight".into(),
         Condition::Retry { at: None, .. } => "no failed attempt waits".into(),
         Condition::Retry { failed, at: Some(at), .. } => {
-            format!("{failed} attempts failed, the next may start at {}", iso_millis(*at))
+            let attempts = if *failed == 1 { "1 attempt".to_owned() } else { format!("{failed} attempts") };
+            return Phrase::from(format!("{attempts} failed, the next may start at ")).time(*at);
         }
         Condition::Provider { closed_until: None } => "the model server may be asked".into(),
         Condition::Provider { closed_until: Some(until) } => {
-            format!("the model server failed repeatedly and is not asked before {}", iso_millis(*until))
+            return Phrase::from("the model server failed repeatedly and is not asked before ").time(*until);
         }
         Condition::Client { active_at: None, .. } => "no other client runs it".into(),
         Condition::Client { active_at: Some(at), active } => {
             let silence = CLIENT_SILENCE.as_secs();
-            let since = iso_millis(*at);
-            if *active {
-                format!("a client runs it, last heard of at {since}; the server takes over after {silence} s of silence")
+            return if *active {
+                let then = format!("; the server takes over after {silence} s of silence");
+                Phrase::from("a client runs it, last heard of at ").time(*at).text(then)
             } else {
-                format!("a client that ran it was last heard of at {since}, which is not within the last {silence} s")
-            }
+                let when = format!(", which is not within the last {silence} s");
+                Phrase::from("a client that ran it was last heard of at ").time(*at).text(when)
+            };
         }
         Condition::Calls { used, allowed: 0 } => format!("{used} model calls of the user in the last 24 hours, no limit"),
         Condition::Calls { used, allowed } => {
@@ -65,5 +67,6 @@ pub fn compared(condition: &Condition, agent: Option<&str>) -> String {
         Condition::Tokens { used, allowed } => {
             format!("{used} of {allowed} tokens of the user in the last 24 hours (USER_MAX_TOKENS_PER_DAY)")
         }
-    }
+    };
+    words.into()
 }

@@ -12,20 +12,20 @@ use crate::store::{AuditRow, ReadStatus};
 const SHOWN: u32 = 100;
 
 #[derive(Deserialize)]
-pub(super) struct Of {
+pub(super) struct AuditPage {
     mission: Option<String>,
     before: Option<i64>,
 }
 
-pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of): Query<Of>) -> Result<Response, Failed> {
-    let rows = shared.runner.store().reads_of(&who.user, of.mission.as_deref(), of.before, SHOWN).await?;
+pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of): Query<AuditPage>) -> Result<Response, Failed> {
+    let rows = shared.app.reads_of(&who.user, of.mission.as_deref(), of.before, SHOWN).await?;
     let body = html! {
         h1 { "Data access" }
         p.lead {
             "Your encrypted records are read only under a grant that your own client made for one mission. Every attempt is noted here \
              before the record is used; nobody can change or remove a line."
         }
-        @if rows.is_empty() { p.empty { "Nothing encrypted was read, and nothing tried to." } }
+        @if rows.is_empty() { p.empty { "No encrypted data was accessed." } }
         @else {
             ul.log { @for row in &rows { (line(row)) } }
             @if let Some(last) = rows.last().filter(|_| rows.len() == SHOWN as usize) {

@@ -41,13 +41,13 @@ pub(super) fn form(
             (secret_text(record, "memory", "Memory", "What it should know about you. The model is told that nothing in it is an instruction."))
             div.columns {
                 div {
-                    label for="concurrent" { "Plans at the same time" }
+                    label for="concurrent" { "Parallel plans" }
                     input #concurrent name="maxConcurrentMissions" type="number" min="0" value=(number(record, "maxConcurrentMissions"));
                 }
                 div {
-                    label for="tokens" { "Tokens a day" }
+                    label for="tokens" { "Daily token limit" }
                     input #tokens name="maxTokensPerDay" type="number" min="0" value=(number(record, "maxTokensPerDay")) aria-describedby="tokens-hint";
-                    p #tokens-hint .hint { "Empty: no bound." }
+                    p #tokens-hint .hint { "Leave empty for no limit." }
                 }
             }
             details open[policy.is_some()] {
@@ -95,7 +95,7 @@ pub(super) fn select(id: &str, name: &str, options: &[(&str, &str)], chosen: &st
 }
 
 fn tool_choice(tool: &Tool, chosen: &str) -> Markup {
-    let options: Vec<(&str, &str)> = [("", "As the rest")].into_iter().chain(DECISIONS).collect();
+    let options: Vec<(&str, &str)> = [("", "Default")].into_iter().chain(DECISIONS).collect();
     select(&format!("tool-{}", tool.name), &format!("tool:{}", tool.name), &options, chosen)
 }
 
@@ -114,7 +114,7 @@ pub(super) fn read(fields: &Fields, was: &Record, tools: &[Tool]) -> Result<Reco
         }
     }
     let mut wrong = shown(&record, "name").trim().is_empty().then(|| "An agent needs a name.".to_owned());
-    for (field, label) in [("maxConcurrentMissions", "Plans at the same time"), ("maxTokensPerDay", "Tokens a day")] {
+    for (field, label) in [("maxConcurrentMissions", "Parallel plans"), ("maxTokensPerDay", "Daily token limit")] {
         match fields.whole(field, label) {
             // What the form showed is no choice, be it a default or a stand-in for what no field can show.
             _ if fields.text(field) == number(was, field) => record.extend(was.get(field).map(|old| (field.to_owned(), old.clone()))),

@@ -1,35 +1,35 @@
 //! Agents: the list, one with its budget and missions, and what its forms do.
 
 use axum::extract::{Path, Query, State};
-use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::json;
-use uuid::Uuid;
 
 use super::Shared;
 use super::agent_form::{SHOWN, form, read};
-use super::fields::{changed, created, differing, shown as text_in};
-use super::mission::{edit_of, fields_of};
+use super::fields::shown as text_in;
 use super::missions::mission_table;
 use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
 use super::session::{Posted, SignedIn};
+use crate::app::AgentView;
 use crate::domain::agent::{Agent, AgentState};
 use crate::domain::merge::Record;
-use crate::store::{AgentCard, StoreError, Table};
+use crate::store::AgentCard;
 
 /// Agents, and missions, on one page.
 pub(super) const PAGE: u32 = 50;
 
 #[derive(Deserialize)]
-pub(super) struct After {
+pub(super) struct CardsAfter {
     #[serde(default)]
     pub after: String,
 }
 
-pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(After { after }): Query<After>) -> Result<Response, Failed> {
-    crate::projection::refresh(shared.runner.store()).await?;
-    let rows = shared.runner.store().agent_cards(&who.user, &after, PAGE).await?;
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Query(CardsAfter { after }): Query<CardsAfter>,
+) -> Result<Response, Failed> {
+    let rows = shared.app.agents(&who.user, &after, PAGE).await?;
     let body = html! {
         div.head { h1 { "Agents" } a.button.primary href="/agents/new" { "New agent" } }
         @if rows.is_empty() { p.empty { "No agents yet. An agent has a role, a memory and a budget, and missions that it plans." } }
@@ -62,48 +62,36 @@ fn avatar(text: &str) -> Markup {
 
 pub(super) async fn new(State(shared): State<Shared>, who: SignedIn) -> Response {
     let body =
-        html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &Record::new(), &Record::new(), shared.runner.tools(), None)) };
+        html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &Record::new(), &Record::new(), shared.app.tools(), None)) };
     page(&who, "New agent", &body)
 }
 
 pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
     let who = posted.who.clone();
-    let tools = shared.runner.tools();
-    let mut record = match read(&posted.fields, &Record::new(), tools) {
+    let tools = shared.app.tools();
+    let record = match read(&posted.fields, &Record::new(), tools) {
         Ok(record) => record,
         Err((wrong, record)) => {
             let body = html! { h1 { "New agent" } (form(&who, "/agents", "Create agent", &record, &Record::new(), tools, Some(&wrong))) };
             return Ok(refused(&who, "New agent", &body));
         }
     };
-    record.insert("state".into(), json!("active"));
-    record.entry("maxConcurrentMissions").or_insert(json!(1));
-    // An empty text is a field that was not filled in.
-    record.retain(|field, value| *value != "" || field == "role");
-    let record = created(record, &who.user, Timestamp::now());
-    let id = Uuid::new_v4().to_string();
-    let edit = edit_of(&who, Table::Agents, &id);
-    shared.runner.store().edit::<StoreError>(edit, move |_| Ok(record)).await?;
+    let id = shared.app.create_agent(&who.user, record).await?;
     Ok(to(&path("agents", &id)))
 }
 
-async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Record, Failed> {
-    shared.runner.store().newest(Table::Agents, &who.user, id).await?.ok_or(Failed::NotFound)
-}
-
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
-    let record = fields_of(&shared, &who, Table::Agents, &id, &SHOWN).await?;
+    let record = shared.app.agent_fields(&who.user, &id, &SHOWN).await?;
     Ok(page(&who, "Agents", &body(&shared, &who, &id, &record, (&record, &record), None).await?))
 }
 
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let who = posted.who.clone();
-    let record = find(&shared, &who, &id).await?;
+    let record = shared.app.agent(&who.user, &id).await?;
     let was = posted.fields.was()?;
-    match read(&posted.fields, &was, shared.runner.tools()) {
+    match read(&posted.fields, &was, shared.app.tools()) {
         Ok(after) => {
-            let edit = edit_of(&who, Table::Agents, &id);
-            shared.runner.store().edit::<StoreError>(edit, move |now| Ok(now.map(|_| changed(&was, after)).unwrap_or_default())).await?;
+            shared.app.save_agent(&who.user, &id, was, after).await?;
             Ok(to(&path("agents", &id)))
         }
         Err((wrong, given)) => {
@@ -125,11 +113,8 @@ async fn body(
     (given, was): (&Record, &Record),
     wrong: Option<&str>,
 ) -> Result<Markup, Failed> {
-    let store = shared.runner.store();
-    crate::projection::refresh(store).await?;
     let (agent, problems) = Agent::read(id, record);
-    let missions = store.missions_of(&who.user, id, PAGE).await?;
-    let used = store.tokens_of(&who.user, id, Timestamp::now()).await?;
+    let AgentView { missions, used } = shared.app.agent_view(&who.user, id, PAGE).await?;
     let state = format!("{}/state", path("agents", id));
     let set = |to: &str, label: &str| button(who, &state, label, &[("state", to)], "");
     Ok(html! {
@@ -150,9 +135,9 @@ async fn body(
         section {
             h2 { "Its missions" }
             @if missions.is_empty() { p.empty { "None. " a href="/missions/new" { "Give it one." } } }
-            @else { (mission_table(&missions, Timestamp::now())) }
+            @else { (mission_table(&missions, shared.app.now())) }
         }
-        section { h2 { "Edit" } (form(who, &path("agents", id), "Save", given, was, shared.runner.tools(), wrong)) }
+        section { h2 { "Edit" } (form(who, &path("agents", id), "Save", given, was, shared.app.tools(), wrong)) }
     })
 }
 
@@ -170,13 +155,8 @@ fn budget(agent: &Agent, used: u64) -> Markup {
 }
 
 pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let state = posted.fields.text("state");
-    if !["active", "paused", "archived"].contains(&state.as_str()) {
-        return Err(Failed::BadForm("state must be active, paused or archived".into()));
-    }
-    find(&shared, &posted.who, &id).await?;
-    let edit = edit_of(&posted.who, Table::Agents, &id);
-    let state = Record::from_iter([("state".to_owned(), json!(state))]);
-    shared.runner.store().edit::<StoreError>(edit, move |before| Ok(differing(before, state))).await?;
+    let state = AgentState::parse(&posted.fields.text("state"));
+    let state = state.ok_or_else(|| Failed::BadForm("state must be active, paused or archived".into()))?;
+    shared.app.set_agent_state(&posted.who.user, &id, state).await?;
     Ok(to(&path("agents", &id)))
 }

@@ -14,7 +14,7 @@ use crate::store::{RowCard, SHOWN_OF_ROW, Table};
 const SHOWN: u32 = 50;
 
 #[derive(Deserialize)]
-pub(super) struct Before {
+pub(super) struct ChangesBefore {
     before: Option<i64>,
 }
 
@@ -22,7 +22,7 @@ pub(super) async fn of_mission(
     State(shared): State<Shared>,
     who: SignedIn,
     Path(id): Path<String>,
-    Query(before): Query<Before>,
+    Query(before): Query<ChangesBefore>,
 ) -> Result<Response, Failed> {
     show(&shared, &who, (Table::Missions, "missions"), &id, before).await
 }
@@ -31,7 +31,7 @@ pub(super) async fn of_agent(
     State(shared): State<Shared>,
     who: SignedIn,
     Path(id): Path<String>,
-    Query(before): Query<Before>,
+    Query(before): Query<ChangesBefore>,
 ) -> Result<Response, Failed> {
     show(&shared, &who, (Table::Agents, "agents"), &id, before).await
 }
@@ -41,16 +41,16 @@ async fn show(
     who: &SignedIn,
     (table, place): (Table, &str),
     id: &str,
-    Before { before }: Before,
+    ChangesBefore { before }: ChangesBefore,
 ) -> Result<Response, Failed> {
-    let rows = shared.runner.store().rows_of(&who.user, table, id, before.unwrap_or(i64::MAX), SHOWN).await?;
+    let rows = shared.app.history(&who.user, table, id, before.unwrap_or(i64::MAX), SHOWN).await?;
     if rows.is_empty() && before.is_none() {
         return Err(Failed::NotFound);
     }
     let place = path(place, id);
     let body = html! {
         h1 { "Change log of " bdi { (shorter(id, 80)) } }
-        p { a href=(place) { "Back" } " · Each line is one change of one record; nothing here is ever altered." }
+        p { a href=(place) { "Back" } " · History. Entries can't be edited." }
         @for row in &rows { (entry(row)) }
         @if rows.is_empty() { p.empty { "No older changes." } }
         @if let Some(last) = rows.last().filter(|_| rows.len() == SHOWN as usize) {

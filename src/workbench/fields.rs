@@ -1,13 +1,11 @@
 //! The fields of a form.
 
-use jiff::Timestamp;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::page::Failed;
 use crate::domain::fields::whole;
-use crate::domain::merge::{Record, by_paths};
-use crate::domain::time;
+use crate::domain::merge::Record;
 
 /// Names and values, in the order of the form; a name may come more than once.
 pub(super) struct Fields(pub Vec<(String, String)>);
@@ -32,7 +30,7 @@ impl Fields {
     /// When that is not there or damaged: without it nobody can tell what was edited.
     pub fn was(&self) -> Result<Record, Failed> {
         let why = "It does not say what it showed when it was made, so nobody can tell what you changed, and nothing was written. \
-                   Go back, load the page anew, and try again.";
+                   Go back, reload the page, and try again.";
         serde_json::from_str(&self.text("was")).map_err(|_| Failed::BadForm(why.into()))
     }
 
@@ -64,31 +62,6 @@ pub(super) fn number_shown(value: &Value) -> String {
         && text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
         && text.ends_with(|c: char| c.is_ascii_digit());
     if is_number { text } else { String::new() }
-}
-
-/// Keeps those fields that differ from the record, and of objects those paths, so that an edit changes what was edited and
-/// nothing else. A field that a record does not have and that stays empty is no edit.
-pub(super) fn changed(before: &Record, mut after: Record) -> Record {
-    after.retain(|field, value| before.contains_key(field) || !(value.is_null() || *value == "" || *value == Value::Array(Vec::new())));
-    by_paths(before, after)
-}
-
-/// A record of a user at its creation, as clients write it: without fields that hold nothing, with the moment by which they
-/// list it, in the space that every client of the user shows (docs/records.md, section 1).
-pub(super) fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
-    record.retain(|_, value| !value.is_null());
-    for (field, value) in [("spaceId", format!("_personal:{user}")), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
-        record.insert(field.to_owned(), value.into());
-    }
-    for field in ["createdAt", "updatedAt"] {
-        record.insert(field.into(), time::iso_millis(now).into());
-    }
-    record
-}
-
-/// The same for an edit that asks for a state, whatever the page showed. A record that was deleted meanwhile stays deleted.
-pub(super) fn differing(before: Option<&Record>, after: Record) -> Record {
-    before.map(|before| changed(before, after)).unwrap_or_default()
 }
 
 /// The part of a record that a form shows, as a hidden field of that form: what differs from it when the form comes back

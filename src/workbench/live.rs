@@ -12,17 +12,16 @@ use futures_util::stream::unfold;
 
 use super::Shared;
 use super::page::{Failed, Response};
-use super::session::{Visitor, hash, valid};
-use crate::store::SecretHash;
+use super::session::Visitor;
 use crate::sync::Mailbox;
 
 pub(super) async fn stream(State(shared): State<Shared>, visitor: Visitor) -> Result<Response, Failed> {
     let user = visitor.user.ok_or(Failed::NoUser)?;
-    let Ok(mailbox) = shared.hub.listen(&user, None, None) else {
+    let Ok(mailbox) = shared.app.listen(&user, None, None) else {
         return Ok(StatusCode::TOO_MANY_REQUESTS.into_response());
     };
     // The first event tells where the log is, so that a page that was made a moment before knows whether it is stale.
-    let listener = Listener { shared: Arc::clone(&shared), key: hash(&visitor.key), mailbox, is_new: true };
+    let listener = Listener { shared: Arc::clone(&shared), key: visitor.key, mailbox, is_new: true };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok::<_, Infallible>(event), listener))
@@ -32,7 +31,7 @@ pub(super) async fn stream(State(shared): State<Shared>, visitor: Visitor) -> Re
 
 struct Listener {
     shared: Shared,
-    key: SecretHash,
+    key: String,
     mailbox: Mailbox,
     is_new: bool,
 }
@@ -43,8 +42,8 @@ impl Listener {
         if !std::mem::take(&mut self.is_new) {
             self.mailbox.news().await?;
         }
-        valid(&self.shared, self.key).await.ok().flatten()?;
-        let seq = self.shared.runner.store().last_seq().await.ok()?;
+        self.shared.app.session(&self.key).await.ok().flatten()?;
+        let seq = self.shared.app.last_seq().await.ok()?;
         Some(Event::default().event("changed").data(seq.to_string()))
     }
 }

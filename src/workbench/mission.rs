@@ -6,26 +6,19 @@ use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
-use uuid::Uuid;
 
 use super::Shared;
-use super::fields::changed;
 use super::mission_form::read;
 use super::missions::editing;
-use super::page::{
-    Failed, LONGEST_PROSE, Response, badge, button, moment, more_bytes, page, path, prose_of, refused, shorter, to, with_moments,
-};
+use super::page::{Failed, LONGEST_PROSE, Response, badge, button, moment, more_bytes, page, path, phrase, prose_of, refused, shorter, to};
 use super::review::plan;
 use super::session::{Posted, SignedIn};
-use crate::domain::actor;
+use crate::app::{MissionView, ViewBounds};
 use crate::domain::cadence::Cadence;
-use crate::domain::change::WORKBENCH_CLIENT;
-use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
-use crate::domain::schedule::first_time;
 use crate::domain::time;
-use crate::runner::{Explanation, explain};
-use crate::store::{Edit, Longest, RunRow, Snapshot, SomePlans, StoreError, Table};
+use crate::runner::Explanation;
+use crate::store::{Longest, RunRow, SomePlans};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
@@ -41,34 +34,8 @@ const LARGEST_IN_FORM: u64 = 1_000_000;
 const INPUTS: usize = 100;
 const RUNS: u32 = 20;
 
-/// An edit by this user, through the workbench.
-pub(super) fn edit_of(who: &SignedIn, table: Table, id: &str) -> Edit {
-    Edit {
-        table,
-        user_id: who.user.clone(),
-        record_id: id.to_owned(),
-        event_id: Uuid::new_v4().to_string(),
-        client_id: WORKBENCH_CLIENT.into(),
-        actor: actor::user(&who.user),
-        origin: "user",
-    }
-}
-
-pub(super) async fn find(shared: &Shared, who: &SignedIn, id: &str) -> Result<Record, Failed> {
-    shared.runner.store().newest(Table::Missions, &who.user, id).await?.ok_or(Failed::NotFound)
-}
-
-/// Some fields of a record, whole; what a page does not show may be large, and is not read.
-pub(super) async fn fields_of(shared: &Shared, who: &SignedIn, table: Table, id: &str, fields: &'static [&str]) -> Result<Record, Failed> {
-    let store = shared.runner.store();
-    crate::projection::refresh(store).await?;
-    let mut record = store.part(table, &who.user, id, fields, Longest::WHOLE).await?.ok_or(Failed::NotFound)?.record;
-    record.insert("id".into(), id.into());
-    Ok(record)
-}
-
 #[derive(Deserialize)]
-pub(super) struct Older {
+pub(super) struct PlansAndRuns {
     /// Plans of the record to pass over.
     #[serde(default)]
     skip: usize,
@@ -80,18 +47,18 @@ pub(super) async fn show(
     State(shared): State<Shared>,
     who: SignedIn,
     Path(id): Path<String>,
-    Query(older): Query<Older>,
+    Query(older): Query<PlansAndRuns>,
 ) -> Result<Response, Failed> {
-    let store = shared.runner.store();
-    crate::projection::refresh(store).await?;
-    let longest = Longest { chars: LONGEST_PROSE as u32, bytes: LARGEST_VALUE };
-    let part = store.part(Table::Missions, &who.user, &id, &SHOWN, longest).await?.ok_or(Failed::NotFound)?;
+    let wanted = ViewBounds {
+        fields: &SHOWN,
+        longest: Longest { chars: LONGEST_PROSE as u32, bytes: LARGEST_VALUE },
+        skip: older.skip,
+        plans: PLANS,
+        before: older.before.map_or(Timestamp::MAX, time::from_micros),
+        runs: RUNS,
+    };
+    let MissionView { part, plans: found, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
-    let found = store.some_plans(&who.user, &id, older.skip, PLANS).await?;
-    let snapshot = Snapshot { user_id: who.user.clone(), id: id.clone(), record: part.record, field_meta: Default::default() };
-    let why = explain(store, &snapshot, found.plans, Timestamp::now(), &shared.rules).await?;
-    let ahead = store.future_fields(Table::Missions, &who.user, &id, Timestamp::now()).await?;
-    let runs = store.runs_before(&who.user, Some(&id), older.before.map_or(Timestamp::MAX, time::from_micros), RUNS).await?;
     let body = html! {
         (head(&who, &mission))
         @if let Err(bad) = Cadence::read(&mission.cadence) {
@@ -102,7 +69,7 @@ pub(super) async fn show(
             p.wrong { "A device whose clock was ahead edited " @for (n, (field, stamp)) in ahead.iter().take(5).enumerate() { @if n > 0 { ", " } b { (shorter(field, 80)) } " (" (shorter(stamp, 40)) ")" } ". Until those times, later edits of the same fields lose to these." }
         }
         (about(&mission, &part.missing))
-        section { h2 { "Why does this run, or not?" } (explanation(&why)) }
+        section { h2 { "Schedule status" } (explanation(&why)) }
         section { h2 { "Plans" } (plans(&who, &mission, &found, &runs, older.skip)) }
         section { h2 { "Runs" } (history(&id, &runs)) }
     };
@@ -111,27 +78,11 @@ pub(super) async fn show(
 
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let who = &posted.who;
-    let record = find(&shared, who, &id).await?;
+    let record = shared.app.mission(&who.user, &id).await?;
     let was = posted.fields.was()?;
-    match read(&posted.fields, Some(&was), Timestamp::now(), &shared.zone) {
+    match read(&posted.fields, Some(&was), shared.app.now(), shared.app.zone()) {
         Ok(after) => {
-            let edit = edit_of(who, Table::Missions, &id);
-            // A new schedule comes with its first time, also where that is the time that the form showed.
-            let next = after.get("nextRunAt").cloned();
-            let mut fields = changed(&was, after);
-            fields.extend(next.map(|next| ("nextRunAt".to_owned(), next)));
-            let (zone, mission_id) = (shared.zone.clone(), id.clone());
-            let decide = move |record: Option<&Record>| {
-                let Some(record) = record else { return Record::new() };
-                // A schedule that stays, and whose time is missing, gets it now and not with the next tick.
-                if !fields.contains_key("nextRunAt")
-                    && let Some(at) = first_time(&Mission::read(&mission_id, record).0, Timestamp::now(), &zone)
-                {
-                    fields.insert("nextRunAt".into(), time::iso_millis(at).into());
-                }
-                fields
-            };
-            shared.runner.store().edit::<StoreError>(edit, |record| Ok(decide(record))).await?;
+            shared.app.save_mission(&who.user, &id, &was, after).await?;
             Ok(to(&path("missions", &id)))
         }
         Err((wrong, given)) => {
@@ -166,14 +117,14 @@ fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
     html! {
         @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (text("title", &mission.title)) } }
         @if !mission.objective.is_empty() { (text("objective", &mission.objective)) }
-        @if !mission.concept_markdown.is_empty() { details { summary { "Concept" } (text("conceptMarkdown", &mission.concept_markdown)) } }
-        @if let Some(missing) = missing.get("inputs") { p.hint { "Linked records" } (more_bytes(*missing)) }
+        @if !mission.concept_markdown.is_empty() { details { summary { "Background" } (text("conceptMarkdown", &mission.concept_markdown)) } }
+        @if let Some(missing) = missing.get("inputs") { p.hint { "What it can read" } (more_bytes(*missing)) }
         @if let Some(missing) = missing.get("cadence") { p.hint { "Schedule" } (more_bytes(*missing)) }
         @if !missing.is_empty() && missing.values().sum::<u64>() < LARGEST_IN_FORM {
             p.hint { "The form shows texts whole: " a href={ (path("missions", &mission.id)) "/edit" } { "Edit the mission" } "." }
         }
         @if !mission.inputs.is_empty() {
-            details { summary { (mission.inputs.len()) " linked records" } ul { @for input in mission.inputs.iter().take(INPUTS) {
+            details { summary { "What it can read (" (mission.inputs.len()) ")" } ul { @for input in mission.inputs.iter().take(INPUTS) {
                 li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
             } }
             @if mission.inputs.len() > INPUTS { p.hint { "… (" (mission.inputs.len() - INPUTS) " more)" } } }
@@ -184,13 +135,15 @@ fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
 fn explanation(why: &Explanation) -> Markup {
     html! {
         @match why.obstacle() {
-            None => p.health.good { "It would run in a tick now." },
-            Some(step) => p.health { "It does not run now: " span dir="auto" { (with_moments(&shorter(&step.compared, 300))) } "." },
+            None => p.health.good { "Ready; starts within a minute." },
+            // Nothing is wrong with a mission that has no schedule.
+            Some(_) if why.needs_start => p.health.good { "Runs only when you start it." },
+            Some(step) => p.health { "Waiting: " span dir="auto" { (phrase(&step.compared)) } "." },
         }
         p {
             @match (why.next_run_at, why.then) {
-                (None, _) => "It has no next time of its own.",
-                (Some(at), None) => { "Next: " (moment(at)) ", and then when you say so." }
+                (None, _) => "No next run is set.",
+                (Some(at), None) => { "Next: " (moment(at)) ", then only when you start it." }
                 (Some(at), Some(then)) => { "Next: " (moment(at)) ", then " (moment(then)) "." }
             }
         }
@@ -198,7 +151,7 @@ fn explanation(why: &Explanation) -> Markup {
             summary { "Every check, with the values compared" }
             ul.checks { @for step in &why.steps {
                 li class={ @if step.passed { "passed" } @else { "failed" } } {
-                    b { @if step.passed { "✓ " } @else { "✗ " } (step.name) } " " span dir="auto" { (with_moments(&shorter(&step.compared, 300))) }
+                    b { @if step.passed { "✓ " } @else { "✗ " } (step.name) } " " span dir="auto" { (phrase(&step.compared)) }
                 }
             } }
         }
@@ -232,7 +185,7 @@ fn history(id: &str, runs: &[RunRow]) -> Markup {
             }
             @if run.superseded_at.is_some() { span.hint { ", its plan left the record, which keeps the newest" } }
             @else if run.restored > 0 { span.hint { ", its plan was put back after a device had overwritten it" } }
-            @if run.missed_times > 0 { span.hint { ", stands for " (run.missed_times) " times that were missed" } }
+            @if run.missed_times > 0 { span.hint { ", catches up " (run.missed_times) @if run.missed_times == 1 { " missed run" } @else { " missed runs" } } }
             @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }
         } } }
         @if let Some(last) = runs.last().filter(|_| runs.len() == RUNS as usize) {

@@ -13,17 +13,15 @@ use super::fields::{Fields, Lines, as_it_was, shown, text_of};
 use super::page::{Failed, csrf, shorter};
 use super::schedule_form::{self, Said};
 use super::session::SignedIn;
+use crate::app::{App, Heading, Linkable};
 use crate::domain::cadence::Cadence;
-use crate::domain::merge::{Record, Stamps};
-use crate::domain::{modules, record_text, time};
-use crate::store::{Bounds, Linked, Store, Wanted};
+use crate::domain::merge::Record;
+use crate::domain::time;
 
 /// The fields of a record that the form shows, and the time that follows from them.
 pub(super) const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
-/// Agents, and records of each app, that a form offers.
+/// Agents that a form offers.
 const OFFERED: u32 = 100;
-/// What finding out the titles of one table's records may cost.
-const OFFERED_BOUNDS: Bounds = Bounds { rows: 10_000, bytes: 16 << 20 };
 
 /// A start for those who do not know what to write.
 pub(super) struct Template {
@@ -85,15 +83,13 @@ pub(super) struct Choices {
 }
 
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
-    let store = shared.runner.store();
-    crate::projection::refresh(store).await?;
-    let agents = store.agent_cards(&who.user, "", OFFERED).await?;
+    let agents = shared.app.agents(&who.user, "", OFFERED).await?;
     let mut agents: Vec<(String, String)> = agents.iter().map(|agent| (agent.id.clone(), shorter(&agent.name, 80))).collect();
     let chosen = shown(record, "agentId");
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));
     }
-    let mut records = offered(store, &who.user).await?;
+    let mut records: Vec<(String, String)> = shared.app.linkable(&who.user).await?.into_iter().map(offer).collect();
     for input in linked(record) {
         if !records.iter().any(|(value, _)| *value == input) {
             let name = input_of(&input).map_or_else(String::new, |v| format!("{}: {}", text(&v, "module"), shorter(text(&v, "id"), 60)));
@@ -103,28 +99,15 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
     Ok(Choices { agents, records })
 }
 
-/// The records of each kind that can be linked, by their titles.
-async fn offered(store: &Store, user: &str) -> Result<Vec<(String, String)>, Failed> {
-    let mut offered = Vec::new();
-    for kind in &modules::KINDS {
-        for table in [kind.table].iter().chain(kind.aliases) {
-            let ids = store.records(user, kind.app, table, OFFERED).await?;
-            let wanted = ids.iter().map(|id| Wanted { app: kind.app.into(), tables: vec![(*table).to_owned()], id: id.clone() });
-            let keep =
-                |_: usize, _: &str, record: &Record, _: &Stamps| Some(record_text::heading(kind, record).map(|name| shorter(&name, 80)));
-            let found = store.linked(user, wanted.collect(), OFFERED_BOUNDS, keep).await?;
-            offered.extend(ids.iter().zip(found).filter_map(|(id, found)| {
-                let name = match found {
-                    Linked::Live(Some(name)) => name,
-                    Linked::Live(None) => format!("{} (encrypted)", shorter(id, 40)),
-                    Linked::TooLong => shorter(id, 40),
-                    Linked::Absent | Linked::Refused => return None,
-                };
-                Some((reference(kind.module(), table, id), format!("{}: {name}", kind.module())))
-            }));
-        }
-    }
-    Ok(offered)
+/// A record that can be linked: the value of the field, and what it is called.
+fn offer(record: Linkable) -> (String, String) {
+    let Linkable { module, table, id, heading } = record;
+    let name = match heading {
+        Heading::Text(text) => shorter(&text, 80),
+        Heading::Encrypted => format!("{} (encrypted)", shorter(&id, 40)),
+        Heading::TooLong => shorter(&id, 40),
+    };
+    (reference(module, table, &id), format!("{module}: {name}"))
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -162,12 +145,12 @@ pub(super) fn form(
     label: &str,
     (record, was): (&Record, &Record),
     choices: &Choices,
-    zone: &TimeZone,
+    app: &App,
     wrong: Option<&str>,
 ) -> Markup {
     let linked = linked(record);
     let agents: Vec<(&str, &str)> =
-        [("", "Nobody: plain planning")].into_iter().chain(choices.agents.iter().map(|(id, name)| (id.as_str(), name.as_str()))).collect();
+        [("", "No agent")].into_iter().chain(choices.agents.iter().map(|(id, name)| (id.as_str(), name.as_str()))).collect();
     html! {
         form.stack.mission method="post" action=(action) data-times="/missions/next-times" {
             (csrf(who))
@@ -175,17 +158,17 @@ pub(super) fn form(
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             label for="title" { "Title" }
             input #title name="title" value=(shown(record, "title")) dir="auto" required[needs_title(was)];
-            label for="objective" { "Objective" }
+            label for="objective" { "Goal" }
             textarea #objective name="objective" rows="3" dir="auto" aria-describedby="objective-hint" { "\n" (shown(record, "objective")) }
             p #objective-hint .hint { "What each plan should achieve." }
-            label for="concept" { "Concept" }
+            label for="concept" { "Background" }
             textarea #concept name="conceptMarkdown" rows="5" dir="auto" aria-describedby="concept-hint" { "\n" (shown(record, "conceptMarkdown")) }
             p #concept-hint .hint { "Why you want this, and how. Markdown." }
             label for="agent" { "Agent" }
             (select("agent", "agentId", &agents, shown(record, "agentId")))
-            (schedule_form::fieldset(record.get("cadence").unwrap_or(&Value::Null), zone, was.is_empty()))
+            (schedule_form::fieldset(record.get("cadence").unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
-                legend { "Linked records" }
+                legend { "What it can read" }
                 @if choices.records.is_empty() { p.empty { "Your other apps have synced no goals, notes or tasks yet." } }
                 div.choices { @for (value, name) in &choices.records {
                     label.choice { input type="checkbox" name="input" value=(value) checked[linked.contains(value)]; span dir="auto" { (name) } }

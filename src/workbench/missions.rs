@@ -1,26 +1,19 @@
 //! Missions: the list, and what forms and buttons do to one.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::Shared;
 use super::agents::{PAGE, more};
-use super::fields::{created, differing};
-use super::mission::{edit_of, fields_of, find};
 use super::mission_form::{SHOWN, TEMPLATES, choices, form, from_template, read};
 use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
-use crate::domain::cadence::Cadence;
+use crate::app::RunNow;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
-use crate::domain::time;
-use crate::store::{MissionCard, StoreError, Table};
+use crate::store::MissionCard;
 
 #[derive(Deserialize)]
 pub(super) struct Listed {
@@ -36,16 +29,14 @@ pub(super) async fn list(
     who: SignedIn,
     Query(Listed { after, deleted }): Query<Listed>,
 ) -> Result<Response, Failed> {
-    let store = shared.runner.store();
-    crate::projection::refresh(store).await?;
-    let rows = store.mission_cards(&who.user, &after, PAGE).await?;
+    let rows = shared.app.missions(&who.user, &after, PAGE).await?;
     let body = html! {
         div.head { h1 { "Missions" } a.button.primary href="/missions/new" { "New mission" } }
         @if let Some(id) = &deleted {
             div.health { "The mission is deleted. " (button(&who, &format!("{}/undelete", path("missions", id)), "Bring it back", &[], "")) }
         }
         @if rows.is_empty() { p.empty { "No missions yet." } }
-        @else { (mission_table(&rows, Timestamp::now())) }
+        @else { (mission_table(&rows, shared.app.now())) }
         @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more("/missions", &last.id)) }
     };
     Ok(page(&who, "Missions", &body))
@@ -61,7 +52,7 @@ pub(super) fn mission_table(rows: &[MissionCard], now: Timestamp) -> Markup {
                 p.hint {
                     @match mission.next_run_at.filter(|_| mission.state == MissionState::Active) {
                         None if mission.state != MissionState::Active => "Does not run",
-                        None => "Runs when you say so",
+                        None => "Runs only when you start it",
                         Some(at) if at <= now => { "Due since " (moment(at)) }
                         Some(at) => { "Next " (moment(at)) }
                     }
@@ -86,30 +77,28 @@ pub(super) async fn new(State(shared): State<Shared>, who: SignedIn, Query(start
             span { "Start from" }
             @for template in &TEMPLATES { a.button href={ "/missions/new?template=" (template.id) } { (template.title) } }
         }
-        (form(&who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.zone, None))
+        (form(&who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.app, None))
     };
     Ok(page(&who, "New mission", &body))
 }
 
 pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
     let who = &posted.who;
-    match read(&posted.fields, None, Timestamp::now(), &shared.zone) {
+    match read(&posted.fields, None, shared.app.now(), shared.app.zone()) {
         Ok(record) => {
-            let id = Uuid::new_v4().to_string();
-            let record = created(record, &who.user, Timestamp::now());
-            shared.runner.store().edit::<StoreError>(edit_of(who, Table::Missions, &id), move |_| Ok(record)).await?;
+            let id = shared.app.create_mission(&who.user, record).await?;
             Ok(to(&path("missions", &id)))
         }
         Err((wrong, record)) => {
             let choices = choices(&shared, who, &record).await?;
-            let form = form(who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.zone, Some(&wrong));
+            let form = form(who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.app, Some(&wrong));
             Ok(refused(who, "New mission", &html! { h1 { "New mission" } (form) }))
         }
     }
 }
 
 pub(super) async fn edit(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
-    let record = fields_of(&shared, &who, Table::Missions, &id, &SHOWN).await?;
+    let record = shared.app.mission_fields(&who.user, &id, &SHOWN).await?;
     Ok(page(&who, "Edit mission", &editing(&shared, &who, &id, &record, &record, None).await?))
 }
 
@@ -125,70 +114,39 @@ pub(super) async fn editing(
     let place = path("missions", id);
     Ok(html! {
         h1 { "Edit mission" }
-        p { a href=(place) { "Back without a change" } }
-        (form(who, &place, "Save", (record, was), &choices, &shared.zone, wrong))
+        p { a href=(place) { "Cancel" } }
+        (form(who, &place, "Save", (record, was), &choices, &shared.app, wrong))
     })
 }
 
-/// Writes fields into a mission that is there.
-async fn write(
-    shared: &Shared,
-    posted: &Posted,
-    id: &str,
-    fields: impl IntoIterator<Item = (&'static str, Value)>,
-) -> Result<Response, Failed> {
-    find(shared, &posted.who, id).await?;
-    let fields = Record::from_iter(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
-    let edit = edit_of(&posted.who, Table::Missions, id);
-    shared.runner.store().edit::<StoreError>(edit, move |before| Ok(differing(before, fields))).await?;
-    Ok(to(&path("missions", id)))
-}
-
 pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let state = posted.fields.text("state");
-    if !["active", "paused", "done"].contains(&state.as_str()) {
-        return Err(Failed::BadForm("state must be active, paused or done".into()));
-    }
-    let record = find(&shared, &posted.who, &id).await?;
-    let mut fields = vec![("state", json!(state))];
-    // As clients do it: a mission that goes on starts from now, and one that is done waits for nothing.
-    match state.as_str() {
-        "active" => {
-            let cadence = Cadence::read(record.get("cadence").unwrap_or(&Value::Null)).ok();
-            let next = cadence.and_then(|cadence| cadence.next(Timestamp::now(), &shared.zone));
-            fields.push(("nextRunAt", next.map_or(Value::Null, |at| time::iso_millis(at).into())));
-        }
-        "done" => fields.push(("nextRunAt", Value::Null)),
-        _ => {}
-    }
-    write(&shared, &posted, &id, fields).await
+    let state = match posted.fields.text("state").as_str() {
+        "active" => MissionState::Active,
+        "paused" => MissionState::Paused,
+        "done" => MissionState::Done,
+        _ => return Err(Failed::BadForm("state must be active, paused or done".into())),
+    };
+    shared.app.set_mission_state(&posted.who.user, &id, state).await?;
+    Ok(to(&path("missions", &id)))
 }
 
-/// Makes the mission due and looks for due missions at once.
 pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let under_way = shared.runner.store().open_run(&posted.who.user, &id).await?.filter(|run| run.owner.is_some());
-    if under_way.is_some() {
-        let body = html! {
-            h1 { "A run is under way" }
-            p { "This mission is being planned right now. Its plan appears on its page when it is done." }
-            div.actions { a.button.primary href=(path("missions", &id)) { "Back to the mission" } }
-        };
-        return Ok(page(&posted.who, "A run is under way", &body));
-    }
-    let now = json!(time::iso_millis(Timestamp::now()));
-    let answer = write(&shared, &posted, &id, [("nextRunAt", now)]).await?;
-    let runner = Arc::clone(&shared.runner);
-    tokio::spawn(async move {
-        match runner.tick().await {
-            Ok(tick) => drop(tick.settle().await),
-            Err(error) => tracing::error!(%error, "a mission was to run now, but the tick failed; the next one tries again"),
+    let place = path("missions", &id);
+    match shared.app.run_mission_now(&posted.who.user, &id).await? {
+        RunNow::Due => Ok(to(&place)),
+        RunNow::UnderWay => {
+            let body = html! {
+                h1 { "A run is under way" }
+                p { "This mission is being planned right now. Its plan appears on its page when it is done." }
+                div.actions { a.button.primary href=(place) { "Back to the mission" } }
+            };
+            Ok(page(&posted.who, "A run is under way", &body))
         }
-    });
-    Ok(answer)
+    }
 }
 
 pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
-    let record = fields_of(&shared, &who, Table::Missions, &id, &["title"]).await?;
+    let record = shared.app.mission_fields(&who.user, &id, &["title"]).await?;
     let (mission, _) = Mission::read(&id, &record);
     let place = path("missions", &id);
     let body = html! {
@@ -200,13 +158,12 @@ pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): P
 }
 
 pub(super) async fn delete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    let now = json!(time::iso_millis(Timestamp::now()));
-    write(&shared, &posted, &id, [("deletedAt", now)]).await?;
+    shared.app.delete_mission(&posted.who.user, &id).await?;
     Ok(to(&format!("/missions?deleted={}", path("", &id).trim_start_matches('/'))))
 }
 
 /// Brings a deleted mission back.
 pub(super) async fn undelete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    shared.runner.store().undelete(edit_of(&posted.who, Table::Missions, &id)).await?;
+    shared.app.undelete_mission(&posted.who.user, &id).await?;
     Ok(to(&path("missions", &id)))
 }

@@ -1,7 +1,7 @@
 //! The workbench: pages for people, served at `/`, to see, steer and approve.
 //!
-//! Pages are made on the server from what the store says; what a form changes becomes a row of the log under its user's
-//! name, like the push of any client. This room must not know SQL, the planner's dialects or how a tick works.
+//! Pages are made on the server from what the app says; what a form changes becomes a row of the log under its user's
+//! name, like the push of any client. This room must not reach the store or the runner, and decides nothing.
 
 mod access;
 mod agent_form;
@@ -28,14 +28,10 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use jiff::tz::TimeZone;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::auth::Users;
-use crate::runner::{Rules, Runner};
-use crate::sync::Hub;
+use crate::app::App;
 use crate::turns::Turns;
-pub use session::new_link;
 
 /// The largest form, in bytes: a few texts of the size that a mission may have.
 const MAX_FORM: usize = 4 * 1024 * 1024;
@@ -45,16 +41,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// What the pages share.
 pub struct Workbench {
-    pub runner: Arc<Runner>,
-    pub users: Arc<Users>,
+    pub app: Arc<App>,
     pub turns: Arc<Turns>,
-    pub hub: Arc<Hub>,
     /// The port of the server, by which the cookies of two servers on one host are told apart.
     pub port: u16,
-    /// For cadences without a zone of their own.
-    pub zone: TimeZone,
-    /// By which it is told whether a mission runs.
-    pub rules: Rules,
 }
 
 type Shared = Arc<Workbench>;
@@ -85,7 +75,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/audit", get(access::show))
         .route("/live", get(live::stream));
     // Users of an identity provider come with its tokens only.
-    let pages = if workbench.users.public_keys().is_some() {
+    let pages = if workbench.app.users().public_keys().is_some() {
         pages.route("/link", get(sign_in::show_link).post(sign_in::by_link)).route("/who", get(sign_in::who).post(sign_in::choose))
     } else {
         pages

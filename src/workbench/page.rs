@@ -1,16 +1,15 @@
 //! The frame of every page, the small parts that pages share, and what a page says when it cannot be shown.
 
-use std::sync::LazyLock;
-
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
-use regex::Regex;
 
 use super::session::SignedIn;
+use crate::app::AppError;
 use crate::domain::time;
 use crate::store::StoreError;
+use crate::text::phrase::{Phrase, Piece};
 use crate::text::printable;
 use crate::turns::Busy;
 
@@ -36,6 +35,15 @@ impl From<StoreError> for Failed {
     }
 }
 
+impl From<AppError> for Failed {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::NotFound => Failed::NotFound,
+            AppError::Store(error) => Failed::Store(error),
+        }
+    }
+}
+
 impl From<Failed> for Response {
     fn from(failed: Failed) -> Self {
         failed.into_response()
@@ -47,9 +55,7 @@ impl IntoResponse for Failed {
         let (status, title, text) = match self {
             Failed::SignedOut => return to("/login"),
             Failed::NoUser => return to("/who"),
-            Failed::Foreign => {
-                (StatusCode::FORBIDDEN, "This form is out of date", "Go back, load the page anew, and try again.".to_owned())
-            }
+            Failed::Foreign => (StatusCode::FORBIDDEN, "This form is out of date", "Go back, reload the page, and try again.".to_owned()),
             Failed::BadForm(why) => (StatusCode::BAD_REQUEST, "This form cannot be read", why),
             Failed::NotFound => {
                 (StatusCode::NOT_FOUND, "There is no such page", "It may have been deleted, or belong to somebody else.".into())
@@ -161,19 +167,14 @@ pub(super) fn moment(at: Timestamp) -> Markup {
     html! { time datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
 }
 
-/// A sentence with the times in it as readers have them.
-pub(super) fn with_moments(text: &str) -> Markup {
-    match next_moment(text) {
-        Some((before, at, after)) => html! { (before) (moment(at)) (with_moments(after)) },
-        None => html! { (text) },
+/// A sentence with its times as readers have them.
+pub(super) fn phrase(phrase: &Phrase) -> Markup {
+    html! {
+        @for piece in phrase.pieces() { @match piece {
+            Piece::Text(text) => (shorter(text, 300)),
+            Piece::Time(at) => (moment(*at)),
+        } }
     }
-}
-
-/// The first time in a text, with what stands before and after it.
-fn next_moment(text: &str) -> Option<(&str, Timestamp, &str)> {
-    static MOMENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z").ok());
-    let found = MOMENT.as_ref()?.find(text)?;
-    Some((&text[..found.start()], time::parse_rfc3339(found.as_str())?, &text[found.end()..]))
 }
 
 /// A path with an id as one segment.

@@ -5,21 +5,17 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::Shared;
-use super::mission::{edit_of, find};
 use super::page::{Failed, Response, badge, csrf, moment, path, prose, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
-use crate::domain::merge::Record;
-use crate::domain::mission::Mission;
-use crate::domain::review::{Review, StepDecision, apply};
-use crate::store::{RunRow, StoreError, Table};
+use crate::domain::review::{Review, StepDecision};
+use crate::store::RunRow;
 
 /// Steps that a plan shows; a planner's plan has at most 25.
 const STEPS: usize = 100;
 
 /// The review of the form: a decision for each step in `step:<id>`, and a button that may speak for all.
 pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
-    find(&shared, &posted.who, &id).await?;
     let fields = &posted.fields;
     let all = StepDecision::parse(&fields.text("all"));
     // What stands as it was shown is no decision of this user: another client may have decided meanwhile.
@@ -37,15 +33,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
         feedback: spelled("feedback").filter(|text| spelled("was-feedback").as_ref() != Some(text)),
     };
     let place = format!("{}#{}", path("missions", &id), anchor(&review.iteration_id));
-    let mission_id = id.clone();
-    // On the newest state: a plan that arrived meanwhile stays.
-    let decide = move |before: Option<&Record>| {
-        let iterations = before.map(|record| Mission::read(&mission_id, record).0.iterations).unwrap_or_default();
-        let after = apply(&iterations, &review).filter(|after| *after != iterations);
-        let after = after.map(|after| after.into_iter().map(Value::from).collect());
-        Ok(after.map(|after| Record::from_iter([("iterations".to_owned(), after)])).unwrap_or_default())
-    };
-    shared.runner.store().edit::<StoreError>(edit_of(&posted.who, Table::Missions, &id), decide).await?;
+    shared.app.review(&posted.who.user, &id, review).await?;
     Ok(to(&place))
 }
 
@@ -106,7 +94,10 @@ fn facts(iteration: &Iteration, run: Option<&RunRow>) -> String {
         facts.push(format!("{:.1} s", to.duration_since(from).as_secs_f64()));
     }
     if let Some(run) = run.filter(|run| run.run.attempts > 0) {
-        facts.push(format!("{} failed attempts", run.run.attempts));
+        facts.push(match run.run.attempts {
+            1 => "1 failed attempt".to_owned(),
+            n => format!("{n} failed attempts"),
+        });
     }
     facts.join(" · ")
 }
@@ -155,7 +146,7 @@ fn choice(id: &str, step: IterationStep<'_>) -> Markup {
         return html! { div.step { (told(step)) " " (badge(step.status().as_str())) } };
     };
     let name = format!("step:{}", step.id());
-    let decisions = [(StepDecision::Approve, "Approve"), (StepDecision::Reject, "Reject"), (StepDecision::Undecided, "Undecided")];
+    let decisions = [(StepDecision::Approve, "Approve"), (StepDecision::Reject, "Reject"), (StepDecision::Undecided, "Decide later")];
     html! {
         fieldset.step {
             legend dir="auto" { (shorter(step.summary(), 300)) }
@@ -174,6 +165,6 @@ fn feedback(iteration: &Iteration, id: &str) -> Markup {
         input type="hidden" name="was-feedback" value=(iteration.feedback());
         label for={ (id) "-feedback" } { "Feedback" }
         textarea #{ (id) "-feedback" } name="feedback" rows="2" dir="auto" aria-describedby={ (id) "-hint" } { "\n" (iteration.feedback()) }
-        p.hint #{ (id) "-hint" } { "It reaches the next plan of this mission." }
+        p.hint #{ (id) "-hint" } { "The agent sees this before its next plan." }
     }
 }

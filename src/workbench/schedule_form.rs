@@ -6,7 +6,6 @@
 use axum::extract::{Query, State};
 use axum::response::Html;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -15,18 +14,14 @@ use super::agent_form::select;
 use super::fields::{Fields, number_shown};
 use super::page::moment;
 use super::session::SignedIn;
+use crate::app::App;
 use crate::domain::cadence::Cadence;
 
 /// A schedule that this program cannot follow, and that another app may.
 const FOREIGN: (&str, &str) = ("foreign", "As another app set it");
 const MANUAL: &str = "manual";
-const KINDS: [(&str, &str); 5] = [
-    (MANUAL, "Not by itself"),
-    ("interval", "Every few minutes"),
-    ("daily", "Daily"),
-    ("weekly", "Weekly"),
-    ("cron", "By cron expression"),
-];
+const KINDS: [(&str, &str); 5] =
+    [(MANUAL, "Not by itself"), ("interval", "Every few minutes"), ("daily", "Daily"), ("weekly", "Weekly"), ("cron", "Custom (cron)")];
 const DAYS: [(&str, &str); 7] =
     [("1", "Monday"), ("2", "Tuesday"), ("3", "Wednesday"), ("4", "Thursday"), ("5", "Friday"), ("6", "Saturday"), ("0", "Sunday")];
 const TIMES_SHOWN: usize = 5;
@@ -127,7 +122,7 @@ fn kind_shown(cadence: &Value) -> &str {
 }
 
 /// The fields with a cadence. `is_new`: the browser's own zone is offered.
-pub(super) fn fieldset(cadence: &Value, zone: &TimeZone, is_new: bool) -> Markup {
+pub(super) fn fieldset(cadence: &Value, app: &App, is_new: bool) -> Markup {
     let kind = kind_shown(cadence);
     let kinds: Vec<(&str, &str)> = Some(FOREIGN).filter(|_| kind == FOREIGN.0).into_iter().chain(KINDS).collect();
     let day = DAY_OF_WEEK.shown(cadence);
@@ -150,10 +145,10 @@ pub(super) fn fieldset(cadence: &Value, zone: &TimeZone, is_new: bool) -> Markup
                 }
                 div data-for=(TIME_ZONE.kinds.join(" ")) {
                     label for="zone" { (TIME_ZONE.label) }
-                    input #zone name=(TIME_ZONE.name) value=(TIME_ZONE.shown(cadence)) placeholder=(zone.iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
+                    input #zone name=(TIME_ZONE.name) value=(TIME_ZONE.shown(cadence)) placeholder=(app.zone().iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
                 }
             }
-            div #times role="region" aria-label="Next times" aria-live="polite" { (times(cadence, zone)) }
+            div #times role="region" aria-label="Next times" aria-live="polite" { (times(cadence, app)) }
         }
     }
 }
@@ -231,20 +226,20 @@ pub(super) async fn next_times(State(shared): State<Shared>, _: SignedIn, Query(
         _ if fields.text("kind") == FOREIGN.0 => {
             html! { p.wrong { "This program cannot follow it. It stays as it is until you choose another." } }
         }
-        Ok(Said::Edited(cadence)) => times(&cadence, &shared.zone),
-        Ok(Said::Same | Said::Respelled(_)) => times(&Value::Null, &shared.zone),
+        Ok(Said::Edited(cadence)) => times(&cadence, &shared.app),
+        Ok(Said::Same | Said::Respelled(_)) => times(&Value::Null, &shared.app),
         Err(wrong) => html! { p.wrong { (wrong) } },
     };
     Html(times.into_string())
 }
 
-fn times(cadence: &Value, zone: &TimeZone) -> Markup {
+fn times(cadence: &Value, app: &App) -> Markup {
     let cadence = Cadence::read(cadence);
-    let mut at = Some(Timestamp::now());
+    let mut at = Some(app.now());
     let next: Vec<Timestamp> = match &cadence {
         Err(_) => Vec::new(),
         Ok(cadence) => std::iter::from_fn(|| {
-            at = cadence.next(at?, zone);
+            at = cadence.next(at?, app.zone());
             at
         })
         .take(TIMES_SHOWN)
@@ -253,7 +248,7 @@ fn times(cadence: &Value, zone: &TimeZone) -> Markup {
     html! {
         @match &cadence {
             Err(wrong) => p.wrong { (wrong) },
-            Ok(_) if next.is_empty() => p.hint { "It runs only when you say so." },
+            Ok(_) if next.is_empty() => p.hint { "Runs only when you start it." },
             Ok(_) => { p.hint { "Next times" } ol.times { @for at in &next { li { (moment(*at)) } } } },
         }
     }

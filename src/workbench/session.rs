@@ -1,49 +1,19 @@
 //! Who is looking: a session by cookie, and the proof that a form is one of ours.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
-use jiff::{SignedDuration, Timestamp};
 
 use super::Shared;
 use super::fields::Fields;
 use super::page::{Failed, Response};
-use crate::auth::LocalKey;
-use crate::store::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, Store, StoreResult};
+use crate::app::App;
+use crate::auth::secret::{hash, hex};
+use crate::store::SESSION_HOURS;
 use crate::turns::AnswerFor;
-
-/// Makes the path of a link that signs in once, as `user` or as whom the visitor chooses.
-///
-/// # Errors
-/// When the database cannot be written.
-pub async fn new_link(store: &Store, user: Option<String>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
-    let code = secret();
-    store.add_link(hash(&code), user, key.thumbprint().to_owned(), later(now, LINK_HOURS)).await?;
-    Ok(format!("/link?code={code}"))
-}
-
-pub(super) fn later(now: Timestamp, hours: i64) -> Timestamp {
-    now.checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX)
-}
-
-/// 256 random bits, as text.
-pub(super) fn secret() -> String {
-    hex(&rand::random::<[u8; 32]>())
-}
-
-pub(super) fn hash(secret: &str) -> SecretHash {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
-    hash
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// A session, whose user may still have to be chosen.
 #[derive(Clone)]
@@ -62,9 +32,9 @@ pub(super) struct SignedIn {
 }
 
 impl Visitor {
-    async fn signed_in(self, store: &Store) -> Result<SignedIn, Failed> {
+    async fn signed_in(self, app: &App) -> Result<SignedIn, Failed> {
         let user = self.user.ok_or(Failed::NoUser)?;
-        Ok(SignedIn { user, csrf: csrf(&self.key), seen: store.last_seq().await? })
+        Ok(SignedIn { user, csrf: csrf(&self.key), seen: app.last_seq().await? })
     }
 }
 
@@ -136,17 +106,8 @@ pub(super) async fn admit(State(shared): State<Shared>, mut request: Request, ne
 
 async fn visitor(shared: &Shared, headers: &HeaderMap) -> Result<Option<Visitor>, Failed> {
     let Some(key) = key_of(&cookie_name(shared.port), headers) else { return Ok(None) };
-    let session = valid(shared, hash(&key)).await?;
+    let session = shared.app.session(&key).await?;
     Ok(session.map(|session| Visitor { key, user: session.user }))
-}
-
-/// A session that has not expired, and whose signing key is in use still.
-pub(super) async fn valid(shared: &Shared, key: SecretHash) -> Result<Option<Session>, Failed> {
-    let session = shared.runner.store().session(key, Timestamp::now()).await?;
-    match session {
-        Some(session) if shared.users.has_key(&session.signing_key).await => Ok(Some(session)),
-        _ => Ok(None),
-    }
 }
 
 impl FromRequestParts<Shared> for SignedIn {
@@ -154,7 +115,7 @@ impl FromRequestParts<Shared> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, shared).await?;
-        Ok(visitor.signed_in(shared.runner.store()).await?)
+        Ok(visitor.signed_in(&shared.app).await?)
     }
 }
 
@@ -178,6 +139,6 @@ impl FromRequest<Shared> for Posted {
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
         let PostedByVisitor { visitor, fields } = PostedByVisitor::from_request(request, shared).await?;
-        Ok(Posted { who: visitor.signed_in(shared.runner.store()).await?, fields })
+        Ok(Posted { who: visitor.signed_in(&shared.app).await?, fields })
     }
 }

@@ -4,17 +4,13 @@ use axum::Form;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse};
-use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
 use super::page::{Failed, Response, frame, shorter, to, to_with};
-use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf, hash, later, secret};
-use crate::store::{Link, SESSION_HOURS};
-
-/// Users that the page offers to choose from.
-const USERS_OFFERED: u32 = 50;
+use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf};
+use crate::store::Link;
 
 #[derive(Deserialize)]
 pub(super) struct Code {
@@ -34,7 +30,7 @@ pub(super) async fn show(State(shared): State<Shared>) -> Response {
 
 fn sign_in(shared: &Shared, status: StatusCode, wrong: Option<&str>) -> Response {
     // With an identity provider there are no links, and its tokens alone are taken.
-    let local = shared.users.public_keys().is_some();
+    let local = shared.app.users().public_keys().is_some();
     let body = html! {
         h1 { "Sign in" }
         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
@@ -58,8 +54,7 @@ fn sign_in(shared: &Shared, status: StatusCode, wrong: Option<&str>) -> Response
 /// Shows what a link is for. It is used up by the form of this page alone, not by whoever only looks where it leads, such as
 /// the preview of a messenger.
 pub(super) async fn show_link(State(shared): State<Shared>, Query(Code { code }): Query<Code>) -> Result<Response, Failed> {
-    let signing_key = shared.users.local_key().unwrap_or_default().to_owned();
-    let link = shared.runner.store().link(hash(&code), signing_key, Timestamp::now()).await?;
+    let link = shared.app.link(&code).await?;
     let Link::Opens { user } = link else { return Ok(no_link(&shared, &link)) };
     let body = html! {
         h1 { "Sign in" }
@@ -82,9 +77,7 @@ pub(super) async fn by_link(State(shared): State<Shared>, headers: HeaderMap, Fo
     if !is_same_origin(&headers) {
         return Err(Failed::Foreign);
     }
-    let key = secret();
-    let signing_key = shared.users.local_key().unwrap_or_default().to_owned();
-    let link = shared.runner.store().use_link(hash(&code), hash(&key), signing_key, later(Timestamp::now(), SESSION_HOURS)).await?;
+    let (link, key) = shared.app.redeem(&code).await?;
     Ok(match &link {
         Link::Opens { user } => to_with(if user.is_some() { "/" } else { "/who" }, cookie(&cookie_name(shared.port), &key, &headers)),
         Link::Used | Link::Unknown => no_link(&shared, &link),
@@ -94,7 +87,7 @@ pub(super) async fn by_link(State(shared): State<Shared>, headers: HeaderMap, Fo
 fn no_link(shared: &Shared, link: &Link) -> Response {
     let why = match link {
         Link::Used => "This link was used already; each one works once.",
-        Link::Opens { .. } | Link::Unknown => "This link is not known here, or too old.",
+        Link::Opens { .. } | Link::Unknown => "Link expired or invalid.",
     };
     sign_in(shared, StatusCode::FORBIDDEN, Some(why))
 }
@@ -107,14 +100,11 @@ pub(super) async fn by_token(
     if !is_same_origin(&headers) {
         return Err(Failed::Foreign);
     }
-    let claims = match shared.users.check(token.trim()).await {
+    let claims = match shared.app.users().check(token.trim()).await {
         Ok(claims) => claims,
         Err(refused) => return Ok(sign_in(&shared, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
     };
-    let key = secret();
-    // A session never outlives the token that opened it.
-    let expires_at = later(Timestamp::now(), SESSION_HOURS).min(claims.expires_at);
-    shared.runner.store().open_session(hash(&key), claims.user, claims.signing_key, expires_at).await?;
+    let key = shared.app.open_session(claims).await?;
     Ok(to_with("/", cookie(&cookie_name(shared.port), &key, &headers)))
 }
 
@@ -133,8 +123,7 @@ pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Resul
     if visitor.user.is_some() {
         return Ok(to("/"));
     }
-    crate::projection::refresh(shared.runner.store()).await?;
-    let users = shared.runner.store().users(USERS_OFFERED).await?;
+    let users = shared.app.known_users().await?;
     let token = csrf(&visitor.key);
     let hidden = html! { input type="hidden" name="csrf" value=(token); };
     let body: Markup = html! {
@@ -158,18 +147,11 @@ pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Resul
 }
 
 pub(super) async fn choose(State(shared): State<Shared>, posted: PostedByVisitor) -> Result<Response, Failed> {
-    let user = posted.fields.text("user");
-    // A name that is typed is trimmed; one that is known is taken as it is.
-    let known = shared.runner.store().users(USERS_OFFERED).await?.contains(&user);
-    let user = if known { user.as_str() } else { user.trim() };
-    if user.is_empty() {
-        return Ok(to("/who"));
-    }
-    shared.runner.store().choose_user(hash(&posted.visitor.key), user.to_owned()).await?;
-    Ok(to("/"))
+    let chosen = shared.app.choose_user(&posted.visitor.key, &posted.fields.text("user")).await?;
+    Ok(to(if chosen { "/" } else { "/who" }))
 }
 
 pub(super) async fn sign_out(State(shared): State<Shared>, headers: HeaderMap, posted: PostedByVisitor) -> Result<Response, Failed> {
-    shared.runner.store().end_session(hash(&posted.visitor.key)).await?;
+    shared.app.end_session(&posted.visitor.key).await?;
     Ok(to_with("/login", cookie(&cookie_name(shared.port), "", &headers)))
 }

@@ -150,13 +150,13 @@ for (const [name, { agent, mission }] of Object.entries(RECORDS)) {
 
 test("what is typed arrives unchanged", async () => {
   await page.goto(`${world.base}/missions/new`);
-  const typed = { Title: evil("typed title"), Objective: lines("typed objective"), Concept: `\n${FAMILY.slice(0, 3_300)}\n` };
+  const typed = { Title: evil("typed title"), Goal: lines("typed objective"), Background: `\n${FAMILY.slice(0, 3_300)}\n` };
   for (const [label, text] of Object.entries(typed)) await page.getByLabel(label, { exact: true }).fill(text);
   await page.getByLabel("Repeats").selectOption("Not by itself");
   await page.getByRole("button", { name: "Create mission" }).click();
   await page.getByRole("heading", { level: 2, name: "Plans" }).waitFor();
   const { record } = world.lines("missions", "--json", "--user", USER).find(({ record }) => record.title === typed.Title) ?? assert.fail("the title is not as typed");
-  assert.deepEqual([record.objective, record.conceptMarkdown], [typed.Objective, typed.Concept]);
+  assert.deepEqual([record.objective, record.conceptMarkdown], [typed.Goal, typed.Background]);
   const row = world.written(USER).at(-1);
   assert.deepEqual(row.actor, { kind: "user", principalId: USER, displayName: USER });
   await harmless(page, "the new mission");
@@ -202,7 +202,7 @@ test("what a field cannot hold is not lost by saving something else", async () =
     mission("lines", { title: "two\nlines", objective: "one\r\ntwo\rthree\n", conceptMarkdown: "\r\n", state: "active", cadence: { kind: "moon", phase: "full" } }),
     agent("agent-lines", { name: "two\nlines", avatar: "a\nb", role: "c\nd", memory: "one\r\ntwo", state: "active" }),
   ]);
-  for (const [kind, path, id, field, value] of [["missions", "/missions/", "lines", "Concept", "changed"], ["agents", "/agents/", "agent-lines", "System prompt", "changed"]]) {
+  for (const [kind, path, id, field, value] of [["missions", "/missions/", "lines", "Background", "changed"], ["agents", "/agents/", "agent-lines", "System prompt", "changed"]]) {
     await page.goto(`${world.base}${path}${id}`);
     if (kind === "missions") await page.getByRole("link", { name: "Edit", exact: true }).click();
     await page.getByLabel(field, { exact: true }).fill(value);

@@ -62,7 +62,7 @@ test("what another user pushes does not", async () => {
 test("a form with unsaved input is left alone, and saving it keeps what others wrote in other fields", async () => {
   const mission = await visit("/missions/m");
   await mission.getByRole("link", { name: "Edit", exact: true }).click();
-  const objective = mission.getByLabel("Objective", { exact: true });
+  const objective = mission.getByLabel("Goal", { exact: true });
   await objective.fill("typed, not saved");
   await mark(mission);
   const agent = await visit("/agents/a");

@@ -36,7 +36,7 @@ test("a mission from its making to its second plan", async (t) => {
   await page.getByRole("link", { name: "New agent" }).click();
   for (const [field, value] of Object.entries({
     Name: "Greta", Avatar: "🌱", Role: "Keeps the balcony green", "System prompt": "Be brief.", Memory: "The balcony faces north.",
-    "Plans at the same time": "2", "Tokens a day": "50000",
+    "Parallel plans": "2", "Daily token limit": "50000",
   })) await set(page, field, value);
   if (!(await page.getByLabel("All other tools").isVisible())) await page.getByText("What it may propose").click();
   await set(page, "All other tools", "Propose");
@@ -58,8 +58,8 @@ test("a mission from its making to its second plan", async (t) => {
   await heading(page, "Missions");
   await page.getByRole("link", { name: "New mission" }).click();
   await set(page, "Title", "A green balcony");
-  await set(page, "Objective", "Have something green on the balcony by May.");
-  await set(page, "Concept", "Shade, and little money.");
+  await set(page, "Goal", "Have something green on the balcony by May.");
+  await set(page, "Background", "Shade, and little money.");
   await set(page, "Agent", agent);
   await set(page, "Repeats", "Not by itself");
   await page.getByRole("button", { name: "Create mission" }).click();
@@ -112,7 +112,7 @@ test("a mission from its making to its second plan", async (t) => {
   assert.equal(world.record("agents", agent).state, "paused");
   await page.getByRole("link", { name: "A green balcony" }).first().click();
   await page.getByRole("button", { name: "Run now" }).click();
-  await page.getByRole("heading", { level: 2, name: "Why does this run, or not?" }).waitFor();
+  await page.getByRole("heading", { level: 2, name: "Schedule status" }).waitFor();
   await page.getByText(/agent .*Greta.* is paused/).first().waitFor();
   assert.equal(model.requests.length, 2, "nothing was planned for an agent that is paused");
 
@@ -153,7 +153,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
     const title = `A green balcony, all ${status}`;
     await page.goto(`${world.base}/missions/new`);
     await set(page, "Title", title);
-    await set(page, "Objective", "Something green.");
+    await set(page, "Goal", "Something green.");
     await set(page, "Repeats", "Not by itself");
     await page.getByRole("button", { name: "Create mission" }).click();
     await heading(page, title);
@@ -212,7 +212,7 @@ test("templates fill the form, and the next times follow its fields", async (t) 
   for (const template of templates) {
     await page.goto(template);
     assert.notEqual(await page.getByLabel("Title", { exact: true }).inputValue(), "", template);
-    assert.notEqual(await page.getByLabel("Objective", { exact: true }).inputValue(), "", template);
+    assert.notEqual(await page.getByLabel("Goal", { exact: true }).inputValue(), "", template);
   }
 
   await page.goto(`${world.base}/missions/new`);
@@ -233,7 +233,7 @@ test("templates fill the form, and the next times follow its fields", async (t) 
   await follows({ Repeats: "Daily", Hour: 8, Minute: 30, "Time zone": "Europe/Berlin" }, { kind: "daily", atHour: 8, atMinute: 30, timeZone: "Europe/Berlin" });
   await follows({ Hour: 21 }, { kind: "daily", atHour: 21, atMinute: 30, timeZone: "Europe/Berlin" });
   await follows({ Repeats: "Weekly", Weekday: "Wednesday", Hour: 7, Minute: 0 }, { kind: "weekly", dayOfWeek: 3, atHour: 7, timeZone: "Europe/Berlin" });
-  await follows({ Repeats: "By cron expression", "Cron expression": "15 6 1 * *", "Time zone": "America/New_York" }, { kind: "cron", expression: "15 6 1 * *", timeZone: "America/New_York" });
+  await follows({ Repeats: "Custom (cron)", "Cron expression": "15 6 1 * *", "Time zone": "America/New_York" }, { kind: "cron", expression: "15 6 1 * *", timeZone: "America/New_York" });
   await set(page, "Cron expression", "every day");
   await eventually("the times of a broken expression to go", async () => (await shown()).length === 0);
   await set(page, "Repeats", "Every few minutes");
@@ -244,12 +244,12 @@ test("templates fill the form, and the next times follow its fields", async (t) 
   });
   await sameDocument(page);
 
-  const linked = page.getByRole("group", { name: "Linked records" });
+  const linked = page.getByRole("group", { name: "What it can read" });
   await linked.getByRole("checkbox", { name: /Read 20 pages/ }).check();
   await linked.getByRole("checkbox", { name: /Books to read/ }).check();
   assert.equal(await linked.getByText("Diary of Ben").count(), 0, "the records of others are not offered");
   await set(page, "Title", "Read more");
-  await set(page, "Objective", "Read on most evenings.");
+  await set(page, "Goal", "Read on most evenings.");
   await follows({ Repeats: "Weekly", Weekday: "Sunday", Hour: 20 }, { kind: "weekly", dayOfWeek: 0, atHour: 20, timeZone: "America/New_York" });
   const [first] = await shown();
   await page.getByRole("button", { name: "Create mission" }).click();
@@ -272,7 +272,7 @@ test("a form with a mistake says so and keeps what was typed", async (t) => {
     await page.getByRole("alert").filter({ hasText: said }).waitFor();
   };
   await page.goto(`${world.base}/missions/new`);
-  const mission = { Title: "Typed", Objective: "\nTyped with care.\n", Repeats: "By cron expression", "Cron expression": "every day", "Time zone": "Europe/Berlin" };
+  const mission = { Title: "Typed", Goal: "\nTyped with care.\n", Repeats: "Custom (cron)", "Cron expression": "every day", "Time zone": "Europe/Berlin" };
   for (const [label, value] of Object.entries(mission)) await set(page, label, value);
   await refused("Create mission", /cron/i);
   for (const [label, value] of Object.entries({ ...mission, Repeats: "cron" })) assert.equal(await page.getByLabel(label, { exact: true }).inputValue(), value, label);
@@ -282,7 +282,7 @@ test("a form with a mistake says so and keeps what was typed", async (t) => {
   await set(page, "Time zone", "Europe/Berlin");
   await page.getByRole("button", { name: "Create mission" }).click();
   await heading(page, "Typed");
-  assert.equal(world.record("missions", idIn(page)).objective, mission.Objective);
+  assert.equal(world.record("missions", idIn(page)).objective, mission.Goal);
   assert.equal(world.written("anna").length, 1, "what was refused is not in the log");
 });
 

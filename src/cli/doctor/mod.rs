@@ -43,28 +43,28 @@ struct Finding {
     status: Status,
     found: String,
     /// What its user can do.
-    mend: Option<String>,
+    fix: Option<String>,
 }
 
 impl Finding {
     fn ok(found: impl Into<String>) -> Self {
-        Finding { status: Status::Ok, found: found.into(), mend: None }
+        Finding { status: Status::Ok, found: found.into(), fix: None }
     }
 
-    fn warn(found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Finding { status: Status::Warn, found: found.into(), mend: Some(mend.into()) }
+    fn warn(found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Finding { status: Status::Warn, found: found.into(), fix: Some(fix.into()) }
     }
 
-    fn fail(found: impl ToString, mend: impl Into<String>) -> Self {
-        Finding { status: Status::Fail, found: found.to_string(), mend: Some(mend.into()) }
+    fn fail(found: impl ToString, fix: impl Into<String>) -> Self {
+        Finding { status: Status::Fail, found: found.to_string(), fix: Some(fix.into()) }
     }
 
     /// A failure whose message ends with what to do.
     fn failed(message: &impl ToString) -> Self {
         let message = message.to_string();
         match message.rsplit_once("; ") {
-            Some((found, mend)) => Finding::fail(found, mend),
-            None => Finding { status: Status::Fail, found: message, mend: None },
+            Some((found, fix)) => Finding::fail(found, fix),
+            None => Finding { status: Status::Fail, found: message, fix: None },
         }
     }
 }
@@ -172,8 +172,8 @@ fn show(name: &str, finding: &Finding, as_json: bool) -> std::io::Result<()> {
         Status::Fail => ("fail", 31),
     };
     if as_json {
-        let mend = finding.mend.as_ref().map_or(Value::Null, |mend| json!(mend));
-        return json_lines([json!({"check": name, "status": word, "found": finding.found, "mend": mend})]);
+        let fix = finding.fix.as_ref().map_or(Value::Null, |fix| json!(fix));
+        return json_lines([json!({"check": name, "status": word, "found": finding.found, "mend": fix})]);
     }
     let mut out = stdout();
     let word = format!("{word:<4}");
@@ -182,8 +182,8 @@ fn show(name: &str, finding: &Finding, as_json: bool) -> std::io::Result<()> {
     } else {
         write!(out, "{word}")?;
     }
-    let mend = finding.mend.as_ref().map_or(String::new(), |mend| format!("\n                   -> {}", safe(mend)));
-    writeln!(out, " {name:<13} {}{mend}", safe(&finding.found))?;
+    let fix = finding.fix.as_ref().map_or(String::new(), |fix| format!("\n                   -> {}", safe(fix)));
+    writeln!(out, " {name:<13} {}{fix}", safe(&finding.found))?;
     // Each is seen as soon as it is known: a slow model takes its time.
     out.flush()
 }

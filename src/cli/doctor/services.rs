@@ -110,8 +110,8 @@ pub(super) async fn model(config: &Config) -> Finding {
 fn full(found: &str, planned: Planned, tokens: u64) -> Finding {
     let took = seconds(&planned);
     if let Some(note) = planned.read_less {
-        let (cut, mend) = note.split_once("; ").unwrap_or((&note, ""));
-        return Finding::warn(format!("{found}, but {cut}"), mend);
+        let (cut, fix) = note.split_once("; ").unwrap_or((&note, ""));
+        return Finding::warn(format!("{found}, but {cut}"), fix);
     }
     match planned.outcome {
         Ok(_) => Finding::ok(format!("{found}, and another with a prompt of up to {tokens} tokens {took}")),

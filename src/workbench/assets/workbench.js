@@ -1,4 +1,4 @@
-// Keeps the page up to date, spells times in the reader's zone, and shows the next times of a rhythm while it is edited.
+// Keeps the page up to date, spells times in the reader's zone, and shows the next times of a schedule while it is edited.
 "use strict";
 
 const main = () => document.getElementById("content");
@@ -15,14 +15,14 @@ function spellTimes(within) {
   }
 }
 
-function rhythm(form) {
+function schedule(form) {
   const kind = form.elements.kind.value;
   for (const part of form.querySelectorAll("[data-for]")) part.hidden = !part.dataset.for.split(" ").includes(kind);
 }
 
 let asked = 0;
 async function nextTimes(form) {
-  rhythm(form);
+  schedule(form);
   const query = new URLSearchParams();
   for (const name of ["kind", "everyMinutes", "dayOfWeek", "atHour", "atMinute", "expression", "timeZone"]) {
     query.append(name, form.elements[name].value);
@@ -66,7 +66,7 @@ function say(text) {
 
 // Asks for this page anew and puts its content in place, unless that would lose what somebody is writing.
 async function refresh() {
-  if (edited()) return say("This changed elsewhere. What you are writing is kept; load the page anew to see the change.");
+  if (edited()) return say("This changed elsewhere. What you are writing is kept; reload the page to see the change.");
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (answer.redirected && new URL(answer.url).pathname === "/login") return location.assign("/login");
   if (!answer.ok || edited()) return;

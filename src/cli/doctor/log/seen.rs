@@ -30,13 +30,13 @@ impl Seen {
     }
 
     /// What works, but not as its users may expect; `None` where there is nothing of the kind.
-    pub fn warn(&self, one: &str, more: &str, mend: &str) -> Option<Finding> {
-        (self.count > 0).then(|| Finding::warn(self.told(one, more), mend))
+    pub fn warn(&self, one: &str, more: &str, fix: &str) -> Option<Finding> {
+        (self.count > 0).then(|| Finding::warn(self.told(one, more), fix))
     }
 
     /// What makes the move fail.
-    pub fn fail(&self, one: &str, more: &str, mend: &str) -> Option<Finding> {
-        (self.count > 0).then(|| Finding::fail(self.told(one, more), mend))
+    pub fn fail(&self, one: &str, more: &str, fix: &str) -> Option<Finding> {
+        (self.count > 0).then(|| Finding::fail(self.told(one, more), fix))
     }
 }
 

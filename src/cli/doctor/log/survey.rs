@@ -278,8 +278,8 @@ fn stamps(kinds: &[&Seen; 3]) -> Option<Finding> {
     ];
     let told: Vec<String> =
         kinds.iter().zip(words).filter(|(seen, _)| seen.count > 0).map(|(seen, (one, more))| seen.told(one, more)).collect();
-    let mend = "nothing, if edits on several devices at once are rare: they may be merged in another order than on the devices";
-    (!told.is_empty()).then(|| Finding::warn(told.join(". "), mend))
+    let fix = "nothing, if edits on several devices at once are rare: they may be merged in another order than on the devices";
+    (!told.is_empty()).then(|| Finding::warn(told.join(". "), fix))
 }
 
 /// The first field of each kind of stamp that is not as the log keeps it.

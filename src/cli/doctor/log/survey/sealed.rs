@@ -119,10 +119,10 @@ impl Sealed {
                 split.add(|| format!("ai/{table} {id} of {}", users.join(", ")));
             }
         }
-        let mend = "let one member write each of them: here the rows of each user are a log of their own, so every member has only the part \
+        let fix = "let one member write each of them: here the rows of each user are a log of their own, so every member has only the part \
                     that they wrote, and plans reach only the member who made the mission";
         split
-            .warn("mission or agent is split over the members of a space", "missions or agents are split over the members of a space", mend)
+            .warn("mission or agent is split over the members of a space", "missions or agents are split over the members of a space", fix)
             .unwrap_or_else(|| Finding::ok("no mission or agent is split over members of a space"))
     }
 
@@ -140,7 +140,7 @@ impl Sealed {
                 closed.add(|| format!("{table} {id} of {user}{}", if is_linked { " (linked to a mission)" } else { "" }));
             }
         }
-        let mend = "nothing is lost: clients read them as before, missions run without them. To let a mission read one, seal it with that \
+        let fix = "nothing is lost: clients read them as before, missions run without them. To let a mission read one, seal it with that \
                     mission's key and name it in the grant; records that a client seals with the master key do not open under its grants";
         let all = counted(self.records.len() as u64, "record is encrypted", "records are encrypted");
         match closed.count {
@@ -149,7 +149,7 @@ impl Sealed {
             0 => Finding::ok(format!("{all}, and a grant names each")),
             _ => {
                 let told = closed.told("encrypted record is opened by no grant", "encrypted records are opened by no grant");
-                Finding::warn(format!("{told}. {closed_and_linked} of them linked to missions; {all}"), mend)
+                Finding::warn(format!("{told}. {closed_and_linked} of them linked to missions; {all}"), fix)
             }
         }
     }
@@ -215,9 +215,9 @@ impl<'a> Grants<'a> {
 
     fn finding(&self) -> Finding {
         let all = counted(self.count, "mission has a grant", "missions have grants");
-        let mend =
+        let fix =
             "let their users grant access anew in their client after the move; until then these missions run without encrypted records";
-        match self.unusable.warn("grant cannot be opened", "grants cannot be opened", mend) {
+        match self.unusable.warn("grant cannot be opened", "grants cannot be opened", fix) {
             Some(mut finding) => {
                 let untried =
                     if self.tried { "" } else { "; whether the others open with the private key was not tried, since none is set" };

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, statat, unlinkat};
 use uuid::Uuid;
 
-use crate::durable::hand_over;
+use crate::durable::chown_to_directory_owner;
 
 /// The presence of this process in a data directory.
-pub struct Presence {
+pub struct ProcessLock {
     owner: String,
     /// The directory of locks itself, whatever its path leads to later.
     dir: File,
@@ -22,19 +22,19 @@ pub struct Presence {
 /// The presence cannot be shown.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot lock a file in {}: {cause}; check that you may write there, and that it is a directory and no link to one", dir.display())]
-pub struct PresenceError {
+pub struct ProcessLockError {
     dir: PathBuf,
     cause: std::io::Error,
 }
 
-impl Presence {
+impl ProcessLock {
     /// Takes a lock under a new name.
     ///
     /// # Errors
     /// When no file can be made or locked in the directory.
-    pub fn show(data_dir: &Path) -> Result<Self, PresenceError> {
+    pub fn show(data_dir: &Path) -> Result<Self, ProcessLockError> {
         let path = data_dir.join("locks");
-        let failed = |cause| PresenceError { dir: path.clone(), cause };
+        let failed = |cause| ProcessLockError { dir: path.clone(), cause };
         let new = path.symlink_metadata().is_err();
         if new {
             DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
@@ -43,18 +43,18 @@ impl Presence {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = File::from(openat(CWD, &path, flags, Mode::empty()).map_err(|error| failed(error.into()))?);
         if new {
-            hand_over(&dir, data_dir).map_err(failed)?;
+            chown_to_directory_owner(&dir, data_dir).map_err(failed)?;
         }
         loop {
             let owner = Uuid::new_v4().to_string();
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let held = openat(&dir, file_of(&owner), flags, Mode::RUSR | Mode::WUSR).map_err(|error| failed(error.into()))?;
             let held = File::from(held);
-            hand_over(&held, data_dir).map_err(failed)?;
+            chown_to_directory_owner(&held, data_dir).map_err(failed)?;
             match held.try_lock() {
                 // Someone who clears away old files may have come between.
                 Ok(()) if statat(&dir, file_of(&owner), AtFlags::SYMLINK_NOFOLLOW).is_ok() => {
-                    return Ok(Presence { owner, dir, _held: held });
+                    return Ok(ProcessLock { owner, dir, _held: held });
                 }
                 Ok(()) | Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) => return Err(failed(cause)),
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_presence_ends_with_its_holder() {
         let dir = tempfile::tempdir().unwrap();
-        let (one, other) = (Presence::show(dir.path()).unwrap(), Presence::show(dir.path()).unwrap());
+        let (one, other) = (ProcessLock::show(dir.path()).unwrap(), ProcessLock::show(dir.path()).unwrap());
         assert!(!one.has_ended(other.owner()) && !one.has_ended(one.owner()));
         assert!(one.has_ended("never there"));
         let name = other.owner().to_owned();
@@ -128,7 +128,7 @@ mod tests {
         let foreign = other.path().join(format!("{}.lock", Uuid::new_v4()));
         std::fs::write(&foreign, "").unwrap();
         std::os::unix::fs::symlink(other.path(), dir.path().join("locks")).unwrap();
-        let Err(error) = Presence::show(dir.path()) else { panic!("it followed the link") };
+        let Err(error) = ProcessLock::show(dir.path()) else { panic!("it followed the link") };
         assert!(error.to_string().contains("no link to one"), "{error}");
         assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
     }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_link_that_comes_later_leads_nowhere_and_foreign_names_stay() {
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let presence = Presence::show(dir.path()).unwrap();
+        let presence = ProcessLock::show(dir.path()).unwrap();
         let locks = dir.path().join("locks");
         std::fs::write(locks.join("apt.lock"), "").unwrap();
         presence.sweep();

@@ -1,0 +1,94 @@
+//! What people do with their agents.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{App, AppError, edit_by};
+use crate::domain::agent::AgentState;
+use crate::domain::edits::{changed, created, differing};
+use crate::domain::merge::Record;
+use crate::store::{AgentCard, Longest, MissionCard, StoreError, StoreResult, Table};
+
+/// What stands around an agent: its missions, and what it used.
+pub struct AgentView {
+    pub missions: Vec<MissionCard>,
+    /// Tokens of the last 24 hours.
+    pub used: u64,
+}
+
+impl App {
+    /// A user's agents after the id `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn agents(&self, user: &str, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
+        self.refresh().await?;
+        self.store.agent_cards(user, after, limit).await
+    }
+
+    /// An agent's record as it is now.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn agent(&self, user: &str, id: &str) -> Result<Record, AppError> {
+        self.store.newest(Table::Agents, user, id).await?.ok_or(AppError::NotFound)
+    }
+
+    /// Some fields of an agent, whole.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn agent_fields(&self, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+        self.fields(Table::Agents, user, id, fields).await
+    }
+
+    /// What stands around an agent, with at most `limit` of its missions.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn agent_view(&self, user: &str, id: &str, limit: u32) -> StoreResult<AgentView> {
+        self.refresh().await?;
+        Ok(AgentView { missions: self.store.missions_of(user, id, limit).await?, used: self.store.tokens_of(user, id, self.now()).await? })
+    }
+
+    /// Makes an agent of what a form says, and answers its id.
+    ///
+    /// # Errors
+    /// When the database cannot be written, or refuses a text.
+    pub async fn create_agent(&self, user: &str, mut record: Record) -> StoreResult<String> {
+        record.insert("state".into(), json!(AgentState::Active.as_str()));
+        record.entry("maxConcurrentMissions").or_insert(json!(1));
+        // An empty text is a field that was not filled in.
+        record.retain(|field, value| *value != "" || field == "role");
+        let id = Uuid::new_v4().to_string();
+        let record = created(record, user, self.now());
+        self.store.edit::<StoreError>(edit_by(user, Table::Agents, &id), move |_| Ok(record)).await?;
+        Ok(id)
+    }
+
+    /// Writes what was edited in a form: `was` is what the form showed, `after` what it says now.
+    ///
+    /// # Errors
+    /// When the database cannot be written, or refuses a text.
+    pub async fn save_agent(&self, user: &str, id: &str, was: Record, after: Record) -> StoreResult<()> {
+        let edited = move |now: Option<&Record>| Ok(now.map(|_| changed(&was, after)).unwrap_or_default());
+        self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), edited).await
+    }
+
+    /// # Errors
+    /// Where there is no such agent, or the database cannot be written.
+    pub async fn set_agent_state(&self, user: &str, id: &str, state: AgentState) -> Result<(), AppError> {
+        self.agent(user, id).await?;
+        let state = Record::from_iter([("state".to_owned(), json!(state.as_str()))]);
+        Ok(self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), move |before| Ok(differing(before, state))).await?)
+    }
+
+    /// Some fields of a record, whole; what is not asked for may be large, and is not read.
+    pub(super) async fn fields(&self, table: Table, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+        self.refresh().await?;
+        let part = self.store.part(table, user, id, fields, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
+        let mut record = part.record;
+        record.insert("id".into(), id.into());
+        Ok(record)
+    }
+}

@@ -1,0 +1,12 @@
+//! Why a use case came to nothing.
+
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// There is none, it was deleted, or it is somebody else's; nobody is told which.
+    #[error("there is no such record")]
+    NotFound,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

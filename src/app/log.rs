@@ -1,0 +1,69 @@
+//! The log: what devices push and pull, and what is shown of it.
+
+use std::sync::PoisonError;
+
+use super::App;
+use crate::domain::limits::Admitted;
+use crate::store::{AuditRow, EventKey, Page, Pull, RowCard, StoreError, StoreResult, Table};
+
+impl App {
+    /// Whether there is room for another write, or one had better come back later.
+    pub fn has_room(&self) -> bool {
+        !self.store.is_overloaded()
+    }
+
+    /// By which ids are made for changes that come without one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn event_key(&self) -> StoreResult<EventKey> {
+        self.store.event_key().await
+    }
+
+    /// Takes a user's changes in, all or none. They are on disk when this answers.
+    ///
+    /// # Errors
+    /// When the user has reached a ceiling, a change is refused, or the database cannot be written.
+    pub async fn push(&self, user: &str, changes: Vec<Admitted>) -> StoreResult<()> {
+        let rows = changes.len() as u64;
+        let counted = {
+            let mut rates = self.push_rates.lock().unwrap_or_else(PoisonError::into_inner);
+            rates.count(user, rows, self.ceilings.rows_per_minute, self.now())
+        };
+        counted.map_err(StoreError::OverCeiling)?;
+        self.store.push_within(user.to_owned(), changes, self.ceilings).await.map(drop)
+    }
+
+    /// A page of the log from a cursor.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn pull(&self, pull: Pull) -> StoreResult<Page> {
+        self.store.pull(pull).await
+    }
+
+    /// The number of the last row of the log.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_seq(&self) -> StoreResult<i64> {
+        self.store.last_seq().await
+    }
+
+    /// The changes of a record before row `before`, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn history(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<RowCard>> {
+        self.store.rows_of(user, table, id, before, limit).await
+    }
+
+    /// The attempts to read encrypted records of a user, the newest first, at most `limit`: those of one mission or of all,
+    /// before line `before`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn reads_of(&self, user: &str, mission: Option<&str>, before: Option<i64>, limit: u32) -> StoreResult<Vec<AuditRow>> {
+        self.store.reads_of(user, mission, before, limit).await
+    }
+}

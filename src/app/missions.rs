@@ -1,0 +1,189 @@
+//! What people do with their missions.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{App, AppError, edit_by};
+use crate::domain::cadence::Cadence;
+use crate::domain::edits::{changed, created, differing};
+use crate::domain::merge::Record;
+use crate::domain::mission::{Mission, MissionState};
+use crate::domain::schedule::first_time;
+use crate::domain::time;
+use crate::runner::{Explanation, explain};
+use crate::store::{Longest, MissionCard, Part, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
+
+/// How much of a mission is wanted.
+pub struct ViewBounds {
+    pub fields: &'static [&'static str],
+    pub longest: Longest,
+    /// Plans to pass over, the newest first, and how many are wanted.
+    pub skip: usize,
+    pub plans: usize,
+    /// Runs claimed before this time.
+    pub before: Timestamp,
+    pub runs: u32,
+}
+
+/// A mission, its plans and runs, and why it runs or not.
+pub struct MissionView {
+    pub part: Part,
+    pub plans: SomePlans,
+    pub why: Explanation,
+    /// Fields that a device wrote whose clock was ahead, each with its stamp.
+    pub ahead: Vec<(String, String)>,
+    pub runs: Vec<RunRow>,
+}
+
+/// What became of a wish to run a mission at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunNow {
+    /// It is due, and looked for.
+    Due,
+    /// A plan of it is being made already; nothing was changed.
+    UnderWay,
+}
+
+impl App {
+    /// A user's missions after the id `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn missions(&self, user: &str, after: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
+        self.refresh().await?;
+        self.store.mission_cards(user, after, limit).await
+    }
+
+    /// A mission's record as it is now.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn mission(&self, user: &str, id: &str) -> Result<Record, AppError> {
+        self.store.newest(Table::Missions, user, id).await?.ok_or(AppError::NotFound)
+    }
+
+    /// Some fields of a mission, whole.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn mission_fields(&self, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+        self.fields(Table::Missions, user, id, fields).await
+    }
+
+    /// A mission with everything that is told about it.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn mission_view(&self, user: &str, id: &str, wanted: ViewBounds) -> Result<MissionView, AppError> {
+        self.refresh().await?;
+        let part = self.store.part(Table::Missions, user, id, wanted.fields, wanted.longest).await?.ok_or(AppError::NotFound)?;
+        let plans = self.store.some_plans(user, id, wanted.skip, wanted.plans).await?;
+        let (user_id, now) = (user.to_owned(), self.now());
+        let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
+        Ok(MissionView {
+            why: explain(&self.store, &snapshot, plans.plans, now, &self.rules).await?,
+            ahead: self.store.future_fields(Table::Missions, user, id, now).await?,
+            runs: self.store.runs_before(user, Some(id), wanted.before, wanted.runs).await?,
+            part,
+            plans,
+        })
+    }
+
+    /// Makes a mission of what a form says, and answers its id.
+    ///
+    /// # Errors
+    /// When the database cannot be written, or refuses a text.
+    pub async fn create_mission(&self, user: &str, record: Record) -> StoreResult<String> {
+        let id = Uuid::new_v4().to_string();
+        let record = created(record, user, self.now());
+        self.store.edit::<StoreError>(edit_by(user, Table::Missions, &id), move |_| Ok(record)).await?;
+        Ok(id)
+    }
+
+    /// Writes what was edited in a form: `was` is what the form showed, `after` what it says now.
+    ///
+    /// # Errors
+    /// When the database cannot be written, or refuses a text.
+    pub async fn save_mission(&self, user: &str, id: &str, was: &Record, after: Record) -> StoreResult<()> {
+        // A new schedule comes with its first time, also where that is the time that the form showed.
+        let next = after.get("nextRunAt").cloned();
+        let mut fields = changed(was, after);
+        fields.extend(next.map(|next| ("nextRunAt".to_owned(), next)));
+        let (zone, now, mission_id) = (self.zone().clone(), self.now(), id.to_owned());
+        let edited = move |record: Option<&Record>| {
+            let Some(record) = record else { return Ok(Record::new()) };
+            // A schedule that stays, and whose time is missing, gets it now and not with the next tick.
+            if !fields.contains_key("nextRunAt")
+                && let Some(at) = first_time(&Mission::read(&mission_id, record).0, now, &zone)
+            {
+                fields.insert("nextRunAt".into(), time::iso_millis(at).into());
+            }
+            Ok(fields)
+        };
+        self.store.edit::<StoreError>(edit_by(user, Table::Missions, id), edited).await
+    }
+
+    /// Sets the state as clients do: a mission that goes on starts from now, and one that is done waits for nothing.
+    ///
+    /// # Errors
+    /// Where there is no such mission, or the database cannot be written.
+    pub async fn set_mission_state(&self, user: &str, id: &str, state: MissionState) -> Result<(), AppError> {
+        let record = self.mission(user, id).await?;
+        let mut fields = vec![("state", json!(state.as_str()))];
+        match state {
+            MissionState::Active => {
+                let cadence = Cadence::read(record.get("cadence").unwrap_or(&Value::Null)).ok();
+                let next = cadence.and_then(|cadence| cadence.next(self.now(), self.zone()));
+                fields.push(("nextRunAt", next.map_or(Value::Null, |at| time::iso_millis(at).into())));
+            }
+            MissionState::Done => fields.push(("nextRunAt", Value::Null)),
+            _ => {}
+        }
+        self.write(user, id, fields).await
+    }
+
+    /// Makes a mission due, and looks for due missions at once, in a task of its own.
+    ///
+    /// # Errors
+    /// Where there is no such mission, or the database cannot be written.
+    pub async fn run_mission_now(&self, user: &str, id: &str) -> Result<RunNow, AppError> {
+        if self.store.open_run(user, id).await?.is_some_and(|run| run.owner.is_some()) {
+            return Ok(RunNow::UnderWay);
+        }
+        self.mission(user, id).await?;
+        self.write(user, id, [("nextRunAt", json!(time::iso_millis(self.now())))]).await?;
+        let runner = Arc::clone(&self.runner);
+        tokio::spawn(async move {
+            match runner.tick().await {
+                Ok(tick) => drop(tick.settle().await),
+                Err(error) => tracing::error!(%error, "a mission was to run now, but the tick failed; the next one tries again"),
+            }
+        });
+        Ok(RunNow::Due)
+    }
+
+    /// # Errors
+    /// Where there is no such mission, or the database cannot be written.
+    pub async fn delete_mission(&self, user: &str, id: &str) -> Result<(), AppError> {
+        self.mission(user, id).await?;
+        self.write(user, id, [("deletedAt", json!(time::iso_millis(self.now())))]).await
+    }
+
+    /// Brings a deleted mission back, as the clients' undo does.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn undelete_mission(&self, user: &str, id: &str) -> StoreResult<()> {
+        self.store.undelete(edit_by(user, Table::Missions, id)).await
+    }
+
+    /// Writes fields into a mission that is there.
+    async fn write(&self, user: &str, id: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Result<(), AppError> {
+        let fields = Record::from_iter(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
+        let edit = edit_by(user, Table::Missions, id);
+        Ok(self.store.edit::<StoreError>(edit, move |before| Ok(differing(before, fields))).await?)
+    }
+}

@@ -1,0 +1,146 @@
+//! The use cases: what people, their devices and the schedule do with missions, agents, plans and the log.
+//!
+//! The one door for routes and pages, which parse, call and render. Each method is one thing that somebody wants, for one
+//! user. This room must not know HTTP, HTML or arguments; the SQL is the store's, the rules are those of `domain`.
+
+mod agents;
+mod error;
+mod health;
+mod log;
+mod missions;
+mod overview;
+mod records;
+mod review;
+mod schedule;
+mod sign_in;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use uuid::Uuid;
+
+use crate::auth::Users;
+use crate::domain::actor;
+use crate::domain::ceilings::{LogCeilings, PushRates};
+use crate::domain::change::WORKBENCH_CLIENT;
+use crate::metrics::Metrics;
+use crate::planner::tools::Tool;
+use crate::projection;
+use crate::runner::{Clock, Rules, Runner};
+use crate::store::{Edit, Store, StoreResult, Table};
+use crate::sync::{self, Hub, Mailbox, TooMany};
+
+pub use agents::AgentView;
+pub use error::AppError;
+pub use missions::{MissionView, RunNow, ViewBounds};
+pub use overview::Overview;
+pub use records::{Heading, Linkable};
+pub use sign_in::new_link;
+
+/// What the parts of the program do together. One per process.
+pub struct App {
+    store: Store,
+    /// Plans what is due. The app stops it.
+    runner: Arc<Runner>,
+    /// Knows who may sign in.
+    users: Arc<Users>,
+    /// By which it is told whether a mission runs.
+    rules: Rules,
+    /// What each user may put into the log.
+    ceilings: LogCeilings,
+    clock: Clock,
+    /// Told of changes; devices and open pages listen to it.
+    hub: Arc<Hub>,
+    push_rates: Mutex<PushRates>,
+    /// The last write probe and when it was made.
+    probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
+    /// Held while metrics are read.
+    scrape: tokio::sync::Mutex<()>,
+}
+
+impl App {
+    /// The app over a store and its runner.
+    pub fn new(store: Store, runner: Arc<Runner>, users: Arc<Users>, rules: Rules, ceilings: LogCeilings, clock: Clock) -> Arc<Self> {
+        Arc::new(App {
+            store,
+            runner,
+            users,
+            rules,
+            ceilings,
+            clock,
+            hub: Arc::default(),
+            push_rates: Mutex::default(),
+            probe: tokio::sync::Mutex::default(),
+            scrape: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The time that everything here goes by.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// The zone of schedules without one of their own.
+    pub fn zone(&self) -> &TimeZone {
+        &self.rules.zone
+    }
+
+    /// The tools that plans may use.
+    pub fn tools(&self) -> &[Tool] {
+        self.runner.tools()
+    }
+
+    pub fn users(&self) -> &Users {
+        &self.users
+    }
+
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        self.runner.metrics()
+    }
+
+    /// Listens to a user's changes, in one app or all of them. A client does not hear of its own.
+    ///
+    /// # Errors
+    /// When the user has as many listeners as one may have.
+    pub fn listen(&self, user: &str, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
+        self.hub.listen(user, app, client)
+    }
+
+    /// Tells listeners of new rows, until the store closes.
+    pub fn follow_log(&self) -> impl Future<Output = ()> + Send + 'static {
+        sync::follow(self.store.clone(), Arc::clone(&self.hub))
+    }
+
+    /// Ends every listener: streams and open pages.
+    pub fn close_listeners(&self) {
+        self.hub.close();
+    }
+
+    /// Starts no further plan, waits up to `grace` for those under way, and answers how many were cut short.
+    ///
+    /// # Errors
+    /// When the claims cannot be given back; they are taken over once this process is gone.
+    pub async fn stop(&self, grace: Duration) -> StoreResult<usize> {
+        self.runner.stop(grace).await
+    }
+
+    /// Folds what came into the log since the last look, so that what is shown is what is there.
+    async fn refresh(&self) -> StoreResult<()> {
+        projection::refresh(&self.store).await.map(drop)
+    }
+}
+
+/// An edit by this user, through the workbench.
+fn edit_by(user: &str, table: Table, id: &str) -> Edit {
+    Edit {
+        table,
+        user_id: user.to_owned(),
+        record_id: id.to_owned(),
+        event_id: Uuid::new_v4().to_string(),
+        client_id: WORKBENCH_CLIENT.into(),
+        actor: actor::user(user),
+        origin: "user",
+    }
+}

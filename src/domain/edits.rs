@@ -1,0 +1,32 @@
+//! What an edit of a record writes (docs/design.md, section 3; docs/records.md, section 1).
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::merge::{Record, by_paths};
+use super::time;
+
+/// Keeps those fields that differ from the record, and of objects those paths, so that an edit changes what was edited and
+/// nothing else. A field that a record does not have and that stays empty is no edit.
+pub fn changed(before: &Record, mut after: Record) -> Record {
+    after.retain(|field, value| before.contains_key(field) || !(value.is_null() || *value == "" || *value == Value::Array(Vec::new())));
+    by_paths(before, after)
+}
+
+/// The same for an edit that asks for a state, whatever the page showed. A record that was deleted meanwhile stays deleted.
+pub fn differing(before: Option<&Record>, after: Record) -> Record {
+    before.map(|before| changed(before, after)).unwrap_or_default()
+}
+
+/// A record of a user at its creation, as clients write it: without fields that hold nothing, with the moment by which they
+/// list it, in the space that every client of the user shows.
+pub fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
+    record.retain(|_, value| !value.is_null());
+    for (field, value) in [("spaceId", format!("_personal:{user}")), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
+        record.insert(field.to_owned(), value.into());
+    }
+    for field in ["createdAt", "updatedAt"] {
+        record.insert(field.into(), time::iso_millis(now).into());
+    }
+    record
+}
