@@ -23,7 +23,7 @@ use mana_ai::domain::merge::{Delta, Fold, compare_stamps};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::projection;
-use mana_ai::runner::{Runner, Settings};
+use mana_ai::runner::{Runner, RunnerSettings};
 use mana_ai::store::{Options, Store};
 use rusqlite::Connection;
 use serde_json::json;
@@ -59,7 +59,7 @@ fn bare(dir: &Path) -> Connection {
 }
 
 fn runner(store: Store, dir: &Path) -> Arc<Runner> {
-    let server = provider::Settings {
+    let server = provider::ProviderSettings {
         url: "http://127.0.0.1:9".parse().expect("an address"),
         api_key: None,
         model: "none".into(),
@@ -69,7 +69,7 @@ fn runner(store: Store, dir: &Path) -> Arc<Runner> {
     };
     let planner = Planner::new(server, Catalog::builtin(), 16_384).expect("a planner");
     let second = jiff::SignedDuration::from_secs(1);
-    let settings = Settings {
+    let settings = RunnerSettings {
         max_parallel: 8,
         max_attempts: 5,
         iterations_kept: 100,

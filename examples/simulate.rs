@@ -23,7 +23,7 @@ use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::limits::admit;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Runner, Settings};
+use mana_ai::runner::{Runner, RunnerSettings};
 use mana_ai::store::{Options, Store, StoreError, Table};
 use serde_json::{Value, json};
 
@@ -159,10 +159,10 @@ async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::P
     let url = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("an address");
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await });
     let (api_key, model, timeout) = (None, "simulated".to_owned(), Duration::from_secs(60));
-    let server = provider::Settings { url, api_key, model, timeout, dialect: Default::default(), headers: Default::default() };
+    let server = provider::ProviderSettings { url, api_key, model, timeout, dialect: Default::default(), headers: Default::default() };
     let planner = Planner::new(server, Catalog::builtin(), 16_384).expect("a planner");
     let minute = SignedDuration::from_mins(1);
-    let settings = Settings {
+    let settings = RunnerSettings {
         max_parallel: 8,
         max_attempts: 5,
         iterations_kept: 100,

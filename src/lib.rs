@@ -5,6 +5,8 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+#[cfg(test)]
+mod architecture;
 pub mod auth;
 pub mod cli;
 pub mod config;

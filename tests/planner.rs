@@ -15,13 +15,13 @@ use mana_ai::domain::policy::Policy;
 use mana_ai::inputs::Resolved;
 use mana_ai::planner::dialect::Dialect;
 use mana_ai::planner::prompt::Material;
-use mana_ai::planner::provider::Settings;
+use mana_ai::planner::provider::ProviderSettings;
 use mana_ai::planner::tools::Catalog;
 use mana_ai::planner::{PlanError, Planned, Planner};
 use serde_json::{Value, json};
 
 fn planner(model: &Model, dialect: Dialect) -> Planner {
-    let settings = Settings {
+    let settings = ProviderSettings {
         url: model.url().parse().unwrap(),
         api_key: None,
         model: "small".into(),
@@ -169,7 +169,7 @@ async fn headers_of_the_user_are_sent() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let settings = Settings {
+    let settings = ProviderSettings {
         url: format!("http://{address}").parse().unwrap(),
         api_key: None,
         model: "small".into(),
@@ -226,7 +226,7 @@ async fn each_way_of_a_server_has_its_outcome() {
     for case in cases {
         let kind = case["kind"].as_str().unwrap();
         let (address, asked) = server_of(&case).await;
-        let settings = Settings {
+        let settings = ProviderSettings {
             url: format!("http://{address}").parse().unwrap(),
             api_key: None,
             model: "small".into(),

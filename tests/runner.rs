@@ -16,7 +16,7 @@ use mana_ai::domain::decision::{Ceilings, Condition, Decision};
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{RunOutcome, RunReport, Runner, Settings, TickStats};
+use mana_ai::runner::{RunOutcome, RunReport, Runner, RunnerSettings, TickStats};
 use mana_ai::store::{Candidate, Claim, Close, Store, Table};
 use serde_json::{Value, json};
 
@@ -41,8 +41,8 @@ impl House {
         self.runner_with(|_| ())
     }
 
-    fn runner_with(&self, change: impl FnOnce(&mut Settings)) -> Arc<Runner> {
-        let mut settings = Settings {
+    fn runner_with(&self, change: impl FnOnce(&mut RunnerSettings)) -> Arc<Runner> {
+        let mut settings = RunnerSettings {
             max_parallel: 8,
             max_attempts: 3,
             iterations_kept: 100,
@@ -54,7 +54,7 @@ impl House {
             private_key: None,
         };
         change(&mut settings);
-        let server = provider::Settings {
+        let server = provider::ProviderSettings {
             url: self.model.url().parse().unwrap(),
             api_key: None,
             model: "scripted".into(),

@@ -17,7 +17,7 @@ use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::iterations::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Runner, Settings};
+use mana_ai::runner::{Runner, RunnerSettings};
 use mana_ai::store::{RowFilter, Store, Table};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -29,7 +29,7 @@ const MINUTES: i64 = 24 * 60;
 
 fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex<Timestamp>>) -> Arc<Runner> {
     let minutes = SignedDuration::from_mins;
-    let settings = Settings {
+    let settings = RunnerSettings {
         max_parallel: 4,
         max_attempts: 3,
         iterations_kept: 20,
@@ -41,7 +41,7 @@ fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex
         zone: TimeZone::UTC,
         private_key: None,
     };
-    let server = provider::Settings {
+    let server = provider::ProviderSettings {
         url: model.url().parse().unwrap(),
         api_key: None,
         model: "scripted".into(),

@@ -25,7 +25,7 @@ use mana_ai::domain::iterations::StepStatus;
 use mana_ai::http::{Api, router};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Rules, Runner, Settings};
+use mana_ai::runner::{Rules, Runner, RunnerSettings};
 use mana_ai::store::{RowFilter, Store};
 use mana_ai::turns::Turns;
 use rand::rngs::StdRng;
@@ -80,7 +80,7 @@ impl Server {
 fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
     let store = common::open(dir);
     let metrics = Arc::new(Metrics::new().unwrap());
-    let model = provider::Settings {
+    let model = provider::ProviderSettings {
         url: "http://127.0.0.1:9".parse().unwrap(),
         api_key: None,
         model: "none".into(),
@@ -88,7 +88,7 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         dialect: Default::default(),
         headers: Default::default(),
     };
-    let rules = Settings {
+    let rules = RunnerSettings {
         max_parallel: 1,
         max_attempts: 1,
         iterations_kept: 1,

@@ -14,7 +14,7 @@ use crate::domain::mission::{Mission, MissionState};
 use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::runner::{Explanation, explain};
-use crate::store::{Longest, MissionCard, Part, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
+use crate::store::{Longest, MissionCard, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
 
 /// How much of a mission is wanted.
 pub struct ViewBounds {
@@ -30,7 +30,7 @@ pub struct ViewBounds {
 
 /// A mission, its plans and runs, and why it runs or not.
 pub struct MissionView {
-    pub part: Part,
+    pub part: RecordPart,
     pub plans: SomePlans,
     pub why: Explanation,
     /// Fields that a device wrote whose clock was ahead, each with its stamp.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::App;
 use crate::auth::secret::{hash, new_secret};
 use crate::auth::{Claims, LocalKey};
-use crate::store::{LINK_HOURS, Link, SESSION_HOURS, Session, Store, StoreResult};
+use crate::store::{LINK_HOURS, SESSION_HOURS, Session, SignInLink, Store, StoreResult};
 
 /// Users that are offered to choose from.
 const USERS_OFFERED: u32 = 50;
@@ -29,7 +29,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn link(&self, code: &str) -> StoreResult<Link> {
+    pub async fn link(&self, code: &str) -> StoreResult<SignInLink> {
         self.store.link(hash(code), self.signing_key(), self.now()).await
     }
 
@@ -37,7 +37,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn redeem(&self, code: &str) -> StoreResult<(Link, String)> {
+    pub async fn redeem(&self, code: &str) -> StoreResult<(SignInLink, String)> {
         let key = new_secret();
         let ends = after_hours(self.now(), SESSION_HOURS);
         let link = self.store.use_link(hash(code), hash(&key), self.signing_key(), ends).await?;

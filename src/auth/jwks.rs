@@ -7,7 +7,7 @@ use jsonwebtoken::Header;
 use jsonwebtoken::jwk::Jwk;
 use serde_json::Value;
 
-use super::token::{Refused, VerifyingKey};
+use super::token::{TokenRefused, VerifyingKey};
 use crate::web::{self, ClientError, root_cause};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,10 +46,10 @@ pub enum JwksError {
 
 #[derive(Clone)]
 pub(super) struct Remote {
-    shared: Arc<Shared>,
+    shared: Arc<SharedKeys>,
 }
 
-struct Shared {
+struct SharedKeys {
     url: reqwest::Url,
     client: reqwest::Client,
     known: Mutex<Known>,
@@ -78,15 +78,15 @@ impl Remote {
             left: FETCHES_AT_ONCE,
             refilled_at: Instant::now(),
         };
-        let shared = Shared { url, client, known: Mutex::new(known), fetching: tokio::sync::Mutex::default() };
+        let shared = SharedKeys { url, client, known: Mutex::new(known), fetching: tokio::sync::Mutex::default() };
         Ok(Remote { shared: Arc::new(shared) })
     }
 
     /// The keys that a token may have been signed with. Known ones serve at once, also while the provider is out.
-    pub async fn keys_for(&self, header: &Header) -> Result<Arc<[VerifyingKey]>, Refused> {
+    pub async fn keys_for(&self, header: &Header) -> Result<Arc<[VerifyingKey]>, TokenRefused> {
         let keys = self.keys_with(|key| key.fits(header)).await;
         match keys.iter().any(|key| key.fits(header)) {
-            false if self.known().last_failed => Err(Refused::Unavailable),
+            false if self.known().last_failed => Err(TokenRefused::Unavailable),
             _ => Ok(keys),
         }
     }

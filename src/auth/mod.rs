@@ -14,17 +14,17 @@ pub use jwks::JwksError;
 pub use local::LocalKey;
 pub use secret_file::{SecretError, SecretFile};
 pub use service_key::ServiceKey;
-pub use token::{Claims, Expected, Refused};
+pub use token::{Claims, Expected, TokenRefused};
 
 use jsonwebtoken::jwk::JwkSet;
 use jwks::Remote;
 
 /// Checks users' tokens.
 pub struct Users {
-    keys: Keys,
+    keys: KeySource,
 }
 
-enum Keys {
+enum KeySource {
     Local(Box<LocalKey>),
     Remote(Remote, Expected),
 }
@@ -32,7 +32,7 @@ enum Keys {
 impl Users {
     /// Tokens that this program signed itself.
     pub fn local(key: LocalKey) -> Self {
-        Users { keys: Keys::Local(Box::new(key)) }
+        Users { keys: KeySource::Local(Box::new(key)) }
     }
 
     /// Tokens of an identity provider whose keys are at `url`, made for us.
@@ -41,7 +41,7 @@ impl Users {
     /// When the TLS side cannot be set up.
     pub fn remote(url: reqwest::Url, audience: String, issuer: Option<String>) -> Result<Self, JwksError> {
         let expected = Expected { audience, audience_may_lack: false, issuer };
-        Ok(Users { keys: Keys::Remote(Remote::new(url)?, expected) })
+        Ok(Users { keys: KeySource::Remote(Remote::new(url)?, expected) })
     }
 
     /// How many keys the identity provider tells now; in local mode there is one.
@@ -50,8 +50,8 @@ impl Users {
     /// When they cannot be had.
     pub async fn fetch_keys(&self) -> Result<usize, JwksError> {
         match &self.keys {
-            Keys::Local(_) => Ok(1),
-            Keys::Remote(remote, _) => Ok(remote.fetch().await?.len()),
+            KeySource::Local(_) => Ok(1),
+            KeySource::Remote(remote, _) => Ok(remote.fetch().await?.len()),
         }
     }
 
@@ -59,39 +59,39 @@ impl Users {
     ///
     /// # Errors
     /// Why the token is not taken, in words without secrets.
-    pub async fn check(&self, token: &str) -> Result<Claims, Refused> {
+    pub async fn check(&self, token: &str) -> Result<Claims, TokenRefused> {
         let header = token::header(token)?;
         match &self.keys {
-            Keys::Local(key) => {
+            KeySource::Local(key) => {
                 // Tokens of older versions name no audience; nobody else has the key.
                 let expected = Expected { audience: key.audience().to_owned(), audience_may_lack: true, issuer: None };
                 token::verify(token, &header, std::slice::from_ref(key.verifying()), &expected)
             }
-            Keys::Remote(remote, expected) => token::verify(token, &header, &remote.keys_for(&header).await?, expected),
+            KeySource::Remote(remote, expected) => token::verify(token, &header, &remote.keys_for(&header).await?, expected),
         }
     }
 
     /// Whether a key, told by its thumbprint, signs tokens still.
     pub async fn has_key(&self, thumbprint: &str) -> bool {
         match &self.keys {
-            Keys::Local(key) => key.verifying().thumbprint == thumbprint,
-            Keys::Remote(remote, _) => remote.has_key(thumbprint).await,
+            KeySource::Local(key) => key.verifying().thumbprint == thumbprint,
+            KeySource::Remote(remote, _) => remote.has_key(thumbprint).await,
         }
     }
 
     /// The thumbprint of the key of local mode.
     pub fn local_key(&self) -> Option<&str> {
         match &self.keys {
-            Keys::Local(key) => Some(key.thumbprint()),
-            Keys::Remote(..) => None,
+            KeySource::Local(key) => Some(key.thumbprint()),
+            KeySource::Remote(..) => None,
         }
     }
 
     /// The public keys of local mode; an identity provider serves its own.
     pub fn public_keys(&self) -> Option<JwkSet> {
         match &self.keys {
-            Keys::Local(key) => Some(key.public_keys()),
-            Keys::Remote(..) => None,
+            KeySource::Local(key) => Some(key.public_keys()),
+            KeySource::Remote(..) => None,
         }
     }
 }

@@ -15,7 +15,7 @@ const LEEWAY: f64 = 60.0;
 
 /// Why a token is not taken. The words go to the caller and hold nothing of the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum TokenRefused {
     #[error("the token is longer than 8 KB")]
     TooLong,
     #[error("the token is no JSON Web Token that this server reads")]
@@ -79,18 +79,18 @@ impl VerifyingKey {
 ///
 /// # Errors
 /// A token that no key could save.
-pub(super) fn header(token: &str) -> Result<Header, Refused> {
+pub(super) fn header(token: &str) -> Result<Header, TokenRefused> {
     if token.len() > MAX_TOKEN {
-        return Err(Refused::TooLong);
+        return Err(TokenRefused::TooLong);
     }
     // An algorithm that the library does not know, such as "none", is no token to it.
-    let header = jsonwebtoken::decode_header(token).map_err(|_| Refused::Malformed)?;
+    let header = jsonwebtoken::decode_header(token).map_err(|_| TokenRefused::Malformed)?;
     if !matches!(header.alg, Algorithm::EdDSA | Algorithm::ES256 | Algorithm::RS256) {
-        return Err(Refused::Algorithm);
+        return Err(TokenRefused::Algorithm);
     }
     // RFC 7515, section 4.1.11: an extension that we do not understand must stop us.
     if header.crit.is_some() {
-        return Err(Refused::Malformed);
+        return Err(TokenRefused::Malformed);
     }
     Ok(header)
 }
@@ -120,14 +120,14 @@ pub struct Expected {
 ///
 /// # Errors
 /// Why it is not taken.
-pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey], expected: &Expected) -> Result<Claims, Refused> {
-    let mut refused = Refused::UnknownKey;
+pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey], expected: &Expected) -> Result<Claims, TokenRefused> {
+    let mut refused = TokenRefused::UnknownKey;
     for key in keys.iter().filter(|key| key.fits(header)) {
         match jsonwebtoken::decode::<Value>(token, &key.key, &rules(key.algorithm)) {
             Ok(data) => return claims(&data.claims, &key.thumbprint, expected, Timestamp::now()),
             Err(error) => refused = reason(error.kind()),
         }
-        if refused != Refused::Signature {
+        if refused != TokenRefused::Signature {
             break;
         }
     }
@@ -144,25 +144,25 @@ fn rules(algorithm: Algorithm) -> Validation {
     rules
 }
 
-fn claims(claims: &Value, signing_key: &str, expected: &Expected, now: Timestamp) -> Result<Claims, Refused> {
+fn claims(claims: &Value, signing_key: &str, expected: &Expected, now: Timestamp) -> Result<Claims, TokenRefused> {
     let now = now.as_second() as f64;
-    let time = |name: &str| claims.get(name).map(|time| time.as_f64().ok_or(Refused::Malformed)).transpose();
-    let expires_at = time("exp").ok().flatten().ok_or(Refused::NoExpiry)?;
+    let time = |name: &str| claims.get(name).map(|time| time.as_f64().ok_or(TokenRefused::Malformed)).transpose();
+    let expires_at = time("exp").ok().flatten().ok_or(TokenRefused::NoExpiry)?;
     if expires_at < now - LEEWAY {
-        return Err(Refused::Expired);
+        return Err(TokenRefused::Expired);
     }
     if time("nbf")?.is_some_and(|begins_at| begins_at > now + LEEWAY) {
-        return Err(Refused::NotYetValid);
+        return Err(TokenRefused::NotYetValid);
     }
     if !is_for(claims.get("aud"), expected) {
-        return Err(Refused::Audience(expected.audience.clone()));
+        return Err(TokenRefused::Audience(expected.audience.clone()));
     }
     if let Some(issuer) = expected.issuer.as_ref().filter(|issuer| claims.get("iss").and_then(Value::as_str) != Some(issuer)) {
-        return Err(Refused::Issuer(issuer.clone()));
+        return Err(TokenRefused::Issuer(issuer.clone()));
     }
     let user = claims.get("sub").and_then(Value::as_str).filter(|user| !user.trim().is_empty() && user.len() <= MAX_SUBJECT);
     Ok(Claims {
-        user: user.ok_or(Refused::NoSubject)?.to_owned(),
+        user: user.ok_or(TokenRefused::NoSubject)?.to_owned(),
         // Beyond what can be told is beyond any use.
         expires_at: Timestamp::from_second(expires_at as i64).unwrap_or(Timestamp::MAX),
         signing_key: signing_key.to_owned(),
@@ -179,11 +179,11 @@ fn is_for(audience: Option<&Value>, expected: &Expected) -> bool {
     }
 }
 
-fn reason(kind: &ErrorKind) -> Refused {
+fn reason(kind: &ErrorKind) -> TokenRefused {
     match kind {
-        ErrorKind::InvalidSignature => Refused::Signature,
-        ErrorKind::InvalidAlgorithm => Refused::Algorithm,
-        ErrorKind::MissingRequiredClaim(_) => Refused::NoSubject,
-        _ => Refused::Malformed,
+        ErrorKind::InvalidSignature => TokenRefused::Signature,
+        ErrorKind::InvalidAlgorithm => TokenRefused::Algorithm,
+        ErrorKind::MissingRequiredClaim(_) => TokenRefused::NoSubject,
+        _ => TokenRefused::Malformed,
     }
 }

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{Context, Outcome, output, setup};
+use super::{CommandResult, Context, output, setup};
 use crate::domain::agent::Agent;
 use crate::projection;
 use crate::store::{Snapshot, Table};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct AgentsArgs {
     /// Only agents of this user
     #[arg(long)]
     user: Option<String>,
@@ -17,7 +17,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     projection::refresh(&store).await?;
     let agents = store.snapshots(Table::Agents, args.user).await?;

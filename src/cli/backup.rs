@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::store::StoreError;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct BackupArgs {
     /// The file to write; it must not be there yet
     file: PathBuf,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: BackupArgs) -> CommandResult {
     let stop = setup::asked_to_stop();
     let store = setup::store(&context.config).await?;
     let (bar, progress, go_on) = output::progress("written");

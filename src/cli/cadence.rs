@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{Context, Failure, Outcome, output, parse_time};
+use super::{CommandResult, Context, Failure, output, parse_time};
 use crate::domain::cadence::Cadence;
 use crate::domain::time;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct CadenceArgs {
     /// The cadence, such as '{"kind":"daily","atHour":8}'
     #[arg(long, value_name = "JSON")]
     cadence: String,
@@ -24,7 +24,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+pub(super) fn run(context: &Context, args: &CadenceArgs) -> CommandResult {
     let value: Value = serde_json::from_str(&args.cadence).map_err(|error| Failure::Usage(format!("--cadence is not JSON: {error}")))?;
     let times = match Cadence::read(&value) {
         Ok(cadence) => times(&cadence, args, &context.config.time_zone),
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Outcome {
 }
 
 /// The next times; a cadence that ends closes with `None`.
-fn times(cadence: &Cadence, args: &Args, zone: &TimeZone) -> Vec<Option<Timestamp>> {
+fn times(cadence: &Cadence, args: &CadenceArgs, zone: &TimeZone) -> Vec<Option<Timestamp>> {
     let mut times = Vec::new();
     let mut from = Some(args.from);
     while let Some(at) = from.filter(|_| times.len() < args.count as usize) {

@@ -3,12 +3,12 @@
 use serde_json::json;
 
 use super::output::safe;
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::projection;
 use crate::store::{Check, Finding, Store, StoreError, StoreResult};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct CheckArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -20,7 +20,7 @@ pub(super) struct Args {
 /// Findings that are told one by one.
 const TOLD: usize = 100;
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: CheckArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let mut check = look(&store).await?;
     let mut repaired = Vec::new();
@@ -76,7 +76,7 @@ async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Find
     Ok((check, repaired))
 }
 
-fn tell(args: &Args, check: &Check, repaired: &[Finding]) -> Outcome {
+fn tell(args: &CheckArgs, check: &Check, repaired: &[Finding]) -> CommandResult {
     let texts = |findings: &[Finding]| findings.iter().take(TOLD).map(|finding| finding.text.clone()).collect::<Vec<_>>();
     let (found, fixed) = (texts(&check.findings), texts(repaired));
     if args.json {

@@ -5,15 +5,15 @@ use std::io::Write;
 use clap::Command;
 use clap_complete::Shell;
 
-use super::{Outcome, output};
+use super::{CommandResult, output};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct CompletionsArgs {
     /// The shell
     shell: Shell,
 }
 
-pub(super) fn run(mut command: Command, args: &Args) -> Outcome {
+pub(super) fn run(mut command: Command, args: &CompletionsArgs) -> CommandResult {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "mana-ai", &mut script);
     // For bash it spells a name with a hyphen in two ways, and finds no command after it (clap-rs/clap#6421).

@@ -2,19 +2,19 @@
 
 use serde_json::json;
 
-use super::{Context, Outcome, output};
+use super::{CommandResult, Context, output};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ConfigArgs {
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
 }
 
-pub(super) fn run(context: &Context, args: &Args) -> Outcome {
+pub(super) fn run(context: &Context, args: &ConfigArgs) -> CommandResult {
     let in_force = context.raw.in_force();
     if args.json {
-        let line = |(setting, value, source): &(&crate::config::Setting, Option<String>, crate::config::Source)| json!({"key": setting.key, "variable": setting.variable, "value": value, "source": source.to_string()});
+        let line = |(setting, value, source): &(&crate::config::Setting, Option<String>, crate::config::SettingSource)| json!({"key": setting.key, "variable": setting.variable, "value": value, "source": source.to_string()});
         return Ok(output::json_lines(in_force.iter().map(line))?);
     }
     let rows = in_force

@@ -7,19 +7,19 @@ use tokio::net::TcpListener;
 use tokio::time::{Duration, MissedTickBehavior};
 
 use super::serve::Server;
-use super::{Context, Failure, Outcome, link, output, setup};
+use super::{CommandResult, Context, Failure, link, output, setup};
 use crate::config::{Config, Raw};
 use crate::demo::{self, model, narrator::Narrator};
 use crate::http;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct DemoArgs {
     /// End after this many ticks [default: go on until stopped]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     ticks: Option<u32>,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     let mut config = quicker(context.config, &context.raw);
     let store = setup::new_store(&config).await?;
     demo::load(&store).await.map_err(Failure::failed)?;
@@ -81,7 +81,7 @@ async fn listen(config: &Config, raw: &Raw) -> Result<TcpListener, Failure> {
     .map_err(Failure::failed)
 }
 
-fn say(lines: &[String]) -> Outcome {
+fn say(lines: &[String]) -> CommandResult {
     let mut out = output::stdout();
     for line in lines {
         writeln!(out, "{}", output::safe(line))?;
@@ -89,7 +89,7 @@ fn say(lines: &[String]) -> Outcome {
     Ok(out.flush()?)
 }
 
-fn welcome(config: &Config, address: SocketAddr) -> Outcome {
+fn welcome(config: &Config, address: SocketAddr) -> CommandResult {
     let (program, dir) = (output::quoted(&setup::program()), output::quoted(&config.data_dir.to_string_lossy()));
     say(&[
         "mana-ai demo: two people, five agents, ten missions, and a scripted model behind a real HTTP server.".into(),
@@ -105,7 +105,7 @@ fn welcome(config: &Config, address: SocketAddr) -> Outcome {
     ])
 }
 
-fn goodbye(config: &Config) -> Outcome {
+fn goodbye(config: &Config) -> CommandResult {
     let (program, dir) = (output::quoted(&setup::program()), output::quoted(&config.data_dir.to_string_lossy()));
     say(&[
         String::new(),

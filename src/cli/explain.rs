@@ -5,14 +5,14 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::output::safe;
-use super::{Context, Outcome, missions, output, parse_time, runs, setup};
+use super::{CommandResult, Context, missions, output, parse_time, runs, setup};
 use crate::domain::decision;
 use crate::domain::mission::Mission;
 use crate::grants::{Grant, Skip};
 use crate::runner::{Explanation, explain};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ExplainArgs {
     /// Id of the mission
     mission: String,
     /// The user, where several have a mission of this id
@@ -26,7 +26,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: ExplainArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
     let now = args.now.unwrap_or_else(Timestamp::now);

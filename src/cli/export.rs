@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::durable;
 use crate::exchange::{self, Packer, Packing};
 use crate::store::{LogRow, RowFilter, SetAside, Store};
@@ -16,7 +16,7 @@ use crate::text::escaped;
 const PAGE: u32 = 1_000;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ExportArgs {
     /// Only changes of this user
     #[arg(long)]
     user: Option<String>,
@@ -40,7 +40,7 @@ enum Format {
     Csv,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: ExportArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let filter = RowFilter { user: args.user, app: args.app, table: args.table };
     let Some(path) = args.output else { return write(&store, filter, args.format, None).await };
@@ -65,14 +65,14 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
 
 type ToFile = Packer<BufWriter<File>>;
 
-async fn to_file(store: &Store, filter: RowFilter, format: Format, mut file: ToFile) -> Outcome {
+async fn to_file(store: &Store, filter: RowFilter, format: Format, mut file: ToFile) -> CommandResult {
     write(store, filter, format, Some(&mut file)).await?;
     let file = file.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
     Ok(file.sync_all()?)
 }
 
 /// Writes the rows to a file, or to stdout.
-async fn write(store: &Store, filter: RowFilter, format: Format, mut file: Option<&mut ToFile>) -> Outcome {
+async fn write(store: &Store, filter: RowFilter, format: Format, mut file: Option<&mut ToFile>) -> CommandResult {
     let mut to = |text: &dyn Fn(&mut dyn Write) -> io::Result<()>| match &mut file {
         Some(file) => text(file),
         None => {

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Context, Failure, Outcome, output, parse_duration, parse_time, setup};
+use super::{CommandResult, Context, Failure, output, parse_duration, parse_time, setup};
 use crate::domain::time;
 use crate::grants::{Derivation, Grant, MasterKey, Opened, PublicKey};
 
@@ -16,13 +16,13 @@ const LEAST: SignedDuration = SignedDuration::from_hours(1);
 const MOST: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct GrantArgs {
     #[command(subcommand)]
-    command: Cmd,
+    command: GrantCommand,
 }
 
 #[derive(Subcommand)]
-enum Cmd {
+enum GrantCommand {
     /// Derive a mission's key from a user's master key, wrap it for a server, and print the grant: for development,
     /// since a user's client does this by itself
     Issue(Issue),
@@ -65,14 +65,14 @@ struct Inspect {
     json: bool,
 }
 
-pub(super) fn run(context: &Context, args: Args) -> Outcome {
+pub(super) fn run(context: &Context, args: GrantArgs) -> CommandResult {
     match args.command {
-        Cmd::Issue(args) => issue(context, args),
-        Cmd::Inspect(args) => inspect(context, &args),
+        GrantCommand::Issue(args) => issue(context, args),
+        GrantCommand::Inspect(args) => inspect(context, &args),
     }
 }
 
-fn issue(context: &Context, args: Issue) -> Outcome {
+fn issue(context: &Context, args: Issue) -> CommandResult {
     if args.ttl < LEAST || args.ttl > MOST {
         return Err(Failure::Usage("--ttl must be from 1h to 30d".into()));
     }
@@ -107,7 +107,7 @@ fn public_key(path: &Path) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(&pem).map_err(|error| Failure::Failed(format!("{} is {error}", path.display())))
 }
 
-fn inspect(context: &Context, args: &Inspect) -> Outcome {
+fn inspect(context: &Context, args: &Inspect) -> CommandResult {
     let text = read(&args.file)?;
     let value: Value =
         serde_json::from_str(&text).map_err(|error| Failure::Failed(format!("{} is not JSON: {error}", args.file.display())))?;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::web;
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn run(context: Context) -> Outcome {
+pub(super) async fn run(context: Context) -> CommandResult {
     let address = setup::reachable(SocketAddr::new(context.config.host, context.config.port));
     match ask(address).await {
         Ok((StatusCode::OK, body)) if is_well(&body) => {

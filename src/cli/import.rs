@@ -6,7 +6,7 @@ use std::io::{BufReader, Read};
 use indicatif::ProgressBar;
 
 use super::output::{self, bar};
-use super::{Context, Failure, Outcome, setup};
+use super::{CommandResult, Context, Failure, setup};
 use crate::exchange::{self, ImportError, Reading};
 use crate::store::{Staging, Store};
 
@@ -14,7 +14,7 @@ use crate::store::{Staging, Store};
 const TOLD: u64 = 20;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ImportArgs {
     /// The file, JSONL or Postgres CSV, either also as .gz or .zst; - reads stdin
     file: String,
     /// Keep the good lines of a file that has bad ones
@@ -22,7 +22,7 @@ pub(super) struct Args {
     skip_bad: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: ImportArgs) -> CommandResult {
     let (file, progress) = open(&args.file)?;
     let store = setup::new_store(&context.config).await?;
     let failed = |error: ImportError| Failure::Failed(format!("{}: {error}", args.file));

@@ -9,15 +9,15 @@ use std::path::Path;
 use dialoguer::{Input, Password};
 use jiff::tz::TimeZone;
 
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::auth::{LocalKey, SecretFile, ServiceKey};
-use crate::config::{self, Config, ConfigError, Raw, Source};
+use crate::config::{self, Config, ConfigError, Raw, SettingSource};
 use crate::durable::{write_new, write_over};
 use crate::grants::PrivateKey;
 use crate::planner::provider::Provider;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct InitArgs {
     /// Ask nothing: take what flags and variables say, else the defaults
     #[arg(long, short)]
     yes: bool,
@@ -34,7 +34,7 @@ const GRANT_PUBLIC_KEY: &str = "grant-public.pem";
 /// Settings that are written where they were given; the first four are asked for.
 type Chosen = Vec<(&'static str, String)>;
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: InitArgs) -> CommandResult {
     let dir = context.config.data_dir.clone();
     let file = dir.join(config::FILE_NAME);
     if file.exists() {
@@ -65,7 +65,7 @@ fn given(raw: &Raw) -> Chosen {
 
 /// Who gives a secret by the environment keeps it out of files.
 fn is_elsewhere(raw: &Raw, setting: &config::Setting) -> bool {
-    setting.secret && *raw.source(setting.key) == Source::Environment
+    setting.secret && *raw.source(setting.key) == SettingSource::Environment
 }
 
 async fn ask(context: &Context) -> Result<Chosen, Failure> {
@@ -163,7 +163,7 @@ fn grant_key(dir: &Path) -> Result<(), Failure> {
     write_over(&path, &public, 0o644).map_err(|error| Failure::Failed(format!("cannot write {}: {error}", path.display())))
 }
 
-fn tell(context: &Context, chosen: &Chosen, asked: bool, elsewhere: &[&str]) -> Outcome {
+fn tell(context: &Context, chosen: &Chosen, asked: bool, elsewhere: &[&str]) -> CommandResult {
     let config = &context.config;
     let value = |key: &str| chosen.iter().find(|(k, _)| *k == key).map(|(_, value)| value.as_str());
     let (program, dir) = (output::quoted(&setup::program()), config.data_dir.display());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::app;
 use crate::config::Config;
 use crate::store::Store;
@@ -14,13 +14,13 @@ use crate::store::Store;
 const LISTENS_AT: &str = "listens at";
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct LinkArgs {
     /// Sign in as this user [default: the visitor chooses]
     #[arg(long)]
     user: Option<String>,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: LinkArgs) -> CommandResult {
     let config = context.config;
     if config.jwks_url.is_some() {
         return Err(Failure::Failed("users come from JWKS_URL, so sign in with a token of that provider".into()));
@@ -44,7 +44,7 @@ async fn make(store: &Store, config: &Config, address: SocketAddr, user: Option<
 }
 
 /// Tells how to sign in, on stdout and never in the log: to whoever watches the start, and at the first start.
-pub(super) async fn tell(store: &Store, config: &Config, address: SocketAddr, watched: bool) -> Outcome {
+pub(super) async fn tell(store: &Store, config: &Config, address: SocketAddr, watched: bool) -> CommandResult {
     // Commands beside the server print links to it.
     if let Err(error) = store.set_fact(LISTENS_AT, address.to_string()).await {
         tracing::debug!(%error, "where the server listens is not noted");

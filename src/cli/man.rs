@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use clap::Command;
 use clap_mangen::Man;
 
-use super::{Failure, Outcome, output};
+use super::{CommandResult, Failure, output};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct ManArgs {
     /// Write a page for each command into this directory [default: the main page on stdout]
     dir: Option<PathBuf>,
 }
 
-pub(super) fn run(command: Command, args: Args) -> Outcome {
+pub(super) fn run(command: Command, args: ManArgs) -> CommandResult {
     let Some(dir) = args.dir else {
         let mut page = Vec::new();
         // As the pages of a directory have it.

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Failure, Outcome, agents::line, output, parse_time, setup};
+use super::{CommandResult, Context, Failure, agents::line, output, parse_time, setup};
 use crate::domain::mission::{Mission, MissionState};
 use crate::projection;
 use crate::store::{Snapshot, Store, Table};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct MissionsArgs {
     /// Only missions of this user
     #[arg(long)]
     user: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: MissionsArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     projection::refresh(&store).await?;
     let now = args.now.unwrap_or_else(Timestamp::now);

@@ -60,53 +60,53 @@ const LONG_VERSION: &str =
 #[derive(Subcommand)]
 enum Cmd {
     /// Set up a new installation: a configuration file, keys, and what to do next
-    Init(init::Args),
+    Init(init::InitArgs),
     /// Look for what keeps this installation from working, and tell how to fix it
-    Doctor(doctor::Args),
+    Doctor(doctor::DoctorArgs),
     /// Serve HTTP and run due missions until stopped
     Serve,
     /// Ask the running server whether it is well
     Health,
     /// Show the program at work: example data and a scripted model, no setup
-    Demo(demo::Args),
+    Demo(demo::DemoArgs),
     /// Look for due missions once, run them, and print the statistics
-    Tick(tick::Args),
+    Tick(tick::TickArgs),
     /// Read changes from JSONL, or from the CSV of a Postgres COPY, into the log
-    Import(import::Args),
+    Import(import::ImportArgs),
     /// Write the log as JSONL
-    Export(export::Args),
+    Export(export::ExportArgs),
     /// List agents
-    Agents(agents::Args),
+    Agents(agents::AgentsArgs),
     /// List missions
-    Missions(missions::Args),
+    Missions(missions::MissionsArgs),
     /// List runs: attempts, tokens, outcome, reason
-    Runs(runs::Args),
+    Runs(runs::RunsArgs),
     /// Tell why a mission runs or does not, gate by gate
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Plan one mission now and print the plan, without writing it back: to tune an agent
-    Plan(plan::Args),
+    Plan(plan::PlanArgs),
     /// Compute the next times of a cadence
-    Cadence(cadence::Args),
+    Cadence(cadence::CadenceArgs),
     /// Issue and inspect the key grants of missions
-    Grant(grant::Args),
+    Grant(grant::GrantArgs),
     /// Make tokens for users' clients
-    Token(token::Args),
+    Token(token::TokenArgs),
     /// Print a link that signs in to the workbench, once; without --user, whoever opens it may choose any user
-    Link(link::Args),
+    Link(link::LinkArgs),
     /// List the browsers that are signed in, and sign them out
-    Sessions(sessions::Args),
+    Sessions(sessions::SessionsArgs),
     /// Copy the database into a file, also while it is served
-    Backup(backup::Args),
+    Backup(backup::BackupArgs),
     /// Put a backup into the data directory
-    Restore(restore::Args),
+    Restore(restore::RestoreArgs),
     /// Check that the file, the log and the snapshots are sound
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Show the settings in force
-    Config(config::Args),
+    Config(config::ConfigArgs),
     /// Print a script that lets a shell complete commands
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Print the manual, or write a page for each command
-    Man(man::Args),
+    Man(man::ManArgs),
 }
 
 /// Commands that plan, and so take all settings.
@@ -151,7 +151,7 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-type Outcome = Result<(), Failure>;
+type CommandResult = Result<(), Failure>;
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
@@ -183,7 +183,7 @@ fn answer(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-fn run(matches: &ArgMatches) -> Outcome {
+fn run(matches: &ArgMatches) -> CommandResult {
     let cli = Cli::from_arg_matches(matches).map_err(|error| Failure::Usage(error.to_string()))?;
     let given = matches.subcommand().map(|(_, given)| given);
     // These need no settings, so wrong ones do not hold them up.
@@ -213,7 +213,7 @@ fn run(matches: &ArgMatches) -> Outcome {
     outcome
 }
 
-async fn dispatch(command: Cmd, context: Context) -> Outcome {
+async fn dispatch(command: Cmd, context: Context) -> CommandResult {
     match command {
         Cmd::Init(args) => init::run(context, args).await,
         Cmd::Serve => serve::run(context).await,

@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::output::safe;
-use super::{Context, Failure, Outcome, missions, output, setup};
+use super::{CommandResult, Context, Failure, missions, output, setup};
 use crate::domain::agent::Agent;
 use crate::domain::mission::Mission;
-use crate::inputs::{self, Reader, Resolved};
+use crate::inputs::{self, InputReader, Resolved};
 use crate::planner::Planned;
-use crate::planner::dialect::Form;
+use crate::planner::dialect::RequestForm;
 use crate::planner::prompt::{Material, Prompt};
 use crate::store::{Store, Table};
 use crate::text::escaped;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct PlanArgs {
     /// Id of the mission
     mission: String,
     /// The user, where several have a mission of this id
@@ -35,7 +35,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
     let (mission, _) = Mission::read(&snapshot.id, &snapshot.record);
@@ -46,7 +46,7 @@ pub(super) async fn run(context: Context, args: Args) -> Outcome {
     let readable = if args.dry_run { Mission { grant: None, ..mission.clone() } } else { mission.clone() };
     let iteration_id = Uuid::new_v4().to_string();
     let reader =
-        Reader { user_id: &snapshot.user_id, mission: &readable, iteration_id: &iteration_id, private_key: private_key.as_ref(), now };
+        InputReader { user_id: &snapshot.user_id, mission: &readable, iteration_id: &iteration_id, private_key: private_key.as_ref(), now };
     let inputs = inputs::resolve(&store, &reader).await?;
     let planner = setup::planner(&context.config)?;
     let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
@@ -81,10 +81,10 @@ async fn budget_of(store: &Store, user: &str, agent: Option<&Agent>, now: Timest
     Ok(Some((store.tokens_of(user, &agent.id, now).await?, cap)))
 }
 
-fn show(prompt: &Prompt, form: Form) -> std::io::Result<()> {
+fn show(prompt: &Prompt, form: RequestForm) -> std::io::Result<()> {
     let mut out = output::stdout();
     writeln!(out, "=== system ===\n{}\n\n=== user ===\n{}\n", prompt.system(form), prompt.user)?;
-    if form == Form::Tools {
+    if form == RequestForm::Tools {
         writeln!(out, "(The tools go along as native functions.)\n")?;
     }
     out.flush()

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Context, Failure, Outcome, output};
+use super::{CommandResult, Context, Failure, output};
 use crate::store;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct RestoreArgs {
     /// A file that `backup` wrote
     file: PathBuf,
     /// Put it in the place of the database that is there; that one is kept beside it
@@ -16,7 +16,7 @@ pub(super) struct Args {
     replace: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: RestoreArgs) -> CommandResult {
     let dir = context.config.data_dir;
     let (bar, progress, _) = output::progress("copied");
     let (to, from) = (dir.clone(), args.file.clone());

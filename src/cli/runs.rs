@@ -1,10 +1,10 @@
 //! `mana-ai runs`
 
-use super::{Context, Outcome, output, setup};
+use super::{CommandResult, Context, output, setup};
 use crate::store::RunRow;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct RunsArgs {
     /// Only runs of this mission
     #[arg(long)]
     mission: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: RunsArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let runs = store.runs(args.user, args.mission, args.limit).await?;
     if args.json {

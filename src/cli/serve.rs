@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Duration;
 
-use super::{Context, Failure, Outcome, link, setup};
+use super::{CommandResult, Context, Failure, link, setup};
 use crate::app::App;
 use crate::auth::ServiceKey;
 use crate::config::Config;
@@ -17,7 +17,7 @@ use crate::http::{self, Api};
 use crate::turns::Turns;
 use crate::workbench::{self, Workbench};
 
-pub(super) async fn run(context: Context) -> Outcome {
+pub(super) async fn run(context: Context) -> CommandResult {
     let config = context.config;
     // From here on, so that a stop that comes early is one as well.
     let stop = setup::asked_to_stop();

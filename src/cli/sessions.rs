@@ -6,7 +6,7 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Context, Failure, Outcome, output, setup};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::domain::time;
 use crate::store::{Session, WhichSessions};
 
@@ -14,17 +14,17 @@ use crate::store::{Session, WhichSessions};
 const LISTED: u32 = 10_000;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct SessionsArgs {
     #[command(subcommand)]
-    command: Cmd,
+    command: SessionsCommand,
 }
 
 #[derive(Subcommand)]
-enum Cmd {
+enum SessionsCommand {
     /// List the browsers that are signed in to the workbench
     List(List),
     /// Sign browsers out, and take unused sign-in links back
-    End(End),
+    End(EndArgs),
 }
 
 #[derive(clap::Args)]
@@ -39,7 +39,7 @@ struct List {
 
 #[derive(clap::Args)]
 #[group(required = true, multiple = false)]
-struct End {
+struct EndArgs {
     /// Id of one session, as `sessions list` shows it
     id: Option<String>,
     /// All sessions of this user
@@ -50,14 +50,14 @@ struct End {
     all: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: SessionsArgs) -> CommandResult {
     match args.command {
-        Cmd::List(args) => list(context, args).await,
-        Cmd::End(args) => end(context, args).await,
+        SessionsCommand::List(args) => list(context, args).await,
+        SessionsCommand::End(args) => end(context, args).await,
     }
 }
 
-async fn list(context: Context, args: List) -> Outcome {
+async fn list(context: Context, args: List) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let sessions = store.sessions(args.user, Timestamp::now(), LISTED).await?;
     if args.json {
@@ -75,7 +75,7 @@ async fn list(context: Context, args: List) -> Outcome {
     Ok(output::table(&["Session", "User", "Since", "Until"], sessions.iter().map(row).collect(), "Nobody is signed in.")?)
 }
 
-async fn end(context: Context, args: End) -> Outcome {
+async fn end(context: Context, args: EndArgs) -> CommandResult {
     let which = match (args.id, args.user) {
         (Some(id), _) => WhichSessions::Id(id),
         (None, Some(user)) => WhichSessions::OfUser(user),

@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::planner::provider;
 use crate::planner::tools::Catalog;
-use crate::runner::{self, Clock, Rules, Runner, Settings};
+use crate::runner::{self, Clock, Rules, Runner, RunnerSettings};
 use crate::store::{Options, Store, StoreResult};
 
 /// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
@@ -81,8 +81,8 @@ pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> R
 }
 
 /// The configured model server.
-pub(super) fn model_server(config: &Config) -> provider::Settings {
-    provider::Settings {
+pub(super) fn model_server(config: &Config) -> provider::ProviderSettings {
+    provider::ProviderSettings {
         url: config.llm_url.clone(),
         api_key: config.llm_api_key.clone(),
         model: config.llm_model.clone(),
@@ -164,8 +164,8 @@ fn breaker(config: &Config) -> Limits {
     Limits { failures: config.breaker_failures, cooldown: signed(config.breaker_cooldown) }
 }
 
-fn rules(config: &Config) -> Result<Settings, Failure> {
-    Ok(Settings {
+fn rules(config: &Config) -> Result<RunnerSettings, Failure> {
+    Ok(RunnerSettings {
         max_parallel: config.max_parallel_plans,
         max_attempts: config.max_attempts,
         iterations_kept: config.max_iterations_kept,

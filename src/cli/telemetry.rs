@@ -85,17 +85,20 @@ fn provider(endpoint: &reqwest::Url) -> Result<SdkTracerProvider, Failure> {
     let exporter = exporter.map_err(|error| Failure::Usage(format!("OTEL_EXPORTER_OTLP_ENDPOINT cannot be used: {error}")))?;
     let resource = Resource::builder_empty().with_service_name("mana-ai");
     let resource = resource.with_attribute(opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION"))).build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(Patient { exporter, warned: Mutex::default() }).with_resource(resource).build())
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(PatientExporter { exporter, warned: Mutex::default() })
+        .with_resource(resource)
+        .build())
 }
 
 /// Tells of a collector that is away now and then, and not at every batch that it misses.
 #[derive(Debug)]
-struct Patient<E> {
+struct PatientExporter<E> {
     exporter: E,
     warned: Mutex<Option<Instant>>,
 }
 
-impl<E: SpanExporter> SpanExporter for Patient<E> {
+impl<E: SpanExporter> SpanExporter for PatientExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let outcome = self.exporter.export(batch).await;
         if let Err(error) = &outcome

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Failure, Outcome, output, parse_time, setup};
+use super::{CommandResult, Context, Failure, output, parse_time, setup};
 use crate::runner::TickStats;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct TickArgs {
     /// Tick as if it were this time [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
@@ -15,7 +15,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
+pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     let store = setup::new_store(&context.config).await?;
     let runner = setup::runner(&context.config, store, args.now)?;
     let tick = runner.tick().await?;

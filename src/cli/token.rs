@@ -5,16 +5,16 @@ use std::io::Write;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Failure, Outcome, output, parse_duration, setup};
+use super::{CommandResult, Context, Failure, output, parse_duration, setup};
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct TokenArgs {
     #[command(subcommand)]
-    command: Cmd,
+    command: TokenCommand,
 }
 
 #[derive(Subcommand)]
-enum Cmd {
+enum TokenCommand {
     /// Print a token with which a user's client may call this server
     Create(Create),
 }
@@ -29,8 +29,8 @@ struct Create {
     ttl: SignedDuration,
 }
 
-pub(super) async fn run(context: Context, args: Args) -> Outcome {
-    let Cmd::Create(Create { user, ttl }) = args.command;
+pub(super) async fn run(context: Context, args: TokenArgs) -> CommandResult {
+    let TokenCommand::Create(Create { user, ttl }) = args.command;
     if user.trim().is_empty() || user.len() > 256 {
         return Err(Failure::Usage("--user must be 1 to 256 characters long".into()));
     }

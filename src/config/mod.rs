@@ -30,20 +30,20 @@ pub const FILE_NAME: &str = "mana-ai.toml";
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     Flag,
     Environment,
     File(PathBuf),
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Flag => f.write_str("flag"),
-            Source::Environment => f.write_str("environment"),
-            Source::File(path) => write!(f, "{}", path.display()),
-            Source::Default => f.write_str("default"),
+            SettingSource::Flag => f.write_str("flag"),
+            SettingSource::Environment => f.write_str("environment"),
+            SettingSource::File(path) => write!(f, "{}", path.display()),
+            SettingSource::Default => f.write_str("default"),
         }
     }
 }
@@ -74,7 +74,7 @@ impl ConfigError {
 /// Every setting's text and where it comes from.
 #[derive(Clone)]
 pub struct Raw {
-    values: BTreeMap<&'static str, (String, Source)>,
+    values: BTreeMap<&'static str, (String, SettingSource)>,
 }
 
 /// Shows what `mana-ai config` shows, since some values are secrets.
@@ -95,8 +95,8 @@ impl Raw {
         file: Option<&Path>,
     ) -> Result<Self, ConfigError> {
         let given = |setting: &Setting| {
-            let flag = flags.get(setting.key).map(|value| (value.clone(), Source::Flag));
-            flag.or_else(|| Some((environment(setting.variable).filter(|v| !v.is_empty())?, Source::Environment)))
+            let flag = flags.get(setting.key).map(|value| (value.clone(), SettingSource::Flag));
+            flag.or_else(|| Some((environment(setting.variable).filter(|v| !v.is_empty())?, SettingSource::Environment)))
         };
         let mut values: BTreeMap<_, _> = SETTINGS.iter().filter_map(|s| Some((s.key, given(s)?))).collect();
         let data_dir = values.get("data_dir").map_or(settings::DATA_DIR, |(dir, _)| dir);
@@ -107,21 +107,21 @@ impl Raw {
             };
         if required || path.exists() {
             for (key, value) in read_file(&path)? {
-                values.entry(key).or_insert((from_file(&path, key, value), Source::File(path.clone())));
+                values.entry(key).or_insert((from_file(&path, key, value), SettingSource::File(path.clone())));
             }
         }
         for setting in SETTINGS {
             if let Some(default) = setting.default {
-                values.entry(setting.key).or_insert((default.to_owned(), Source::Default));
+                values.entry(setting.key).or_insert((default.to_owned(), SettingSource::Default));
             }
         }
         Ok(Raw { values })
     }
 
     /// Each setting with what is in force; secrets are masked.
-    pub fn in_force(&self) -> Vec<(&'static Setting, Option<String>, Source)> {
+    pub fn in_force(&self) -> Vec<(&'static Setting, Option<String>, SettingSource)> {
         let shown = |setting: &'static Setting| match self.values.get(setting.key) {
-            None => (setting, None, Source::Default),
+            None => (setting, None, SettingSource::Default),
             Some((_, source)) if setting.secret => (setting, Some("********".into()), source.clone()),
             Some((value, source)) => (setting, Some(without_credentials(value)), source.clone()),
         };
@@ -131,7 +131,7 @@ impl Raw {
     /// The same with one setting given.
     pub fn with(&self, key: &'static str, value: &str) -> Self {
         let mut values = self.values.clone();
-        values.insert(key, (value.to_owned(), Source::Flag));
+        values.insert(key, (value.to_owned(), SettingSource::Flag));
         Raw { values }
     }
 
@@ -142,24 +142,24 @@ impl Raw {
         if let Some(setting) = SETTINGS.iter().find(|s| s.key == key)
             && let Some(default) = setting.default
         {
-            values.insert(setting.key, (default.to_owned(), Source::Default));
+            values.insert(setting.key, (default.to_owned(), SettingSource::Default));
         }
         Raw { values }
     }
 
     /// Where a setting comes from.
-    pub fn source(&self, key: &str) -> &Source {
-        self.values.get(key).map_or(&Source::Default, |(_, source)| source)
+    pub fn source(&self, key: &str) -> &SettingSource {
+        self.values.get(key).map_or(&SettingSource::Default, |(_, source)| source)
     }
 
     /// The text of a setting as it was given; it may be a secret.
     pub fn given(&self, key: &str) -> Option<&str> {
-        self.values.get(key).filter(|(_, source)| *source != Source::Default).map(|(value, _)| value.as_str())
+        self.values.get(key).filter(|(_, source)| *source != SettingSource::Default).map(|(value, _)| value.as_str())
     }
 
     /// Whether nobody set this.
     pub fn is_default(&self, key: &str) -> bool {
-        *self.source(key) == Source::Default
+        *self.source(key) == SettingSource::Default
     }
 
     /// The text of a setting; it may be a secret.
@@ -175,8 +175,8 @@ impl Raw {
     /// The name of a setting where it was given.
     fn name(&self, key: &'static str) -> String {
         match self.source(key) {
-            Source::Flag => format!("--{}", key.replace('_', "-")),
-            Source::File(_) => format!("`{key}`"),
+            SettingSource::Flag => format!("--{}", key.replace('_', "-")),
+            SettingSource::File(_) => format!("`{key}`"),
             _ => SETTINGS.iter().find(|s| s.key == key).map_or(key, |s| s.variable).to_owned(),
         }
     }
@@ -185,8 +185,8 @@ impl Raw {
         let setting = SETTINGS.iter().find(|s| s.key == key);
         let value = self.text(key).unwrap_or_default();
         let origin = match self.source(key) {
-            Source::Flag => "given on the command line".into(),
-            Source::File(path) => format!("in {}", path.display()),
+            SettingSource::Flag => "given on the command line".into(),
+            SettingSource::File(path) => format!("in {}", path.display()),
             _ => "from the environment".into(),
         };
         let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { without_credentials(&value) };

@@ -25,21 +25,21 @@ const THINKING: Duration = Duration::from_millis(400);
 
 /// What the script says about missions with a title.
 #[derive(Debug, Clone, Deserialize)]
-struct Part {
+struct ScriptPart {
     title: String,
     /// One after the other; the last one stays.
-    answers: Vec<Answer>,
+    answers: Vec<ScriptedAnswer>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(untagged)]
-enum Answer {
+enum ScriptedAnswer {
     Error { status: u16, body: Value },
     Plan { plan: Value, tokens: [u64; 2] },
 }
 
 struct Script {
-    parts: Vec<Part>,
+    parts: Vec<ScriptPart>,
     asked: Mutex<HashMap<String, usize>>,
 }
 
@@ -61,10 +61,10 @@ async fn answer(State(script): State<Arc<Script>>, Json(request): Json<Value>) -
     tokio::time::sleep(THINKING).await;
     let prompt = request.pointer("/messages/1/content").and_then(Value::as_str).unwrap_or_default();
     match script.next(prompt) {
-        Some(Answer::Error { status, body }) => {
+        Some(ScriptedAnswer::Error { status, body }) => {
             (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), Json(body)).into_response()
         }
-        Some(Answer::Plan { plan, tokens: [prompt, completion] }) => completed(&plan, prompt, completion),
+        Some(ScriptedAnswer::Plan { plan, tokens: [prompt, completion] }) => completed(&plan, prompt, completion),
         None => completed(&json!({"summary": "The script has no plan for this mission.", "steps": []}), 200, 20),
     }
 }
@@ -79,7 +79,7 @@ fn completed(plan: &Value, prompt: u64, completion: u64) -> Response {
 }
 
 impl Script {
-    fn next(&self, prompt: &str) -> Option<Answer> {
+    fn next(&self, prompt: &str) -> Option<ScriptedAnswer> {
         let title = prompt::title(prompt)?;
         let part = self.parts.iter().find(|part| title.contains(&part.title))?;
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! An agent: who a mission is handed to (docs/design.md, section 4).
 
-use super::fields::{Fields, Problem, is_ciphertext};
+use super::fields::{FieldProblem, FieldReader, is_ciphertext};
 use super::merge::Record;
 use super::policy::Policy;
 
@@ -46,8 +46,8 @@ pub struct Agent {
 
 impl Agent {
     /// Reads a merged record. Fields of a wrong type take their default and are listed.
-    pub fn read(id: &str, record: &Record) -> (Self, Vec<Problem>) {
-        let mut fields = Fields::new(record);
+    pub fn read(id: &str, record: &Record) -> (Self, Vec<FieldProblem>) {
+        let mut fields = FieldReader::new(record);
         let policy = match fields.value("policy") {
             None => Policy::default(),
             Some(value) => {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn read(record: Value) -> (Agent, Vec<Problem>) {
+    fn read(record: Value) -> (Agent, Vec<FieldProblem>) {
         Agent::read("a", record.as_object().unwrap())
     }
 

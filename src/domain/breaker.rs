@@ -14,7 +14,7 @@ pub struct Limits {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BreakerState {
     Closed {
         failures: u32,
     },
@@ -48,26 +48,26 @@ pub enum Permit {
 #[derive(Debug, Clone)]
 pub struct Breaker {
     limits: Limits,
-    state: State,
+    state: BreakerState,
 }
 
 impl Breaker {
     pub fn new(limits: Limits) -> Self {
-        Breaker { limits, state: State::Closed { failures: 0 } }
+        Breaker { limits, state: BreakerState::Closed { failures: 0 } }
     }
 
     pub fn position(&self) -> Position {
         match self.state {
-            State::Closed { .. } => Position::Closed,
-            State::HalfOpen { .. } => Position::HalfOpen,
-            State::Open { .. } => Position::Open,
+            BreakerState::Closed { .. } => Position::Closed,
+            BreakerState::HalfOpen { .. } => Position::HalfOpen,
+            BreakerState::Open { .. } => Position::Open,
         }
     }
 
     /// Until when no call goes out, seen from `now`; it changes nothing.
     pub fn closed_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
-            State::Open { until } | State::HalfOpen { until } if still_waits(until, now, self.limits.cooldown) => Some(until),
+            BreakerState::Open { until } | BreakerState::HalfOpen { until } if still_waits(until, now, self.limits.cooldown) => Some(until),
             _ => None,
         }
     }
@@ -75,10 +75,10 @@ impl Breaker {
     /// Asks whether a call may go out. After the cooldown one caller gets it, as the probe.
     pub fn try_acquire(&mut self, now: Timestamp) -> Permit {
         match (self.state, self.closed_until(now)) {
-            (State::Closed { .. }, _) => Permit::Go,
+            (BreakerState::Closed { .. }, _) => Permit::Go,
             (_, Some(until)) => Permit::Wait { until },
             (_, None) => {
-                self.state = State::HalfOpen { until: self.later(now) };
+                self.state = BreakerState::HalfOpen { until: self.later(now) };
                 Permit::Go
             }
         }
@@ -87,29 +87,29 @@ impl Breaker {
     /// Until when no call goes out, whatever the clock says; `None` where it is closed.
     pub fn until(&self) -> Option<Timestamp> {
         match self.state {
-            State::Open { until } | State::HalfOpen { until } => Some(until),
-            State::Closed { .. } => None,
+            BreakerState::Open { until } | BreakerState::HalfOpen { until } => Some(until),
+            BreakerState::Closed { .. } => None,
         }
     }
 
     /// Another process found the provider down; this one leaves it alone as well, unless it knows better already.
     pub fn close_until(&mut self, until: Timestamp) {
-        if matches!(self.state, State::Closed { .. }) {
-            self.state = State::Open { until };
+        if matches!(self.state, BreakerState::Closed { .. }) {
+            self.state = BreakerState::Open { until };
         }
     }
 
     /// A call reached the provider.
     pub fn succeeded(&mut self) {
-        self.state = State::Closed { failures: 0 };
+        self.state = BreakerState::Closed { failures: 0 };
     }
 
     /// A call did not reach the provider, or it answered with a failure of its own.
     pub fn failed(&mut self, now: Timestamp) {
         self.state = match self.state {
-            State::Closed { failures } if failures + 1 < self.limits.failures => State::Closed { failures: failures + 1 },
-            State::Open { until } => State::Open { until },
-            State::Closed { .. } | State::HalfOpen { .. } => State::Open { until: self.later(now) },
+            BreakerState::Closed { failures } if failures + 1 < self.limits.failures => BreakerState::Closed { failures: failures + 1 },
+            BreakerState::Open { until } => BreakerState::Open { until },
+            BreakerState::Closed { .. } | BreakerState::HalfOpen { .. } => BreakerState::Open { until: self.later(now) },
         };
     }
 

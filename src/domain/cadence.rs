@@ -14,13 +14,13 @@ use super::zone;
 /// How often a mission runs.
 #[derive(Debug, Clone)]
 pub struct Cadence {
-    kind: Kind,
+    kind: CadenceKind,
     /// Its own zone; `None` takes the configured one.
     zone: Option<TimeZone>,
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum CadenceKind {
     Manual,
     Interval {
         every: SignedDuration,
@@ -78,7 +78,7 @@ impl Cadence {
     /// [`BadCadence`] says which field is wrong and what is allowed.
     pub fn read(value: &Value) -> Result<Self, BadCadence> {
         if value.is_null() {
-            return Ok(Cadence { kind: Kind::Manual, zone: None });
+            return Ok(Cadence { kind: CadenceKind::Manual, zone: None });
         }
         let Value::Object(object) = value else { return Err(BadCadence::NotAnObject(Found::value(value))) };
         let field = |field: &'static str, optional: bool, max: u64, allowed: &'static str| match object.get(field) {
@@ -96,7 +96,7 @@ impl Cadence {
         let minute = || field("atMinute", true, 59, "a whole number from 0 to 59");
         let name = object.get("kind").unwrap_or(&Value::Null);
         let kind = match name.as_str() {
-            Some("manual") => Kind::Manual,
+            Some("manual") => CadenceKind::Manual,
             Some("interval") => {
                 let found = object.get("everyMinutes").unwrap_or(&Value::Null);
                 let minutes = whole(found).filter(|n| (1..=MAX_MINUTES).contains(n)).ok_or_else(|| BadCadence::Field {
@@ -104,12 +104,14 @@ impl Cadence {
                     found: Found::value(found),
                     allowed: "a whole number of at least 1",
                 })?;
-                Kind::Interval { every: SignedDuration::from_mins(minutes as i64) }
+                CadenceKind::Interval { every: SignedDuration::from_mins(minutes as i64) }
             }
-            Some("daily") => Kind::Daily { hour: hour()?, minute: minute()? },
-            Some("weekly") => {
-                Kind::Weekly { day: field("dayOfWeek", false, 6, "a whole number from 0 (Sunday) to 6")?, hour: hour()?, minute: minute()? }
-            }
+            Some("daily") => CadenceKind::Daily { hour: hour()?, minute: minute()? },
+            Some("weekly") => CadenceKind::Weekly {
+                day: field("dayOfWeek", false, 6, "a whole number from 0 (Sunday) to 6")?,
+                hour: hour()?,
+                minute: minute()?,
+            },
             Some("cron") => {
                 let found = object.get("expression").unwrap_or(&Value::Null);
                 let expression = found.as_str().ok_or_else(|| BadCadence::Field {
@@ -117,7 +119,7 @@ impl Cadence {
                     found: Found::value(found),
                     allowed: "a cron expression of 5 fields",
                 })?;
-                Kind::Cron {
+                CadenceKind::Cron {
                     cron: Box::new(parse_cron(expression)?),
                     every_hour: expression.split_whitespace().nth(1).is_some_and(|hours| hours.starts_with('*')),
                 }
@@ -145,7 +147,7 @@ impl Cadence {
 
     /// Whether it has no times of its own.
     pub fn is_manual(&self) -> bool {
-        matches!(self.kind, Kind::Manual)
+        matches!(self.kind, CadenceKind::Manual)
     }
 
     /// The first time strictly after `from`; wall-clock kinds without a zone of their own use `zone`.
@@ -153,21 +155,21 @@ impl Cadence {
     pub fn next(&self, from: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let zone = self.zone.as_ref().unwrap_or(zone);
         match &self.kind {
-            Kind::Manual => None,
-            Kind::Interval { every } => from.checked_add(*every).ok(),
-            Kind::Daily { hour, minute } => next_day(from, zone, *hour, *minute, |_| true),
-            Kind::Weekly { day, hour, minute } => {
+            CadenceKind::Manual => None,
+            CadenceKind::Interval { every } => from.checked_add(*every).ok(),
+            CadenceKind::Daily { hour, minute } => next_day(from, zone, *hour, *minute, |_| true),
+            CadenceKind::Weekly { day, hour, minute } => {
                 next_day(from, zone, *hour, *minute, |date| date.weekday().to_sunday_zero_offset() == *day)
             }
-            Kind::Cron { cron, every_hour: true } => next_cron_by_time(cron, from, zone),
-            Kind::Cron { cron, every_hour: false } => next_cron(cron, from, zone),
+            CadenceKind::Cron { cron, every_hour: true } => next_cron_by_time(cron, from, zone),
+            CadenceKind::Cron { cron, every_hour: false } => next_cron(cron, from, zone),
         }
     }
 
     /// Where to go on after a run that was scheduled for `scheduled` and ends at `now`: the first time of the series
     /// strictly after `now`. Times in between run once, by the run that just ended, and are counted as missed.
     pub fn resume(&self, scheduled: Timestamp, now: Timestamp, zone: &TimeZone) -> Resumption {
-        if let Kind::Interval { every } = self.kind {
+        if let CadenceKind::Interval { every } = self.kind {
             let late = now.duration_since(scheduled).as_micros().max(0);
             let missed = late / every.as_micros().max(1);
             let next = i64::try_from((missed + 1) * every.as_micros())

@@ -51,7 +51,7 @@ pub struct Plans {
 
 /// A run of the mission that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pending {
+pub struct PendingRun {
     /// Whether a process works on it.
     pub in_flight: bool,
     /// Attempts that failed.
@@ -65,7 +65,7 @@ pub struct Situation<'a> {
     /// The agent that the mission is handed to; `None` where there is none, or it is gone.
     pub agent: Option<(&'a Agent, Load)>,
     pub plans: Plans,
-    pub pending: Option<Pending>,
+    pub pending: Option<PendingRun>,
     /// Until when the circuit breaker lets no call through.
     pub provider_closed_until: Option<Timestamp>,
     pub used: Used,
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn after_the_gates_come_what_is_under_way_and_the_ceilings_of_the_user() {
         let minute = SignedDuration::from_mins(1);
-        let pending = |in_flight, next_attempt_at| Some(Pending { in_flight, failed: 2, next_attempt_at });
+        let pending = |in_flight, next_attempt_at| Some(PendingRun { in_flight, failed: 2, next_attempt_at });
         waits(Situation { pending: pending(true, None), ..free() }, Condition::Idle { in_flight: true }, None);
         let at = now() + minute;
         let retry = Condition::Retry { failed: 2, at: Some(at), waits: true };

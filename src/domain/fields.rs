@@ -11,30 +11,30 @@ use super::time;
 
 /// A field that held something unusable, and what was taken in its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
+pub struct FieldProblem {
     pub field: &'static str,
     pub found: Found,
     pub used: &'static str,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for FieldProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is {}; {} is used in its place", self.field, self.found, self.used)
     }
 }
 
 /// Reads typed fields and collects what was wrong, instead of failing.
-pub struct Fields<'a> {
+pub struct FieldReader<'a> {
     record: &'a Record,
-    problems: Vec<Problem>,
+    problems: Vec<FieldProblem>,
 }
 
-impl<'a> Fields<'a> {
+impl<'a> FieldReader<'a> {
     pub fn new(record: &'a Record) -> Self {
-        Fields { record, problems: Vec::new() }
+        FieldReader { record, problems: Vec::new() }
     }
 
-    pub fn into_problems(self) -> Vec<Problem> {
+    pub fn into_problems(self) -> Vec<FieldProblem> {
         self.problems
     }
 
@@ -45,7 +45,7 @@ impl<'a> Fields<'a> {
 
     /// Notes that `field` cannot be used.
     pub fn report(&mut self, field: &'static str, value: &Value, used: &'static str) {
-        self.problems.push(Problem { field, found: Found::value(value), used });
+        self.problems.push(FieldProblem { field, found: Found::value(value), used });
     }
 
     /// The field as `read` understands it. A value that it does not understand is reported with what is `used` instead.

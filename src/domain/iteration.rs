@@ -62,7 +62,7 @@ pub struct ErrorDetails {
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Outcome {
+pub enum IterationOutcome {
     Planned(Plan),
     Failed(ErrorDetails),
 }

@@ -6,12 +6,12 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::iteration::{Frame, MAX_STEPS, Outcome, Step};
+use super::iteration::{Frame, IterationOutcome, MAX_STEPS, Step};
 use super::time;
 
 /// Where an iteration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status<'a> {
+pub enum IterationStatus<'a> {
     Running,
     AwaitingReview,
     Approved,
@@ -21,23 +21,29 @@ pub enum Status<'a> {
     Other(&'a str),
 }
 
-impl<'a> Status<'a> {
-    const KNOWN: [Status<'static>; 5] = [Status::Running, Status::AwaitingReview, Status::Approved, Status::Rejected, Status::Failed];
+impl<'a> IterationStatus<'a> {
+    const KNOWN: [IterationStatus<'static>; 5] = [
+        IterationStatus::Running,
+        IterationStatus::AwaitingReview,
+        IterationStatus::Approved,
+        IterationStatus::Rejected,
+        IterationStatus::Failed,
+    ];
 
     /// The word in the record.
     pub fn as_str(self) -> &'a str {
         match self {
-            Status::Running => "running",
-            Status::AwaitingReview => "awaiting-review",
-            Status::Approved => "approved",
-            Status::Rejected => "rejected",
-            Status::Failed => "failed",
-            Status::Other(word) => word,
+            IterationStatus::Running => "running",
+            IterationStatus::AwaitingReview => "awaiting-review",
+            IterationStatus::Approved => "approved",
+            IterationStatus::Rejected => "rejected",
+            IterationStatus::Failed => "failed",
+            IterationStatus::Other(word) => word,
         }
     }
 
     fn read(word: &'a str) -> Self {
-        Self::KNOWN.into_iter().find(|status| status.as_str() == word).unwrap_or(Status::Other(word))
+        Self::KNOWN.into_iter().find(|status| status.as_str() == word).unwrap_or(IterationStatus::Other(word))
     }
 }
 
@@ -117,16 +123,18 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 
 impl Iteration {
     /// What a run leaves behind; its steps begin as `first`.
-    pub fn of_run(frame: &Frame, outcome: &Outcome, first: StepStatus<'_>) -> Self {
+    pub fn of_run(frame: &Frame, outcome: &IterationOutcome, first: StepStatus<'_>) -> Self {
         let (plan, summary, status) = match outcome {
-            Outcome::Planned(plan) => {
+            IterationOutcome::Planned(plan) => {
                 let step = |(n, step)| step_json(&frame.id, n, step, first);
                 let steps: Vec<Value> = plan.steps.iter().take(MAX_STEPS).enumerate().map(step).collect();
                 // A plan without steps asks nothing of the user, so there is nothing to review.
-                let status = if steps.is_empty() { Status::Approved } else { Status::AwaitingReview };
+                let status = if steps.is_empty() { IterationStatus::Approved } else { IterationStatus::AwaitingReview };
                 (steps, cut(&plan.summary, SUMMARY), status)
             }
-            Outcome::Failed(details) => (Vec::new(), format!("The run failed: {}", cut(&details.message, MESSAGE)), Status::Failed),
+            IterationOutcome::Failed(details) => {
+                (Vec::new(), format!("The run failed: {}", cut(&details.message, MESSAGE)), IterationStatus::Failed)
+            }
         };
         let mut iteration = json!({
             "id": frame.id,
@@ -140,7 +148,7 @@ impl Iteration {
             "promptVersion": frame.prompt_version,
             "usage": frame.usage.to_json(),
         });
-        if let Outcome::Failed(details) = outcome {
+        if let IterationOutcome::Failed(details) = outcome {
             iteration["errorDetails"] = json!({"name": details.name, "message": cut(&details.message, MESSAGE), "phase": details.phase});
         }
         Iteration(iteration)
@@ -155,12 +163,12 @@ impl Iteration {
         text(&self.0, "id")
     }
 
-    pub fn status(&self) -> Status<'_> {
-        Status::read(text(&self.0, "overallStatus"))
+    pub fn status(&self) -> IterationStatus<'_> {
+        IterationStatus::read(text(&self.0, "overallStatus"))
     }
 
     pub fn awaits_review(&self) -> bool {
-        self.status() == Status::AwaitingReview
+        self.status() == IterationStatus::AwaitingReview
     }
 
     /// Whether a server wrote it; one without a source is a browser's.
@@ -170,7 +178,7 @@ impl Iteration {
 
     /// The last sign of life of a client that runs the mission itself, right now; `None` where none does.
     pub fn running_on_a_client_since(&self) -> Option<Timestamp> {
-        let runs = !self.is_from_server() && self.status() == Status::Running;
+        let runs = !self.is_from_server() && self.status() == IterationStatus::Running;
         ["phaseStartedAt", "startedAt"].into_iter().find_map(|field| time::parse_rfc3339(text(&self.0, field))).filter(|_| runs)
     }
 
@@ -219,7 +227,7 @@ impl Iteration {
     }
 
     /// Sets the status; an entry that is no object stays as it is.
-    pub fn set_status(&mut self, status: Status<'_>) {
+    pub fn set_status(&mut self, status: IterationStatus<'_>) {
         self.set("overallStatus", json!(status.as_str()));
     }
 
@@ -356,7 +364,7 @@ mod tests {
     #[test]
     fn a_plan_awaits_review_and_an_empty_one_does_not() {
         let step = Step { summary: "s".into(), tool: "create_task".into(), params: Map::new(), rationale: "r".into() };
-        let outcome = Outcome::Planned(Plan { summary: "do".into(), steps: vec![step] });
+        let outcome = IterationOutcome::Planned(Plan { summary: "do".into(), steps: vec![step] });
         assert_eq!(
             Iteration::of_run(&frame(), &outcome, StepStatus::Staged).json(),
             &json!({
@@ -368,15 +376,15 @@ mod tests {
             })
         );
         assert_eq!(Iteration::of_run(&frame(), &outcome, StepStatus::Planned).json()["plan"][0]["status"], "planned");
-        let empty = Iteration::of_run(&frame(), &Outcome::Planned(Plan::default()), StepStatus::Staged);
-        assert_eq!(empty.status(), Status::Approved);
+        let empty = Iteration::of_run(&frame(), &IterationOutcome::Planned(Plan::default()), StepStatus::Staged);
+        assert_eq!(empty.status(), IterationStatus::Approved);
     }
 
     #[test]
     fn a_failure_is_shown_to_the_user() {
         let details = ErrorDetails { name: "Unreachable".into(), message: "no answer".into(), phase: "planner".into() };
-        let iteration = Iteration::of_run(&frame(), &Outcome::Failed(details), StepStatus::Staged);
-        assert_eq!(iteration.status(), Status::Failed);
+        let iteration = Iteration::of_run(&frame(), &IterationOutcome::Failed(details), StepStatus::Staged);
+        assert_eq!(iteration.status(), IterationStatus::Failed);
         assert_eq!(iteration.json()["errorDetails"], json!({"name": "Unreachable", "message": "no answer", "phase": "planner"}));
     }
 
@@ -384,17 +392,17 @@ mod tests {
     fn words_and_fields_of_others_pass_through() {
         let odd = json!({"z": 1, "overallStatus": "paused", "plan": [{"b": 2, "status": "queued", "a": [null]}, 7], "source": 3});
         let mut iteration = Iteration::from(odd.clone());
-        assert_eq!(iteration.status(), Status::Other("paused"));
+        assert_eq!(iteration.status(), IterationStatus::Other("paused"));
         let step = iteration.steps().next().unwrap();
         assert_eq!((step.status(), step.id(), step.tool(), iteration.steps().len()), (StepStatus::Other("queued"), "", None, 2));
         assert_eq!(iteration.steps_mut().count(), 1);
-        iteration.set_status(Status::Rejected);
+        iteration.set_status(IterationStatus::Rejected);
         let text = Value::from(iteration).to_string();
         assert_eq!(text, odd.to_string().replace("paused", "rejected"), "in the same order");
         for none in [json!(null), json!(7), json!([]), json!("x")] {
             let mut iteration = Iteration::from(none.clone());
-            assert_eq!((iteration.status(), iteration.steps().len()), (Status::Other(""), 0));
-            iteration.set_status(Status::Approved);
+            assert_eq!((iteration.status(), iteration.steps().len()), (IterationStatus::Other(""), 0));
+            iteration.set_status(IterationStatus::Approved);
             assert_eq!(iteration.json(), &none);
         }
     }

@@ -70,7 +70,7 @@ pub struct Contents {
 
 /// Why a change cannot enter the log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum LimitRefusal {
     #[error("`{0}` is empty")]
     EmptyId(&'static str),
     #[error("`{0}` has more than {MAX_ID_CHARS} characters")]
@@ -102,7 +102,7 @@ pub enum Refusal {
 pub enum Unusable {
     /// It could not enter the log today: an older program let it in.
     #[error("{0}")]
-    Refused(#[from] Refusal),
+    Refused(#[from] LimitRefusal),
     /// It cannot be read, which no program of ours has written.
     #[error("it has a {0} that cannot be read")]
     Damaged(&'static str),
@@ -117,11 +117,11 @@ pub fn read_back(row: &Stored<'_>) -> Result<Contents, Unusable> {
     let columns = [("data", row.data), ("field_meta", Some(row.field_meta)), ("actor", row.actor)];
     let bytes = columns.iter().map(|(_, text)| text.map_or(0, str::len)).sum();
     if bytes > MAX_ROW_BYTES {
-        return Err(Refusal::TooLarge(bytes).into());
+        return Err(LimitRefusal::TooLarge(bytes).into());
     }
     for (column, text) in columns {
         if text.is_some_and(|text| is_deeper(text, MAX_DEPTH)) {
-            return Err(Refusal::TooDeep(column).into());
+            return Err(LimitRefusal::TooDeep(column).into());
         }
     }
     let data: Option<Record> = match row.data {
@@ -140,18 +140,18 @@ pub fn read_back(row: &Stored<'_>) -> Result<Contents, Unusable> {
         check_field(op, name, value)?;
     }
     if field_meta.contains_key("__proto__") {
-        return Err(Refusal::Proto.into());
+        return Err(LimitRefusal::Proto.into());
     }
     Ok(Contents { op, data, field_meta })
 }
 
-fn check_ids(row: &Stored<'_>) -> Result<(), Refusal> {
+fn check_ids(row: &Stored<'_>) -> Result<(), LimitRefusal> {
     if uuid::Uuid::try_parse(row.event_id).is_err() {
-        return Err(Refusal::EventId);
+        return Err(LimitRefusal::EventId);
     }
     for (name, id) in [("appId", row.app_id), ("table", row.table), ("recordId", row.record_id), ("userId", row.user_id)] {
         if id.is_empty() {
-            return Err(Refusal::EmptyId(name));
+            return Err(LimitRefusal::EmptyId(name));
         }
         check_id(name, id)?;
     }
@@ -159,10 +159,10 @@ fn check_ids(row: &Stored<'_>) -> Result<(), Refusal> {
     check_id("spaceId", row.space_id.unwrap_or_default())?;
     check_id("clientId", row.client_id)?;
     if row.schema_version != 1 {
-        return Err(Refusal::SchemaVersion(row.schema_version));
+        return Err(LimitRefusal::SchemaVersion(row.schema_version));
     }
     if row.origin.is_some_and(|origin| exceeds(origin, MAX_ORIGIN_CHARS)) {
-        return Err(Refusal::LongOrigin);
+        return Err(LimitRefusal::LongOrigin);
     }
     Ok(())
 }
@@ -171,11 +171,11 @@ fn check_ids(row: &Stored<'_>) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// Too many characters, or one that no id can have.
-pub fn check_id(name: &'static str, id: &str) -> Result<(), Refusal> {
+pub fn check_id(name: &'static str, id: &str) -> Result<(), LimitRefusal> {
     if exceeds(id, MAX_ID_CHARS) {
-        return Err(Refusal::LongId(name));
+        return Err(LimitRefusal::LongId(name));
     }
-    if id.contains('\0') { Err(Refusal::BrokenId(name)) } else { Ok(()) }
+    if id.contains('\0') { Err(LimitRefusal::BrokenId(name)) } else { Ok(()) }
 }
 
 fn exceeds(text: &str, most: usize) -> bool {
@@ -188,9 +188,9 @@ fn is_object_or_null(text: &str) -> bool {
 }
 
 /// In an update a name with dots is a path (docs/design.md, section 3, rule 4).
-fn check_field(op: Op, name: &str, value: &Value) -> Result<(), Refusal> {
+fn check_field(op: Op, name: &str, value: &Value) -> Result<(), LimitRefusal> {
     if name == "__proto__" {
-        return Err(Refusal::Proto);
+        return Err(LimitRefusal::Proto);
     }
     if op != Op::Update || !name.contains('.') {
         return Ok(());
@@ -200,13 +200,13 @@ fn check_field(op: Op, name: &str, value: &Value) -> Result<(), Refusal> {
     for part in name.split('.') {
         parts += 1;
         match part {
-            "" => return Err(Refusal::EmptyPart(told())),
-            "__proto__" => return Err(Refusal::Proto),
+            "" => return Err(LimitRefusal::EmptyPart(told())),
+            "__proto__" => return Err(LimitRefusal::Proto),
             _ => {}
         }
     }
     // The record itself is the level above the first part.
-    if parts > MAX_DEPTH || nests_deeper(value, MAX_DEPTH - parts) { Err(Refusal::LongPath(told())) } else { Ok(()) }
+    if parts > MAX_DEPTH || nests_deeper(value, MAX_DEPTH - parts) { Err(LimitRefusal::LongPath(told())) } else { Ok(()) }
 }
 
 /// Whether the objects and arrays of a value nest more than `most` levels deep.
@@ -255,7 +255,7 @@ pub struct Admitted {
 ///
 /// # Errors
 /// The first limit that the change breaks.
-pub fn admit(mut change: Change) -> Result<Admitted, Refusal> {
+pub fn admit(mut change: Change) -> Result<Admitted, LimitRefusal> {
     let replaced = clean_change(&mut change);
     let mut texts = change.texts().into_owned();
     if replaced > 0 {
@@ -266,12 +266,12 @@ pub fn admit(mut change: Change) -> Result<Admitted, Refusal> {
     let admitted = Admitted { change, texts, replaced };
     let Contents { op, data, field_meta } = read_back(&admitted.stored()).map_err(|unusable| match unusable {
         Unusable::Refused(refusal) => refusal,
-        Unusable::Damaged(column) => Refusal::NotKept(column),
+        Unusable::Damaged(column) => LimitRefusal::NotKept(column),
     })?;
     let change = &admitted.change;
     let actor: Option<Value> = match &admitted.texts.actor {
         None => None,
-        Some(text) => serde_json::from_str(text).map_err(|_| Refusal::NotKept("actor"))?,
+        Some(text) => serde_json::from_str(text).map_err(|_| LimitRefusal::NotKept("actor"))?,
     };
     for (column, same) in [
         ("op", op == change.op),
@@ -280,7 +280,7 @@ pub fn admit(mut change: Change) -> Result<Admitted, Refusal> {
         ("actor", actor == change.actor),
     ] {
         if !same {
-            return Err(Refusal::NotKept(column));
+            return Err(LimitRefusal::NotKept(column));
         }
     }
     Ok(admitted)
@@ -321,7 +321,7 @@ impl Admitted {
     ///
     /// # Errors
     /// Where the row becomes too large by that.
-    pub fn stamped(mut self, stamp: &str) -> Result<Self, Refusal> {
+    pub fn stamped(mut self, stamp: &str) -> Result<Self, LimitRefusal> {
         for field in self.change.data.iter().flat_map(|data| data.keys()) {
             self.change.field_meta.entry(field.clone()).or_insert_with(|| stamp.to_owned());
         }
@@ -389,12 +389,12 @@ mod tests {
         line.as_object().cloned().unwrap()
     }
 
-    fn admitted(field: &str, value: Value) -> Result<Admitted, Refusal> {
+    fn admitted(field: &str, value: Value) -> Result<Admitted, LimitRefusal> {
         admit(change::from_json(line(field, value), String::new).unwrap())
     }
 
     #[track_caller]
-    fn check(field: &str, value: Value, refusal: Option<Refusal>) {
+    fn check(field: &str, value: Value, refusal: Option<LimitRefusal>) {
         assert_eq!(admitted(field, value).err(), refusal);
     }
 
@@ -406,8 +406,8 @@ mod tests {
     fn nesting_ends_at_its_limit() {
         for (field, key) in [("data", "data"), ("actor", "actor")] {
             check(field, json!({"a": nested(MAX_DEPTH - 1)}), None);
-            check(field, json!({"a": nested(MAX_DEPTH)}), Some(Refusal::TooDeep(key)));
-            check(field, json!({"a": nested(500)}), Some(Refusal::TooDeep(key)));
+            check(field, json!({"a": nested(MAX_DEPTH)}), Some(LimitRefusal::TooDeep(key)));
+            check(field, json!({"a": nested(500)}), Some(LimitRefusal::TooDeep(key)));
         }
         assert!(!nests_deeper(&nested(5), 5) && nests_deeper(&nested(5), 4) && !nests_deeper(&json!("x"), 0));
         // Brackets in texts do not nest.
@@ -418,39 +418,39 @@ mod tests {
     fn ids_have_a_length_and_are_whole() {
         for field in ["appId", "table", "recordId", "userId", "spaceId", "clientId"] {
             check(field, json!("é".repeat(MAX_ID_CHARS)), None);
-            check(field, json!("é".repeat(MAX_ID_CHARS + 1)), Some(Refusal::LongId(field)));
-            check(field, json!("a\0"), Some(Refusal::BrokenId(field)));
+            check(field, json!("é".repeat(MAX_ID_CHARS + 1)), Some(LimitRefusal::LongId(field)));
+            check(field, json!("a\0"), Some(LimitRefusal::BrokenId(field)));
         }
         check("origin", json!("r".repeat(MAX_ORIGIN_CHARS)), None);
-        check("origin", json!("r".repeat(MAX_ORIGIN_CHARS + 1)), Some(Refusal::LongOrigin));
+        check("origin", json!("r".repeat(MAX_ORIGIN_CHARS + 1)), Some(LimitRefusal::LongOrigin));
     }
 
     #[test]
     fn a_row_has_a_size() {
         let around = r#"{"a":""}"#.len() + "{}".len();
         check("data", json!({"a": "x".repeat(MAX_ROW_BYTES - around)}), None);
-        check("data", json!({"a": "x".repeat(MAX_ROW_BYTES - around + 1)}), Some(Refusal::TooLarge(MAX_ROW_BYTES + 1)));
+        check("data", json!({"a": "x".repeat(MAX_ROW_BYTES - around + 1)}), Some(LimitRefusal::TooLarge(MAX_ROW_BYTES + 1)));
     }
 
     #[test]
     fn paths_lead_somewhere() {
-        let empty = |name: &str| Some(Refusal::EmptyPart(name.into()));
+        let empty = |name: &str| Some(LimitRefusal::EmptyPart(name.into()));
         for (name, refusal) in [
             ("a.b", None),
             ("", None),
             ("a..b", empty("a..b")),
             (".a", empty(".a")),
             ("a.", empty("a.")),
-            ("__proto__", Some(Refusal::Proto)),
-            ("a.__proto__.b", Some(Refusal::Proto)),
+            ("__proto__", Some(LimitRefusal::Proto)),
+            ("a.__proto__.b", Some(LimitRefusal::Proto)),
             ("a.proto", None),
         ] {
             check("data", json!({name: 1}), refusal);
         }
         let path = |parts: usize| vec!["a"; parts].join(".");
         check("data", json!({path(MAX_DEPTH): 1}), None);
-        check("data", json!({path(MAX_DEPTH): []}), Some(Refusal::LongPath(path(40) + ".")));
-        check("data", json!({path(MAX_DEPTH + 1): 1}), Some(Refusal::LongPath(path(40) + ".")));
+        check("data", json!({path(MAX_DEPTH): []}), Some(LimitRefusal::LongPath(path(40) + ".")));
+        check("data", json!({path(MAX_DEPTH + 1): 1}), Some(LimitRefusal::LongPath(path(40) + ".")));
         // Only updates have paths.
         let insert = Record::from_iter(line("data", json!({"a..b": 1})).into_iter().chain([("op".into(), json!("insert"))]));
         assert!(admit(change::from_json(insert, String::new).unwrap()).is_ok());
@@ -471,10 +471,10 @@ mod tests {
 
     #[test]
     fn what_would_not_read_back_is_refused() {
-        check("data", json!({"a": {"$serde_json::private::Number": "1"}}), Some(Refusal::NotKept("data")));
+        check("data", json!({"a": {"$serde_json::private::Number": "1"}}), Some(LimitRefusal::NotKept("data")));
         let change = change::from_json(line("data", json!({"a": 1})), String::new).unwrap();
         let other = Verbatim { data: Some(r#"{"a":2}"#.into()), field_meta: None, actor: None };
-        assert_eq!(admit(Change { verbatim: Some(Box::new(other)), ..change }), Err(Refusal::NotKept("data")));
+        assert_eq!(admit(Change { verbatim: Some(Box::new(other)), ..change }), Err(LimitRefusal::NotKept("data")));
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

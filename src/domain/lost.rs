@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::iterations::{Iteration, IterationStep, Status, StepStatus};
+use super::iterations::{Iteration, IterationStatus, IterationStep, StepStatus};
 
 /// What the server wrote and `after` lacks, or has less settled than `before`, as it stood before.
 pub fn lost(before: &[Iteration], after: &[Iteration]) -> Vec<Iteration> {
@@ -57,9 +57,9 @@ fn is_more_settled(a: &Iteration, b: &Iteration) -> bool {
 
 fn rank(iteration: &Iteration) -> u8 {
     match iteration.status() {
-        Status::Running | Status::Other("") => 0,
-        Status::AwaitingReview => 1,
-        Status::Approved | Status::Rejected | Status::Failed | Status::Other(_) => 2,
+        IterationStatus::Running | IterationStatus::Other("") => 0,
+        IterationStatus::AwaitingReview => 1,
+        IterationStatus::Approved | IterationStatus::Rejected | IterationStatus::Failed | IterationStatus::Other(_) => 2,
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::cadence::Cadence;
-use super::fields::{Fields, Problem};
+use super::fields::{FieldProblem, FieldReader};
 use super::iterations::Iteration;
 use super::merge::Record;
 
@@ -64,8 +64,8 @@ pub struct Mission {
 
 impl Mission {
     /// Reads a merged record. Fields of a wrong type take their default and are listed.
-    pub fn read(id: &str, record: &Record) -> (Self, Vec<Problem>) {
-        let mut fields = Fields::new(record);
+    pub fn read(id: &str, record: &Record) -> (Self, Vec<FieldProblem>) {
+        let mut fields = FieldReader::new(record);
         let mut inputs = Vec::new();
         for value in fields.array("inputs") {
             match read_input(value) {
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(record: Value) -> (Mission, Vec<Problem>) {
+    fn read(record: Value) -> (Mission, Vec<FieldProblem>) {
         Mission::read("m", record.as_object().unwrap())
     }
 

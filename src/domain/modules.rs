@@ -6,7 +6,7 @@
 
 /// One kind of record.
 #[derive(Debug)]
-pub struct Kind {
+pub struct RecordKind {
     /// The module as inputs name it; the first is the one that this program writes.
     pub modules: &'static [&'static str],
     pub app: &'static str,
@@ -20,7 +20,7 @@ pub struct Kind {
     /// Whether fields that are not described belong to the text too, in the words of the record.
     pub open: bool,
     /// Other records that belong to it.
-    pub links: &'static [Link],
+    pub links: &'static [RecordLink],
 }
 
 /// What a field is for its reader.
@@ -36,7 +36,7 @@ pub enum Role {
 
 /// How a value is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum ValueForm {
     /// As it is; lists and objects in one line.
     Plain,
     /// A flag that is worth a word only when it is set.
@@ -56,14 +56,14 @@ pub struct Field {
     pub label: &'static str,
     /// Where it stands: the first of these that is filled in counts. A dot leads into an object.
     pub paths: &'static [&'static str],
-    pub form: Form,
+    pub form: ValueForm,
     /// Whether existing clients may encrypt it.
     pub encrypted: bool,
 }
 
 /// Records that belong to a record, which names them.
 #[derive(Debug)]
-pub struct Link {
+pub struct RecordLink {
     /// The field with the id, or with a list of ids.
     pub ids: &'static str,
     pub app: &'static str,
@@ -74,9 +74,9 @@ pub struct Link {
     pub most: usize,
 }
 
-impl Kind {
+impl RecordKind {
     /// The kind of record that an input means: of the module, the one whose table it names, else the module's first.
-    pub fn find(module: &str, table: &str) -> Option<&'static Kind> {
+    pub fn find(module: &str, table: &str) -> Option<&'static RecordKind> {
         let mut of_module = KINDS.iter().filter(|kind| kind.modules.contains(&module));
         let first = of_module.clone().next();
         of_module.find(|kind| kind.table == table || kind.aliases.contains(&table)).or(first)
@@ -115,7 +115,7 @@ pub const BOOKKEEPING: [&str; 10] =
     ["id", "userId", "spaceId", "authorId", "visibility", "interview", "createdAt", "updatedAt", "deletedAt", "transcriptModel"];
 
 const fn field(role: Role, label: &'static str, paths: &'static [&'static str]) -> Field {
-    Field { role, label, paths, form: Form::Plain, encrypted: false }
+    Field { role, label, paths, form: ValueForm::Plain, encrypted: false }
 }
 
 const fn fact(label: &'static str, paths: &'static [&'static str]) -> Field {
@@ -123,11 +123,11 @@ const fn fact(label: &'static str, paths: &'static [&'static str]) -> Field {
 }
 
 const fn flag(label: &'static str, paths: &'static [&'static str]) -> Field {
-    fact(label, paths).of(Form::Flag)
+    fact(label, paths).of(ValueForm::Flag)
 }
 
 impl Field {
-    const fn of(mut self, form: Form) -> Field {
+    const fn of(mut self, form: ValueForm) -> Field {
         self.form = form;
         self
     }
@@ -164,12 +164,12 @@ const fn kind(
     aliases: &'static [&'static str],
     limit: usize,
     fields: &'static [Field],
-) -> Kind {
-    Kind { modules, app, table, aliases, limit, fields, open: false, links: &[] }
+) -> RecordKind {
+    RecordKind { modules, app, table, aliases, limit, fields, open: false, links: &[] }
 }
 
 /// To add a kind of record, add an entry. The first entry of a module is what an input means that names no table of it.
-pub static KINDS: [Kind; 8] = [
+pub static KINDS: [RecordKind; 8] = [
     kind(
         &["goals"],
         ("companion", "companionGoals"),
@@ -181,7 +181,7 @@ pub static KINDS: [Kind; 8] = [
                 role: Role::Fact,
                 label: "",
                 paths: &["progress", "currentValue", "current", "target", "targetValue", "period", "comparison", "unit"],
-                form: Form::Progress,
+                form: ValueForm::Progress,
                 encrypted: false,
             },
             field(Role::Text, "description", &["description"]),
@@ -193,11 +193,17 @@ pub static KINDS: [Kind; 8] = [
         ],
     ),
     kind(&["notes"], ("notes", "notes"), &[], 500, &[TITLE, CONTENT, STATUS, PRIORITY, DUE, LOCATION, MOOD, TAGS]),
-    Kind {
+    RecordKind {
         links: &[
-            Link { ids: "scheduledBlockId", app: "timeblocks", table: "timeBlocks", fields: BLOCK_TIMES, most: 1 },
-            Link { ids: "projectId", app: "todo", table: "projects", fields: &[fact("project", &["name", "title"]).sealed()], most: 1 },
-            Link { ids: "metadata.labelIds", app: "tags", table: "tags", fields: &[fact("label", &["name"]).sealed()], most: 10 },
+            RecordLink { ids: "scheduledBlockId", app: "timeblocks", table: "timeBlocks", fields: BLOCK_TIMES, most: 1 },
+            RecordLink {
+                ids: "projectId",
+                app: "todo",
+                table: "projects",
+                fields: &[fact("project", &["name", "title"]).sealed()],
+                most: 1,
+            },
+            RecordLink { ids: "metadata.labelIds", app: "tags", table: "tags", fields: &[fact("label", &["name"]).sealed()], most: 10 },
         ],
         ..kind(
             &["tasks", "todo"],
@@ -207,20 +213,20 @@ pub static KINDS: [Kind; 8] = [
             &[
                 TITLE,
                 DESCRIPTION,
-                fact("status", &["isCompleted", "status"]).of(Form::Done),
+                fact("status", &["isCompleted", "status"]).of(ValueForm::Done),
                 PRIORITY,
                 DUE,
                 fact("completedAt", &["completedAt"]),
                 fact("estimatedSeconds", &["estimatedDuration"]),
-                fact("subtasks", &["subtasks"]).of(Form::Checklist).sealed(),
+                fact("subtasks", &["subtasks"]).of(ValueForm::Checklist).sealed(),
                 LOCATION,
                 MOOD,
             ],
         )
     },
     kind(&["tasks", "todo"], ("todo", "projects"), &["todoProjects"], 500, &[TITLE, DESCRIPTION, flag("isArchived", &["isArchived"])]),
-    Kind {
-        links: &[Link { ids: "timeBlockId", app: "timeblocks", table: "timeBlocks", fields: BLOCK_TIMES, most: 1 }],
+    RecordKind {
+        links: &[RecordLink { ids: "timeBlockId", app: "timeblocks", table: "timeBlocks", fields: BLOCK_TIMES, most: 1 }],
         ..kind(
             &["calendar"],
             ("calendar", "events"),
@@ -246,7 +252,7 @@ pub static KINDS: [Kind; 8] = [
         &[TITLE, fact("date", &["entryDate", "date"]), MOOD, CONTENT, fact("tags", &["tags"]), STATUS, LOCATION],
     ),
     kind(&["kontext"], ("kontext", "kontextDoc"), &["kontext", "kontextDocs"], 1_500, &[TITLE, CONTENT]),
-    Kind {
+    RecordKind {
         open: true,
         ..kind(
             &["profile"],
@@ -288,17 +294,17 @@ mod tests {
             ("profile", "userContext", "userContext"),
             ("kontext", "kontextDoc", "kontextDoc"),
         ] {
-            assert_eq!(Kind::find(module, table).map(|kind| kind.table), Some(expected), "{module} {table}");
+            assert_eq!(RecordKind::find(module, table).map(|kind| kind.table), Some(expected), "{module} {table}");
         }
-        assert!(Kind::find("moon", "notes").is_none() && Kind::find("", "").is_none());
+        assert!(RecordKind::find("moon", "notes").is_none() && RecordKind::find("", "").is_none());
     }
 
     #[test]
     fn the_named_table_is_looked_in_first() {
-        let goals = Kind::find("goals", "goals").unwrap();
+        let goals = RecordKind::find("goals", "goals").unwrap();
         assert_eq!(goals.tables("goals"), ["goals", "companionGoals"]);
         assert_eq!(goals.tables("companionGoals"), ["companionGoals", "goals"]);
-        assert_eq!(Kind::find("journal", "other").unwrap().tables("other"), ["other", "journalEntries", "journal", "entries"]);
+        assert_eq!(RecordKind::find("journal", "other").unwrap().tables("other"), ["other", "journalEntries", "journal", "entries"]);
     }
 
     /// Each table that is described stands in the list of the shapes that clients write, under its app.

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::fields::is_ciphertext;
 use super::merge::Record;
-use super::modules::{BOOKKEEPING, Field, Form, Kind, Role, uses};
+use super::modules::{BOOKKEEPING, Field, RecordKind, Role, ValueForm, uses};
 
 const TITLE_LIMIT: usize = 200;
 
 /// Title and content of a record, with the facts that its links add; `None` where there is nothing to say.
-pub fn text(kind: &Kind, record: &Record, linked: &[String]) -> Option<(String, String)> {
+pub fn text(kind: &RecordKind, record: &Record, linked: &[String]) -> Option<(String, String)> {
     let mut title = String::new();
     let (mut texts, mut facts) = (Vec::new(), Vec::new());
     for field in kind.fields {
@@ -41,7 +41,7 @@ pub fn facts(fields: &[Field], record: &Record) -> Vec<String> {
 }
 
 /// How a record is called in a list to choose from; `None` where its title is encrypted or missing.
-pub fn heading(kind: &Kind, record: &Record) -> Option<String> {
+pub fn heading(kind: &RecordKind, record: &Record) -> Option<String> {
     let titles = kind.fields.iter().filter(|field| field.role == Role::Title);
     let said = titles.filter_map(|field| spelled(field, record)).find(|text| !text.trim().is_empty() && !is_ciphertext(text));
     // An entry without a title is known by its day.
@@ -58,14 +58,14 @@ pub fn at<'a>(record: &'a Record, path: &str) -> Option<&'a Value> {
 fn spelled(field: &Field, record: &Record) -> Option<String> {
     let mut values = field.paths.iter().filter_map(|path| at(record, path));
     match field.form {
-        Form::Progress => progress(record),
-        Form::Plain => values.find_map(plain),
-        Form::Flag => values.next().filter(|value| value.as_bool() == Some(true)).map(|_| "yes".into()),
-        Form::Done => values.find_map(|value| match value {
+        ValueForm::Progress => progress(record),
+        ValueForm::Plain => values.find_map(plain),
+        ValueForm::Flag => values.next().filter(|value| value.as_bool() == Some(true)).map(|_| "yes".into()),
+        ValueForm::Done => values.find_map(|value| match value {
             Value::Bool(done) => Some(if *done { "completed" } else { "open" }.to_owned()),
             other => plain(other),
         }),
-        Form::Checklist => values.find_map(checklist),
+        ValueForm::Checklist => values.find_map(checklist),
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     use serde_json::json;
 
     fn read(module: &str, record: Value) -> Option<(String, String)> {
-        text(Kind::find(module, "").unwrap(), record.as_object().unwrap(), &[])
+        text(RecordKind::find(module, "").unwrap(), record.as_object().unwrap(), &[])
     }
 
     fn check(module: &str, record: Value, title: &str, content: &str) {
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_event_takes_its_times_from_its_block() {
-        let kind = Kind::find("calendar", "events").unwrap();
+        let kind = RecordKind::find("calendar", "events").unwrap();
         let block =
             json!({"startDate": "2026-04-18T10:00:00Z", "endDate": "2026-04-18T11:00:00Z", "allDay": false, "title": "enc:1:AAAA.AAAA"});
         let facts = facts(kind.links[0].fields, block.as_object().unwrap());
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_list_calls_a_record_by_its_title_or_its_day() {
-        let name = |module: &str, record: Value| heading(Kind::find(module, "").unwrap(), record.as_object().unwrap());
+        let name = |module: &str, record: Value| heading(RecordKind::find(module, "").unwrap(), record.as_object().unwrap());
         assert_eq!(name("notes", json!({"title": "T"})).as_deref(), Some("T"));
         assert_eq!(name("notes", json!({"title": "enc:1:AAAA.AAAA"})), None);
         assert_eq!(name("journal", json!({"title": "", "entryDate": "2026-04-14"})).as_deref(), Some("2026-04-14"));

@@ -1,14 +1,14 @@
 //! How much of its past a mission's record keeps (docs/design.md, section 6). Every run rewrites all iterations of the
 //! record, so they are bounded in number and in bytes; the run history keeps each.
 
-use super::iterations::{Iteration, Status};
+use super::iterations::{Iteration, IterationStatus};
 
 /// Bytes of iterations that a record keeps.
 pub const MAX_BYTES: usize = 1_000_000;
 
 /// The bounds of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct RetentionBounds {
     pub iterations: usize,
     pub bytes: usize,
 }
@@ -23,15 +23,15 @@ pub struct Kept {
 
 /// Lets iterations leave until the bounds hold: the oldest settled ones first, then the oldest that await review, and last
 /// those that are running. The newest, which is the last, stays in any case.
-pub fn bound(iterations: Vec<Iteration>, bounds: Bounds) -> Kept {
+pub fn bound(iterations: Vec<Iteration>, bounds: RetentionBounds) -> Kept {
     let sizes: Vec<usize> = iterations.iter().map(|iteration| iteration.json().to_string().len() + 1).collect();
     let mut count = iterations.len();
     let mut bytes: usize = sizes.iter().sum();
     let mut leaves = vec![false; iterations.len()];
     let older = || iterations.iter().enumerate().take(iterations.len().saturating_sub(1));
     let rank = |iteration: &Iteration| match iteration.status() {
-        Status::Running => 2,
-        Status::AwaitingReview => 1,
+        IterationStatus::Running => 2,
+        IterationStatus::AwaitingReview => 1,
         _ => 0,
     };
     for (n, _) in (0..3).flat_map(|wanted| older().filter(move |(_, iteration)| rank(iteration) == wanted)) {
@@ -55,7 +55,7 @@ mod tests {
     use serde_json::json;
 
     /// One letter for each iteration: capitals await review, `r` runs, all others are settled.
-    fn check(statuses: &str, bounds: Bounds, expected: &str) {
+    fn check(statuses: &str, bounds: RetentionBounds, expected: &str) {
         let entry = |c: char| {
             let status = match c {
                 'r' => "running",
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_oldest_settled_leave_first_and_then_the_oldest_unreviewed() {
-        let of = |iterations| Bounds { iterations, bytes: MAX_BYTES };
+        let of = |iterations| RetentionBounds { iterations, bytes: MAX_BYTES };
         check("abc", of(100), "abcn");
         check("abc", of(3), "bcn");
         check("Abc", of(3), "Acn");
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn bytes_bound_as_numbers_do() {
-        let of = |bytes| Bounds { iterations: 100, bytes };
+        let of = |bytes| RetentionBounds { iterations: 100, bytes };
         check("aBc", of(10_000), "aBcn");
         check("aBc", of(3_500), "Bcn");
         check("aBc", of(2_500), "Bn");

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::iterations::{Iteration, Status, StepMut, StepStatus};
+use super::iterations::{Iteration, IterationStatus, StepMut, StepStatus};
 
 /// A user's decision on a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,21 +92,21 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
     let done = |wanted: StepStatus<'_>| decisions.iter().any(|(status, _)| *status == wanted);
     let overall = if decisions.is_empty() {
         match all {
-            Some(StepDecision::Approve) => Status::Approved,
-            Some(StepDecision::Reject) => Status::Rejected,
+            Some(StepDecision::Approve) => IterationStatus::Approved,
+            Some(StepDecision::Reject) => IterationStatus::Rejected,
             _ => return,
         }
     } else if any(StepDecision::Undecided) {
         return;
     } else if any(StepDecision::Approve) || done(StepStatus::Approved) {
-        Status::Approved
+        IterationStatus::Approved
     } else if done(StepStatus::Failed) {
-        Status::Failed
+        IterationStatus::Failed
     } else if any(StepDecision::Reject) {
-        Status::Rejected
+        IterationStatus::Rejected
     } else {
         // Nothing but skipped steps.
-        Status::Approved
+        IterationStatus::Approved
     };
     for mut step in iteration.steps_mut().filter(StepMut::is_approved_in_advance) {
         step.approve_in_advance(false);

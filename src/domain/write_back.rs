@@ -8,7 +8,7 @@ use super::cadence::Cadence;
 use super::iterations::Iteration;
 use super::merge::{Fold, Record, Stamps, winning_stamp};
 use super::mission::{Mission, MissionState};
-use super::retention::{self, Bounds};
+use super::retention::{self, RetentionBounds};
 use super::time;
 
 /// The due time that a run was claimed for, and what it came to.
@@ -27,7 +27,7 @@ pub struct Terms<'a> {
     /// The wall clock, for field stamps.
     pub wrote_at: Timestamp,
     pub zone: &'a TimeZone,
-    pub bounds: Bounds,
+    pub bounds: RetentionBounds,
 }
 
 /// The update of the mission.
@@ -122,7 +122,7 @@ mod tests {
         write(
             &fold(rows),
             &finished,
-            &Terms { now, wrote_at: now, zone: &TimeZone::UTC, bounds: Bounds { iterations: 2, bytes: retention::MAX_BYTES } },
+            &Terms { now, wrote_at: now, zone: &TimeZone::UTC, bounds: RetentionBounds { iterations: 2, bytes: retention::MAX_BYTES } },
         )
     }
 

@@ -10,14 +10,14 @@ use super::{BadLine, ImportError};
 pub(super) type Cell = Option<String>;
 
 /// The rows of a file, each with the number of its first line.
-pub(super) struct Rows {
+pub(super) struct CsvRows {
     lines: Lines,
     ended: bool,
 }
 
-impl Rows {
+impl CsvRows {
     pub fn new(file: Box<dyn BufRead + Send>) -> Self {
-        Rows { lines: Lines::new(file), ended: false }
+        CsvRows { lines: Lines::new(file), ended: false }
     }
 
     /// Reads lines until no quote is open.
@@ -41,7 +41,7 @@ impl Rows {
     }
 }
 
-impl Iterator for Rows {
+impl Iterator for CsvRows {
     type Item = Result<(u64, Vec<Cell>), ImportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<Result<(u64, Vec<Cell>), String>> {
-        let rows = Rows::new(Box::new(std::io::Cursor::new(text.to_owned())));
+        let rows = CsvRows::new(Box::new(std::io::Cursor::new(text.to_owned())));
         rows.map(|row| row.map_err(|error| error.to_string().split(';').next().unwrap_or_default().to_owned())).collect()
     }
 

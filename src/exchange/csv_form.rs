@@ -5,8 +5,8 @@ use std::io::BufRead;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::csv::{Cell, Rows, join};
-use super::{BadLine, ImportError, Reading, Row};
+use super::csv::{Cell, CsvRows, join};
+use super::{BadLine, ExchangeRow, ImportError, Reading};
 use crate::domain::change::{BadChange, Change, Verbatim};
 use crate::domain::json;
 use crate::domain::merge::Record;
@@ -40,8 +40,8 @@ const REQUIRED: [&str; 6] = ["app_id", "table_name", "record_id", "user_id", "op
 
 type Column = Option<(&'static str, &'static str, bool)>;
 
-pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading<Row>, ImportError> {
-    let mut rows = Rows::new(file);
+pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading<ExchangeRow>, ImportError> {
+    let mut rows = CsvRows::new(file);
     let header: Vec<String> = match rows.next().transpose()? {
         Some((_, cells)) => cells.into_iter().map(Option::unwrap_or_default).collect(),
         None => Vec::new(),
@@ -64,7 +64,7 @@ pub(super) fn rows(file: Box<dyn BufRead + Send>) -> Result<Reading<Row>, Import
     Ok(Reading { changes: Box::new(changes), unknown })
 }
 
-fn read_row(line: u64, cells: Vec<Cell>, columns: &[Column]) -> Result<Row, String> {
+fn read_row(line: u64, cells: Vec<Cell>, columns: &[Column]) -> Result<ExchangeRow, String> {
     if cells.len() != columns.len() {
         let what = format!("the row has {} columns, the header has {}", cells.len(), columns.len());
         return Err(BadChange::NotAnObject(what).to_string());
@@ -88,7 +88,7 @@ fn read_row(line: u64, cells: Vec<Cell>, columns: &[Column]) -> Result<Row, Stri
             _ => {}
         }
     }
-    Ok(Row { line, object, verbatim: Some(verbatim) })
+    Ok(ExchangeRow { line, object, verbatim: Some(verbatim) })
 }
 
 /// The first line of an export.

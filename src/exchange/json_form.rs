@@ -3,25 +3,25 @@
 use std::io::BufRead;
 
 use super::lines::{LONGEST, Line, Lines};
-use super::{BadLine, ImportError, Row};
+use super::{BadLine, ExchangeRow, ImportError};
 use crate::domain::change::BadChange;
 use crate::domain::json;
 use crate::domain::merge::Record;
 
-pub(super) struct Rows {
+pub(super) struct JsonRows {
     lines: Lines,
     ended: bool,
     text: Vec<u8>,
 }
 
-impl Rows {
+impl JsonRows {
     pub fn new(file: Box<dyn BufRead + Send>) -> Self {
-        Rows { lines: Lines::new(file), ended: false, text: Vec::new() }
+        JsonRows { lines: Lines::new(file), ended: false, text: Vec::new() }
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Row, ImportError>;
+impl Iterator for JsonRows {
+    type Item = Result<ExchangeRow, ImportError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.ended {
@@ -49,9 +49,9 @@ impl Iterator for Rows {
     }
 }
 
-fn row(line: u64, text: &[u8]) -> Result<Row, BadLine> {
+fn row(line: u64, text: &[u8]) -> Result<ExchangeRow, BadLine> {
     // Each line is parsed alone, so serde always calls it line 1.
     let not_json = |error: serde_json::Error| BadChange::NotAnObject(error.to_string().replace(" at line 1 column ", " at column "));
     let object: Record = json::read(text.trim_ascii()).map_err(|error| BadLine { line, reason: not_json(error).to_string() })?;
-    Ok(Row { line, object, verbatim: None })
+    Ok(ExchangeRow { line, object, verbatim: None })
 }

@@ -11,7 +11,7 @@ mod row;
 
 pub use csv_form::{header, row};
 pub use packed::{Packer, Packing};
-pub use row::Row;
+pub use row::ExchangeRow;
 
 use std::io::BufRead;
 
@@ -66,11 +66,11 @@ pub fn read(file: Box<dyn BufRead + Send>) -> Result<Reading, ImportError> {
 ///
 /// # Errors
 /// When the start of the file cannot be read, or is neither form.
-pub fn read_rows(file: Box<dyn BufRead + Send>) -> Result<Reading<Row>, ImportError> {
+pub fn read_rows(file: Box<dyn BufRead + Send>) -> Result<Reading<ExchangeRow>, ImportError> {
     let mut file = packed::unpacked(file)?;
     let start = file.fill_buf().map_err(ImportError::Read)?;
     match start.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::Rows::new(file)), unknown: Vec::new() }),
+        Some(b'{') | None => Ok(Reading { changes: Box::new(json_form::JsonRows::new(file)), unknown: Vec::new() }),
         Some(_) => csv_form::rows(file),
     }
 }

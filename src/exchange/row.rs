@@ -6,14 +6,14 @@ use crate::domain::limits::{Admitted, admit};
 use crate::domain::merge::{FieldMeta, Record};
 
 /// A row as it stands in the file, by the names of the JSONL form.
-pub struct Row {
+pub struct ExchangeRow {
     pub line: u64,
     pub object: Record,
     /// The columns of a CSV that hold JSON.
     pub(super) verbatim: Option<Verbatim>,
 }
 
-impl Row {
+impl ExchangeRow {
     /// The change that the row tells of.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ const PREFIX: &str = "enc:1:";
 
 /// Why a ciphertext gives no value; each is a reason in the audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
+pub enum Undecryptable {
     /// Not of the form above.
     BadFormat,
     /// The initialisation vector is not 12 bytes long.
@@ -25,24 +25,24 @@ pub enum Unreadable {
     NotJson,
 }
 
-impl Unreadable {
+impl Undecryptable {
     pub fn as_str(self) -> &'static str {
         match self {
-            Unreadable::BadFormat => "bad-format",
-            Unreadable::BadIv => "bad-iv",
-            Unreadable::NotAuthentic => "not-authentic",
-            Unreadable::NotJson => "not-json",
+            Undecryptable::BadFormat => "bad-format",
+            Undecryptable::BadIv => "bad-iv",
+            Undecryptable::NotAuthentic => "not-authentic",
+            Undecryptable::NotJson => "not-json",
         }
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for Undecryptable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Unreadable::BadFormat => "its ciphertext is not of the form enc:1:iv.data",
-            Unreadable::BadIv => "its ciphertext has an initialisation vector of a wrong length",
-            Unreadable::NotAuthentic => "its ciphertext was changed or made with another key",
-            Unreadable::NotJson => "its ciphertext holds no JSON",
+            Undecryptable::BadFormat => "its ciphertext is not of the form enc:1:iv.data",
+            Undecryptable::BadIv => "its ciphertext has an initialisation vector of a wrong length",
+            Undecryptable::NotAuthentic => "its ciphertext was changed or made with another key",
+            Undecryptable::NotJson => "its ciphertext holds no JSON",
         })
     }
 }
@@ -52,11 +52,11 @@ impl MissionKey {
     ///
     /// # Errors
     /// When it is not authentic down to the last bit.
-    pub fn decrypt(&self, text: &str) -> Result<Value, Unreadable> {
+    pub fn decrypt(&self, text: &str) -> Result<Value, Undecryptable> {
         let Blob { iv, mut data } = Blob::parse(text)?;
-        let key = UnboundKey::new(&AES_256_GCM, self.bytes()).map_err(|_| Unreadable::NotAuthentic)?;
+        let key = UnboundKey::new(&AES_256_GCM, self.bytes()).map_err(|_| Undecryptable::NotAuthentic)?;
         let plain = LessSafeKey::new(key).open_in_place(Nonce::assume_unique_for_key(iv), Aad::empty(), &mut data);
-        serde_json::from_slice(plain.map_err(|_| Unreadable::NotAuthentic)?).map_err(|_| Unreadable::NotJson)
+        serde_json::from_slice(plain.map_err(|_| Undecryptable::NotAuthentic)?).map_err(|_| Undecryptable::NotJson)
     }
 }
 
@@ -67,12 +67,12 @@ struct Blob {
 }
 
 impl Blob {
-    fn parse(text: &str) -> Result<Self, Unreadable> {
+    fn parse(text: &str) -> Result<Self, Undecryptable> {
         let parts = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('.'));
-        let (iv, data) = parts.ok_or(Unreadable::BadFormat)?;
-        let decode = |part: &str| STANDARD.decode(part).map_err(|_| Unreadable::BadFormat);
+        let (iv, data) = parts.ok_or(Undecryptable::BadFormat)?;
+        let decode = |part: &str| STANDARD.decode(part).map_err(|_| Undecryptable::BadFormat);
         let data = Zeroizing::new(decode(data)?);
-        let iv = decode(iv)?.try_into().map_err(|_| Unreadable::BadIv)?;
+        let iv = decode(iv)?.try_into().map_err(|_| Undecryptable::BadIv)?;
         Ok(Blob { iv, data })
     }
 }
@@ -99,19 +99,19 @@ mod tests {
         let good = encrypt(b"\"x\"", [1; 12]);
         assert_eq!(key().decrypt(&good), Ok(json!("x")));
         let other = MissionKey::from_hex(&"18".repeat(32));
-        assert_eq!(other.decrypt(&good), Err(Unreadable::NotAuthentic));
-        assert_eq!(key().decrypt(&encrypt(b"no json", [1; 12])), Err(Unreadable::NotJson));
+        assert_eq!(other.decrypt(&good), Err(Undecryptable::NotAuthentic));
+        assert_eq!(key().decrypt(&encrypt(b"no json", [1; 12])), Err(Undecryptable::NotJson));
         for (text, expected) in [
-            ("enc:1:", Unreadable::BadFormat),
-            ("enc:1:AAAA", Unreadable::BadFormat),
-            ("enc:2:AAAAAAAAAAAAAAAA.AAAA", Unreadable::BadFormat),
-            ("enc:1:AAAAAAAAAAAAAAAA.*", Unreadable::BadFormat),
-            ("enc:1:AAAAAAAAAAAAAAAA.AA.AA", Unreadable::BadFormat),
-            ("enc:1:AAAAAAAAAAAAAAA=.AAAA", Unreadable::BadIv),
-            ("enc:1:.AAAA", Unreadable::BadIv),
-            ("enc:1:AAAAAAAAAAAAAAAAAAAAAA==.AAAA", Unreadable::BadIv),
-            ("enc:1:AAAAAAAAAAAAAAAA.", Unreadable::NotAuthentic),
-            ("enc:1:AAAAAAAAAAAAAAAA.AAAA", Unreadable::NotAuthentic),
+            ("enc:1:", Undecryptable::BadFormat),
+            ("enc:1:AAAA", Undecryptable::BadFormat),
+            ("enc:2:AAAAAAAAAAAAAAAA.AAAA", Undecryptable::BadFormat),
+            ("enc:1:AAAAAAAAAAAAAAAA.*", Undecryptable::BadFormat),
+            ("enc:1:AAAAAAAAAAAAAAAA.AA.AA", Undecryptable::BadFormat),
+            ("enc:1:AAAAAAAAAAAAAAA=.AAAA", Undecryptable::BadIv),
+            ("enc:1:.AAAA", Undecryptable::BadIv),
+            ("enc:1:AAAAAAAAAAAAAAAAAAAAAA==.AAAA", Undecryptable::BadIv),
+            ("enc:1:AAAAAAAAAAAAAAAA.", Undecryptable::NotAuthentic),
+            ("enc:1:AAAAAAAAAAAAAAAA.AAAA", Undecryptable::NotAuthentic),
         ] {
             assert_eq!(key().decrypt(text), Err(expected), "{text}");
         }
@@ -127,7 +127,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             let changed = format!("{head}.{}", STANDARD.encode(bytes));
-            prop_assert_eq!(key().decrypt(&changed), Err(Unreadable::NotAuthentic));
+            prop_assert_eq!(key().decrypt(&changed), Err(Undecryptable::NotAuthentic));
         }
 
         #[test]

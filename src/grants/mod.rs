@@ -8,7 +8,7 @@ mod cipher;
 mod key;
 mod terms;
 
-pub use cipher::Unreadable;
+pub use cipher::Undecryptable;
 pub use key::{KeyError, MasterKey, MissionKey, PrivateKey, PublicKey};
 pub use terms::{Derivation, Grant, Malformed};
 

@@ -40,11 +40,11 @@ pub(super) struct UsedUp;
 /// The room and who holds how much of it.
 #[derive(Default)]
 pub(super) struct Budget {
-    held: Mutex<Held>,
+    held: Mutex<HeldBytes>,
 }
 
 #[derive(Default)]
-struct Held {
+struct HeldBytes {
     total: usize,
     by_owner: HashMap<Owner, usize>,
 }
@@ -55,7 +55,7 @@ impl Budget {
         Share { budget: Arc::clone(self), owner, bytes: 0 }
     }
 
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn held(&self) -> MutexGuard<'_, HeldBytes> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -113,7 +113,7 @@ impl Share {
     /// The bytes of an answer, which keep the share for as long as they are in memory.
     pub fn hold(mut self, bytes: impl AsRef<[u8]> + Send + 'static) -> Bytes {
         self.shrink_to(bytes.as_ref().len());
-        Bytes::from_owner(Kept { bytes, _share: self })
+        Bytes::from_owner(KeptShare { bytes, _share: self })
     }
 }
 
@@ -123,12 +123,12 @@ impl Drop for Share {
     }
 }
 
-struct Kept<T> {
+struct KeptShare<T> {
     bytes: T,
     _share: Share,
 }
 
-impl<T: AsRef<[u8]>> AsRef<[u8]> for Kept<T> {
+impl<T: AsRef<[u8]>> AsRef<[u8]> for KeptShare<T> {
     fn as_ref(&self) -> &[u8] {
         self.bytes.as_ref()
     }

@@ -7,9 +7,9 @@ use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::Shared;
+use super::ApiState;
 use super::error::ApiError;
-use crate::auth::{Claims, Refused};
+use crate::auth::{Claims, TokenRefused};
 
 /// The user that a bearer token speaks for (RFC 6750).
 #[derive(Clone)]
@@ -18,10 +18,10 @@ pub(super) struct User(pub Claims);
 /// A caller with the service key.
 pub(super) struct Service;
 
-impl FromRequestParts<Arc<Shared>> for User {
+impl FromRequestParts<Arc<ApiState>> for User {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<ApiState>) -> Result<Self, ApiError> {
         if let Some(known) = parts.extensions.get::<User>() {
             return Ok(known.clone());
         }
@@ -32,7 +32,7 @@ impl FromRequestParts<Arc<Shared>> for User {
         };
         match shared.app.users().check(token.trim()).await {
             Ok(claims) => Ok(User(claims)),
-            Err(Refused::Unavailable) => Err(ApiError::unavailable(&Refused::Unavailable.to_string())),
+            Err(TokenRefused::Unavailable) => Err(ApiError::unavailable(&TokenRefused::Unavailable.to_string())),
             Err(refused) => {
                 tracing::debug!(%refused, "refused a caller");
                 Err(ApiError::unauthorized(&refused.to_string()))
@@ -41,10 +41,10 @@ impl FromRequestParts<Arc<Shared>> for User {
     }
 }
 
-impl FromRequestParts<Arc<Shared>> for Service {
+impl FromRequestParts<Arc<ApiState>> for Service {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<ApiState>) -> Result<Self, ApiError> {
         let given = parts.headers.get("x-service-key").map(HeaderValue::as_bytes);
         match given.is_some_and(|given| shared.service_key.verify(given)) {
             true => Ok(Service),

@@ -7,7 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
+use super::ApiState;
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
@@ -57,7 +57,7 @@ struct AuditEntry {
     )
 )]
 pub(super) async fn audit(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ApiState>>,
     User(caller): User,
     Params(query): Params<AuditQuery>,
 ) -> Result<Json<Audit>, ApiError> {

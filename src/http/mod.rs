@@ -58,7 +58,7 @@ pub struct Api {
     pub pages: Router,
 }
 
-struct Shared {
+struct ApiState {
     app: Arc<App>,
     service_key: ServiceKey,
     turns: Arc<Turns>,
@@ -78,7 +78,7 @@ pub fn router(api: Api) -> Router {
     let budget = Arc::new(Budget::default());
     // A document that cannot be written would show in a test.
     let openapi = routes().merge(push_route()).split_for_parts().1.to_json().unwrap_or_default();
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(ApiState {
         app: api.app,
         service_key: api.service_key,
         turns: api.turns,
@@ -107,7 +107,7 @@ pub fn router(api: Api) -> Router {
         .layer(axum::middleware::from_fn_with_state(metrics, measure::measure))
 }
 
-fn routes() -> OpenApiRouter<Arc<Shared>> {
+fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(operation::health))
         .routes(routes!(operation::metrics))
@@ -122,7 +122,7 @@ fn routes() -> OpenApiRouter<Arc<Shared>> {
 }
 
 /// The one route whose body may be large and compressed.
-fn push_route() -> OpenApiRouter<Arc<Shared>> {
+fn push_route() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(sync::push))
 }
 

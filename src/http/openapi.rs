@@ -11,13 +11,13 @@ use utoipa::{Modify, OpenApi};
         (name = "me", description = "What a user may ask about themselves"),
         (name = "operation", description = "For whoever runs the server"),
     ),
-    modifiers(&Keys)
+    modifiers(&SecuritySchemes)
 )]
 pub(super) struct Document;
 
-struct Keys;
+struct SecuritySchemes;
 
-impl Modify for Keys {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         let token = Http::builder().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();

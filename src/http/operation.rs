@@ -8,7 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::Shared;
+use super::ApiState;
 use super::caller::Service;
 use super::error::{ApiError, ErrorBody, MOVED};
 use crate::domain::time;
@@ -19,7 +19,7 @@ use crate::store::StoreError;
     get, path = "/health", tag = "operation",
     responses((status = 200, description = "It works", body = Object), (status = 503, description = "The database cannot be written", body = Object))
 )]
-pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
+pub(super) async fn health(State(shared): State<Arc<ApiState>>) -> Response {
     let about = |status: &str, ok: bool| {
         json!({
             "status": status, "ok": ok, "service": "mana-ai", "version": env!("CARGO_PKG_VERSION"),
@@ -44,7 +44,7 @@ pub(super) async fn health(State(shared): State<Arc<Shared>>) -> Response {
     get, path = "/metrics", tag = "operation",
     responses((status = 200, body = String, content_type = "text/plain"), (status = 503, description = "Come back after Retry-After", body = ErrorBody))
 )]
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
+pub(super) async fn metrics(State(shared): State<Arc<ApiState>>) -> Result<Response, ApiError> {
     shared.app.observe().await?;
     let text = shared.app.metrics().render().map_err(|error| ApiError::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
@@ -55,7 +55,7 @@ pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Respons
     get, path = "/.well-known/jwks.json", tag = "operation",
     responses((status = 200, description = "A JSON Web Key Set", body = Object), (status = 404, description = "The keys are those of JWKS_URL", body = ErrorBody))
 )]
-pub(super) async fn public_keys(State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
+pub(super) async fn public_keys(State(shared): State<Arc<ApiState>>) -> Result<Response, ApiError> {
     let keys = shared.app.users().public_keys().ok_or_else(ApiError::not_found)?;
     Ok(Json(keys).into_response())
 }
@@ -69,13 +69,13 @@ pub(super) async fn public_keys(State(shared): State<Arc<Shared>>) -> Result<Res
         (status = 503, description = "Come back after Retry-After", body = ErrorBody),
     )
 )]
-pub(super) async fn tick(_: Service, State(shared): State<Arc<Shared>>) -> Result<Response, ApiError> {
+pub(super) async fn tick(_: Service, State(shared): State<Arc<ApiState>>) -> Result<Response, ApiError> {
     let (stats, _) = shared.app.tick().await?;
     Ok(Json(stats.to_json()).into_response())
 }
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, body = Object)))]
-pub(super) async fn openapi(State(shared): State<Arc<Shared>>) -> Response {
+pub(super) async fn openapi(State(shared): State<Arc<ApiState>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], shared.openapi.clone()).into_response()
 }

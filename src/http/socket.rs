@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::Shared;
+use super::ApiState;
 use super::error::{ApiError, ErrorBody};
 use super::params::AppId;
 use super::sync::client_id;
@@ -52,7 +52,7 @@ struct Waiting {
 }
 
 /// A place among them, which is given up when it is dropped.
-struct Place {
+struct WaitingPlace {
     number: u64,
     waiting: Arc<Mutex<Waiting>>,
     /// Resolves when somebody else takes the place.
@@ -60,7 +60,7 @@ struct Place {
 }
 
 impl Unauthenticated {
-    fn enter(&self) -> Place {
+    fn enter(&self) -> WaitingPlace {
         let (lose, lost) = oneshot::channel();
         let mut waiting = lock(&self.waiting);
         if waiting.places.len() >= MAX_UNAUTHENTICATED {
@@ -70,11 +70,11 @@ impl Unauthenticated {
         waiting.last += 1;
         let number = waiting.last;
         waiting.places.push_back((number, lose));
-        Place { number, waiting: Arc::clone(&self.waiting), lost }
+        WaitingPlace { number, waiting: Arc::clone(&self.waiting), lost }
     }
 }
 
-impl Drop for Place {
+impl Drop for WaitingPlace {
     fn drop(&mut self) {
         lock(&self.waiting).places.retain(|(number, _)| *number != self.number);
     }
@@ -86,7 +86,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-enum Said {
+enum ClientMessage {
     #[serde(rename_all = "camelCase")]
     Auth {
         token: String,
@@ -110,7 +110,7 @@ enum Said {
     responses((status = 101, description = "The connection becomes a WebSocket"), (status = 400, description = "Not a WebSocket"),
         (status = 403, description = "A page of another origin", body = ErrorBody), (status = 426, description = "Not a WebSocket"))
 )]
-pub(super) async fn all(state: State<Arc<Shared>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Result<Response, ApiError> {
+pub(super) async fn all(state: State<Arc<ApiState>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> Result<Response, ApiError> {
     open(&state, &headers, upgrade, None)
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn all(state: State<Arc<Shared>>, headers: HeaderMap, upgrade: 
         (status = 403, description = "A page of another origin", body = ErrorBody), (status = 426, description = "Not a WebSocket"))
 )]
 pub(super) async fn one(
-    state: State<Arc<Shared>>,
+    state: State<Arc<ApiState>>,
     AppId(app): AppId,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
@@ -129,7 +129,7 @@ pub(super) async fn one(
     open(&state, &headers, upgrade, Some(app))
 }
 
-fn open(shared: &Arc<Shared>, headers: &HeaderMap, upgrade: WebSocketUpgrade, app: Option<String>) -> Result<Response, ApiError> {
+fn open(shared: &Arc<ApiState>, headers: &HeaderMap, upgrade: WebSocketUpgrade, app: Option<String>) -> Result<Response, ApiError> {
     if !shared.hosts.takes_origin(headers) {
         return Err(ApiError::forbidden("pages of this origin may not open a WebSocket here; add it to CORS_ORIGINS if they should"));
     }
@@ -155,10 +155,10 @@ fn open(shared: &Arc<Shared>, headers: &HeaderMap, upgrade: WebSocketUpgrade, ap
 }
 
 /// Waits for a good token.
-async fn introduce(socket: &mut WebSocket, shared: &Shared) -> Option<(Claims, Option<String>)> {
+async fn introduce(socket: &mut WebSocket, shared: &ApiState) -> Option<(Claims, Option<String>)> {
     loop {
         match hear(socket).await? {
-            Said::Auth { token, client_id } => match shared.app.users().check(&token).await {
+            ClientMessage::Auth { token, client_id } => match shared.app.users().check(&token).await {
                 Ok(claims) => return Some((claims, client_id)),
                 Err(refused) => {
                     let _ = tell(socket, &json!({"type": "auth-error", "message": refused.to_string()})).await;
@@ -166,8 +166,8 @@ async fn introduce(socket: &mut WebSocket, shared: &Shared) -> Option<(Claims, O
                     return None;
                 }
             },
-            Said::Ping => tell(socket, &json!({"type": "pong"})).await?,
-            Said::Else | Said::Alive => {}
+            ClientMessage::Ping => tell(socket, &json!({"type": "pong"})).await?,
+            ClientMessage::Else | ClientMessage::Alive => {}
         }
     }
 }
@@ -190,7 +190,7 @@ async fn serve(mut socket: WebSocket, mailbox: Result<Mailbox, TooMany>, left: S
             said = hear(&mut socket) => {
                 heard = true;
                 match said {
-                    Some(Said::Ping) => if tell(&mut socket, &json!({"type": "pong"})).await.is_none() { return },
+                    Some(ClientMessage::Ping) => if tell(&mut socket, &json!({"type": "pong"})).await.is_none() { return },
                     Some(_) => {}
                     None => return,
                 }
@@ -218,14 +218,14 @@ async fn pass_on(mailbox: &Mailbox) -> Option<Vec<Value>> {
 }
 
 /// What the client says next; `None` once it is gone.
-async fn hear(socket: &mut WebSocket) -> Option<Said> {
+async fn hear(socket: &mut WebSocket) -> Option<ClientMessage> {
     match socket.recv().await?.ok()? {
-        Message::Text(text) if text.as_str().trim() == "ping" => Some(Said::Ping),
-        Message::Text(text) => Some(serde_json::from_str(&text).unwrap_or(Said::Else)),
+        Message::Text(text) if text.as_str().trim() == "ping" => Some(ClientMessage::Ping),
+        Message::Text(text) => Some(serde_json::from_str(&text).unwrap_or(ClientMessage::Else)),
         Message::Close(_) => None,
         // The library answers pings of the protocol.
-        Message::Ping(_) | Message::Pong(_) => Some(Said::Alive),
-        Message::Binary(_) => Some(Said::Else),
+        Message::Ping(_) | Message::Pong(_) => Some(ClientMessage::Alive),
+        Message::Binary(_) => Some(ClientMessage::Else),
     }
 }
 

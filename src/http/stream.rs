@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
+use super::ApiState;
 use super::budget::{Owner, Share};
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
@@ -69,7 +69,7 @@ pub(super) struct Changes {
     )
 )]
 pub(super) async fn stream(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ApiState>>,
     User(caller): User,
     AppId(app): AppId,
     Params(query): Params<StreamQuery>,
@@ -88,7 +88,8 @@ pub(super) async fn stream(
         not_client: client,
         limit: ROWS,
     };
-    let reader = Reader { shared: Arc::clone(&shared), pull, mailbox, ready: VecDeque::new(), held: None, expires_at: caller.expires_at };
+    let reader =
+        StreamReader { shared: Arc::clone(&shared), pull, mailbox, ready: VecDeque::new(), held: None, expires_at: caller.expires_at };
     let events = unfold(reader, |mut reader| async {
         let event = reader.next().await?;
         Some((Ok(event), reader))
@@ -98,8 +99,8 @@ pub(super) async fn stream(
 }
 
 /// One stream. It reads the log only when its client has taken what was read before.
-struct Reader {
-    shared: Arc<Shared>,
+struct StreamReader {
+    shared: Arc<ApiState>,
     pull: Pull,
     mailbox: Mailbox,
     ready: VecDeque<Event>,
@@ -109,7 +110,7 @@ struct Reader {
     expires_at: Timestamp,
 }
 
-impl Reader {
+impl StreamReader {
     /// The next event; `None` ends the stream: the token expired, or the program stops.
     async fn next(&mut self) -> Option<Event> {
         loop {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::Shared;
+use super::ApiState;
 use super::answer;
 use super::body::{Received, receive};
 use super::budget::{Owner, Share};
@@ -63,7 +63,7 @@ pub(super) struct PullQuery {
     )
 )]
 pub(super) async fn push(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ApiState>>,
     User(caller): User,
     AppId(app): AppId,
     headers: HeaderMap,
@@ -134,7 +134,7 @@ async fn apart<T: Send + 'static>(size: usize, work: impl FnOnce() -> Result<T, 
 }
 
 /// A page of the log as an answer.
-async fn answer(shared: &Shared, pull: Pull) -> Result<Response, ApiError> {
+async fn answer(shared: &ApiState, pull: Pull) -> Result<Response, ApiError> {
     let mut share = shared.budget.share(Owner::User(pull.user_id.clone()));
     // Who has no room left hears it before the log is read; turns bound what is read until its size is known.
     share.grow_to(LEAST_ANSWER)?;
@@ -150,7 +150,7 @@ async fn answer(shared: &Shared, pull: Pull) -> Result<Response, ApiError> {
 
 /// Lets a push in whose user is known. What a client sends that is refused is dropped as it comes, since whoever is still
 /// sending does not hear that they were refused.
-pub(super) async fn admit(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(shared): State<Arc<ApiState>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     match User::from_request_parts(&mut parts, &shared).await {
         Ok(user) => {
@@ -180,7 +180,7 @@ pub(super) async fn admit(State(shared): State<Arc<Shared>>, request: Request, n
     )
 )]
 pub(super) async fn pull(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<ApiState>>,
     User(caller): User,
     AppId(app): AppId,
     Params(query): Params<PullQuery>,

@@ -18,7 +18,7 @@ use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::mission::{InputRef, Mission};
 use crate::domain::record_text;
-use crate::grants::{Opened, PrivateKey, Skip, Unreadable};
+use crate::grants::{Opened, PrivateKey, Skip, Undecryptable};
 use crate::store::{ReadAttempt, ReadFor, ReadStatus, Store, StoreResult};
 use replay::{Belonging, Replayed};
 
@@ -67,7 +67,7 @@ pub enum Why {
     NoGrant,
     Skipped(Skip),
     OutsideGrant,
-    Unreadable(Unreadable),
+    Unreadable(Undecryptable),
 }
 
 impl fmt::Display for Why {
@@ -117,7 +117,7 @@ const MAX_INPUTS: usize = 50;
 
 /// On whose behalf inputs are read.
 #[derive(Debug, Clone, Copy)]
-pub struct Reader<'a> {
+pub struct InputReader<'a> {
     pub user_id: &'a str,
     pub mission: &'a Mission,
     pub iteration_id: &'a str,
@@ -130,13 +130,13 @@ pub struct Reader<'a> {
 ///
 /// # Errors
 /// When the database fails; an input that cannot be read is left out instead.
-pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved> {
+pub async fn resolve(store: &Store, reader: &InputReader<'_>) -> StoreResult<Resolved> {
     let mut resolved = Resolved::default();
     let ends_at = match &reader.mission.grant {
         Some(grant) => store.grant_end(reader.user_id, grant).await?,
         None => None,
     };
-    let mut grant = LazyGrant { ends_at, state: State::Closed };
+    let mut grant = LazyGrant { ends_at, state: InputState::Closed };
     // All records are at hand before the first is decrypted, so that no failure comes between a read and its record.
     let replayed = replay::all(store, reader.user_id, &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)]).await?;
     let mut replayed = replayed.into_iter();
@@ -160,7 +160,7 @@ pub async fn resolve(store: &Store, reader: &Reader<'_>) -> StoreResult<Resolved
 }
 
 fn read(
-    reader: &Reader<'_>,
+    reader: &InputReader<'_>,
     input: &InputRef,
     replayed: Replayed,
     grant: &mut LazyGrant,
@@ -185,7 +185,7 @@ fn read(
 }
 
 /// What a record that belongs to an input adds to it.
-fn facts(reader: &Reader<'_>, belonging: Belonging, grant: &mut LazyGrant, attempts: &mut Vec<ReadAttempt>) -> Vec<String> {
+fn facts(reader: &InputReader<'_>, belonging: Belonging, grant: &mut LazyGrant, attempts: &mut Vec<ReadAttempt>) -> Vec<String> {
     let Belonging { link, id, record } = belonging;
     let sealed = sealed(&record);
     if sealed.is_empty() {
@@ -204,7 +204,7 @@ fn sealed(record: &Record) -> Vec<String> {
 }
 
 /// The record with its sealed fields open: all of them, or none.
-fn unseal(opened: &Opened, mut record: Record, sealed: &[String]) -> Result<Record, Unreadable> {
+fn unseal(opened: &Opened, mut record: Record, sealed: &[String]) -> Result<Record, Undecryptable> {
     for field in sealed {
         if let Some(value) = record.get_mut(field) {
             *value = opened.key().decrypt(value.as_str().unwrap_or_default().trim_start())?;
@@ -229,34 +229,34 @@ fn attempt(table: &str, id: &str, outcome: &Result<Record, Why>) -> Option<ReadA
 struct LazyGrant {
     /// The earliest expiry that its key ever had.
     ends_at: Option<Timestamp>,
-    state: State,
+    state: InputState,
 }
 
-enum State {
+enum InputState {
     Closed,
     Open(Box<Opened>),
     Skipped(Skip),
 }
 
 impl LazyGrant {
-    fn open(&mut self, reader: &Reader<'_>) -> Result<&Opened, Why> {
+    fn open(&mut self, reader: &InputReader<'_>) -> Result<&Opened, Why> {
         let Some(grant) = &reader.mission.grant else { return Err(Why::NoGrant) };
-        if matches!(self.state, State::Closed) {
+        if matches!(self.state, InputState::Closed) {
             self.state = match Opened::open(grant, &reader.mission.id, reader.private_key, self.ends_at, reader.now) {
-                Ok(opened) => State::Open(Box::new(opened)),
-                Err(skip) => State::Skipped(skip),
+                Ok(opened) => InputState::Open(Box::new(opened)),
+                Err(skip) => InputState::Skipped(skip),
             };
         }
         match &self.state {
-            State::Open(opened) => Ok(opened),
-            State::Skipped(skip) => Err(Why::Skipped(*skip)),
-            State::Closed => Err(Why::NoGrant),
+            InputState::Open(opened) => Ok(opened),
+            InputState::Skipped(skip) => Err(Why::Skipped(*skip)),
+            InputState::Closed => Err(Why::NoGrant),
         }
     }
 
     fn skip(&self) -> Option<Skip> {
         match self.state {
-            State::Skipped(skip) => Some(skip),
+            InputState::Skipped(skip) => Some(skip),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use super::Why;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::InputRef;
-use crate::domain::modules::{Kind, Link, uses};
+use crate::domain::modules::{RecordKind, RecordLink, uses};
 use crate::domain::{record_text, time};
 use crate::store::{Bounds, Linked, Store, StoreResult, Wanted};
 
@@ -24,7 +24,7 @@ const LARGEST: usize = 1 << 20;
 
 /// A record as it stands, with the fields that its text is made of.
 pub(super) struct Replayed {
-    pub kind: &'static Kind,
+    pub kind: &'static RecordKind,
     /// Where it was found.
     pub table: String,
     pub record: Record,
@@ -34,24 +34,24 @@ pub(super) struct Replayed {
 
 /// A record that belongs to an input.
 pub(super) struct Belonging {
-    pub link: &'static Link,
+    pub link: &'static RecordLink,
     pub id: String,
     pub record: Record,
 }
 
 /// What is kept of an input's record.
-struct Kept {
+struct KeptRecord {
     table: String,
     record: Record,
     updated_at: Option<Timestamp>,
     /// Links are followed where the record names them in plain text.
-    links: Vec<(&'static Link, String)>,
+    links: Vec<(&'static RecordLink, String)>,
 }
 
 /// The records of inputs, each or why there is none, in their order.
 pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef]) -> StoreResult<Vec<Result<Replayed, Why>>> {
-    let kinds: Vec<Option<&'static Kind>> = inputs.iter().map(|input| Kind::find(&input.module, &input.table)).collect();
-    let known: Vec<&'static Kind> = kinds.iter().copied().flatten().collect();
+    let kinds: Vec<Option<&'static RecordKind>> = inputs.iter().map(|input| RecordKind::find(&input.module, &input.table)).collect();
+    let known: Vec<&'static RecordKind> = kinds.iter().copied().flatten().collect();
     let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, (*kind)?))).collect();
     let keep = move |place: usize, table: &str, record: &Record, stamps: &Stamps| kept(known.get(place)?, table, record, stamps);
     let mut found = store.linked(user, wanted, BOUNDS, keep).await?.into_iter();
@@ -63,7 +63,7 @@ pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef]) -> Store
             continue;
         };
         replayed.push(match found.next().unwrap_or(Linked::Absent) {
-            Linked::Live(Kept { table, record, updated_at, links: named }) => {
+            Linked::Live(KeptRecord { table, record, updated_at, links: named }) => {
                 links.extend(named.into_iter().map(|(link, id)| (replayed.len(), link, id)));
                 Ok(Replayed { kind, table, record, updated_at, belongings: Vec::new() })
             }
@@ -81,17 +81,17 @@ pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef]) -> Store
     Ok(replayed)
 }
 
-fn wanted(input: &InputRef, kind: &Kind) -> Wanted {
+fn wanted(input: &InputRef, kind: &RecordKind) -> Wanted {
     Wanted { app: kind.app.into(), tables: kind.tables(&input.table), id: input.id.clone() }
 }
 
 /// The records of links, each with the place of the input that names it. One that is gone or too large is passed over.
-async fn belongings(store: &Store, user: &str, links: Vec<(usize, &'static Link, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
+async fn belongings(store: &Store, user: &str, links: Vec<(usize, &'static RecordLink, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
     if links.is_empty() {
         return Ok(Vec::new());
     }
     let wanted = links.iter().map(|(_, link, id)| Wanted { app: link.app.into(), tables: vec![link.table.into()], id: id.clone() });
-    let fields: HashMap<usize, &'static Link> = links.iter().enumerate().map(|(n, (_, link, _))| (n, *link)).collect();
+    let fields: HashMap<usize, &'static RecordLink> = links.iter().enumerate().map(|(n, (_, link, _))| (n, *link)).collect();
     let keep = move |n: usize, _: &str, record: &Record, _: &Stamps| {
         let link = fields.get(&n)?;
         trimmed(record, |field| uses(link.fields, field), usize::MAX)
@@ -104,9 +104,9 @@ async fn belongings(store: &Store, user: &str, links: Vec<(usize, &'static Link,
     Ok(live.collect())
 }
 
-fn kept(kind: &'static Kind, table: &str, record: &Record, stamps: &Stamps) -> Option<Kept> {
+fn kept(kind: &'static RecordKind, table: &str, record: &Record, stamps: &Stamps) -> Option<KeptRecord> {
     let links = kind.links.iter().flat_map(|link| ids(link, record).into_iter().map(move |id| (link, id)));
-    Some(Kept {
+    Some(KeptRecord {
         table: table.to_owned(),
         record: trimmed(record, |field| kind.uses(field), kind.limit)?,
         updated_at: newest(record, stamps),
@@ -114,7 +114,7 @@ fn kept(kind: &'static Kind, table: &str, record: &Record, stamps: &Stamps) -> O
     })
 }
 
-fn ids(link: &Link, record: &Record) -> Vec<String> {
+fn ids(link: &RecordLink, record: &Record) -> Vec<String> {
     let named: Vec<&Value> = match record_text::at(record, link.ids) {
         Some(Value::Array(ids)) => ids.iter().collect(),
         Some(id) => vec![id],

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::tools::{Kind, Offered, Parameter};
+use super::tools::{Offered, ParamKind, Parameter};
 use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_PARAMS_BYTES, Plan, Step};
 use crate::domain::iterations::{Iteration, StepStatus};
@@ -12,7 +12,7 @@ pub type Rejected<'a> = (&'a str, &'a Map<String, Value>);
 
 /// What is wrong with a plan, in words for the model.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Problem {
+pub struct StepProblem {
     /// Which step, from 0.
     pub at: usize,
     pub what: String,
@@ -20,18 +20,18 @@ pub struct Problem {
     pub repeats: bool,
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for StepProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "step {}: {}", self.at + 1, self.what)
     }
 }
 
 /// Everything that is wrong.
-pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) -> Vec<Problem> {
+pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) -> Vec<StepProblem> {
     let mut problems = Vec::new();
     let mut bytes = 0;
     for (at, step) in plan.steps.iter().enumerate() {
-        let mut found = |what: String, repeats: bool| problems.push(Problem { at, what, repeats });
+        let mut found = |what: String, repeats: bool| problems.push(StepProblem { at, what, repeats });
         let Some(offer) = offered.iter().find(|offered| offered.tool.name == step.tool) else {
             found(format!("the tool {:?} does not exist or is not offered", step.tool), false);
             continue;
@@ -63,10 +63,10 @@ fn wrong(step: &Step, parameter: &Parameter) -> Option<String> {
         Some(value) => value,
     };
     let fits = match parameter.kind {
-        Kind::String => value.is_string(),
-        Kind::Number => value.is_number(),
-        Kind::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
-        Kind::Boolean => value.is_boolean(),
+        ParamKind::String => value.is_string(),
+        ParamKind::Number => value.is_number(),
+        ParamKind::Integer => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+        ParamKind::Boolean => value.is_boolean(),
     };
     if !fits {
         return Some(format!(

@@ -18,7 +18,7 @@ pub enum Dialect {
 
 /// One form of a request. Servers refuse those that they do not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum RequestForm {
     /// The tools as native functions.
     Tools,
     /// A JSON object held to a schema.
@@ -40,29 +40,29 @@ impl Dialect {
     }
 
     /// The forms to try, the best first.
-    pub fn forms(self) -> &'static [Form] {
+    pub fn forms(self) -> &'static [RequestForm] {
         match self {
-            Dialect::Auto => &[Form::Tools, Form::Schema, Form::Object, Form::Plain],
-            Dialect::Tools => &[Form::Tools],
-            Dialect::Json => &[Form::Schema, Form::Object, Form::Plain],
+            Dialect::Auto => &[RequestForm::Tools, RequestForm::Schema, RequestForm::Object, RequestForm::Plain],
+            Dialect::Tools => &[RequestForm::Tools],
+            Dialect::Json => &[RequestForm::Schema, RequestForm::Object, RequestForm::Plain],
         }
     }
 }
 
-impl Form {
+impl RequestForm {
     /// The fields of a request that ask for this form.
     pub fn fields(self, offered: &[Offered<'_>]) -> Map<String, Value> {
         let mut fields = Map::new();
         match self {
             // An empty list of tools is refused by many servers.
-            Form::Tools if offered.is_empty() => {}
-            Form::Tools => drop(fields.insert("tools".into(), offered.iter().map(|offered| function(offered.tool)).collect())),
-            Form::Schema => {
+            RequestForm::Tools if offered.is_empty() => {}
+            RequestForm::Tools => drop(fields.insert("tools".into(), offered.iter().map(|offered| function(offered.tool)).collect())),
+            RequestForm::Schema => {
                 let schema = json!({"name": "plan", "strict": false, "schema": plan_schema(offered)});
                 fields.insert("response_format".into(), json!({"type": "json_schema", "json_schema": schema}));
             }
-            Form::Object => drop(fields.insert("response_format".into(), json!({"type": "json_object"}))),
-            Form::Plain => {}
+            RequestForm::Object => drop(fields.insert("response_format".into(), json!({"type": "json_object"}))),
+            RequestForm::Plain => {}
         }
         fields
     }
@@ -123,19 +123,19 @@ mod tests {
     fn a_tool_as_a_function_asks_for_a_rationale() {
         let catalog = Catalog::builtin();
         let offered = catalog.offered(&Policy::default());
-        let fields = Form::Tools.fields(&offered);
+        let fields = RequestForm::Tools.fields(&offered);
         let function = &fields["tools"][0]["function"];
         assert_eq!((&function["name"], &function["parameters"]["required"]), (&json!("create_task"), &json!(["title", "rationale"])));
         assert_eq!(function["parameters"]["properties"]["priority"]["enum"], json!(["low", "medium", "high"]));
         assert_eq!(fields["tools"].as_array().unwrap().len(), offered.len());
-        assert!(Form::Tools.fields(&[]).is_empty());
+        assert!(RequestForm::Tools.fields(&[]).is_empty());
     }
 
     #[test]
     fn the_schema_of_a_plan_knows_each_tool() {
         let catalog = Catalog::builtin();
         let offered = catalog.offered(&Policy::default());
-        let schema = &Form::Schema.fields(&offered)["response_format"]["json_schema"]["schema"];
+        let schema = &RequestForm::Schema.fields(&offered)["response_format"]["json_schema"]["schema"];
         let steps = &schema["properties"]["steps"];
         assert_eq!((&steps["maxItems"], steps["items"]["anyOf"].as_array().unwrap().len()), (&json!(25), 24));
         assert_eq!(steps["items"]["anyOf"][1]["properties"]["params"]["required"], json!(["taskId"]));

@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
 use crate::web::ClientError;
-use dialect::Form;
+use dialect::RequestForm;
 use prompt::{Material, Prompt};
-use provider::{Answer, Kind, Message, Provider, ProviderError, Settings};
-use refusal::Part;
+use provider::{Message, ModelAnswer, Provider, ProviderError, ProviderErrorKind, ProviderSettings};
+use refusal::RequestPart;
 use tools::{Catalog, Offered, Tool};
 
 /// What a run says whose tokens the model server did not count.
@@ -81,9 +81,9 @@ impl PlanError {
     }
 
     /// The provider's failure, where it was one.
-    pub fn provider_kind(&self) -> Option<Kind> {
+    pub fn provider_kind(&self) -> Option<ProviderErrorKind> {
         match self {
-            PlanError::Provider(error) if error.kind != Kind::Machine => Some(error.kind),
+            PlanError::Provider(error) if error.kind != ProviderErrorKind::Machine => Some(error.kind),
             PlanError::Provider(_) | PlanError::Parse(_) => None,
         }
     }
@@ -91,7 +91,7 @@ impl PlanError {
     /// What this machine could not do, where the model was not even asked.
     pub fn of_machine(&self) -> Option<&str> {
         match self {
-            PlanError::Provider(error) if error.kind == Kind::Machine => Some(&error.message),
+            PlanError::Provider(error) if error.kind == ProviderErrorKind::Machine => Some(&error.message),
             PlanError::Provider(_) | PlanError::Parse(_) => None,
         }
     }
@@ -100,12 +100,12 @@ impl PlanError {
 impl Planner {
     /// # Errors
     /// When the TLS side cannot be set up.
-    pub fn new(settings: Settings, catalog: Catalog, context_tokens: u64) -> Result<Self, ClientError> {
+    pub fn new(settings: ProviderSettings, catalog: Catalog, context_tokens: u64) -> Result<Self, ClientError> {
         Ok(Planner { provider: Provider::new(settings)?, catalog, prompt_version: prompt::version(), context_tokens })
     }
 
     /// The form in which the next request goes out first.
-    pub fn form(&self) -> Form {
+    pub fn form(&self) -> RequestForm {
         self.provider.form()
     }
 
@@ -146,7 +146,7 @@ impl Planner {
             notes: Vec::new(),
             read_less: None,
             suspected_injections: 0,
-            prompt_chars: (prompt.system(Form::Plain).chars().count() + prompt.user.chars().count()) as u64,
+            prompt_chars: (prompt.system(RequestForm::Plain).chars().count() + prompt.user.chars().count()) as u64,
         };
         match prompt.cut {
             0 => {}
@@ -170,7 +170,7 @@ impl Planner {
 
     async fn rounds(&self, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
         // In a small window, a short list of the tools leaves room for what the plan is about.
-        let too_large = (!prompt.tools_fit && self.provider.may_answer_in_json()).then_some(Part::Tools);
+        let too_large = (!prompt.tools_fit && self.provider.may_answer_in_json()).then_some(RequestPart::Tools);
         let first = self.ask(prompt, material, &[], too_large, planned).await?;
         let problems = match judge(&first, material) {
             Verdict::Good(plan) => return Ok(plan),
@@ -181,8 +181,8 @@ impl Planner {
         let said = Message { role: "assistant", content: as_text(&first) };
         let asked = Message { role: "user", content: prompt::repair(&problems) };
         // A server that answers tools with words that are no plan may do better with JSON.
-        let in_words = first.form == Form::Tools && first.reply.calls.is_empty() && self.provider.may_answer_in_json();
-        let in_words = in_words.then_some(Part::Tools);
+        let in_words = first.form == RequestForm::Tools && first.reply.calls.is_empty() && self.provider.may_answer_in_json();
+        let in_words = in_words.then_some(RequestPart::Tools);
         let second = self.ask(prompt, material, &[said, asked], in_words.or(too_large), planned).await?;
         match judge(&second, material) {
             Verdict::Good(plan) => {
@@ -202,9 +202,9 @@ impl Planner {
         prompt: &Prompt,
         material: &Material<'_>,
         more: &[Message],
-        without: Option<Part>,
+        without: Option<RequestPart>,
         planned: &mut Planned,
-    ) -> Result<Answer, ProviderError> {
+    ) -> Result<ModelAnswer, ProviderError> {
         let messages = |form| {
             let system = Message { role: "system", content: prompt.system(form) };
             let user = Message { role: "user", content: prompt.user.clone() };
@@ -244,12 +244,12 @@ fn suspected_injections(material: &Material<'_>) -> Vec<String> {
 enum Verdict {
     Good(Plan),
     /// Sound but for steps that the user rejected before.
-    Repeats(Plan, Vec<check::Problem>),
+    Repeats(Plan, Vec<check::StepProblem>),
     Bad(Vec<String>),
 }
 
 /// Reads an answer and checks its plan.
-fn judge(answer: &Answer, material: &Material<'_>) -> Verdict {
+fn judge(answer: &ModelAnswer, material: &Material<'_>) -> Verdict {
     let read = answer::plan(&answer.reply, material.offered);
     let plan = match read {
         Ok(plan) => plan,
@@ -266,7 +266,7 @@ fn judge(answer: &Answer, material: &Material<'_>) -> Verdict {
     }
 }
 
-fn without(mut plan: Plan, problems: &[check::Problem]) -> Plan {
+fn without(mut plan: Plan, problems: &[check::StepProblem]) -> Plan {
     let mut at = 0;
     plan.steps.retain(|_| {
         at += 1;
@@ -299,7 +299,7 @@ fn read_less(sent_bytes: usize, read_tokens: u64) -> Option<String> {
 }
 
 /// What the model said, in words that every server takes back as its own, and with no marker of another speaker.
-fn as_text(answer: &Answer) -> String {
+fn as_text(answer: &ModelAnswer) -> String {
     let call = |call: &answer::Call| format!("{} {}", call.tool, call.arguments);
     let calls: Vec<String> = answer.reply.calls.iter().map(call).collect();
     let said = thoughts::divide(&answer.reply.text).said;

@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::dialect::Form;
+use super::dialect::RequestForm;
 use super::fence::{data, line, own, user_data};
 use super::tools::Offered;
 use crate::domain::agent::Agent;
@@ -86,9 +86,9 @@ pub struct Prompt {
 
 impl Prompt {
     /// The first message, with how to answer in a form.
-    pub fn system(&self, form: Form) -> String {
+    pub fn system(&self, form: RequestForm) -> String {
         match form {
-            Form::Tools => format!("{}\n\n{TOOLS_DIALECT}", self.system),
+            RequestForm::Tools => format!("{}\n\n{TOOLS_DIALECT}", self.system),
             _ => format!("{}\n\nTools:\n{}\n\n{JSON_DIALECT}", self.system, self.tools),
         }
     }
@@ -116,7 +116,8 @@ pub fn version() -> String {
     let budget = Some((1, 1));
     let material = Material { agent: Some(&agent), mission: &mission, inputs: &inputs, offered: &[], budget, now: Timestamp::UNIX_EPOCH };
     let prompt = write(&material, u64::MAX);
-    let template = [prompt.system(Form::Tools), prompt.system(Form::Plain), prompt.user, repair(&["problem".into()])].concat();
+    let template =
+        [prompt.system(RequestForm::Tools), prompt.system(RequestForm::Plain), prompt.user, repair(&["problem".into()])].concat();
     let hash = digest::digest(&digest::SHA256, template.as_bytes());
     hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -126,8 +127,8 @@ pub fn version() -> String {
 pub fn write(material: &Material<'_>, context_tokens: u64) -> Prompt {
     let mut prompt = Prompt { system: system(material), tools: tools(material.offered), user: String::new(), cut: 0, tools_fit: true };
     prompt.user = user(material, &[], 0);
-    let functions = Value::Object(Form::Tools.fields(material.offered)).to_string();
-    let (in_words, as_functions) = (prompt.system(Form::Plain).len(), prompt.system(Form::Tools).len() + functions.len());
+    let functions = Value::Object(RequestForm::Tools.fields(material.offered)).to_string();
+    let (in_words, as_functions) = (prompt.system(RequestForm::Plain).len(), prompt.system(RequestForm::Tools).len() + functions.len());
     prompt.tools_fit = tokens(functions.len()) <= context_tokens / TOOLS_SHARE;
     let larger = if prompt.tools_fit { in_words.max(as_functions) } else { in_words };
     let reserve = (context_tokens / 4).min(ANSWER_TOKENS);
@@ -315,7 +316,7 @@ mod tests {
             }),
             Resolved { inputs: vec![input], left_out: vec![left_out(); 2], ..Resolved::default() },
         );
-        insta::assert_snapshot!(format!("{}\n\n=== user ===\n\n{}", written.system(Form::Plain), written.user));
+        insta::assert_snapshot!(format!("{}\n\n=== user ===\n\n{}", written.system(RequestForm::Plain), written.user));
     }
 
     proptest::proptest! {
@@ -332,7 +333,7 @@ mod tests {
             let objective_is_empty = objective.trim().is_empty();
             let mission = json!({"title": "t", "objective": objective, "iterations": [{"userFeedback": feedback}]});
             let written = prompt(json!({"name": "A", "memory": memory}), mission, inputs);
-            let system = written.system(Form::Plain);
+            let system = written.system(RequestForm::Plain);
             let memory_shown = usize::from(!memory.is_empty() && !is_ciphertext(&memory));
             // One more of each stands in the rule that tells of them.
             proptest::prop_assert_eq!(system.matches("<user_data>").count(), 1 + memory_shown, "{}", system);
@@ -362,7 +363,7 @@ mod tests {
                 Material { agent: None, mission: &mission, inputs: &inputs, offered: &[], budget: None, now: Timestamp::UNIX_EPOCH };
             let written = write(&material, context);
             let ids = ["rent", "new", "old"].into_iter().filter(|id| written.user.contains(&format!("[notes {id}]"))).collect::<Vec<_>>();
-            assert!(tokens(written.system(Form::Plain).len() + written.user.len()) <= context || ids.is_empty());
+            assert!(tokens(written.system(RequestForm::Plain).len() + written.user.len()) <= context || ids.is_empty());
             (ids, written.cut, written.user)
         };
         let (all, cut, user) = write_with(16_000);
@@ -412,6 +413,6 @@ mod tests {
             &Material { agent: None, mission: &mission, inputs: &inputs, offered: &[], budget: None, now: Timestamp::UNIX_EPOCH },
             100_000,
         );
-        assert!(none.system(Form::Plain).contains("(none: propose no steps)"));
+        assert!(none.system(RequestForm::Plain).contains("(none: propose no steps)"));
     }
 }

@@ -9,9 +9,9 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use super::dialect::{Dialect, Form};
+use super::dialect::{Dialect, RequestForm};
 use super::endpoint::Endpoint;
-use super::refusal::{self, Part, Refusal, Refused};
+use super::refusal::{self, RefusedParts, RequestPart, ServerRefusal};
 pub use super::response::MAX_RETRY_AFTER;
 use super::response::{self, Reply};
 use super::tools::Offered;
@@ -25,7 +25,7 @@ const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
 /// Where the model is and how to ask it.
 #[derive(Clone)]
-pub struct Settings {
+pub struct ProviderSettings {
     /// Base address, such as `http://127.0.0.1:11434`, or the whole endpoint.
     pub url: reqwest::Url,
     pub api_key: Option<String>,
@@ -46,10 +46,10 @@ pub struct Message {
 
 /// The model's answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct ModelAnswer {
     pub reply: Reply,
     /// The form in which it was asked.
-    pub form: Form,
+    pub form: RequestForm,
     /// Bytes of what was sent.
     pub sent: usize,
     pub usage: Usage,
@@ -61,7 +61,7 @@ pub struct Answer {
 
 /// What kind of failure it was; the value of the metric label `kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ProviderErrorKind {
     Unreachable,
     Timeout,
     Auth,
@@ -76,24 +76,24 @@ pub enum Kind {
     Machine,
 }
 
-impl Kind {
+impl ProviderErrorKind {
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Unreachable => "unreachable",
-            Kind::Timeout => "timeout",
-            Kind::Auth => "auth",
-            Kind::RateLimited => "rate-limited",
-            Kind::Rejected => "rejected",
-            Kind::Server => "server",
-            Kind::Malformed => "malformed",
-            Kind::Empty => "empty",
-            Kind::Machine => "machine",
+            ProviderErrorKind::Unreachable => "unreachable",
+            ProviderErrorKind::Timeout => "timeout",
+            ProviderErrorKind::Auth => "auth",
+            ProviderErrorKind::RateLimited => "rate-limited",
+            ProviderErrorKind::Rejected => "rejected",
+            ProviderErrorKind::Server => "server",
+            ProviderErrorKind::Malformed => "malformed",
+            ProviderErrorKind::Empty => "empty",
+            ProviderErrorKind::Machine => "machine",
         }
     }
 
     /// Whether other missions would meet the same, so that the circuit breaker counts it.
     pub fn is_provider_down(self) -> bool {
-        !matches!(self, Kind::Rejected | Kind::Empty | Kind::Machine)
+        !matches!(self, ProviderErrorKind::Rejected | ProviderErrorKind::Empty | ProviderErrorKind::Machine)
     }
 }
 
@@ -101,25 +101,25 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct ProviderError {
-    pub kind: Kind,
+    pub kind: ProviderErrorKind,
     pub message: String,
     /// How long the server asked to be left alone.
     pub retry_after: Option<Duration>,
-    refusal: Refusal,
+    refusal: ServerRefusal,
 }
 
 pub struct Provider {
     client: Client,
-    settings: Settings,
+    settings: ProviderSettings,
     endpoint: Endpoint,
     /// What the server refused of late. Shared by all plans, which all meet the same server.
-    refused: Mutex<Refused>,
+    refused: Mutex<RefusedParts>,
 }
 
 impl Provider {
     /// # Errors
     /// When the TLS side cannot be set up.
-    pub fn new(settings: Settings) -> Result<Self, ClientError> {
+    pub fn new(settings: ProviderSettings) -> Result<Self, ClientError> {
         let client = web::client(&settings.url, |builder| {
             builder
                 .timeout(settings.timeout)
@@ -132,12 +132,12 @@ impl Provider {
     }
 
     /// The form that is tried first.
-    pub fn form(&self) -> Form {
-        self.best_form(&self.left_out()).unwrap_or(Form::Plain)
+    pub fn form(&self) -> RequestForm {
+        self.best_form(&self.left_out()).unwrap_or(RequestForm::Plain)
     }
 
     /// Leaves a part out of requests for a while, and tells the log when that is new.
-    pub fn leave_out(&self, part: Part) {
+    pub fn leave_out(&self, part: RequestPart) {
         if self.refused.lock().unwrap_or_else(PoisonError::into_inner).remember(part, Instant::now()) {
             tracing::info!(
                 server = self.name(),
@@ -147,14 +147,14 @@ impl Provider {
         }
     }
 
-    fn left_out(&self) -> BTreeSet<Part> {
+    fn left_out(&self) -> BTreeSet<RequestPart> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).at(Instant::now())
     }
 
     /// The best of the dialect's forms that needs nothing of what is left out.
-    fn best_form(&self, left_out: &BTreeSet<Part>) -> Option<Form> {
+    fn best_form(&self, left_out: &BTreeSet<RequestPart>) -> Option<RequestForm> {
         let forms = self.settings.dialect.forms();
-        forms.iter().copied().find(|form| Part::of(*form).is_none_or(|part| !left_out.contains(&part)))
+        forms.iter().copied().find(|form| RequestPart::of(*form).is_none_or(|part| !left_out.contains(&part)))
     }
 
     /// Whether a server that answers tools with words may be asked for JSON.
@@ -179,10 +179,10 @@ impl Provider {
     /// [`ProviderError`] says what happened and what its user can do.
     pub async fn ask(
         &self,
-        messages: impl Fn(Form) -> Vec<Message>,
+        messages: impl Fn(RequestForm) -> Vec<Message>,
         offered: &[Offered<'_>],
-        without: Option<Part>,
-    ) -> Result<Answer, ProviderError> {
+        without: Option<RequestPart>,
+    ) -> Result<ModelAnswer, ProviderError> {
         let mut left_out = self.left_out();
         left_out.extend(without);
         let (mut news, mut first) = (Vec::new(), None);
@@ -197,10 +197,10 @@ impl Provider {
                 Err(error) => error,
             };
             let (part, lasts) = match error.refusal {
-                Refusal::Whole => return Err(error),
-                Refusal::Part(part) if !left_out.contains(&part) => (Some(part), true),
-                Refusal::Part(_) | Refusal::Unnamed => (Part::of(form), true),
-                Refusal::ThisAnswer => (Part::of(form), false),
+                ServerRefusal::Whole => return Err(error),
+                ServerRefusal::Part(part) if !left_out.contains(&part) => (Some(part), true),
+                ServerRefusal::Part(_) | ServerRefusal::Unnamed => (RequestPart::of(form), true),
+                ServerRefusal::ThisAnswer => (RequestPart::of(form), false),
             };
             // The first refusal tells more than that of a poorer form.
             let error = first.get_or_insert(error);
@@ -210,7 +210,7 @@ impl Provider {
         }
         Err(first.unwrap_or_else(|| {
             self.error(
-                Kind::Rejected,
+                ProviderErrorKind::Rejected,
                 "refuses tools, which MANA_AI_PLANNER=tools asks for; set it to auto, or use a model that takes tools",
             )
         }))
@@ -221,21 +221,22 @@ impl Provider {
     /// # Errors
     /// When it lists none, as servers of one model may.
     pub async fn models(&self) -> Result<Vec<String>, ProviderError> {
-        let bytes = self.send(self.client.get(self.endpoint.models.clone()), Form::Plain).await?;
+        let bytes = self.send(self.client.get(self.endpoint.models.clone()), RequestForm::Plain).await?;
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let models = value.get("data").and_then(Value::as_array).ok_or_else(|| self.error(Kind::Malformed, "lists no models"))?;
+        let models =
+            value.get("data").and_then(Value::as_array).ok_or_else(|| self.error(ProviderErrorKind::Malformed, "lists no models"))?;
         Ok(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
     }
 
     async fn request(
         &self,
         messages: &[Message],
-        form: Form,
+        form: RequestForm,
         offered: &[Offered<'_>],
-        left_out: &BTreeSet<Part>,
-    ) -> Result<Answer, ProviderError> {
+        left_out: &BTreeSet<RequestPart>,
+    ) -> Result<ModelAnswer, ProviderError> {
         let merged;
-        let messages = if left_out.contains(&Part::SystemRole) {
+        let messages = if left_out.contains(&RequestPart::SystemRole) {
             merged = without_system(messages);
             &merged
         } else {
@@ -244,7 +245,9 @@ impl Provider {
         let messages: Vec<Value> = messages.iter().map(|message| json!({"role": message.role, "content": message.content})).collect();
         let mut body = json!({"model": self.settings.model, "messages": messages});
         if let Some(object) = body.as_object_mut() {
-            for (part, name, value) in [(Part::Temperature, "temperature", json!(0.3)), (Part::Stream, "stream", json!(false))] {
+            for (part, name, value) in
+                [(RequestPart::Temperature, "temperature", json!(0.3)), (RequestPart::Stream, "stream", json!(false))]
+            {
                 if !left_out.contains(&part) {
                     object.insert(name.into(), value);
                 }
@@ -259,7 +262,7 @@ impl Provider {
     }
 
     /// Sends a request, and reads an answer that is none of a failure.
-    async fn send(&self, mut request: RequestBuilder, form: Form) -> Result<Vec<u8>, ProviderError> {
+    async fn send(&self, mut request: RequestBuilder, form: RequestForm) -> Result<Vec<u8>, ProviderError> {
         if let Some(key) = &self.settings.api_key {
             request = request.bearer_auth(key);
         }
@@ -271,52 +274,58 @@ impl Provider {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAX_ANSWER {
-                return Err(self.error(Kind::Malformed, "answered more than 4 MB"));
+                return Err(self.error(ProviderErrorKind::Malformed, "answered more than 4 MB"));
             }
         }
         if !status.is_success() {
             return Err(ProviderError { retry_after, ..self.refused(status, &bytes, form) });
         }
         if streams || bytes.starts_with(b"data:") {
-            return Err(
-                self.error(Kind::Malformed, "answered with a stream, which was not asked for; turn streaming off in that server or proxy")
-            );
+            return Err(self.error(
+                ProviderErrorKind::Malformed,
+                "answered with a stream, which was not asked for; turn streaming off in that server or proxy",
+            ));
         }
         Ok(bytes)
     }
 
     /// Reads the answer to a request of `sent` bytes.
-    fn read(&self, bytes: &[u8], form: Form, sent: usize) -> Result<Answer, ProviderError> {
+    fn read(&self, bytes: &[u8], form: RequestForm, sent: usize) -> Result<ModelAnswer, ProviderError> {
         let value: Value = json::read(bytes).map_err(|error| {
             let what = match error.to_string() {
                 _ if bytes.trim_ascii().is_empty() => "answered nothing",
                 said if said.starts_with("recursion limit") => "answered JSON that nests too deep to be read",
                 _ => "answered something that is not JSON",
             };
-            self.error(Kind::Malformed, &format!("{what}; check that MANA_LLM_URL is the base address of an OpenAI-compatible server"))
+            self.error(
+                ProviderErrorKind::Malformed,
+                &format!("{what}; check that MANA_LLM_URL is the base address of an OpenAI-compatible server"),
+            )
         })?;
         let failure = value.get("error").or_else(|| value.pointer("/choices/0/error")).and_then(response::of_json);
         if let Some(complaint) = failure {
-            return Err(self.error(Kind::Server, &format!("answered with an error: {}", complaint.message)));
+            return Err(self.error(ProviderErrorKind::Server, &format!("answered with an error: {}", complaint.message)));
         }
         let Some(reply) = response::reply(&value) else {
             let said = response::of_json(&value).map(|complaint| format!(" ({})", complaint.message)).unwrap_or_default();
             let what = format!("answered JSON without `choices`{said}; check that MANA_LLM_URL is an OpenAI-compatible server");
-            return Err(self.error(Kind::Malformed, &what));
+            return Err(self.error(ProviderErrorKind::Malformed, &what));
         };
         let says_nothing = reply.text.trim().is_empty() && reply.calls.is_empty();
         if says_nothing && reply.cut {
             let what = "reached its limit of tokens before it said anything (finish_reason length); raise that limit in the model server \
                         (max_tokens, num_predict, or the context window), or turn thinking off";
-            return Err(self.error(Kind::Empty, what));
+            return Err(self.error(ProviderErrorKind::Empty, what));
         }
         if says_nothing && reply.thoughts.trim().is_empty() {
-            return Err(self.error(Kind::Empty, &format!("gave an empty answer; the model {} may not suit", self.settings.model)));
+            return Err(
+                self.error(ProviderErrorKind::Empty, &format!("gave an empty answer; the model {} may not suit", self.settings.model))
+            );
         }
         let told = usage::told(&value);
         let calls = reply.calls.iter().map(|call| call.tool.len() + call.arguments.len());
         let received = reply.text.len() + reply.thoughts.len() + calls.sum::<usize>();
-        Ok(Answer {
+        Ok(ModelAnswer {
             usage: told.unwrap_or_else(|| usage::estimated(sent, received)),
             estimated: told.is_none(),
             reply,
@@ -326,22 +335,28 @@ impl Provider {
         })
     }
 
-    fn refused(&self, status: StatusCode, bytes: &[u8], form: Form) -> ProviderError {
+    fn refused(&self, status: StatusCode, bytes: &[u8], form: RequestForm) -> ProviderError {
         let complaint = response::complaint(bytes);
         let said = &complaint.message;
         let (kind, advice) = match status.as_u16() {
-            400 | 413 | 422 | 500 if refusal::is_too_long(&complaint) => {
-                (Kind::Rejected, "the prompt is longer than the model reads: set MANA_LLM_CONTEXT_TOKENS to its context window")
+            400 | 413 | 422 | 500 if refusal::is_too_long(&complaint) => (
+                ProviderErrorKind::Rejected,
+                "the prompt is longer than the model reads: set MANA_LLM_CONTEXT_TOKENS to its context window",
+            ),
+            401 | 403 => (ProviderErrorKind::Auth, "check MANA_LLM_API_KEY"),
+            402 => (ProviderErrorKind::Rejected, "the account at that server has no credit left"),
+            404 if said.contains("model") => {
+                (ProviderErrorKind::Rejected, "load that model in the server, or set MANA_LLM_MODEL to one that it has")
             }
-            401 | 403 => (Kind::Auth, "check MANA_LLM_API_KEY"),
-            402 => (Kind::Rejected, "the account at that server has no credit left"),
-            404 if said.contains("model") => (Kind::Rejected, "load that model in the server, or set MANA_LLM_MODEL to one that it has"),
-            404 | 405 => (Kind::Rejected, "check that MANA_LLM_URL is the base address of an OpenAI-compatible server, and MANA_LLM_MODEL"),
-            408 | 504 => (Kind::Timeout, "the server gave up waiting"),
-            429 => (Kind::RateLimited, "the server asks for fewer requests"),
-            300..=399 => (Kind::Rejected, "the server sends elsewhere; set MANA_LLM_URL to the address that it leads to"),
-            400..=499 => (Kind::Rejected, "the server refused the request"),
-            _ => (Kind::Server, "see the log of that server"),
+            404 | 405 => (
+                ProviderErrorKind::Rejected,
+                "check that MANA_LLM_URL is the base address of an OpenAI-compatible server, and MANA_LLM_MODEL",
+            ),
+            408 | 504 => (ProviderErrorKind::Timeout, "the server gave up waiting"),
+            429 => (ProviderErrorKind::RateLimited, "the server asks for fewer requests"),
+            300..=399 => (ProviderErrorKind::Rejected, "the server sends elsewhere; set MANA_LLM_URL to the address that it leads to"),
+            400..=499 => (ProviderErrorKind::Rejected, "the server refused the request"),
+            _ => (ProviderErrorKind::Server, "see the log of that server"),
         };
         let words = if said.is_empty() { String::new() } else { format!(" ({said})") };
         let error = self.error(kind, &format!("answered {status}{words}; {advice}"));
@@ -351,34 +366,39 @@ impl Provider {
     fn no_answer(&self, error: &reqwest::Error) -> ProviderError {
         if error.is_timeout() {
             let seconds = self.settings.timeout.as_secs_f64();
-            return self
-                .error(Kind::Timeout, &format!("did not answer within {seconds} s; raise MANA_LLM_TIMEOUT_MS or use a faster model"));
+            return self.error(
+                ProviderErrorKind::Timeout,
+                &format!("did not answer within {seconds} s; raise MANA_LLM_TIMEOUT_MS or use a faster model"),
+            );
         }
         let cause = root_cause(error);
         if error.is_connect() && web::is_of_machine(error) {
             let what = format!(
                 "was not asked: this machine has no free descriptor, port or memory ({cause}); raise its limits, or lower its load"
             );
-            return self.error(Kind::Machine, &what);
+            return self.error(ProviderErrorKind::Machine, &what);
         }
         let (kind, what) = if error.is_connect() {
-            (Kind::Unreachable, format!("cannot be reached ({cause}); check that it runs and that MANA_LLM_URL is right"))
+            (ProviderErrorKind::Unreachable, format!("cannot be reached ({cause}); check that it runs and that MANA_LLM_URL is right"))
         } else if cause.contains("parsed") || cause.contains("invalid") {
-            (Kind::Malformed, format!("does not speak HTTP ({cause}); check that MANA_LLM_URL is the address of a model server"))
+            (
+                ProviderErrorKind::Malformed,
+                format!("does not speak HTTP ({cause}); check that MANA_LLM_URL is the address of a model server"),
+            )
         } else {
-            (Kind::Server, format!("broke off its answer ({cause}); see the log of that server"))
+            (ProviderErrorKind::Server, format!("broke off its answer ({cause}); see the log of that server"))
         };
         self.error(kind, &what)
     }
 
-    fn error(&self, kind: Kind, what: &str) -> ProviderError {
+    fn error(&self, kind: ProviderErrorKind, what: &str) -> ProviderError {
         let mut message = format!("the model server {} {what}", self.name());
         // A server may repeat what it was sent.
         let headers = self.settings.headers.values().filter_map(|value| value.to_str().ok());
         for secret in self.settings.api_key.as_deref().into_iter().chain(headers).filter(|secret| secret.len() >= 4) {
             message = message.replace(secret, "***");
         }
-        ProviderError { kind, message, retry_after: None, refusal: Refusal::Whole }
+        ProviderError { kind, message, retry_after: None, refusal: ServerRefusal::Whole }
     }
 }
 
@@ -404,7 +424,7 @@ mod tests {
 
     fn provider(url: &str) -> Provider {
         let url = url.parse().unwrap();
-        let settings = Settings {
+        let settings = ProviderSettings {
             url,
             api_key: Some("sk-secret".into()),
             model: "m".into(),
@@ -418,16 +438,16 @@ mod tests {
     #[test]
     fn every_status_says_what_to_do_and_never_repeats_the_key() {
         let body = br#"{"error": {"message": "your key sk-secret is wrong"}}"#;
-        let message = |status: u16| provider("http://h").refused(StatusCode::from_u16(status).unwrap(), body, Form::Plain);
+        let message = |status: u16| provider("http://h").refused(StatusCode::from_u16(status).unwrap(), body, RequestForm::Plain);
         assert_eq!(message(401).message, "the model server h answered 401 Unauthorized (your key *** is wrong); check MANA_LLM_API_KEY");
         for (status, kind) in [
-            (400, Kind::Rejected),
-            (404, Kind::Rejected),
-            (429, Kind::RateLimited),
-            (500, Kind::Server),
-            (503, Kind::Server),
-            (504, Kind::Timeout),
-            (302, Kind::Rejected),
+            (400, ProviderErrorKind::Rejected),
+            (404, ProviderErrorKind::Rejected),
+            (429, ProviderErrorKind::RateLimited),
+            (500, ProviderErrorKind::Server),
+            (503, ProviderErrorKind::Server),
+            (504, ProviderErrorKind::Timeout),
+            (302, ProviderErrorKind::Rejected),
         ] {
             assert_eq!(message(status).kind, kind, "{status}");
         }
@@ -435,17 +455,17 @@ mod tests {
 
     #[test]
     fn answers_are_read_or_named() {
-        let read = |body: &str| provider("http://h").read(body.as_bytes(), Form::Tools, 400);
+        let read = |body: &str| provider("http://h").read(body.as_bytes(), RequestForm::Tools, 400);
         let answer =
             read(r#"{"model": "big", "choices": [{"message": {"content": "hi"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}"#)
                 .unwrap();
         assert_eq!((answer.reply.text.as_str(), answer.model.as_str(), answer.usage.total), ("hi", "big", 7));
         for (body, kind) in [
-            ("", Kind::Malformed),
-            ("<html>", Kind::Malformed),
-            ("{}", Kind::Malformed),
-            (r#"{"choices": [{"message": {"content": ""}}]}"#, Kind::Empty),
-            (r#"{"error": "overloaded"}"#, Kind::Server),
+            ("", ProviderErrorKind::Malformed),
+            ("<html>", ProviderErrorKind::Malformed),
+            ("{}", ProviderErrorKind::Malformed),
+            (r#"{"choices": [{"message": {"content": ""}}]}"#, ProviderErrorKind::Empty),
+            (r#"{"error": "overloaded"}"#, ProviderErrorKind::Server),
         ] {
             assert_eq!(read(body).unwrap_err().kind, kind, "{body}");
         }

@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::answer::Call;
-use super::tools::{Kind, Offered};
+use super::tools::{Offered, ParamKind};
 
 /// Bytes of a text that are searched.
 const SEARCHED: usize = 256 * 1024;
@@ -61,7 +61,7 @@ fn value_of(tool: &str, name: &str, text: &str, offered: &[Offered<'_>]) -> Valu
     let tool = offered.iter().find(|offered| offered.tool.name == tool).map(|offered| offered.tool);
     let kind = tool.and_then(|tool| tool.parameters.iter().find(|parameter| parameter.name == name)).map(|parameter| parameter.kind);
     match kind {
-        Some(Kind::Number | Kind::Integer | Kind::Boolean) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+        Some(ParamKind::Number | ParamKind::Integer | ParamKind::Boolean) => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
         _ => text.into(),
     }
 }

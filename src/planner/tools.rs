@@ -23,7 +23,7 @@ pub struct Tool {
 pub struct Parameter {
     pub name: String,
     #[serde(rename = "type")]
-    pub kind: Kind,
+    pub kind: ParamKind,
     #[serde(default)]
     pub required: bool,
     #[serde(default)]
@@ -35,20 +35,20 @@ pub struct Parameter {
 /// The type of a parameter, as JSON Schema names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ParamKind {
     String,
     Number,
     Integer,
     Boolean,
 }
 
-impl Kind {
+impl ParamKind {
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::String => "string",
-            Kind::Number => "number",
-            Kind::Integer => "integer",
-            Kind::Boolean => "boolean",
+            ParamKind::String => "string",
+            ParamKind::Number => "number",
+            ParamKind::Integer => "integer",
+            ParamKind::Boolean => "boolean",
         }
     }
 }
@@ -105,7 +105,7 @@ fn check(tool: &Tool) -> Result<(), BadCatalog> {
         if tool.parameters[..at].iter().any(|other| other.name == *name) {
             return Err(wrong(tool, &format!("the parameter {name:?} stands twice")));
         }
-        if parameter.kind != Kind::String && !parameter.allowed.is_empty() {
+        if parameter.kind != ParamKind::String && !parameter.allowed.is_empty() {
             return Err(wrong(tool, &format!("the parameter {name:?} has an `enum`, which only a string may have")));
         }
     }

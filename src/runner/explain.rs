@@ -22,7 +22,7 @@ const RUNS_SHOWN: u32 = 5;
 
 /// One thing that a run depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct ExplainedStep {
     pub name: &'static str,
     pub passed: bool,
     /// The comparison in words.
@@ -36,7 +36,7 @@ pub struct Explanation {
     pub mission_id: String,
     pub title: String,
     pub at: Timestamp,
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExplainedStep>,
     /// Whether it is active and runs only when somebody starts it.
     pub needs_start: bool,
     /// When it runs next by what is known now; `None`: not by itself.
@@ -51,7 +51,7 @@ pub struct Explanation {
 
 impl Explanation {
     /// The first step that keeps it from running.
-    pub fn obstacle(&self) -> Option<&Step> {
+    pub fn obstacle(&self) -> Option<&ExplainedStep> {
         self.steps.iter().find(|step| !step.passed)
     }
 
@@ -123,7 +123,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
         if let (Condition::Retry { at: Some(_), .. }, Some(reason)) = (condition, run.and_then(|run| run.reason.as_ref())) {
             compared = compared.text(format!(": {reason}"));
         }
-        Step { name: name(condition), passed: condition.holds(), compared }
+        ExplainedStep { name: name(condition), passed: condition.holds(), compared }
     }));
     let grant = match &mission.grant {
         None => None,
@@ -148,33 +148,33 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
     })
 }
 
-fn without_agent(mission: &Mission) -> Step {
+fn without_agent(mission: &Mission) -> ExplainedStep {
     let compared = match &mission.agent_id {
         None => "no agent is set, so none of its gates applies".into(),
         Some(id) => format!("agent {id} does not exist, so none of its gates applies").into(),
     };
-    Step { name: "agent", passed: true, compared }
+    ExplainedStep { name: "agent", passed: true, compared }
 }
 
-fn state(mission: &Mission) -> Step {
+fn state(mission: &Mission) -> ExplainedStep {
     let state = mission.state;
-    Step { name: "state", passed: state == MissionState::Active, compared: format!("the mission is {}", state.as_str()).into() }
+    ExplainedStep { name: "state", passed: state == MissionState::Active, compared: format!("the mission is {}", state.as_str()).into() }
 }
 
-fn due(mission: &Mission, now: Timestamp) -> Step {
+fn due(mission: &Mission, now: Timestamp) -> ExplainedStep {
     let compared = match mission.next_run_at {
         None if mission.lacks_time() => "no next time is set; the server sets the one of its schedule at its next tick".into(),
         None => "no next time is set".into(),
         Some(at) => Phrase::from("next time ").time(at).text(", now ").time(now),
     };
-    Step { name: "due", passed: mission.next_run_at.is_some_and(|at| at <= now), compared }
+    ExplainedStep { name: "due", passed: mission.next_run_at.is_some_and(|at| at <= now), compared }
 }
 
 /// A broken cadence does not keep a mission from running once; it only has no time after that.
-fn cadence(mission: &Mission) -> Step {
+fn cadence(mission: &Mission) -> ExplainedStep {
     let compared = match Cadence::read(&mission.cadence) {
         Ok(_) => format!("cadence {}", mission.cadence).into(),
         Err(bad) => format!("{bad}; it counts as manual").into(),
     };
-    Step { name: "cadence", passed: true, compared }
+    ExplainedStep { name: "cadence", passed: true, compared }
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Runner;
 use crate::domain::actor;
-use crate::domain::retention::{self, Bounds};
+use crate::domain::retention::{self, RetentionBounds};
 use crate::store::StoreResult;
 
 /// Missions whose lost iterations one tick puts back; the next tick goes on.
@@ -27,7 +27,7 @@ impl Runner {
         Ok(())
     }
 
-    pub(super) fn bounds(&self) -> Bounds {
-        Bounds { iterations: self.settings.iterations_kept, bytes: retention::MAX_BYTES }
+    pub(super) fn bounds(&self) -> RetentionBounds {
+        RetentionBounds { iterations: self.settings.iterations_kept, bytes: retention::MAX_BYTES }
     }
 }

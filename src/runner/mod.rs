@@ -39,15 +39,15 @@ use crate::planner::provider::MAX_RETRY_AFTER;
 use crate::planner::tools::Tool;
 use crate::store::{Store, StoreResult};
 use queue::FairQueue;
-use upkeep::Progress;
-use work::Job;
+use upkeep::ScanProgress;
+use work::PlanJob;
 
 /// Tells the time: the wall clock, or a fixed time for a look at another moment.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The rules of a runner, as configured.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct RunnerSettings {
     /// Plans that are made at the same time.
     pub max_parallel: usize,
     /// Attempts before a run fails.
@@ -84,13 +84,13 @@ pub struct Runner {
     store: Store,
     planner: Planner,
     metrics: Arc<Metrics>,
-    settings: Settings,
+    settings: RunnerSettings,
     clock: Clock,
     presence: ProcessLock,
     breaker: Mutex<Breaker>,
     /// Until when the database says that the model server is left alone.
     told: tokio::sync::Mutex<Option<Timestamp>>,
-    queue: Mutex<FairQueue<Job>>,
+    queue: Mutex<FairQueue<PlanJob>>,
     /// Runs that this process has claimed and not closed.
     active: Mutex<HashSet<String>>,
     /// Runs whose end could not be written for a reason that is this machine's.
@@ -100,7 +100,7 @@ pub struct Runner {
     busy: watch::Sender<usize>,
     stopping: AtomicBool,
     /// Held by the tick that scans; where the next one goes on.
-    scanning: tokio::sync::Mutex<Progress>,
+    scanning: tokio::sync::Mutex<ScanProgress>,
 }
 
 impl Runner {
@@ -112,7 +112,7 @@ impl Runner {
         store: Store,
         planner: Planner,
         metrics: Arc<Metrics>,
-        settings: Settings,
+        settings: RunnerSettings,
         clock: Clock,
         data_dir: &Path,
     ) -> Result<Arc<Self>, ProcessLockError> {

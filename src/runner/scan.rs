@@ -11,7 +11,7 @@ const PAGE: u32 = 2_000;
 
 /// The bounds of one tick.
 #[derive(Debug, Clone, Copy)]
-struct Bounds {
+struct ScanBounds {
     /// Due missions passed over or taken.
     seen: usize,
     taken: usize,
@@ -19,7 +19,7 @@ struct Bounds {
     of_user: usize,
 }
 
-const BOUNDS: Bounds = Bounds { seen: 200_000, taken: 10_000, of_user: 1_000 };
+const BOUNDS: ScanBounds = ScanBounds { seen: 200_000, taken: 10_000, of_user: 1_000 };
 
 /// Where the ticks of this process go on. A round has gone through all due missions once.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Scan {
         false
     }
 
-    fn takes(&mut self, key: &DueKey, bounds: Bounds) -> bool {
+    fn takes(&mut self, key: &DueKey, bounds: ScanBounds) -> bool {
         let user = &key.user_id;
         let count = self.of_users.entry(user.clone()).or_default();
         let at = self.users.get(user);
@@ -97,13 +97,13 @@ impl Scan {
 
 /// What one tick has taken by now.
 struct InTick {
-    bounds: Bounds,
+    bounds: ScanBounds,
     seen: usize,
     due: Vec<Due>,
 }
 
 impl InTick {
-    fn new(bounds: Bounds) -> Self {
+    fn new(bounds: ScanBounds) -> Self {
         InTick { bounds, seen: 0, due: Vec::new() }
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         all
     }
 
-    fn tick(scan: &mut Scan, world: &[Due], bounds: Bounds) -> Vec<String> {
+    fn tick(scan: &mut Scan, world: &[Due], bounds: ScanBounds) -> Vec<String> {
         let mut tick = InTick::new(bounds);
         let rest = world.iter().filter(|due| scan.after.as_ref().is_none_or(|after| due.key() > *after)).cloned().collect();
         if !scan.take(rest, &mut tick) {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// Each mission is looked at within so many ticks, and each tick keeps to its bounds.
-    fn all_are_seen(users: &[(&str, usize)], bounds: Bounds, within: usize) {
+    fn all_are_seen(users: &[(&str, usize)], bounds: ScanBounds, within: usize) {
         let (mut scan, world) = (Scan::default(), world(users));
         for _ in 0..3 {
             let mut seen = HashSet::new();
@@ -157,16 +157,16 @@ mod tests {
 
     #[test]
     fn missions_that_never_run_keep_no_other_from_being_looked_at() {
-        let wide = Bounds { seen: 1_000, taken: 1_000, of_user: 10 };
+        let wide = ScanBounds { seen: 1_000, taken: 1_000, of_user: 10 };
         all_are_seen(&[("a", 9), ("b", 3)], wide, 1);
         all_are_seen(&[("a", 95), ("b", 3)], wide, 21);
-        all_are_seen(&[("a", 95), ("b", 30)], Bounds { taken: 12, ..wide }, 80);
-        all_are_seen(&[("a", 95), ("b", 30)], Bounds { seen: 20, ..wide }, 160);
+        all_are_seen(&[("a", 95), ("b", 30)], ScanBounds { taken: 12, ..wide }, 80);
+        all_are_seen(&[("a", 95), ("b", 30)], ScanBounds { seen: 20, ..wide }, 160);
     }
 
     #[test]
     fn everybody_has_a_place_beside_one_who_has_many() {
-        let bounds = Bounds { seen: 1_000, taken: 30, of_user: 10 };
+        let bounds = ScanBounds { seen: 1_000, taken: 30, of_user: 10 };
         let taken = tick(&mut Scan::default(), &world(&[("a", 500), ("b", 2)]), bounds);
         assert_eq!((taken.len(), &taken[10..]), (12, &["b000".to_owned(), "b001".to_owned()][..]));
     }

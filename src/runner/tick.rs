@@ -13,10 +13,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use super::queue::in_turns;
-use super::work::{Job, RunOutcome, RunReport};
+use super::work::{PlanJob, RunOutcome, RunReport};
 use super::{Runner, lock};
 use crate::domain::agent::Agent;
-use crate::domain::decision::{Condition, Decision, Label, Load, Pending, Situation, decide};
+use crate::domain::decision::{Condition, Decision, Label, Load, PendingRun, Situation, decide};
 use crate::domain::time;
 use crate::projection;
 use crate::store::{Candidate, Claim, Due, LoadQuery, OpenRun, StoreError, StoreResult, UserLoad};
@@ -156,13 +156,13 @@ impl Tick {
 }
 
 /// What a tick has come to by now.
-pub(super) struct Outcome {
+pub(super) struct TickOutcome {
     stats: TickStats,
     notes: Vec<Note>,
     runs: Vec<oneshot::Receiver<RunReport>>,
 }
 
-impl Outcome {
+impl TickOutcome {
     /// One user's data cannot be used; everybody else's missions go on.
     pub(super) fn user_failed(&mut self, user: &str, error: &StoreError) {
         tracing::error!(user, %error, "the missions of a user are passed over in this tick");
@@ -171,7 +171,7 @@ impl Outcome {
 }
 
 /// A due mission that may run, with the name of its agent.
-struct Admitted {
+struct Startable {
     candidate: Candidate,
     agent: Option<String>,
 }
@@ -195,14 +195,14 @@ impl Runner {
         self.metrics.ticks_total.inc();
         self.refresh().instrument(tracing::debug_span!("refresh", rows = Empty)).await?;
         self.restore_lost().await?;
-        let mut outcome = Outcome { stats: TickStats::new(now), notes: Vec::new(), runs: Vec::new() };
+        let mut outcome = TickOutcome { stats: TickStats::new(now), notes: Vec::new(), runs: Vec::new() };
         self.upkeep(&mut progress, now, &mut outcome).await?;
         let due = progress.due.next(&self.store, now).await?;
         Span::current().record("due", count(due.len()));
         outcome.stats.due = due.len();
         let admitted = self.decide(due, now, &mut outcome).instrument(tracing::debug_span!("gate")).await?;
         self.claim_and_start(admitted, now, &mut outcome).await?;
-        let Outcome { mut stats, notes, runs } = outcome;
+        let TickOutcome { mut stats, notes, runs } = outcome;
         for note in &notes {
             note.log();
             stats.count_decision(note);
@@ -232,7 +232,7 @@ impl Runner {
     }
 
     /// Decides about due missions, users in turn; each user's data is read once.
-    async fn decide(&self, due: Vec<Due>, now: Timestamp, outcome: &mut Outcome) -> StoreResult<Vec<Admitted>> {
+    async fn decide(&self, due: Vec<Due>, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<Vec<Startable>> {
         let mut users = HashMap::new();
         for (user, load) in self.store.loads(wanted(&due), now).await? {
             match load {
@@ -267,7 +267,7 @@ impl Runner {
                     agent.max_concurrent_missions
                 });
                 let (run_id, iteration_id) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
-                admitted.push(Admitted { candidate: Candidate { due, max_in_flight, run_id, iteration_id }, agent: name });
+                admitted.push(Startable { candidate: Candidate { due, max_in_flight, run_id, iteration_id }, agent: name });
             } else {
                 let (run_id, reason) = run.map(|run| (run.id.clone(), run.reason.clone())).unzip();
                 let Due { user_id, mission_id, agent_id, .. } = due;
@@ -277,10 +277,10 @@ impl Runner {
         Ok(admitted)
     }
 
-    async fn claim_and_start(self: &Arc<Self>, admitted: Vec<Admitted>, now: Timestamp, outcome: &mut Outcome) -> StoreResult<()> {
+    async fn claim_and_start(self: &Arc<Self>, admitted: Vec<Startable>, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
         let mut admitted = admitted.into_iter();
         loop {
-            let batch: Vec<Admitted> = admitted.by_ref().take(CLAIMS).collect();
+            let batch: Vec<Startable> = admitted.by_ref().take(CLAIMS).collect();
             if batch.is_empty() {
                 return Ok(());
             }
@@ -302,7 +302,7 @@ impl Runner {
     }
 
     /// Claims a batch; `None` for missions of a user whose claims failed while those of others did not.
-    async fn claim(&self, batch: &[Admitted], now: Timestamp, outcome: &mut Outcome) -> StoreResult<Vec<Option<Claim>>> {
+    async fn claim(&self, batch: &[Startable], now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<Vec<Option<Claim>>> {
         let owner = self.presence.owner();
         let candidates = batch.iter().map(|admitted| admitted.candidate.clone()).collect();
         let error = match self.store.claim(candidates, owner.to_owned(), now).await {
@@ -312,7 +312,7 @@ impl Runner {
         };
         tracing::warn!(%error, "missions cannot be claimed together; each is claimed by itself");
         let (mut claims, mut failed, mut any) = (Vec::with_capacity(batch.len()), HashSet::new(), false);
-        for Admitted { candidate, .. } in batch {
+        for Startable { candidate, .. } in batch {
             let user = &candidate.due.user_id;
             let claim = match failed.contains(user) {
                 true => None,
@@ -332,7 +332,7 @@ impl Runner {
     }
 
     /// Queues a claimed run, with a task that waits for its turn and then takes whichever run is next in fairness.
-    fn start(self: &Arc<Self>, Admitted { candidate, agent }: Admitted, claim: Claim, outcome: &mut Outcome) {
+    fn start(self: &Arc<Self>, Startable { candidate, agent }: Startable, claim: Claim, outcome: &mut TickOutcome) {
         let Due { user_id, mission_id, agent_id, .. } = candidate.due;
         let mut run_id = None;
         let decision = match claim {
@@ -352,7 +352,7 @@ impl Runner {
                 let _ = span.set_parent(Span::current().context());
                 run_id = Some(run.run_id.clone());
                 lock(&self.active).insert(run.run_id.clone());
-                lock(&self.queue).push(&user_id, Job { run, settled, span });
+                lock(&self.queue).push(&user_id, PlanJob { run, settled, span });
                 outcome.runs.push(receiver);
                 let runner = Arc::clone(self);
                 tokio::spawn(async move { runner.work_on_next().await });
@@ -387,8 +387,8 @@ impl Loads {
 }
 
 /// A run that has not ended, as far as it decides.
-pub(super) fn pending(run: &OpenRun) -> Pending {
-    Pending { in_flight: run.owner.is_some(), failed: run.attempts, next_attempt_at: run.next_attempt_at }
+pub(super) fn pending(run: &OpenRun) -> PendingRun {
+    PendingRun { in_flight: run.owner.is_some(), failed: run.attempts, next_attempt_at: run.next_attempt_at }
 }
 
 /// The users of due missions, each with the agents that these name.

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::scan::Scan;
-use super::tick::Outcome;
+use super::tick::TickOutcome;
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::change::RUNNER_CLIENT;
@@ -21,7 +21,7 @@ const TIMES: u32 = 500;
 
 /// How far ticks have come, whose work is bounded: the next one goes on there.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct ScanProgress {
     pub due: Scan,
     /// User and mission.
     unscheduled: (String, String),
@@ -30,7 +30,7 @@ pub(super) struct Progress {
 }
 
 impl Runner {
-    pub(super) async fn upkeep(&self, progress: &mut Progress, now: Timestamp, outcome: &mut Outcome) -> StoreResult<()> {
+    pub(super) async fn upkeep(&self, progress: &mut ScanProgress, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
         self.take_over().await?;
         self.give_strays_back(now).await?;
         self.store.drop_orphans(now, ORPHANS).await?;
@@ -40,7 +40,7 @@ impl Runner {
     }
 
     /// Sets the first times of missions whose client left that to the server.
-    async fn set_missing_times(&self, progress: &mut Progress, now: Timestamp, outcome: &mut Outcome) -> StoreResult<()> {
+    async fn set_missing_times(&self, progress: &mut ScanProgress, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
         let found = self.store.unscheduled(progress.unscheduled.clone(), TIMES).await?;
         progress.unscheduled = found.last().filter(|_| found.len() == TIMES as usize).cloned().unwrap_or_default();
         for (user, id) in found {
@@ -52,7 +52,7 @@ impl Runner {
     }
 
     /// Sets the times anew that runs set on a clock that was ahead. Such runs ended in what is the future now.
-    async fn set_times_again(&self, progress: &mut Progress, now: Timestamp, outcome: &mut Outcome) -> StoreResult<()> {
+    async fn set_times_again(&self, progress: &mut ScanProgress, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
         let future = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
         let after = progress.ran_ahead.take().filter(|(at, _)| *at > future).unwrap_or((future, String::new()));
         let found = self.store.ran_ahead(after, now, TIMES).await?;
@@ -126,7 +126,7 @@ impl Runner {
 }
 
 /// What fails for one user fails for nobody else, unless it is the machine.
-fn told(set: StoreResult<()>, user: &str, outcome: &mut Outcome) -> StoreResult<()> {
+fn told(set: StoreResult<()>, user: &str, outcome: &mut TickOutcome) -> StoreResult<()> {
     match set {
         Err(error) if error.is_of_machine() => Err(error),
         Err(error) => {

@@ -14,20 +14,20 @@ use crate::domain::actor;
 use crate::domain::agent::Agent;
 use crate::domain::breaker::Permit;
 use crate::domain::decision::{self, Condition, Decision, Load, Situation, decide};
-use crate::domain::iteration::{ErrorDetails, Frame, Outcome, Plan, Usage};
+use crate::domain::iteration::{ErrorDetails, Frame, IterationOutcome, Plan, Usage};
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
 use crate::domain::write_back::still_due;
-use crate::inputs::{self, Reader, Resolved};
+use crate::inputs::{self, InputReader, Resolved};
 use crate::planner::prompt::Material;
-use crate::planner::provider::Kind;
+use crate::planner::provider::ProviderErrorKind;
 use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
 use crate::store::{Attempt, Claimed, Close, Closed, LoadQuery, StoreError, StoreResult, Table};
 use crate::text::decision::compared;
 
 /// A run in the queue, and who waits to hear of its end.
-pub(super) struct Job {
+pub(super) struct PlanJob {
     pub run: Claimed,
     pub settled: oneshot::Sender<RunReport>,
     /// Where its trace goes on.
@@ -89,7 +89,7 @@ pub enum RunOutcome {
 type Later = (Option<Timestamp>, String);
 
 /// What is known at the end of an attempt.
-struct End<'a> {
+struct AttemptEnd<'a> {
     run: &'a Claimed,
     mission: &'a Mission,
     agent: Option<&'a Agent>,
@@ -109,8 +109,8 @@ impl Runner {
     pub(super) async fn work_on_next(self: Arc<Self>) {
         // A closed semaphore says that the runner stops; it gives the queued claims back itself.
         let Ok(_permit) = self.planning.acquire().await else { return };
-        let Some(Job { run, settled, span }) = lock(&self.queue).pop() else { return };
-        let _busy = Busy::begin(&self, &run.run_id);
+        let Some(PlanJob { run, settled, span }) = lock(&self.queue).pop() else { return };
+        let _busy = PlanningGuard::begin(&self, &run.run_id);
         if self.is_stopping() {
             return;
         }
@@ -195,7 +195,14 @@ impl Runner {
             prompt_version: self.planner.prompt_version().to_owned(),
             usage: planned.usage,
         };
-        let end = End { run, mission: &mission, agent: agent.as_ref(), note: note(&inputs, &planned.notes), attempt: Some(attempt), frame };
+        let end = AttemptEnd {
+            run,
+            mission: &mission,
+            agent: agent.as_ref(),
+            note: note(&inputs, &planned.notes),
+            attempt: Some(attempt),
+            frame,
+        };
         match planned.outcome {
             Ok(plan) => self.write_plan(end, &offered, plan).await,
             Err(error) => self.take_failure(end, &error).await,
@@ -204,7 +211,7 @@ impl Runner {
 
     async fn read_inputs(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Resolved> {
         let private_key = self.settings.private_key.as_deref();
-        let reader = Reader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, now };
+        let reader = InputReader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, now };
         let resolved = inputs::resolve(&self.store, &reader).await?;
         Span::current().record("inputs", count(resolved.inputs.len())).record("left_out", count(resolved.left_out.len()));
         self.metrics.count_reads(&resolved.attempts);
@@ -260,9 +267,9 @@ impl Runner {
             prompt_version: self.planner.prompt_version().to_owned(),
             usage: Usage::default(),
         };
-        let end = End { run, mission, agent, note: None, attempt: None, frame };
+        let end = AttemptEnd { run, mission, agent, note: None, attempt: None, frame };
         let details = ErrorDetails { name: "ResultLost".into(), message: message.clone(), phase: "finalizing".into() };
-        let close = self.write(&end, &Outcome::Failed(details), Some(message.clone()));
+        let close = self.write(&end, &IterationOutcome::Failed(details), Some(message.clone()));
         let settled = self.close(run, None, close).await?;
         Ok(RunReport { error: Some(message), error_kind: Some("ResultLost".into()), ..settled })
     }
@@ -276,11 +283,11 @@ impl Runner {
         Ok(RunReport { error: Some(reason), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
     }
 
-    async fn write_plan(&self, end: End<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<RunReport> {
+    async fn write_plan(&self, end: AttemptEnd<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<RunReport> {
         self.metrics.plans_produced_total.inc();
         let (summary, steps) = (plan.summary.clone(), plan.steps.len());
         let tools: Vec<String> = plan.steps.iter().map(|step| step.tool.clone()).collect();
-        let close = self.write(&end, &Outcome::Planned(plan), None);
+        let close = self.write(&end, &IterationOutcome::Planned(plan), None);
         let mut settled = self.close(end.run, end.attempt, close).await?;
         settled.produced = true;
         if let RunOutcome::Planned { summary: s, steps: n, .. } = &mut settled.outcome {
@@ -294,7 +301,7 @@ impl Runner {
         Ok(settled)
     }
 
-    async fn take_failure(&self, end: End<'_>, error: &PlanError) -> StoreResult<RunReport> {
+    async fn take_failure(&self, end: AttemptEnd<'_>, error: &PlanError) -> StoreResult<RunReport> {
         let reason = error.to_string();
         let parse_failure = error.provider_kind().is_none();
         if parse_failure {
@@ -304,7 +311,7 @@ impl Runner {
         }
         let failed = end.run.attempts + 1;
         let close = if failed >= self.settings.max_attempts {
-            self.write(&end, &Outcome::Failed(error.details()), Some(reason.clone()))
+            self.write(&end, &IterationOutcome::Failed(error.details()), Some(reason.clone()))
         } else {
             self.metrics.retries_total.inc();
             let wait = self.settings.backoff.wait(failed, rand::random::<f64>());
@@ -319,7 +326,7 @@ impl Runner {
         Ok(RunReport { parse_failure, error: Some(reason), error_kind: Some(error.details().name), ..settled })
     }
 
-    fn write(&self, end: &End<'_>, outcome: &Outcome, failed: Option<String>) -> Close {
+    fn write(&self, end: &AttemptEnd<'_>, outcome: &IterationOutcome, failed: Option<String>) -> Close {
         let work = actor::Work { mission_id: &end.mission.id, iteration_id: &end.frame.id, rationale: &end.mission.objective };
         Close::Write {
             iteration: Iteration::of_run(&end.frame, outcome, self.settings.first_step_status),
@@ -418,7 +425,7 @@ impl Runner {
         }
         // What this machine could not do tells nothing of the model server.
         if planned.outcome.as_ref().err().and_then(PlanError::of_machine).is_none() {
-            self.called(kind.is_some_and(Kind::is_provider_down)).await;
+            self.called(kind.is_some_and(ProviderErrorKind::is_provider_down)).await;
         }
     }
 }
@@ -468,19 +475,19 @@ impl RunOutcome {
 }
 
 /// Counts a plan as under way for as long as it lives, however its task ends.
-struct Busy<'a> {
+struct PlanningGuard<'a> {
     runner: &'a Runner,
     run_id: String,
 }
 
-impl<'a> Busy<'a> {
+impl<'a> PlanningGuard<'a> {
     fn begin(runner: &'a Runner, run_id: &str) -> Self {
         runner.busy.send_modify(|busy| *busy += 1);
-        Busy { runner, run_id: run_id.to_owned() }
+        PlanningGuard { runner, run_id: run_id.to_owned() }
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for PlanningGuard<'_> {
     fn drop(&mut self) {
         lock(&self.runner.active).remove(&self.run_id);
         self.runner.busy.send_modify(|busy| *busy -= 1);

@@ -11,7 +11,7 @@ use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::ceilings::{LogCeilings, LogUsage};
 use crate::domain::change::{Change, Op, Verbatim};
-use crate::domain::limits::{Admitted, Contents, NO_FIELD_META, Refusal, Stored, Unusable, admit, read_back};
+use crate::domain::limits::{Admitted, Contents, LimitRefusal, NO_FIELD_META, Stored, Unusable, admit, read_back};
 use crate::domain::merge::{Delta, Fold, future_stamps, own_stamp};
 use crate::domain::time;
 
@@ -288,7 +288,7 @@ fn append_admitted(tx: &Tx<'_>, change: &Admitted) -> StoreResult<bool> {
     insert(tx, change, sync_at)
 }
 
-fn refused(change: &Change, refusal: Refusal) -> StoreError {
+fn refused(change: &Change, refusal: LimitRefusal) -> StoreError {
     StoreError::Refused { table: change.table.clone(), record: change.record_id.clone(), refusal }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 
 use crate::domain::ceilings::OverCeiling;
-use crate::domain::limits::Refusal;
+use crate::domain::limits::LimitRefusal;
 
 pub type StoreResult<T> = Result<T, StoreError>;
 
@@ -51,7 +51,7 @@ pub enum StoreError {
     #[error("the database {} holds {what} that cannot be read: {reason}; `mana-ai check` tells more", path.display())]
     Unreadable { path: PathBuf, what: String, reason: String },
     #[error("a change of {table} {record} cannot be kept: {refusal}. Nothing of this write was kept")]
-    Refused { table: String, record: String, refusal: Refusal },
+    Refused { table: String, record: String, refusal: LimitRefusal },
     #[error("the database {} has to be brought from schema version {from} to {to}, which takes about {} MB on its disk for a while, but only {} MB are free; free some space and try again. Nothing was changed", path.display(), needed >> 20, free >> 20)]
     NoRoom { path: PathBuf, from: i64, to: i64, needed: u64, free: u64 },
     #[error("the database {} is no longer the file at its path: it was moved, removed or replaced while it was open. Put it back, or stop mana-ai and start it on the file that is there. Nothing of this write was acknowledged", path.display())]

@@ -15,7 +15,7 @@ use crate::domain::iterations::Iteration;
 use crate::domain::lost::{join, restore};
 use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
 use crate::domain::mission::Mission;
-use crate::domain::retention::{self, Bounds};
+use crate::domain::retention::{self, RetentionBounds};
 use crate::domain::time;
 
 /// An iteration that went so often is left to the client that takes it out.
@@ -48,7 +48,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written; what was lost stays noted then.
-    pub async fn restore_iterations(&self, of: Lossy, event_id: String, actor: Value, bounds: Bounds) -> StoreResult<usize> {
+    pub async fn restore_iterations(&self, of: Lossy, event_id: String, actor: Value, bounds: RetentionBounds) -> StoreResult<usize> {
         self.write(move |tx| {
             let newest = tx.sql(|c| newest(c, Table::Missions, &of.user_id, &of.mission_id))?;
             let is_deleted = matches!(newest.fold, Fold::Known { .. }) && newest.fold.live().is_none();

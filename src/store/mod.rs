@@ -58,13 +58,13 @@ pub use linked::{Bounds, Linked, Wanted};
 pub use loads::{LoadQuery, UserLoad};
 pub use lost::Lossy;
 pub use migrate::SCHEMA_VERSION;
-pub use parts::{Longest, Part, SomePlans};
+pub use parts::{Longest, RecordPart, SomePlans};
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;
 pub use restore::{Restored, restore};
 pub use runs::{Attempt, Candidate, Claim, Claimed, FinishedRun, Held, OpenRun, RunRow};
 pub use schedule::RanAhead;
-pub use sessions::{LINK_HOURS, Link, SESSION_HOURS, SecretHash, Session, WhichSessions};
+pub use sessions::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, SignInLink, WhichSessions};
 pub use snapshots::{Due, DueKey, Snapshot, Table};
 pub use staging::Staging;
 pub use stats::Stats;
@@ -99,10 +99,10 @@ impl Default for Options {
 /// One database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
+    shared: Arc<StoreInner>,
 }
 
-struct Shared {
+struct StoreInner {
     path: PathBuf,
     /// The file that was opened.
     file: Option<FileId>,
@@ -137,7 +137,7 @@ impl Store {
         let readers = readers::pool(&path, options);
         let permits = Arc::new(Semaphore::new(options.readers as usize));
         Ok(Store {
-            shared: Arc::new(Shared { path, file, writer, readers, permits, event_key: OnceLock::new(), folding: Default::default() }),
+            shared: Arc::new(StoreInner { path, file, writer, readers, permits, event_key: OnceLock::new(), folding: Default::default() }),
         })
     }
 

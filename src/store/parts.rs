@@ -51,7 +51,7 @@ impl Longest {
 
 /// Some fields of a live record.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Part {
+pub struct RecordPart {
     pub record: Record,
     /// How many bytes are missing of the fields that were cut or left out.
     pub missing: BTreeMap<String, u64>,
@@ -72,7 +72,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn part(&self, table: Table, user: &str, id: &str, fields: &'static [&str], longest: Longest) -> StoreResult<Option<Part>> {
+    pub async fn part(
+        &self,
+        table: Table,
+        user: &str,
+        id: &str,
+        fields: &'static [&str],
+        longest: Longest,
+    ) -> StoreResult<Option<RecordPart>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             let (name, key) = table.snapshots();
@@ -82,7 +89,7 @@ impl Store {
             if !c.prepare_cached(&live)?.exists([&user, &id])? {
                 return Ok(None);
             }
-            let mut part = Part::default();
+            let mut part = RecordPart::default();
             let mut statement = c.prepare_cached(&fields_query(table))?;
             let mut rows = statement.query(params![user, id, json!(fields).to_string(), longest.chars, longest.bytes])?;
             while let Some(row) = rows.next()? {

@@ -11,7 +11,7 @@ pub type SecretHash = [u8; 32];
 
 /// What a sign-in link is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
+pub enum SignInLink {
     /// It opens a session, of this user or of one who is yet to be chosen.
     Opens {
         user: Option<String>,
@@ -76,7 +76,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn link(&self, code: SecretHash, signing_key: String, now: Timestamp) -> StoreResult<Link> {
+    pub async fn link(&self, code: SecretHash, signing_key: String, now: Timestamp) -> StoreResult<SignInLink> {
         self.read(move |c| find(c, code, &signing_key, time::to_micros(now))).await
     }
 
@@ -84,12 +84,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn use_link(&self, code: SecretHash, key: SecretHash, signing_key: String, expires_at: Timestamp) -> StoreResult<Link> {
+    pub async fn use_link(&self, code: SecretHash, key: SecretHash, signing_key: String, expires_at: Timestamp) -> StoreResult<SignInLink> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
                 let link = find(c, code, &signing_key, now)?;
-                if let Link::Opens { user } = &link {
+                if let SignInLink::Opens { user } = &link {
                     c.execute("UPDATE sign_in_links SET used = 1 WHERE code_hash = ?1", [code])?;
                     open(c, key, user.as_deref(), &signing_key, now, expires_at)?;
                 }
@@ -186,16 +186,16 @@ fn ends(now: i64, hours: i64) -> (i64, i64) {
     (now, now.saturating_add(hours.saturating_add(SLACK_HOURS).saturating_mul(MICROS_OF_HOUR)))
 }
 
-fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqlite::Result<Link> {
+fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqlite::Result<SignInLink> {
     let query = "SELECT user_id, used FROM sign_in_links \
                  WHERE code_hash = ?1 AND expires_at > ?2 AND expires_at <= ?3 AND signing_key = ?4";
     let (now, last) = ends(now, LINK_HOURS);
     let found =
         c.query_row(query, params![code, now, last, signing_key], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?)));
     Ok(match found.optional()? {
-        None => Link::Unknown,
-        Some((_, true)) => Link::Used,
-        Some((user, false)) => Link::Opens { user },
+        None => SignInLink::Unknown,
+        Some((_, true)) => SignInLink::Used,
+        Some((user, false)) => SignInLink::Opens { user },
     })
 }
 

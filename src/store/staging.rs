@@ -64,7 +64,7 @@ impl Store {
             let mut file = BufReader::with_capacity(256 * 1024, file);
             file.rewind().map_err(failed)?;
             let mut appended = Appended::default();
-            let mut row = Row::default();
+            let mut row = StagedRow::default();
             for n in 0..rows {
                 row.read(&mut file).map_err(failed)?;
                 appended.count(row.append(tx)?);
@@ -142,14 +142,14 @@ fn write(file: &mut impl Write, row: &Stored<'_>, created_at: i64) -> std::io::R
 
 /// A row as it comes back; its texts are used again for the next.
 #[derive(Default)]
-struct Row {
+struct StagedRow {
     texts: [String; TEXTS],
     is_null: [bool; TEXTS],
     created_at: i64,
     schema_version: i64,
 }
 
-impl Row {
+impl StagedRow {
     fn read(&mut self, file: &mut impl Read) -> std::io::Result<()> {
         for (text, is_null) in self.texts.iter_mut().zip(&mut self.is_null) {
             let mut length = [0; 4];

@@ -15,7 +15,7 @@ use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op, RUNNER_CLIENT};
 use crate::domain::iterations::Iteration;
-use crate::domain::retention::Bounds;
+use crate::domain::retention::RetentionBounds;
 use crate::domain::time;
 use crate::domain::write_back::{Finished, Terms, write};
 
@@ -23,7 +23,7 @@ use crate::domain::write_back::{Finished, Terms, write};
 #[derive(Debug, Clone)]
 pub enum Close {
     /// Append an iteration to the mission; `failed` tells why, where the iteration says so; `note` is kept on the run.
-    Write { iteration: Iteration, actor: Value, failed: Option<String>, note: Option<String>, zone: TimeZone, bounds: Bounds },
+    Write { iteration: Iteration, actor: Value, failed: Option<String>, note: Option<String>, zone: TimeZone, bounds: RetentionBounds },
     /// Try again at a time; the attempt counts.
     Retry { at: Timestamp, reason: String },
     /// Give the claim back without an attempt; claimable again at a time.

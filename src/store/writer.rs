@@ -78,12 +78,12 @@ impl Tx<'_> {
 }
 
 /// Tells a job's caller how it went, once the commit is known.
-type Answer = Box<dyn FnOnce(StoreResult<()>)>;
+type JobAnswer = Box<dyn FnOnce(StoreResult<()>)>;
 /// A job runs in the transaction, or hears why there is none.
-type Job = Box<dyn FnOnce(StoreResult<&Tx<'_>>) -> Answer + Send>;
+type WriteJob = Box<dyn FnOnce(StoreResult<&Tx<'_>>) -> JobAnswer + Send>;
 
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<WriteJob>,
     queued: Arc<AtomicUsize>,
     commits: watch::Receiver<()>,
     oddities: Arc<Oddities>,
@@ -92,7 +92,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread; it keeps `in_use` open for as long as the connection, whose file is `file`.
     pub fn start(connection: Connection, in_use: File, path: PathBuf, file: Option<FileId>, clock: fn() -> Timestamp) -> StoreResult<Self> {
-        let (jobs, mut inbox) = mpsc::channel::<Job>(QUEUE);
+        let (jobs, mut inbox) = mpsc::channel::<WriteJob>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
         let oddities = Arc::new(Oddities::default());
@@ -143,7 +143,7 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
+        let job: WriteJob = Box::new(move |tx| {
             let outcome = match tx {
                 Ok(tx) => in_savepoint(tx, job),
                 Err(error) => Err(error.into()),
@@ -172,7 +172,7 @@ struct GroupCommit {
 
 impl GroupCommit {
     /// Adds the jobs that wait, and those that are likely to come within the time of a commit.
-    fn gather(&self, inbox: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>) {
+    fn gather(&self, inbox: &mut mpsc::Receiver<WriteJob>, group: &mut Vec<WriteJob>) {
         let callers: usize = self.sizes.iter().sum();
         // One caller that does one thing after another must not be held up.
         let expected = if callers > 2 { callers.min(GROUP) } else { 0 };
@@ -224,7 +224,7 @@ impl Place<'_> {
 
 /// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where
 /// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
-fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<Job>) {
+fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<WriteJob>) {
     let path = place.path;
     let fail = |error| StoreError::sqlite(path, error);
     let begun = place.check().and_then(|()| connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail));
@@ -239,7 +239,7 @@ fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Ti
     };
     let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), oddities };
     let mut lost = None;
-    let answers: Vec<Answer> = group
+    let answers: Vec<JobAnswer> = group
         .into_iter()
         .map(|job| {
             let answer = job(lost.clone().map_or(Ok(&tx), Err));

@@ -17,7 +17,7 @@ const BYTES_NAMED: usize = 2 * 1024;
 const APPS_NAMED: usize = 64;
 
 /// Apps with the tables that changed; no tables means: any.
-pub type Pending = BTreeMap<String, BTreeSet<String>>;
+pub type PendingTables = BTreeMap<String, BTreeSet<String>>;
 
 /// A user has as many listeners as one may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,13 +46,13 @@ struct Inner {
     app: Option<String>,
     /// The client that listens; its own pushes are no news.
     client: Option<String>,
-    state: Mutex<State>,
+    state: Mutex<MailboxState>,
     ready: Notify,
 }
 
 #[derive(Default)]
-struct State {
-    pending: Pending,
+struct MailboxState {
+    pending: PendingTables,
     closed: bool,
 }
 
@@ -69,7 +69,7 @@ impl Hub {
         if of_user.len() >= PER_USER {
             return Err(TooMany);
         }
-        let state = Mutex::new(State { closed, ..State::default() });
+        let state = Mutex::new(MailboxState { closed, ..MailboxState::default() });
         let inner = Arc::new(Inner { app, client, state, ready: Notify::new() });
         of_user.push(Arc::downgrade(&inner));
         Ok(Mailbox { inner })
@@ -116,7 +116,7 @@ impl Inner {
 }
 
 /// Keeps the news; `false` where there is no room for another app.
-fn note(pending: &mut Pending, app: &str, table: &str) -> bool {
+fn note(pending: &mut PendingTables, app: &str, table: &str) -> bool {
     if !pending.contains_key(app) && pending.len() >= APPS_NAMED {
         return false;
     }
@@ -132,7 +132,7 @@ fn note(pending: &mut Pending, app: &str, table: &str) -> bool {
 
 impl Mailbox {
     /// Waits for news and takes it; `None` ends the listening: the program stops, or more changed than fits.
-    pub async fn news(&self) -> Option<Pending> {
+    pub async fn news(&self) -> Option<PendingTables> {
         loop {
             {
                 let mut state = lock(&self.inner.state);
@@ -156,7 +156,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    fn pending(entries: &[(&str, &[&str])]) -> Option<Pending> {
+    fn pending(entries: &[(&str, &[&str])]) -> Option<PendingTables> {
         let tables = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         Some(entries.iter().map(|(app, names)| ((*app).to_owned(), tables(names))).collect())
     }

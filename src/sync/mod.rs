@@ -12,6 +12,6 @@ mod wire;
 
 pub use cursor::Cursor;
 pub use follow::follow;
-pub use hub::{Hub, Mailbox, Pending, TooMany};
+pub use hub::{Hub, Mailbox, PendingTables, TooMany};
 pub use push::{BadPush, ChangeIn, FieldIn, MAX_CHANGES, Push, Pushed, Sender};
 pub use wire::{Answer, ChangeOut, FieldOut};

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::change::{Change, Found, Op, read_stamp};
-use crate::domain::limits::{Admitted, Refusal, admit, check_id};
+use crate::domain::limits::{Admitted, LimitRefusal, admit, check_id};
 use crate::domain::merge::{Record, Stamps};
 
 /// The wire version that this program speaks.
@@ -99,7 +99,7 @@ pub enum BadPush {
     #[error("no client is named; send the header X-Client-Id or `clientId`")]
     NoClient,
     #[error("{0}")]
-    Client(Refusal),
+    Client(LimitRefusal),
     #[error("`appId` is {0:?}, but the path names another app")]
     OtherApp(String),
     #[error("`schemaVersion` is {0}, but this server speaks version 1; update the server")]
@@ -151,7 +151,7 @@ impl Push {
         let read = |(at, change): (usize, ChangeIn)| {
             let change = change.read(sender, &client_id, now, &mut make_id);
             // A push names the record by another word than the log.
-            let in_its_words = |refusal: Refusal| refusal.to_string().replace("`recordId`", "`id`");
+            let in_its_words = |refusal: LimitRefusal| refusal.to_string().replace("`recordId`", "`id`");
             change.and_then(|change| admit(change).map_err(in_its_words)).map_err(|reason| BadPush::Change { at, reason })
         };
         let changes = self.changes.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, Lines, as_it_was, number_shown, shown, text_of};
+use super::fields::{FormFields, LineMode, as_it_was, number_shown, shown, text_of};
 use super::page::csrf;
 use super::session::SignedIn;
 use crate::domain::fields::is_ciphertext;
@@ -103,11 +103,15 @@ fn tool_choice(tool: &Tool, chosen: &str) -> Markup {
 ///
 /// # Errors
 /// What is wrong, in words, and the record as it was given.
-pub(super) fn read(fields: &Fields, was: &Record, tools: &[Tool]) -> Result<Record, (String, Record)> {
+pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<Record, (String, Record)> {
     let mut record = Record::new();
-    for (field, lines) in
-        [("name", Lines::One), ("avatar", Lines::One), ("role", Lines::One), ("systemPrompt", Lines::Many), ("memory", Lines::Many)]
-    {
+    for (field, lines) in [
+        ("name", LineMode::One),
+        ("avatar", LineMode::One),
+        ("role", LineMode::One),
+        ("systemPrompt", LineMode::Many),
+        ("memory", LineMode::Many),
+    ] {
         // An encrypted text has no field, and stays.
         if fields.all(field).next().is_some() && !is_ciphertext(shown(was, field)) {
             record.insert(field.into(), text_of(fields, was, field, lines));
@@ -135,7 +139,7 @@ pub(super) fn read(fields: &Fields, was: &Record, tools: &[Tool]) -> Result<Reco
 }
 
 /// The policy with the choices of the form, `None` where there is none and nothing was chosen.
-fn policy(fields: &Fields, was: &Record, tools: &[Tool]) -> Option<Map<String, Value>> {
+fn policy(fields: &FormFields, was: &Record, tools: &[Tool]) -> Option<Map<String, Value>> {
     let old = was.get("policy").and_then(Value::as_object);
     let mut policy = old.cloned().unwrap_or_default();
     let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();

@@ -8,9 +8,9 @@ use crate::domain::fields::whole;
 use crate::domain::merge::Record;
 
 /// Names and values, in the order of the form; a name may come more than once.
-pub(super) struct Fields(pub Vec<(String, String)>);
+pub(super) struct FormFields(pub Vec<(String, String)>);
 
-impl Fields {
+impl FormFields {
     /// A field with the line ends that were in the record: browsers send CR LF.
     pub fn text(&self, name: &str) -> String {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.replace("\r\n", "\n")).unwrap_or_default()
@@ -75,19 +75,19 @@ pub(super) fn as_it_was(record: &Record, fields: &[&str]) -> Markup {
 /// that was not edited keeps its own.
 ///
 /// What is no text shows as an empty field, and stays as it is while the field is empty.
-pub(super) fn text_of(fields: &Fields, was: &Record, field: &str, lines: Lines) -> Value {
+pub(super) fn text_of(fields: &FormFields, was: &Record, field: &str, lines: LineMode) -> Value {
     let text = fields.text(field);
     let old = shown(was, field);
     let spelled = match lines {
-        Lines::One => old.replace(['\r', '\n'], ""),
-        Lines::Many => old.replace("\r\n", "\n").replace('\r', "\n"),
+        LineMode::One => old.replace(['\r', '\n'], ""),
+        LineMode::Many => old.replace("\r\n", "\n").replace('\r', "\n"),
     };
     was.get(field).filter(|_| spelled == text).cloned().unwrap_or_else(|| text.into())
 }
 
 /// How many lines a field of a form takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lines {
+pub(super) enum LineMode {
     One,
     Many,
 }

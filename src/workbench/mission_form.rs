@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::agent_form::select;
-use super::fields::{Fields, Lines, as_it_was, shown, text_of};
+use super::fields::{FormFields, LineMode, as_it_was, shown, text_of};
 use super::page::{Failed, csrf, shorter};
-use super::schedule_form::{self, Said};
+use super::schedule_form::{self, ScheduleEdit};
 use super::session::SignedIn;
 use crate::app::{App, Heading, Linkable};
 use crate::domain::cadence::Cadence;
@@ -190,12 +190,12 @@ fn needs_title(was: &Record) -> bool {
 ///
 /// # Errors
 /// What is wrong, in words, and the record as it was given.
-pub(super) fn read(fields: &Fields, was: Option<&Record>, now: Timestamp, zone: &TimeZone) -> Result<Record, (String, Record)> {
+pub(super) fn read(fields: &FormFields, was: Option<&Record>, now: Timestamp, zone: &TimeZone) -> Result<Record, (String, Record)> {
     let is_new = was.is_none();
     let nothing = Record::new();
     let was = was.unwrap_or(&nothing);
     let mut record = Record::new();
-    for (field, lines) in [("title", Lines::One), ("objective", Lines::Many), ("conceptMarkdown", Lines::Many)] {
+    for (field, lines) in [("title", LineMode::One), ("objective", LineMode::Many), ("conceptMarkdown", LineMode::Many)] {
         record.insert(field.into(), text_of(fields, was, field, lines));
     }
     let agent = fields.text("agentId");
@@ -210,10 +210,10 @@ pub(super) fn read(fields: &Fields, was: Option<&Record>, now: Timestamp, zone: 
     let no_title = needs_title(was) && shown(&record, "title").trim().is_empty();
     let mut wrong = no_title.then(|| "A mission needs a title.".to_owned());
     match schedule_form::read(fields, old) {
-        Ok(Said::Same) if is_new => drop(record.insert("cadence".into(), json!({"kind": "manual"}))),
-        Ok(Said::Same) => {}
-        Ok(Said::Respelled(cadence)) => drop(record.insert("cadence".into(), cadence)),
-        Ok(Said::Edited(cadence)) => {
+        Ok(ScheduleEdit::Same) if is_new => drop(record.insert("cadence".into(), json!({"kind": "manual"}))),
+        Ok(ScheduleEdit::Same) => {}
+        Ok(ScheduleEdit::Respelled(cadence)) => drop(record.insert("cadence".into(), cadence)),
+        Ok(ScheduleEdit::Edited(cadence)) => {
             let next = Cadence::read(&cadence).ok().and_then(|cadence| cadence.next(now, zone));
             record.insert("cadence".into(), cadence);
             record.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
@@ -233,7 +233,7 @@ pub(super) fn read(fields: &Fields, was: Option<&Record>, now: Timestamp, zone: 
 }
 
 /// The chosen inputs: those that were there as they were, but for the ones that were taken away, and then the new ones.
-fn inputs_of(fields: &Fields, was: &Record) -> Value {
+fn inputs_of(fields: &FormFields, was: &Record) -> Value {
     let chosen: BTreeSet<&str> = fields.all("input").collect();
     let known: BTreeSet<String> = linked(was).into_iter().collect();
     let stays = |input: &&Value| reference_of(input).is_none_or(|reference| chosen.contains(reference.as_str()));

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Shared;
 use super::agent_form::select;
-use super::fields::{Fields, number_shown};
+use super::fields::{FormFields, number_shown};
 use super::page::moment;
 use super::session::SignedIn;
 use crate::app::App;
@@ -27,42 +27,57 @@ const DAYS: [(&str, &str); 7] =
 const TIMES_SHOWN: usize = 5;
 
 /// A field of the form, and of a cadence.
-struct Input {
+struct ScheduleInput {
     name: &'static str,
     label: &'static str,
     /// The kinds that have it.
     kinds: &'static [&'static str],
     /// What it shows where the cadence has none.
     otherwise: &'static str,
-    value: Form,
+    value: CadenceForm,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Form {
+enum CadenceForm {
     Number { least: u64, most: u64 },
     Text,
 }
 
-const EVERY_MINUTES: Input = Input {
+const EVERY_MINUTES: ScheduleInput = ScheduleInput {
     name: "everyMinutes",
     label: "Minutes between",
     kinds: &["interval"],
     otherwise: "60",
-    value: Form::Number { least: 1, most: u64::MAX },
+    value: CadenceForm::Number { least: 1, most: u64::MAX },
 };
-const DAY_OF_WEEK: Input =
-    Input { name: "dayOfWeek", label: "Weekday", kinds: &["weekly"], otherwise: "1", value: Form::Number { least: 0, most: 6 } };
-const AT_HOUR: Input =
-    Input { name: "atHour", label: "Hour", kinds: &["daily", "weekly"], otherwise: "8", value: Form::Number { least: 0, most: 23 } };
-const AT_MINUTE: Input =
-    Input { name: "atMinute", label: "Minute", kinds: &["daily", "weekly"], otherwise: "0", value: Form::Number { least: 0, most: 59 } };
-const EXPRESSION: Input =
-    Input { name: "expression", label: "Cron expression", kinds: &["cron"], otherwise: "0 8 * * 1-5", value: Form::Text };
-const TIME_ZONE: Input =
-    Input { name: "timeZone", label: "Time zone", kinds: &["daily", "weekly", "cron"], otherwise: "", value: Form::Text };
-const INPUTS: [&Input; 6] = [&EVERY_MINUTES, &DAY_OF_WEEK, &AT_HOUR, &AT_MINUTE, &EXPRESSION, &TIME_ZONE];
+const DAY_OF_WEEK: ScheduleInput = ScheduleInput {
+    name: "dayOfWeek",
+    label: "Weekday",
+    kinds: &["weekly"],
+    otherwise: "1",
+    value: CadenceForm::Number { least: 0, most: 6 },
+};
+const AT_HOUR: ScheduleInput = ScheduleInput {
+    name: "atHour",
+    label: "Hour",
+    kinds: &["daily", "weekly"],
+    otherwise: "8",
+    value: CadenceForm::Number { least: 0, most: 23 },
+};
+const AT_MINUTE: ScheduleInput = ScheduleInput {
+    name: "atMinute",
+    label: "Minute",
+    kinds: &["daily", "weekly"],
+    otherwise: "0",
+    value: CadenceForm::Number { least: 0, most: 59 },
+};
+const EXPRESSION: ScheduleInput =
+    ScheduleInput { name: "expression", label: "Cron expression", kinds: &["cron"], otherwise: "0 8 * * 1-5", value: CadenceForm::Text };
+const TIME_ZONE: ScheduleInput =
+    ScheduleInput { name: "timeZone", label: "Time zone", kinds: &["daily", "weekly", "cron"], otherwise: "", value: CadenceForm::Text };
+const INPUTS: [&ScheduleInput; 6] = [&EVERY_MINUTES, &DAY_OF_WEEK, &AT_HOUR, &AT_MINUTE, &EXPRESSION, &TIME_ZONE];
 
-impl Input {
+impl ScheduleInput {
     fn is_of(&self, kind: &str) -> bool {
         self.kinds.contains(&kind)
     }
@@ -75,9 +90,9 @@ impl Input {
     fn shown(&self, cadence: &Value) -> String {
         let found = cadence.get(self.name).filter(|value| !value.is_null());
         let shown = found.map(|value| match self.value {
-            Form::Number { .. } => number_shown(value),
+            CadenceForm::Number { .. } => number_shown(value),
             // A field of one line has no line ends.
-            Form::Text => value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace(['\r', '\n'], ""),
+            CadenceForm::Text => value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace(['\r', '\n'], ""),
         });
         match (shown, self.is_of(kind_shown(cadence))) {
             (Some(shown), true) => shown,
@@ -92,15 +107,15 @@ impl Input {
 
     fn allows(&self, shown: &str) -> bool {
         match self.value {
-            Form::Number { least, most } => shown.parse().is_ok_and(|number: u64| (least..=most).contains(&number)),
-            Form::Text => true,
+            CadenceForm::Number { least, most } => shown.parse().is_ok_and(|number: u64| (least..=most).contains(&number)),
+            CadenceForm::Text => true,
         }
     }
 
     fn number(&self, cadence: &Value) -> Markup {
         let (least, most) = match self.value {
-            Form::Number { least, most } => (Some(least), Some(most).filter(|most| *most < u64::MAX)),
-            Form::Text => (None, None),
+            CadenceForm::Number { least, most } => (Some(least), Some(most).filter(|most| *most < u64::MAX)),
+            CadenceForm::Text => (None, None),
         };
         html! {
             div data-for=(self.kinds.join(" ")) {
@@ -154,7 +169,7 @@ pub(super) fn fieldset(cadence: &Value, app: &App, is_new: bool) -> Markup {
 }
 
 /// What a form says about the cadence that it showed.
-pub(super) enum Said {
+pub(super) enum ScheduleEdit {
     /// Nothing new.
     Same,
     /// The same in the spelling that every client can read.
@@ -167,12 +182,12 @@ pub(super) enum Said {
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn read(fields: &Fields, was: &Value) -> Result<Said, String> {
+pub(super) fn read(fields: &FormFields, was: &Value) -> Result<ScheduleEdit, String> {
     let kind_was = kind_shown(was);
     let kind = if fields.has("kind") { fields.text("kind") } else { kind_was.to_owned() };
-    let typed = |input: &Input| fields.has(input.name) && fields.text(input.name) != input.shown(was);
+    let typed = |input: &ScheduleInput| fields.has(input.name) && fields.text(input.name) != input.shown(was);
     if kind == FOREIGN.0 || (kind == kind_was && !INPUTS.iter().any(|input| input.is_of(&kind) && typed(input))) {
-        return Ok(respelled(was).map_or(Said::Same, Said::Respelled));
+        return Ok(respelled(was).map_or(ScheduleEdit::Same, ScheduleEdit::Respelled));
     }
     // What another app understands by a schedule of its own goes with it.
     let old = was.as_object().filter(|_| kind_was != FOREIGN.0);
@@ -192,16 +207,16 @@ pub(super) fn read(fields: &Fields, was: &Value) -> Result<Said, String> {
     let cadence = Value::Object(cadence);
     Cadence::read(&cadence).map_err(|bad| bad.to_string())?;
     if cadence == *was {
-        return Ok(Said::Same);
+        return Ok(ScheduleEdit::Same);
     }
-    Ok(Said::Edited(respelled(&cadence).unwrap_or(cadence)))
+    Ok(ScheduleEdit::Edited(respelled(&cadence).unwrap_or(cadence)))
 }
 
 /// What was typed into a field, `None` where it is empty.
-fn said(fields: &Fields, input: &Input) -> Result<Option<Value>, String> {
+fn said(fields: &FormFields, input: &ScheduleInput) -> Result<Option<Value>, String> {
     match input.value {
-        Form::Number { .. } => Ok(fields.whole(input.name, input.label)?.map(Value::from)),
-        Form::Text => Ok(Some(fields.text(input.name).trim().to_owned()).filter(|text| !text.is_empty()).map(Value::from)),
+        CadenceForm::Number { .. } => Ok(fields.whole(input.name, input.label)?.map(Value::from)),
+        CadenceForm::Text => Ok(Some(fields.text(input.name).trim().to_owned()).filter(|text| !text.is_empty()).map(Value::from)),
     }
 }
 
@@ -214,20 +229,20 @@ fn respelled(cadence: &Value) -> Option<Value> {
 }
 
 /// The cadence with what was typed, sound or not, for the form to show again.
-pub(super) fn as_typed(fields: &Fields) -> Value {
+pub(super) fn as_typed(fields: &FormFields) -> Value {
     let field = |name: &str| (name.to_owned(), json!(fields.text(name)));
     Value::Object(std::iter::once("kind").chain(INPUTS.map(|input| input.name)).map(field).collect())
 }
 
 /// The next times of what a form says, for the script to put in place.
 pub(super) async fn next_times(State(shared): State<Shared>, _: SignedIn, Query(pairs): Query<Vec<(String, String)>>) -> Html<String> {
-    let fields = Fields(pairs);
+    let fields = FormFields(pairs);
     let times = match read(&fields, &Value::Null) {
         _ if fields.text("kind") == FOREIGN.0 => {
             html! { p.wrong { "This program cannot follow it. It stays as it is until you choose another." } }
         }
-        Ok(Said::Edited(cadence)) => times(&cadence, &shared.app),
-        Ok(Said::Same | Said::Respelled(_)) => times(&Value::Null, &shared.app),
+        Ok(ScheduleEdit::Edited(cadence)) => times(&cadence, &shared.app),
+        Ok(ScheduleEdit::Same | ScheduleEdit::Respelled(_)) => times(&Value::Null, &shared.app),
         Err(wrong) => html! { p.wrong { (wrong) } },
     };
     Html(times.into_string())

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 
 use super::Shared;
-use super::fields::Fields;
+use super::fields::FormFields;
 use super::page::{Failed, Response};
 use crate::app::App;
 use crate::auth::secret::{hash, hex};
@@ -41,13 +41,13 @@ impl Visitor {
 /// A form that a user sent from one of our pages.
 pub(super) struct Posted {
     pub who: SignedIn,
-    pub fields: Fields,
+    pub fields: FormFields,
 }
 
 /// The same of a visitor without a user.
 pub(super) struct PostedByVisitor {
     pub visitor: Visitor,
-    pub fields: Fields,
+    pub fields: FormFields,
 }
 
 /// What a form of this session carries: nobody who cannot read our pages knows it.
@@ -126,7 +126,7 @@ impl FromRequest<Shared> for PostedByVisitor {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, shared).await?;
         let form = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts, body), shared).await;
-        let fields = Fields(form.map_err(|error| Failed::BadForm(error.body_text()))?.0);
+        let fields = FormFields(form.map_err(|error| Failed::BadForm(error.body_text()))?.0);
         match verify_slices_are_equal(fields.text("csrf").as_bytes(), csrf(&visitor.key).as_bytes()) {
             Ok(()) => Ok(PostedByVisitor { visitor, fields }),
             Err(_) => Err(Failed::Foreign.into()),

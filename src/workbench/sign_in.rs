@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::page::{Failed, Response, frame, shorter, to, to_with};
 use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf};
-use crate::store::Link;
+use crate::store::SignInLink;
 
 #[derive(Deserialize)]
 pub(super) struct Code {
@@ -55,7 +55,7 @@ fn sign_in(shared: &Shared, status: StatusCode, wrong: Option<&str>) -> Response
 /// the preview of a messenger.
 pub(super) async fn show_link(State(shared): State<Shared>, Query(Code { code }): Query<Code>) -> Result<Response, Failed> {
     let link = shared.app.link(&code).await?;
-    let Link::Opens { user } = link else { return Ok(no_link(&shared, &link)) };
+    let SignInLink::Opens { user } = link else { return Ok(no_link(&shared, &link)) };
     let body = html! {
         h1 { "Sign in" }
         form.stack method="post" action="/link" {
@@ -79,15 +79,15 @@ pub(super) async fn by_link(State(shared): State<Shared>, headers: HeaderMap, Fo
     }
     let (link, key) = shared.app.redeem(&code).await?;
     Ok(match &link {
-        Link::Opens { user } => to_with(if user.is_some() { "/" } else { "/who" }, cookie(&cookie_name(shared.port), &key, &headers)),
-        Link::Used | Link::Unknown => no_link(&shared, &link),
+        SignInLink::Opens { user } => to_with(if user.is_some() { "/" } else { "/who" }, cookie(&cookie_name(shared.port), &key, &headers)),
+        SignInLink::Used | SignInLink::Unknown => no_link(&shared, &link),
     })
 }
 
-fn no_link(shared: &Shared, link: &Link) -> Response {
+fn no_link(shared: &Shared, link: &SignInLink) -> Response {
     let why = match link {
-        Link::Used => "This link was used already; each one works once.",
-        Link::Opens { .. } | Link::Unknown => "Link expired or invalid.",
+        SignInLink::Used => "This link was used already; each one works once.",
+        SignInLink::Opens { .. } | SignInLink::Unknown => "Link expired or invalid.",
     };
     sign_in(shared, StatusCode::FORBIDDEN, Some(why))
 }

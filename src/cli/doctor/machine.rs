@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, access, statvfs};
 
-use super::Finding;
-use crate::config::{Config, Raw, SETTINGS, Source};
+use super::Diagnosis;
+use crate::config::{Config, Raw, SETTINGS, SettingSource};
 use crate::store::{self, Examined, StoreError};
 
 /// Less free space is a warning, and far less a failure, in bytes.
@@ -21,22 +21,22 @@ const FIRST_RELEASE: i64 = 1_767_225_600;
 /// A row this far in the future was not written by a clock that merely ran a little ahead.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-pub(super) fn config_file(raw: &Raw, config: &Config) -> Finding {
+pub(super) fn config_file(raw: &Raw, config: &Config) -> Diagnosis {
     let from = |setting: &crate::config::Setting| match raw.source(setting.key) {
-        Source::File(path) => Some(path),
+        SettingSource::File(path) => Some(path),
         _ => None,
     };
     let Some(file) = SETTINGS.iter().find_map(from) else {
         let path = config.data_dir.join(crate::config::FILE_NAME);
-        return Finding::ok(format!("no settings from a file; {} would be read", path.display()));
+        return Diagnosis::ok(format!("no settings from a file; {} would be read", path.display()));
     };
     let secret = SETTINGS.iter().any(|setting| setting.secret && setting.key != "private_key_pem" && from(setting).is_some());
     match open_to_others(file) {
-        Some(mode) if secret => Finding::fail(
+        Some(mode) if secret => Diagnosis::fail(
             format!("{} holds a secret, and others may read it (mode {mode:o})", file.display()),
             format!("chmod 600 {}", file.display()),
         ),
-        _ => Finding::ok(format!("{} is read", file.display())),
+        _ => Diagnosis::ok(format!("{} is read", file.display())),
     }
 }
 
@@ -46,37 +46,37 @@ pub(super) fn open_to_others(path: &Path) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
-pub(super) fn directory(dir: &Path) -> Finding {
+pub(super) fn directory(dir: &Path) -> Diagnosis {
     let shown = dir.display();
     let Ok(about) = dir.metadata() else {
         let above = nearest(dir);
         return if above.is_dir() && access(above, Access::WRITE_OK).is_ok() {
-            Finding::warn(format!("{shown} is not there yet"), "`mana-ai init` makes it, and so does the first start")
+            Diagnosis::warn(format!("{shown} is not there yet"), "`mana-ai init` makes it, and so does the first start")
         } else {
-            Finding::fail(
+            Diagnosis::fail(
                 format!("{shown} is not there, and cannot be made in {}", above.display()),
                 "choose another with --data-dir, or make it and give it to the user who runs mana-ai",
             )
         };
     };
     if !about.is_dir() {
-        return Finding::fail(format!("{shown} is not a directory"), "choose another with --data-dir, or move that file away");
+        return Diagnosis::fail(format!("{shown} is not a directory"), "choose another with --data-dir, or move that file away");
     }
     if let Err(error) = access(dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK) {
         if error == rustix::io::Errno::ROFS {
-            return Finding::fail(
+            return Diagnosis::fail(
                 format!("{shown} is on a read-only file system"),
                 "choose another with --data-dir, or mount that one for writing",
             );
         }
-        return Finding::fail(
+        return Diagnosis::fail(
             format!("{shown} belongs to user {} and cannot be written by this one", about.uid()),
             format!("run as that user, or chown -R {} {shown}", rustix::process::geteuid().as_raw()),
         );
     }
     match open_to_others(dir) {
-        Some(mode) => Finding::warn(format!("{shown} can be entered by others (mode {mode:o})"), format!("chmod 700 {shown}")),
-        None => Finding::ok(format!("{shown} is writable, and private")),
+        Some(mode) => Diagnosis::warn(format!("{shown} can be entered by others (mode {mode:o})"), format!("chmod 700 {shown}")),
+        None => Diagnosis::ok(format!("{shown} is writable, and private")),
     }
 }
 
@@ -88,73 +88,73 @@ pub(super) async fn examine(dir: &Path) -> Database {
     tokio::task::spawn_blocking(move || store::examine(&dir, Timestamp::now())).await.unwrap_or(Err(StoreError::Stopped))
 }
 
-pub(super) fn database(examined: &Database) -> Finding {
+pub(super) fn database(examined: &Database) -> Diagnosis {
     match examined {
-        Ok(None) => Finding::ok("none yet; the first start makes it"),
-        Ok(Some(found)) if found.set_aside > 0 => Finding::warn(
+        Ok(None) => Diagnosis::ok("none yet; the first start makes it"),
+        Ok(Some(found)) if found.set_aside > 0 => Diagnosis::warn(
             format!(
                 "{} rows, schema {}; {} of them break a limit of today and are passed over",
                 found.rows, found.version, found.set_aside
             ),
             "`mana-ai check` lists them; nothing else is affected",
         ),
-        Ok(Some(found)) => Finding::ok(format!("{} rows, schema {}, {}", found.rows, found.version, megabytes(found.bytes))),
-        Err(error) => Finding::failed(error),
+        Ok(Some(found)) => Diagnosis::ok(format!("{} rows, schema {}, {}", found.rows, found.version, megabytes(found.bytes))),
+        Err(error) => Diagnosis::failed(error),
     }
 }
 
-pub(super) fn disk(dir: &Path) -> Finding {
+pub(super) fn disk(dir: &Path) -> Diagnosis {
     let there = nearest(dir);
     match statvfs(there) {
-        Err(error) => Finding::warn(format!("the free space of {} cannot be told: {error}", there.display()), "look with df"),
+        Err(error) => Diagnosis::warn(format!("the free space of {} cannot be told: {error}", there.display()), "look with df"),
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let found = format!("{} free in {}", megabytes(free), there.display());
             match free {
-                _ if free < TOO_LITTLE => Finding::fail(found, "free some space; a full disk refuses every write"),
-                _ if free < LITTLE => Finding::warn(found, "free some space soon; a full disk refuses every write"),
-                _ => Finding::ok(found),
+                _ if free < TOO_LITTLE => Diagnosis::fail(found, "free some space; a full disk refuses every write"),
+                _ if free < LITTLE => Diagnosis::warn(found, "free some space soon; a full disk refuses every write"),
+                _ => Diagnosis::ok(found),
             }
         }
     }
 }
 
-pub(super) fn clock(examined: &Database, now: Timestamp) -> Finding {
+pub(super) fn clock(examined: &Database, now: Timestamp) -> Diagnosis {
     let told = format!("{now:.0}");
     if now.as_second() < FIRST_RELEASE {
-        return Finding::fail(
+        return Diagnosis::fail(
             format!("{told}, which is before this program was made"),
             "set the clock, best by NTP (timedatectl set-ntp true)",
         );
     }
     let examined = examined.as_ref().ok().and_then(Option::as_ref);
     match examined.and_then(|found| found.last_sync_at).map(|last| last.duration_since(now)) {
-        Some(ahead) if ahead > AHEAD => Finding::fail(
+        Some(ahead) if ahead > AHEAD => Diagnosis::fail(
             format!("{told}, but the last row of the log was written {} minutes later", ahead.as_mins()),
             "set the clock, if it is this one that is wrong; new rows keep their order in any case",
         ),
         _ => match examined.and_then(|found| Some((found.future_stamps, found.in_future.as_ref()?))) {
-            Some((stamps, (table, record, stamp))) => Finding::warn(
+            Some((stamps, (table, record, stamp))) => Diagnosis::warn(
                 format!(
                     "{told}, but {stamps} times of edits in the log are more than a day ahead, the last of them {stamp} in {table} {record}"
                 ),
                 "set the clock of the device that wrote them; until those times later edits of the same fields lose to them",
             ),
-            None => Finding::ok(told),
+            None => Diagnosis::ok(told),
         },
     }
 }
 
-pub(super) fn time_zone(raw: &Raw, config: &Config, now: Timestamp) -> Finding {
+pub(super) fn time_zone(raw: &Raw, config: &Config, now: Timestamp) -> Diagnosis {
     let name = config.time_zone.iana_name().unwrap_or("UTC").to_owned();
     let local = now.to_zoned(config.time_zone.clone()).strftime("%H:%M").to_string();
     let system = TimeZone::system();
     match system.iana_name() {
-        Some(here) if raw.is_default("time_zone") && !matches!(here, "UTC" | "Etc/UTC") => Finding::warn(
+        Some(here) if raw.is_default("time_zone") && !matches!(here, "UTC" | "Etc/UTC") => Diagnosis::warn(
             format!("missions without a zone of their own go by {name}, where it is {local}, but this machine is in {here}"),
             format!("set MANA_AI_TIME_ZONE={here}, if that is what you want"),
         ),
-        _ => Finding::ok(format!("{name}, where it is {local}")),
+        _ => Diagnosis::ok(format!("{name}, where it is {local}")),
     }
 }
 

@@ -14,12 +14,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::output::{json_lines, paints, safe, stdout};
-use super::{Failure, Outcome};
+use super::{CommandResult, Failure};
 use crate::config::{Config, ConfigError, Raw};
 use crate::grants::PrivateKey;
 
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(super) struct DoctorArgs {
     /// Look at a log instead, before it moves here: a file, JSONL or Postgres CSV; - for stdin; or postgres://USER@HOST/NAME,
     /// with the password by PGPASSWORD or ~/.pgpass. Nothing is written
     #[arg(long, value_name = "FILE|-|URL")]
@@ -31,7 +31,7 @@ pub(super) struct Args {
 
 /// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
+enum DiagnosisStatus {
     Ok,
     /// It works, but not as its user may expect.
     Warn,
@@ -39,32 +39,32 @@ enum Status {
 }
 
 /// What a check found.
-struct Finding {
-    status: Status,
+struct Diagnosis {
+    status: DiagnosisStatus,
     found: String,
     /// What its user can do.
     fix: Option<String>,
 }
 
-impl Finding {
+impl Diagnosis {
     fn ok(found: impl Into<String>) -> Self {
-        Finding { status: Status::Ok, found: found.into(), fix: None }
+        Diagnosis { status: DiagnosisStatus::Ok, found: found.into(), fix: None }
     }
 
     fn warn(found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding { status: Status::Warn, found: found.into(), fix: Some(fix.into()) }
+        Diagnosis { status: DiagnosisStatus::Warn, found: found.into(), fix: Some(fix.into()) }
     }
 
     fn fail(found: impl ToString, fix: impl Into<String>) -> Self {
-        Finding { status: Status::Fail, found: found.to_string(), fix: Some(fix.into()) }
+        Diagnosis { status: DiagnosisStatus::Fail, found: found.to_string(), fix: Some(fix.into()) }
     }
 
     /// A failure whose message ends with what to do.
     fn failed(message: &impl ToString) -> Self {
         let message = message.to_string();
         match message.rsplit_once("; ") {
-            Some((found, fix)) => Finding::fail(found, fix),
-            None => Finding { status: Status::Fail, found: message, fix: None },
+            Some((found, fix)) => Diagnosis::fail(found, fix),
+            None => Diagnosis { status: DiagnosisStatus::Fail, found: message, fix: None },
         }
     }
 }
@@ -73,7 +73,7 @@ impl Finding {
 const CHECKS: [&str; 12] =
     ["config", "directory", "database", "disk", "clock", "time-zone", "port", "service-key", "users", "grant-key", "tools", "model"];
 
-pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
+pub(super) async fn run(raw: Result<Raw, ConfigError>, args: DoctorArgs) -> CommandResult {
     if let Some(database) = args.database {
         // A log can be looked at where nothing is set up, or not well.
         let config = raw.ok().and_then(|raw| readable(raw).ok());
@@ -83,7 +83,7 @@ pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
     let raw = match raw {
         Ok(raw) => raw,
         Err(error) => {
-            show("config", &Finding::fail(error.to_string(), "correct the file; nothing else was looked at"), args.json)?;
+            show("config", &Diagnosis::fail(error.to_string(), "correct the file; nothing else was looked at"), args.json)?;
             return Err(Failure::Failed("1 check failed".into()));
         }
     };
@@ -96,7 +96,7 @@ pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
             examined = machine::examine(&config.data_dir).await;
         }
         let finding = match wrong.iter().find(|(check, _)| *check == name) {
-            Some((_, error)) => Finding::fail(error, "correct it"),
+            Some((_, error)) => Diagnosis::fail(error, "correct it"),
             None => look(name, &raw, &config, &examined).await,
         };
         show(name, &finding, args.json)?;
@@ -106,15 +106,15 @@ pub(super) async fn run(raw: Result<Raw, ConfigError>, args: Args) -> Outcome {
 }
 
 /// Failed where a check did.
-fn outcome<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> Outcome {
-    match findings.into_iter().filter(|finding| finding.status == Status::Fail).count() {
+fn outcome<'a>(findings: impl IntoIterator<Item = &'a Diagnosis>) -> CommandResult {
+    match findings.into_iter().filter(|finding| finding.status == DiagnosisStatus::Fail).count() {
         0 => Ok(()),
         1 => Err(Failure::Failed("1 check failed".into())),
         n => Err(Failure::Failed(format!("{n} checks failed"))),
     }
 }
 
-async fn look(check: &str, raw: &Raw, config: &Config, examined: &machine::Database) -> Finding {
+async fn look(check: &str, raw: &Raw, config: &Config, examined: &machine::Database) -> Diagnosis {
     match check {
         "config" => machine::config_file(raw, config),
         "directory" => machine::directory(&config.data_dir),
@@ -165,11 +165,11 @@ fn check_of(key: &str) -> &'static str {
     }
 }
 
-fn show(name: &str, finding: &Finding, as_json: bool) -> std::io::Result<()> {
+fn show(name: &str, finding: &Diagnosis, as_json: bool) -> std::io::Result<()> {
     let (word, color) = match finding.status {
-        Status::Ok => ("ok", 32),
-        Status::Warn => ("warn", 33),
-        Status::Fail => ("fail", 31),
+        DiagnosisStatus::Ok => ("ok", 32),
+        DiagnosisStatus::Warn => ("warn", 33),
+        DiagnosisStatus::Fail => ("fail", 31),
     };
     if as_json {
         let fix = finding.fix.as_ref().map_or(Value::Null, |fix| json!(fix));

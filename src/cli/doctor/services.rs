@@ -7,57 +7,57 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::{Failure, health, setup};
-use super::Finding;
+use super::Diagnosis;
 use crate::config::Config;
 use crate::domain::mission::Mission;
 use crate::domain::policy::Policy;
 use crate::http;
 use crate::inputs::{Input, Resolved};
 use crate::planner::prompt::Material;
-use crate::planner::provider::Kind;
+use crate::planner::provider::ProviderErrorKind;
 use crate::planner::{PlanError, Planned};
 use crate::store;
 
-pub(super) async fn port(config: &Config) -> Finding {
+pub(super) async fn port(config: &Config) -> Diagnosis {
     let address = SocketAddr::new(config.host, config.port);
     match http::listen(address).await {
-        Ok(_) if !address.ip().is_loopback() => Finding::warn(
+        Ok(_) if !address.ip().is_loopback() => Diagnosis::warn(
             format!("{address} is free, and reachable from other machines without encryption"),
             "put a proxy with TLS in front, or listen on 127.0.0.1",
         ),
-        Ok(_) => Finding::ok(format!("{address} is free")),
+        Ok(_) => Diagnosis::ok(format!("{address} is free")),
         Err(error) if error.cause.kind() == ErrorKind::AddrInUse => taken(config, address).await,
-        Err(error) => Finding::failed(&error),
+        Err(error) => Diagnosis::failed(&error),
     }
 }
 
 /// Who is it that listens there already?
-async fn taken(config: &Config, address: SocketAddr) -> Finding {
+async fn taken(config: &Config, address: SocketAddr) -> Diagnosis {
     let said = health::ask(setup::reachable(address)).await;
     let about: Option<Value> = said.as_ref().ok().and_then(|(_, body)| serde_json::from_str(body).ok());
     match about {
-        Some(about) if about["service"] == "mana-ai" && !store::is_open(&config.data_dir) => Finding::fail(
+        Some(about) if about["service"] == "mana-ai" && !store::is_open(&config.data_dir) => Diagnosis::fail(
             format!("the mana-ai of another data directory listens on {address}"),
             "choose another port with PORT, or stop that one",
         ),
         Some(about) if about["service"] == "mana-ai" && about["ok"] == true => {
-            Finding::ok(format!("mana-ai {} answers at {address}", about["version"].as_str().unwrap_or("of some version")))
+            Diagnosis::ok(format!("mana-ai {} answers at {address}", about["version"].as_str().unwrap_or("of some version")))
         }
-        Some(about) if about["service"] == "mana-ai" => Finding::fail(
+        Some(about) if about["service"] == "mana-ai" => Diagnosis::fail(
             format!("mana-ai runs at {address} and is not well: {}", about["reason"].as_str().unwrap_or("it does not say why")),
             "see its log",
         ),
-        _ => Finding::fail(format!("another program listens on {address}"), "stop it, or choose another port with PORT"),
+        _ => Diagnosis::fail(format!("another program listens on {address}"), "stop it, or choose another port with PORT"),
     }
 }
 
-pub(super) fn tools(config: &Config) -> Finding {
+pub(super) fn tools(config: &Config) -> Diagnosis {
     match setup::catalog(config) {
-        Ok(catalog) => Finding::ok(format!("{} tools for plans", catalog.tools().len())),
+        Ok(catalog) => Diagnosis::ok(format!("{} tools for plans", catalog.tools().len())),
         Err(Failure::Usage(reason) | Failure::Failed(reason)) => {
-            Finding::fail(reason, "correct that file; the README shows one under \"Tune\"")
+            Diagnosis::fail(reason, "correct that file; the README shows one under \"Tune\"")
         }
-        Err(Failure::NoReader) => Finding::ok("not looked at"),
+        Err(Failure::NoReader) => Diagnosis::ok("not looked at"),
     }
 }
 
@@ -66,13 +66,13 @@ const MOST_TOKENS: u64 = 32_768;
 
 /// Has the model plan a small mission, and then one with all tools and as many notes as its window is said to hold: a server
 /// that reads less of a prompt says so to nobody.
-pub(super) async fn model(config: &Config) -> Finding {
+pub(super) async fn model(config: &Config) -> Diagnosis {
     // Tools that cannot be read are told of by their own check.
     let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
     let planner = match setup::planner(&usable) {
         Ok(planner) => planner,
-        Err(Failure::Usage(reason) | Failure::Failed(reason)) => return Finding::failed(&reason),
-        Err(Failure::NoReader) => return Finding::ok("not looked at"),
+        Err(Failure::Usage(reason) | Failure::Failed(reason)) => return Diagnosis::failed(&reason),
+        Err(Failure::NoReader) => return Diagnosis::ok("not looked at"),
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
     let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
@@ -92,30 +92,30 @@ pub(super) async fn model(config: &Config) -> Finding {
             format!("{} at {} gave a plan of {steps} {took}{corrected}", planned.model, planner.provider_name())
         }
         Err(PlanError::Parse(reasons)) => {
-            return Finding::warn(
+            return Diagnosis::warn(
                 format!("{} answers {took}, but not with a plan: {}", planned.model, reasons.join("; ")),
                 "try MANA_AI_PLANNER=json, or a larger model",
             );
         }
-        Err(PlanError::Provider(error)) if matches!(error.kind, Kind::Empty) => {
-            return Finding::fail(error.message, "try another model with MANA_LLM_MODEL");
+        Err(PlanError::Provider(error)) if matches!(error.kind, ProviderErrorKind::Empty) => {
+            return Diagnosis::fail(error.message, "try another model with MANA_LLM_MODEL");
         }
-        Err(PlanError::Provider(error)) => return Finding::failed(&error),
+        Err(PlanError::Provider(error)) => return Diagnosis::failed(&error),
     };
     let planned = planner.plan(&Material { inputs: &large, offered: &offered, ..material }).await;
     full(&found, planned, tokens)
 }
 
 /// What came of a prompt that fills the window.
-fn full(found: &str, planned: Planned, tokens: u64) -> Finding {
+fn full(found: &str, planned: Planned, tokens: u64) -> Diagnosis {
     let took = seconds(&planned);
     if let Some(note) = planned.read_less {
         let (cut, fix) = note.split_once("; ").unwrap_or((&note, ""));
-        return Finding::warn(format!("{found}, but {cut}"), fix);
+        return Diagnosis::warn(format!("{found}, but {cut}"), fix);
     }
     match planned.outcome {
-        Ok(_) => Finding::ok(format!("{found}, and another with a prompt of up to {tokens} tokens {took}")),
-        Err(error) => Finding::warn(
+        Ok(_) => Diagnosis::ok(format!("{found}, and another with a prompt of up to {tokens} tokens {took}")),
+        Err(error) => Diagnosis::warn(
             format!("{found}, but none with a prompt of up to {tokens} tokens: {error}"),
             "set MANA_LLM_CONTEXT_TOKENS to what the model reads in good time, or try a larger model",
         ),

@@ -11,14 +11,14 @@ use std::io::BufReader;
 
 use jiff::Timestamp;
 
-use self::source::Source;
+use self::source::LogSource;
 use self::survey::Survey;
-use super::{Finding, outcome, show};
-use crate::cli::{Failure, Outcome};
+use super::{Diagnosis, outcome, show};
+use crate::cli::{CommandResult, Failure};
 use crate::exchange::{self, ImportError, Reading};
 use crate::grants::PrivateKey;
 
-pub(super) async fn run(database: String, key: Option<PrivateKey>, as_json: bool) -> Outcome {
+pub(super) async fn run(database: String, key: Option<PrivateKey>, as_json: bool) -> CommandResult {
     let source = source::open(&database)?;
     let now = Timestamp::now();
     let findings = tokio::task::spawn_blocking(move || look(source, key.as_ref(), now)).await.map_err(Failure::failed)?;
@@ -29,8 +29,8 @@ pub(super) async fn run(database: String, key: Option<PrivateKey>, as_json: bool
 }
 
 /// Reads the whole log; where it cannot be read to its end, that comes first.
-fn look(source: Source, key: Option<&PrivateKey>, now: Timestamp) -> Vec<(&'static str, Finding)> {
-    let Source { file, progress, client } = source;
+fn look(source: LogSource, key: Option<&PrivateKey>, now: Timestamp) -> Vec<(&'static str, Diagnosis)> {
+    let LogSource { file, progress, client } = source;
     let mut survey = Survey::new(now);
     let read = read(BufReader::with_capacity(256 * 1024, file), &mut survey);
     progress.finish_and_clear();
@@ -57,14 +57,15 @@ fn read(file: BufReader<Box<dyn std::io::Read + Send>>, survey: &mut Survey) -> 
 }
 
 /// Why the log could not be read to its end.
-fn broken(error: &ImportError) -> Finding {
+fn broken(error: &ImportError) -> Diagnosis {
     match error {
-        ImportError::Line(bad) => Finding::fail(bad, "name a file in one of these forms"),
+        ImportError::Line(bad) => Diagnosis::fail(bad, "name a file in one of these forms"),
         ImportError::Broken(bad) => {
-            Finding::fail(bad, "correct that line; what comes after it cannot be told apart, and was not looked at")
+            Diagnosis::fail(bad, "correct that line; what comes after it cannot be told apart, and was not looked at")
         }
-        error => {
-            Finding::fail(format!("it cannot be read to its end: {error}"), "look at the file and its disk; what was read so far is below")
-        }
+        error => Diagnosis::fail(
+            format!("it cannot be read to its end: {error}"),
+            "look at the file and its disk; what was read so far is below",
+        ),
     }
 }

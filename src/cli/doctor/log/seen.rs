@@ -1,6 +1,6 @@
 //! What a survey keeps of rows of one kind: how many, and the first few.
 
-use super::Finding;
+use super::Diagnosis;
 
 /// Examples that are kept and told.
 const EXAMPLES: usize = 3;
@@ -8,12 +8,12 @@ const EXAMPLES: usize = 3;
 const CHARS: usize = 160;
 
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct Tally {
     pub count: u64,
     examples: Vec<String>,
 }
 
-impl Seen {
+impl Tally {
     pub fn add(&mut self, example: impl FnOnce() -> String) {
         self.count += 1;
         if self.examples.len() < EXAMPLES {
@@ -30,13 +30,13 @@ impl Seen {
     }
 
     /// What works, but not as its users may expect; `None` where there is nothing of the kind.
-    pub fn warn(&self, one: &str, more: &str, fix: &str) -> Option<Finding> {
-        (self.count > 0).then(|| Finding::warn(self.told(one, more), fix))
+    pub fn warn(&self, one: &str, more: &str, fix: &str) -> Option<Diagnosis> {
+        (self.count > 0).then(|| Diagnosis::warn(self.told(one, more), fix))
     }
 
     /// What makes the move fail.
-    pub fn fail(&self, one: &str, more: &str, fix: &str) -> Option<Finding> {
-        (self.count > 0).then(|| Finding::fail(self.told(one, more), fix))
+    pub fn fail(&self, one: &str, more: &str, fix: &str) -> Option<Diagnosis> {
+        (self.count > 0).then(|| Diagnosis::fail(self.told(one, more), fix))
     }
 }
 

@@ -6,14 +6,14 @@ use std::thread::JoinHandle;
 
 use indicatif::ProgressBar;
 
-use super::Finding;
+use super::Diagnosis;
 use crate::cli::{Failure, import, output};
 
 /// Bytes of what psql says that are kept.
 const SAID: u64 = 4_096;
 
 /// A log that is being read.
-pub(super) struct Source {
+pub(super) struct LogSource {
     pub file: Box<dyn Read + Send>,
     pub progress: ProgressBar,
     pub client: Option<Client>,
@@ -25,15 +25,15 @@ pub(super) struct Client {
     said: JoinHandle<String>,
 }
 
-pub(super) fn open(database: &str) -> Result<Source, Failure> {
+pub(super) fn open(database: &str) -> Result<LogSource, Failure> {
     if ["postgres://", "postgresql://"].iter().any(|scheme| database.starts_with(scheme)) {
         return postgres(&Address::read(database).map_err(Failure::Usage)?);
     }
     let (file, progress) = import::open(database)?;
-    Ok(Source { file, progress, client: None })
+    Ok(LogSource { file, progress, client: None })
 }
 
-fn postgres(address: &Address) -> Result<Source, Failure> {
+fn postgres(address: &Address) -> Result<LogSource, Failure> {
     let mut process = psql(address).spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::Failed(
             "psql, by which a Postgres is read, is not installed; install postgresql-client (Debian, Ubuntu) or libpq (Homebrew), or \
@@ -47,7 +47,7 @@ fn postgres(address: &Address) -> Result<Source, Failure> {
     };
     let progress = output::bar("{spinner} {bytes} read, {bytes_per_sec}", None);
     let said = std::thread::spawn(move || said(stderr));
-    Ok(Source { file: Box::new(progress.wrap_read(stdout)), progress, client: Some(Client { process, said }) })
+    Ok(LogSource { file: Box::new(progress.wrap_read(stdout)), progress, client: Some(Client { process, said }) })
 }
 
 /// All rows or an error: with `row_security` off, a role that may not see all of them is refused. It is set in the session,
@@ -79,14 +79,14 @@ fn said(mut stderr: ChildStderr) -> String {
 
 impl Client {
     /// Waits for psql, whose pipe must be closed by now.
-    pub fn end(mut self) -> Result<(), Finding> {
+    pub fn end(mut self) -> Result<(), Diagnosis> {
         let status = self.process.wait();
         let said = self.said.join().unwrap_or_default();
         match status {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) if said.is_empty() => Err(Finding::fail(format!("psql ended early: {status}"), "try it again")),
-            Ok(_) => Err(Finding::fail(format!("psql says: {said}"), advice(&said))),
-            Err(error) => Err(Finding::fail(format!("psql cannot be waited for: {error}"), "try it again")),
+            Ok(status) if said.is_empty() => Err(Diagnosis::fail(format!("psql ended early: {status}"), "try it again")),
+            Ok(_) => Err(Diagnosis::fail(format!("psql says: {said}"), advice(&said))),
+            Err(error) => Err(Diagnosis::fail(format!("psql cannot be waited for: {error}"), "try it again")),
         }
     }
 }

@@ -12,13 +12,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::sealed::Sealed;
-use super::Finding;
-use super::seen::{Seen, counted};
+use super::Diagnosis;
+use super::seen::{Tally, counted};
 use crate::domain::change::{Change, Op};
 use crate::domain::limits::admit;
 use crate::domain::merge::{Record, is_future, own_stamp, stamp_text};
 use crate::domain::time;
-use crate::exchange::{BadLine, Row};
+use crate::exchange::{BadLine, ExchangeRow};
 use crate::grants::PrivateKey;
 
 /// Event ids that are compared; as many take 16 MB.
@@ -43,26 +43,26 @@ const WITH_CREATED_AT: [(&str, &str); 14] = [
 ];
 
 /// A check: its name, what it found, and what is told where it found nothing.
-type Look<'a> = (&'static str, Option<Finding>, &'a dyn Fn() -> Finding);
+type Look<'a> = (&'static str, Option<Diagnosis>, &'a dyn Fn() -> Diagnosis);
 
 /// What was found so far.
 pub(super) struct Survey {
     now: Timestamp,
     rows: u64,
     unknown: Vec<String>,
-    bad: Seen,
-    refused: Seen,
-    without_id: Seen,
+    bad: Tally,
+    refused: Tally,
+    without_id: Tally,
     ids: HashSet<u64>,
     hasher: RandomState,
     ids_are_all: bool,
-    repeated: Seen,
-    object_stamps: Seen,
-    empty_stamps: Seen,
-    odd_stamps: Seen,
-    replaced: Seen,
-    ahead: Seen,
-    without_created_at: Seen,
+    repeated: Tally,
+    object_stamps: Tally,
+    empty_stamps: Tally,
+    odd_stamps: Tally,
+    replaced: Tally,
+    ahead: Tally,
+    without_created_at: Tally,
     sealed: Sealed,
 }
 
@@ -72,19 +72,19 @@ impl Survey {
             now,
             rows: 0,
             unknown: Vec::new(),
-            bad: Seen::default(),
-            refused: Seen::default(),
-            without_id: Seen::default(),
+            bad: Tally::default(),
+            refused: Tally::default(),
+            without_id: Tally::default(),
             ids: HashSet::new(),
             hasher: RandomState::new(),
             ids_are_all: true,
-            repeated: Seen::default(),
-            object_stamps: Seen::default(),
-            empty_stamps: Seen::default(),
-            odd_stamps: Seen::default(),
-            replaced: Seen::default(),
-            ahead: Seen::default(),
-            without_created_at: Seen::default(),
+            repeated: Tally::default(),
+            object_stamps: Tally::default(),
+            empty_stamps: Tally::default(),
+            odd_stamps: Tally::default(),
+            replaced: Tally::default(),
+            ahead: Tally::default(),
+            without_created_at: Tally::default(),
             sealed: Sealed::default(),
         }
     }
@@ -104,7 +104,7 @@ impl Survey {
         self.bad.add(|| bad.to_string());
     }
 
-    pub fn row(&mut self, row: Row) {
+    pub fn row(&mut self, row: ExchangeRow) {
         self.rows += 1;
         let line = row.line;
         let has_id = row.object.get("eventId").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
@@ -174,12 +174,12 @@ impl Survey {
     }
 
     /// What there is to tell, in its order, each check by its name; `key` opens grants.
-    pub fn findings(self, key: Option<&PrivateKey>) -> Vec<(&'static str, Finding)> {
+    pub fn findings(self, key: Option<&PrivateKey>) -> Vec<(&'static str, Diagnosis)> {
         let (sealed, now) = (self.sealed, self.now);
         let [spaces, grants, encrypted] = sealed.findings(key, now);
         let ids_are_all = || match self.ids_are_all {
-            true => Finding::ok("each is there once for its user"),
-            false => Finding::ok(format!("each of the first {MAX_IDS} is there once for its user; more were not compared")),
+            true => Diagnosis::ok("each is there once for its user"),
+            false => Diagnosis::ok(format!("each of the first {MAX_IDS} is there once for its user; more were not compared")),
         };
         let ids = self
             .repeated
@@ -204,8 +204,8 @@ impl Survey {
                     "correct them, or leave them out with `mana-ai import --skip-bad`",
                 ),
                 &|| match self.rows {
-                    0 => Finding::warn("the log is empty", "look whether this is the right database or file"),
-                    rows => Finding::ok(format!("{}, all of which can be read", counted(rows, "row", "rows"))),
+                    0 => Diagnosis::warn("the log is empty", "look whether this is the right database or file"),
+                    rows => Diagnosis::ok(format!("{}, all of which can be read", counted(rows, "row", "rows"))),
                 },
             ),
             (
@@ -215,7 +215,7 @@ impl Survey {
                     "rows are beyond the limits of the log, which stops an import",
                     "make them smaller where they were written, or leave them out with `mana-ai import --skip-bad`",
                 ),
-                &|| Finding::ok("no row is beyond them"),
+                &|| Diagnosis::ok("no row is beyond them"),
             ),
             (
                 "texts",
@@ -224,21 +224,21 @@ impl Survey {
                     "rows have texts with U+0000 or half of a surrogate pair",
                     "nothing: each becomes U+FFFD, since no text can hold them",
                 ),
-                &|| Finding::ok("all can be kept as they are"),
+                &|| Diagnosis::ok("all can be kept as they are"),
             ),
             (
                 "columns",
                 (!self.unknown.is_empty()).then(|| {
-                    Finding::warn(
+                    Diagnosis::warn(
                         format!("the log has no column {}", self.unknown.join(", ")),
                         "keep the old database if you need what they hold",
                     )
                 }),
-                &|| Finding::ok("the log has all of them"),
+                &|| Diagnosis::ok("the log has all of them"),
             ),
             ("event-ids", ids, &ids_are_all),
             ("stamps", stamps(&[&self.object_stamps, &self.empty_stamps, &self.odd_stamps]), &|| {
-                Finding::ok("all are times, in the form that the log keeps")
+                Diagnosis::ok("all are times, in the form that the log keeps")
             }),
             (
                 "clocks",
@@ -248,7 +248,7 @@ impl Survey {
                     "set the clock of that device, then edit these fields there once more; until that moment comes, edits of other devices \
                      lose to them",
                 ),
-                &|| Finding::ok("no row lies more than a day ahead"),
+                &|| Diagnosis::ok("no row lies more than a day ahead"),
             ),
             (
                 "created-at",
@@ -257,7 +257,7 @@ impl Survey {
                     "new records have no createdAt, so clients that list by it do not show them",
                     "let the client that made them write createdAt, or add it to `data` before the import",
                 ),
-                &|| Finding::ok("every record that clients list by it has one"),
+                &|| Diagnosis::ok("every record that clients list by it has one"),
             ),
         ];
         let mut told: Vec<_> = checks.into_iter().map(|(name, found, fine)| (name, found.unwrap_or_else(fine))).collect();
@@ -267,7 +267,7 @@ impl Survey {
 }
 
 /// Stamps that are not in the form of the log, together.
-fn stamps(kinds: &[&Seen; 3]) -> Option<Finding> {
+fn stamps(kinds: &[&Tally; 3]) -> Option<Diagnosis> {
     let words = [
         ("row has stamps that are objects, whose `at` counts", "rows have stamps that are objects, whose `at` counts"),
         (
@@ -279,7 +279,7 @@ fn stamps(kinds: &[&Seen; 3]) -> Option<Finding> {
     let told: Vec<String> =
         kinds.iter().zip(words).filter(|(seen, _)| seen.count > 0).map(|(seen, (one, more))| seen.told(one, more)).collect();
     let fix = "nothing, if edits on several devices at once are rare: they may be merged in another order than on the devices";
-    (!told.is_empty()).then(|| Finding::warn(told.join(". "), fix))
+    (!told.is_empty()).then(|| Diagnosis::warn(told.join(". "), fix))
 }
 
 /// The first field of each kind of stamp that is not as the log keeps it.

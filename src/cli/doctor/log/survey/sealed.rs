@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::Finding;
-use super::Seen;
+use super::Diagnosis;
+use super::Tally;
 use super::counted;
 use crate::domain::actor::LEGACY_AI;
 use crate::domain::change::{Change, Op};
@@ -95,7 +95,7 @@ impl Sealed {
     }
 
     /// What there is to tell of spaces, grants and encrypted records.
-    pub fn findings(self, key: Option<&PrivateKey>, now: Timestamp) -> [Finding; 3] {
+    pub fn findings(self, key: Option<&PrivateKey>, now: Timestamp) -> [Diagnosis; 3] {
         let grants = Grants::of(&self.owned, &self.ends, &self.records, key, now);
         let limit = if self.cut { "; the log has more of this than was looked at" } else { "" };
         let mut findings = [self.spaces(), grants.finding(), self.encrypted(&grants)];
@@ -106,8 +106,8 @@ impl Sealed {
     }
 
     /// Missions and agents that several users write: each user has their own rows here, so each would see a part.
-    fn spaces(&self) -> Finding {
-        let mut split = Seen::default();
+    fn spaces(&self) -> Diagnosis {
+        let mut split = Tally::default();
         let mut keys = self.owned.keys().peekable();
         while let Some((table, id, user)) = keys.next() {
             let mut users = vec![user.as_str()];
@@ -123,13 +123,13 @@ impl Sealed {
                     that they wrote, and plans reach only the member who made the mission";
         split
             .warn("mission or agent is split over the members of a space", "missions or agents are split over the members of a space", fix)
-            .unwrap_or_else(|| Finding::ok("no mission or agent is split over members of a space"))
+            .unwrap_or_else(|| Diagnosis::ok("no mission or agent is split over members of a space"))
     }
 
-    fn encrypted(&self, grants: &Grants<'_>) -> Finding {
+    fn encrypted(&self, grants: &Grants<'_>) -> Diagnosis {
         let known = |record| self.records.get_key_value(&record).map(|(record, _)| record);
         let linked: BTreeSet<&RecordKey> = self.owned.iter().flat_map(inputs).filter_map(known).collect();
-        let (mut closed, mut closed_and_linked) = (Seen::default(), 0);
+        let (mut closed, mut closed_and_linked) = (Tally::default(), 0);
         // Those that a mission wants to read are told first.
         let (first, rest): (Vec<_>, Vec<_>) = self.records.iter().partition(|(record, _)| linked.contains(record));
         for (record, sealed) in first.into_iter().chain(rest) {
@@ -144,12 +144,12 @@ impl Sealed {
                     mission's key and name it in the grant; records that a client seals with the master key do not open under its grants";
         let all = counted(self.records.len() as u64, "record is encrypted", "records are encrypted");
         match closed.count {
-            0 if self.records.is_empty() => Finding::ok("no record is encrypted"),
-            0 if grants.tried => Finding::ok(format!("{all}, and a grant opens each")),
-            0 => Finding::ok(format!("{all}, and a grant names each")),
+            0 if self.records.is_empty() => Diagnosis::ok("no record is encrypted"),
+            0 if grants.tried => Diagnosis::ok(format!("{all}, and a grant opens each")),
+            0 => Diagnosis::ok(format!("{all}, and a grant names each")),
             _ => {
                 let told = closed.told("encrypted record is opened by no grant", "encrypted records are opened by no grant");
-                Finding::warn(format!("{told}. {closed_and_linked} of them linked to missions; {all}"), fix)
+                Diagnosis::warn(format!("{told}. {closed_and_linked} of them linked to missions; {all}"), fix)
             }
         }
     }
@@ -175,7 +175,7 @@ struct Grants<'a> {
     count: u64,
     /// Whether keys were unwrapped.
     tried: bool,
-    unusable: Seen,
+    unusable: Tally,
     keys: Vec<Option<MissionKey>>,
     /// Which keys are for a record.
     for_record: HashMap<&'a RecordKey, Vec<usize>>,
@@ -189,7 +189,8 @@ impl<'a> Grants<'a> {
         key: Option<&PrivateKey>,
         now: Timestamp,
     ) -> Self {
-        let mut grants = Grants { count: 0, tried: key.is_some(), unusable: Seen::default(), keys: Vec::new(), for_record: HashMap::new() };
+        let mut grants =
+            Grants { count: 0, tried: key.is_some(), unusable: Tally::default(), keys: Vec::new(), for_record: HashMap::new() };
         for ((_, mission, user), fold) in owned {
             let Some(grant) = fold.live().and_then(|(record, _)| record.get("grant")).filter(|grant| !grant.is_null()) else { continue };
             grants.count += 1;
@@ -213,7 +214,7 @@ impl<'a> Grants<'a> {
         grants
     }
 
-    fn finding(&self) -> Finding {
+    fn finding(&self) -> Diagnosis {
         let all = counted(self.count, "mission has a grant", "missions have grants");
         let fix =
             "let their users grant access anew in their client after the move; until then these missions run without encrypted records";
@@ -224,12 +225,12 @@ impl<'a> Grants<'a> {
                 finding.found += &format!(" ({all}{untried})");
                 finding
             }
-            None if self.count == 0 => Finding::ok("no mission has one"),
+            None if self.count == 0 => Diagnosis::ok("no mission has one"),
             None if self.tried => match self.keys.iter().filter(|key| key.is_none()).count() {
-                0 => Finding::ok(format!("{all}, which can be opened")),
-                untried => Finding::ok(format!("{all}; the first {MAX_OPENED} can be opened, and {untried} more were not tried")),
+                0 => Diagnosis::ok(format!("{all}, which can be opened")),
+                untried => Diagnosis::ok(format!("{all}; the first {MAX_OPENED} can be opened, and {untried} more were not tried")),
             },
-            None => Finding::warn(
+            None => Diagnosis::warn(
                 format!("{all}; whether the private key opens them was not tried, since none is set"),
                 "set MANA_AI_PRIVATE_KEY_PEM to the key of the old server, here and for the new one; with another key no grant opens",
             ),
