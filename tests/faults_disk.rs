@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{Mana, Model, Reply, Served, get, hourly, metric, wait_for};
+use common::{Mana, Model, Reply, Served, copy_program, get, hourly, metric, wait_for};
 use faults::{Caller, Fault, Faults, NO_SPACE, READ_ONLY, assert_sound, kill, logged, note, quiet, start_in_vain};
 
 const LONG_AGO: &str = "2026-04-15T08:00:00.000Z";
@@ -193,7 +193,7 @@ fn serve_as_nobody(mana: &Mana) -> (Option<i32>, String) {
     let root = String::from_utf8(Command::new("id").arg("-u").output().unwrap().stdout).unwrap().trim() == "0";
     // The directory of the program may be closed to others.
     let program = std::env::temp_dir().join(format!("mana-ai-{}-serve", std::process::id()));
-    std::fs::copy(env!("CARGO_BIN_EXE_mana-ai"), &program).unwrap();
+    copy_program(&program);
     let mut command = Command::new(&program);
     if root {
         use std::os::unix::process::CommandExt;

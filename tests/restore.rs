@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{Mana, Model, Ran, Reply, Served, hourly, insert, metric, wait_for};
+use common::{Mana, Model, Ran, Reply, Served, copy_program, hourly, insert, metric, wait_for};
 use mana_ai::store::{SCHEMA_VERSION, Store};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -260,7 +260,7 @@ fn a_copy_may_be_read_only_and_lie_where_nobody_writes() {
     let copy = backup(&new);
     let into = quiet();
     let program = into.dir.path().join("program");
-    std::fs::copy(env!("CARGO_BIN_EXE_mana-ai"), &program).unwrap();
+    copy_program(&program);
     let mut command = Command::new(&program);
     if root {
         // Root may write everywhere, so the command runs as nobody.

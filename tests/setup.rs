@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use common::{Mana, Model, Ran, Reply, get, hourly, insert, wait_for};
+use common::{Mana, Model, Ran, Reply, copy_program, get, hourly, insert, wait_for};
 use faults::{Fault, Faults};
 use serde_json::{Value, json};
 use terminal::{CTRL_C, ENTER, Terminal, plain, quoted};
@@ -1131,7 +1131,7 @@ mod doctor {
             std::fs::remove_file(mana.dir.path().join("probe")).unwrap();
             std::fs::set_permissions(copy.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
             let program = copy.path().join("mana-ai");
-            std::fs::copy(doctor.get_program(), &program).unwrap();
+            copy_program(&program);
             let mut other = Command::new("setpriv");
             other.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program).args(doctor.get_args());
             other.env_clear().envs(doctor.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir("/");

@@ -243,6 +243,15 @@ impl Drop for Served {
     }
 }
 
+/// Copies the program to a place of its own, where any user may run it.
+///
+/// `cp` writes it, since a file that this process has open for writing passes for a moment to every child that another
+/// test starts, and cannot be run until that child has closed it.
+pub fn copy_program(to: &Path) {
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_mana-ai")).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
 /// Polls until there is a value; the bound only keeps a broken program from hanging the tests.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
