@@ -205,7 +205,7 @@ fn each_way_to_be_refused_has_its_reason() {
     assert_eq!(call(&served, &good).0, 200);
 
     // Without a signature, and with a public key used as the secret of a symmetric one (RFC 8725, section 2.1).
-    refused(&served, &unsigned(&json!({"alg": "none", "typ": "JWT"}), &claims), "no JSON Web Token");
+    refused(&served, &unsigned(&json!({"alg": "none", "typ": "JWT"}), &claims), "not a JSON Web Token");
     refused(&served, &unsigned(&json!({"alg": "EdDSA", "kid": "ed"}), &claims), "signature");
     let public = ed.public()["x"].as_str().unwrap().to_owned();
     let header = Header { kid: Some("ed".into()), ..Header::new(Algorithm::HS256) };
@@ -230,7 +230,7 @@ fn each_way_to_be_refused_has_its_reason() {
     own.jwk = Some(serde_json::from_value(mallory.public()).unwrap());
     refused(&served, &jsonwebtoken::encode(&own, &claims, &mallory.key).unwrap(), "signature");
     let critical = Header { kid: Some("ed".into()), crit: Some(vec!["exp".into()]), ..Header::new(Algorithm::EdDSA) };
-    refused(&served, &jsonwebtoken::encode(&critical, &claims, &ed.key).unwrap(), "no JSON Web Token");
+    refused(&served, &jsonwebtoken::encode(&critical, &claims, &ed.key).unwrap(), "not a JSON Web Token");
 
     // Times, with a minute for clocks that differ.
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() - 90})), "expired");
@@ -242,14 +242,14 @@ fn each_way_to_be_refused_has_its_reason() {
     assert_eq!(call(&served, &ed.sign(&json!({"sub": "ada", "exp": fraction(now() + 600), "nbf": fraction(now() - 600)}))).0, 200);
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": fraction(now() - 90)})), "expired");
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": fraction(now() + 90)})), "not valid yet");
-    refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": "soon"})), "no JSON Web Token");
+    refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "nbf": "soon"})), "not a JSON Web Token");
     refused(&served, &ed.sign(&json!({"sub": "ada"})), "expiry");
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": "tomorrow"})), "expiry");
 
     for subject in [json!(""), json!("  "), json!(7), json!(null), json!("x".repeat(300))] {
         refused(&served, &ed.sign(&json!({"sub": subject, "exp": now() + 600})), "names no user");
     }
-    refused(&served, &ed.sign(&json!({"sub": ["ada"], "exp": now() + 600})), "no JSON Web Token");
+    refused(&served, &ed.sign(&json!({"sub": ["ada"], "exp": now() + 600})), "not a JSON Web Token");
     refused(&served, &ed.sign(&json!({"exp": now() + 600})), "names no user");
     refused(&served, &ed.sign(&json!({"sub": "ada", "exp": now() + 600, "pad": "x".repeat(8_192)})), "longer");
     for token in ["", "x", "..", "a.b", "a.b.c.d", "\u{e9}"] {

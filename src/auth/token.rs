@@ -18,15 +18,15 @@ const LEEWAY: f64 = 60.0;
 pub enum TokenRefused {
     #[error("the token is longer than 8 KB")]
     TooLong,
-    #[error("the token is no JSON Web Token that this server reads")]
+    #[error("the token is not a JSON Web Token that this server can read")]
     Malformed,
-    #[error("the token's algorithm is not taken here; EdDSA, ES256 and RS256 are")]
+    #[error("the token's algorithm is not supported; EdDSA, ES256 and RS256 are")]
     Algorithm,
     #[error("the token was signed with a key that this server does not know")]
     UnknownKey,
     #[error("the token's signature is wrong")]
     Signature,
-    #[error("the token has no time of expiry")]
+    #[error("the token has no expiry (`exp`)")]
     NoExpiry,
     #[error("the token has expired")]
     Expired,
@@ -36,10 +36,10 @@ pub enum TokenRefused {
     NoSubject,
     #[error("the token is for another application: its `aud` must be or contain {0:?} (JWT_AUDIENCE)")]
     Audience(String),
-    #[error("the token is of another issuer: its `iss` must be {0:?} (JWT_ISSUER)")]
+    #[error("the token has another issuer: its `iss` must be {0:?} (JWT_ISSUER)")]
     Issuer(String),
     /// Nothing is wrong with the token: its key cannot be had now.
-    #[error("the keys of the identity provider cannot be had now; try again later")]
+    #[error("the keys of the identity provider are not available now; try again later")]
     Unavailable,
 }
 

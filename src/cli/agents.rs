@@ -12,7 +12,7 @@ pub(super) struct AgentsArgs {
     /// Only agents of this user
     #[arg(long)]
     user: Option<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

@@ -6,7 +6,7 @@ use super::{CommandResult, Context, output};
 
 #[derive(clap::Args)]
 pub(super) struct ConfigArgs {
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

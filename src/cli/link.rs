@@ -47,7 +47,7 @@ async fn make(store: &Store, config: &Config, address: SocketAddr, user: Option<
 pub(super) async fn tell(store: &Store, config: &Config, address: SocketAddr, watched: bool) -> CommandResult {
     // Commands beside the server print links to it.
     if let Err(error) = store.set_fact(LISTENS_AT, address.to_string()).await {
-        tracing::debug!(%error, "where the server listens is not noted");
+        tracing::debug!(%error, "the server's address could not be saved");
     }
     if config.jwks_url.is_some() || (!watched && store.was_signed_in().await?) {
         return Ok(());

@@ -18,7 +18,7 @@ pub(super) struct MissionsArgs {
     /// The time for --due [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

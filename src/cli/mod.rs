@@ -61,11 +61,11 @@ const LONG_VERSION: &str =
 enum Cmd {
     /// Set up a new installation: a configuration file, keys, and what to do next
     Init(init::InitArgs),
-    /// Look for what keeps this installation from working, and tell how to fix it
+    /// Find what keeps this installation from working, and how to fix it
     Doctor(doctor::DoctorArgs),
     /// Serve HTTP and run due missions until stopped
     Serve,
-    /// Ask the running server whether it is well
+    /// Check that the running server is healthy
     Health,
     /// Show the program at work: example data and a scripted model, no setup
     Demo(demo::DemoArgs),
@@ -81,9 +81,9 @@ enum Cmd {
     Missions(missions::MissionsArgs),
     /// List runs: attempts, tokens, outcome, reason
     Runs(runs::RunsArgs),
-    /// Tell why a mission runs or does not, gate by gate
+    /// Explain why a mission runs or not
     Explain(explain::ExplainArgs),
-    /// Plan one mission now and print the plan, without writing it back: to tune an agent
+    /// Plan one mission now and print the plan without saving it
     Plan(plan::PlanArgs),
     /// Compute the next times of a cadence
     Cadence(cadence::CadenceArgs),
@@ -91,19 +91,19 @@ enum Cmd {
     Grant(grant::GrantArgs),
     /// Make tokens for users' clients
     Token(token::TokenArgs),
-    /// Print a link that signs in to the workbench, once; without --user, whoever opens it may choose any user
+    /// Print a one-time link that signs in to the workbench; without --user, whoever opens it may choose any user
     Link(link::LinkArgs),
     /// List the browsers that are signed in, and sign them out
     Sessions(sessions::SessionsArgs),
-    /// Copy the database into a file, also while it is served
+    /// Back up the database into a file, also while the server runs
     Backup(backup::BackupArgs),
     /// Put a backup into the data directory
     Restore(restore::RestoreArgs),
-    /// Check that the file, the log and the snapshots are sound
+    /// Verify the file, the log and the snapshots
     Check(check::CheckArgs),
     /// Show the settings in force
     Config(config::ConfigArgs),
-    /// Print a script that lets a shell complete commands
+    /// Print shell completions
     Completions(completions::CompletionsArgs),
     /// Print the manual, or write a page for each command
     Man(man::ManArgs),

@@ -14,7 +14,7 @@ pub(super) struct RunsArgs {
     /// How many, the newest first
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

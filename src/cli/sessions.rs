@@ -32,7 +32,7 @@ struct List {
     /// Only sessions of this user
     #[arg(long)]
     user: Option<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

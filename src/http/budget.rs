@@ -34,7 +34,7 @@ impl Owner {
 
 /// No room is left for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the memory for requests and answers is used up; try again later")]
+#[error("request-body memory limit reached; try again later")]
 pub(super) struct UsedUp;
 
 /// The room and who holds how much of it.

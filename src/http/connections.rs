@@ -81,7 +81,7 @@ async fn serve_at_most(places: usize, listener: TcpListener, app: Router, stop: 
         let (stream, place) = match taken {
             Ok(taken) => taken,
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be taken");
+                tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -99,7 +99,7 @@ async fn serve_at_most(places: usize, listener: TcpListener, app: Router, stop: 
 fn max_connections() -> usize {
     // Each connection takes a descriptor; the usual limit of 1,024 is for programs that use select.
     let raised =
-        rlimit::increase_nofile_limit(u64::MAX).inspect_err(|error| tracing::debug!(%error, "the limit of open files stays as it is"));
+        rlimit::increase_nofile_limit(u64::MAX).inspect_err(|error| tracing::debug!(%error, "the limit of open files could not be raised"));
     let limit = raised.ok().or_else(|| rlimit::Resource::NOFILE.get().ok().map(|(soft, _)| soft)).unwrap_or(1_024);
     let reserved = RESERVED_FILES.min(limit.div_ceil(4)).max(48);
     usize::try_from(limit.saturating_sub(reserved).clamp(8, MAX_CONNECTIONS)).unwrap_or(8)

@@ -19,7 +19,7 @@ impl Runner {
                 Ok(0) => {}
                 Ok(restored) => {
                     self.metrics.iterations_restored_total.inc_by(restored as u64);
-                    tracing::info!(mission = id, restored, "iterations that a client's write took out of a mission are back");
+                    tracing::info!(mission = id, restored, "restored iterations that a client's write had removed from a mission");
                 }
                 Err(error) => tracing::error!(mission = id, %error, "lost iterations cannot be put back yet; the next tick tries again"),
             }

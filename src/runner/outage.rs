@@ -65,7 +65,7 @@ impl Runner {
         match self.store.set_fact(FACT, fact).await {
             Ok(()) => *told = until,
             // The next change tells it.
-            Err(error) => tracing::warn!(%error, "other processes do not hear whether the model server is down"),
+            Err(error) => tracing::warn!(%error, "the state of the model server could not be saved for other processes"),
         }
     }
 

@@ -165,7 +165,7 @@ pub(super) struct TickOutcome {
 impl TickOutcome {
     /// One user's data cannot be used; everybody else's missions go on.
     pub(super) fn user_failed(&mut self, user: &str, error: &StoreError) {
-        tracing::error!(user, %error, "the missions of a user are passed over in this tick");
+        tracing::error!(user, %error, "the missions of a user are skipped in this tick");
         self.stats.error(format!("user {user}: {error}"));
     }
 }

@@ -34,13 +34,13 @@ pub enum StoreError {
     Sqlite { path: PathBuf, cause: Arc<rusqlite::Error> },
     #[error("cannot write the copy {}: {reason}; choose a new file in a directory that you may write to, with room for it", path.display())]
     Backup { path: PathBuf, reason: String },
-    #[error("there is a database already: {}; with --replace the copy takes its place, and it is kept beside it", path.display())]
+    #[error("{} exists already; --replace puts the copy in its place and keeps the old database beside it", path.display())]
     Exists { path: PathBuf },
     #[error("the database {} is in use; stop mana-ai and whatever else has it open, then try again. Nothing was changed", path.display())]
     InUse { path: PathBuf },
     #[error("cannot restore {}: {reason}. Nothing was changed", path.display())]
     Restore { path: PathBuf, reason: String },
-    #[error("there is no database in {}; say where it is with --data-dir or MANA_AI_DATA_DIR, or begin with `mana-ai init`", dir.display())]
+    #[error("there is no database in {}; name its directory with --data-dir or MANA_AI_DATA_DIR, or start with `mana-ai init`", dir.display())]
     NoDatabase { dir: PathBuf },
     #[error("the database {} is gone, but its write-ahead log {} is there; put the database back, or move the log away to begin anew", path.display(), log.display())]
     LostDatabase { path: PathBuf, log: PathBuf },

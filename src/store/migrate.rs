@@ -126,11 +126,11 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<(
     for (number, sql) in migrations().into_iter().filter(|(number, _)| *number > found) {
         let rows = if number == LOG_ANEW && found > 0 { rows_to_copy(connection, path, found)? } else { 0 };
         if rows >= MANY_ROWS {
-            tracing::warn!(path = %path.display(), from = found, to = number, rows, "the change log is written anew; this takes a while, and nothing is lost when it is broken off");
+            tracing::warn!(path = %path.display(), from = found, to = number, rows, "rewriting the change log; this takes a while, and an interruption loses nothing");
         }
         apply(connection, number, sql).map_err(sqlite)?;
         if rows >= MANY_ROWS {
-            tracing::warn!(path = %path.display(), rows, "the change log is written anew: done");
+            tracing::warn!(path = %path.display(), rows, "the change log is rewritten");
         }
     }
     Ok(())

@@ -198,10 +198,7 @@ pub(super) type Lost = BTreeMap<String, (i64, Iteration)>;
 
 /// A row that is set aside is passed over, and told.
 fn used(row: Result<Delta, SetAside>) -> Option<Delta> {
-    row.inspect_err(
-        |SetAside { seq, why }| tracing::warn!(row = seq, %why, "a row of the log is passed over; `mana-ai check` lists them all"),
-    )
-    .ok()
+    row.inspect_err(|SetAside { seq, why }| tracing::warn!(row = seq, %why, "a log row is skipped; `mana-ai check` lists them all")).ok()
 }
 
 /// A record while it is being folded.
@@ -295,7 +292,7 @@ fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite
         Ok((fold, bytes)) => Ok((Folded { fold, last_seq, last_applied_at: row.get(4)?, stored: true, ..Folded::default() }, bytes)),
         // The log tells what a damaged snapshot should hold.
         Err(error) => {
-            tracing::warn!(%error, "a snapshot is made anew from the log");
+            tracing::warn!(%error, "a snapshot is rebuilt from the log");
             let folded = fold(connection, table, user, id, last_seq)?.unwrap_or_default();
             Ok((Folded { stored: true, changed: false, ..folded }, 0))
         }

@@ -21,7 +21,7 @@ pub type PendingTables = BTreeMap<String, BTreeSet<String>>;
 
 /// A user has as many listeners as one may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this user has {PER_USER} streams open, which is the most; close one")]
+#[error("this user has {PER_USER} streams open, which is the maximum; close one")]
 pub struct TooMany;
 
 /// All listeners of the process.

@@ -24,7 +24,7 @@ pub(super) struct DoctorArgs {
     /// with the password by PGPASSWORD or ~/.pgpass. Nothing is written
     #[arg(long, value_name = "FILE|-|URL")]
     database: Option<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
