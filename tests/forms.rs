@@ -20,7 +20,11 @@ type Fields = Vec<(String, String)>;
 
 impl Desk {
     fn new(lines: &[Value]) -> Self {
-        let mana = Mana::new().with("TICK_ENABLED", "false");
+        Self::with(Mana::new(), lines)
+    }
+
+    fn with(mana: Mana, lines: &[Value]) -> Self {
+        let mana = mana.with("TICK_ENABLED", "false");
         mana.import(lines);
         let served = mana.serve();
         let token = mana.run(&["token", "create", "--user", "u"]).stdout;
@@ -322,4 +326,28 @@ fn times_far_ahead_are_told_by_the_page_the_doctor_and_the_metric() {
     let clock: Value = serde_json::from_str(findings.lines().find(|line| line.contains(r#""check":"clock""#)).unwrap()).unwrap();
     let found = clock["found"].as_str().unwrap();
     assert!(clock["status"] == "warn" && found.contains("2 times of edits") && found.contains("aiMissions ahead"), "{clock}");
+}
+
+#[test]
+fn a_mission_without_a_schedule_says_so_unless_something_else_is_in_its_way() {
+    let mission = |id: &str, agent: Value| {
+        insert("u", "aiMissions", id, json!({"title": id, "state": "active", "cadence": {"kind": "manual"}, "agentId": agent}))
+    };
+    let agent = insert("u", "agents", "asleep", json!({"name": "Asleep", "state": "paused"}));
+    let desk = Desk::new(&[agent, mission("free", Value::Null), mission("held", json!("asleep"))]);
+    let says = |id: &str| desk.page(&format!("/missions/{id}")).contains("Runs only when you start it.");
+    assert_eq!((says("free"), says("held")), (true, false));
+}
+
+#[test]
+fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_past() {
+    let nobody = "http://127.0.0.1:9";
+    let mana = Mana::new().with("MANA_LLM_URL", nobody).with("BREAKER_FAILURES", 1).with("BREAKER_COOLDOWN_MS", 1_000);
+    let mission = json!({"title": "m", "state": "active", "nextRunAt": "2026-04-15T08:00:00.000Z", "cadence": {"kind": "manual"}});
+    let desk = Desk::with(mana, &[insert("u", "aiMissions", "m", mission)]);
+    assert!(desk.page("/").contains("Running normally."));
+    let key = std::fs::read_to_string(desk.mana.dir.path().join("service-key")).unwrap();
+    assert_eq!(request("POST", &desk.served.url("/internal/tick"), &[("x-service-key", key.trim())]).0, 200);
+    assert!(desk.page("/").contains("Can't reach the model at <bdi>127.0.0.1:9</bdi>."));
+    common::wait_for("the cooldown to end", || desk.page("/").contains("The next plan tries again.").then_some(()));
 }

@@ -7,7 +7,7 @@ use super::{App, AppError, edit_by};
 use crate::domain::agent::AgentState;
 use crate::domain::edits::{changed, created, differing};
 use crate::domain::merge::Record;
-use crate::store::{AgentCard, Longest, MissionCard, StoreError, StoreResult, Table};
+use crate::store::{AgentCard, MissionCard, StoreError, StoreResult, Table};
 
 /// What stands around an agent: its missions, and what it used.
 pub struct AgentView {
@@ -81,14 +81,5 @@ impl App {
         self.agent(user, id).await?;
         let state = Record::from_iter([("state".to_owned(), json!(state.as_str()))]);
         Ok(self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), move |before| Ok(differing(before, state))).await?)
-    }
-
-    /// Some fields of a record, whole; what is not asked for may be large, and is not read.
-    pub(super) async fn fields(&self, table: Table, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
-        self.refresh().await?;
-        let part = self.store.part(table, user, id, fields, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
-        let mut record = part.record;
-        record.insert("id".into(), id.into());
-        Ok(record)
     }
 }

@@ -25,11 +25,12 @@ use crate::auth::Users;
 use crate::domain::actor;
 use crate::domain::ceilings::{LogCeilings, PushRates};
 use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::merge::Record;
 use crate::metrics::Metrics;
 use crate::planner::tools::Tool;
 use crate::projection;
 use crate::runner::{Clock, Rules, Runner};
-use crate::store::{Edit, Store, StoreResult, Table};
+use crate::store::{Edit, Longest, Store, StoreResult, Table};
 use crate::sync::{self, Hub, Mailbox, TooMany};
 
 pub use agents::AgentView;
@@ -129,6 +130,15 @@ impl App {
     /// Folds what came into the log since the last look, so that what is shown is what is there.
     async fn refresh(&self) -> StoreResult<()> {
         projection::refresh(&self.store).await.map(drop)
+    }
+
+    /// Some fields of a record, whole; what is not asked for may be large, and is not read.
+    async fn fields(&self, table: Table, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+        self.refresh().await?;
+        let part = self.store.part(table, user, id, fields, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
+        let mut record = part.record;
+        record.insert("id".into(), id.into());
+        Ok(record)
     }
 }
 

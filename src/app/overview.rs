@@ -7,8 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use super::App;
 use crate::store::{Day, MissionCard, RunRow, StoreResult};
 
-/// Missions that wait for a review; one more is looked for.
-const REVIEWS: u32 = 10;
 const NEXT: u32 = 50;
 const RUNS: u32 = 30;
 
@@ -31,7 +29,8 @@ pub struct Overview {
 }
 
 impl Overview {
-    pub const REVIEWS: usize = REVIEWS as usize;
+    /// One more is looked for.
+    pub const REVIEWS: u32 = 10;
 }
 
 impl App {
@@ -50,7 +49,7 @@ impl App {
         let ids: BTreeSet<String> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
         Ok(Overview {
             at,
-            reviews: store.to_review(user, REVIEWS + 1).await?,
+            reviews: store.to_review(user, Overview::REVIEWS + 1).await?,
             of_runs: store.mission_cards_of(user, ids.into_iter().collect()).await?,
             day: store.day_of(user, at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)).await?,
             is_new: next.is_empty() && store.mission_cards(user, "", 1).await?.is_empty(),

@@ -46,6 +46,6 @@ impl App {
     /// # Errors
     /// When the database cannot be read or written.
     pub async fn tick(&self) -> StoreResult<(TickStats, Vec<RunReport>)> {
-        Ok(self.runner.tick().await?.settle().await)
+        Ok(self.begin_tick().await?.settle().await)
     }
 }

@@ -40,7 +40,7 @@ impl SecretFile {
             }
         }
         if let Some(mode) = path.metadata().ok().map(|file| file.permissions().mode() & 0o777).filter(|mode| mode & 0o077 != 0) {
-            tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "others on this machine may read a {}; chmod 600 it", self.what);
+            tracing::warn!(path = %path.display(), mode = format!("{mode:o}"), "others on this machine have access to a {}; chmod 600 it", self.what);
         }
         std::fs::read_to_string(&path).map(Zeroizing::new).map_err(failed)
     }

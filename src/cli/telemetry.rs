@@ -106,7 +106,7 @@ impl<E: SpanExporter> SpanExporter for PatientExporter<E> {
             && warned.is_none_or(|at| at.elapsed() >= WARN_EVERY)
         {
             *warned = Some(Instant::now());
-            tracing::warn!(%error, "the trace collector (OTEL_EXPORTER_OTLP_ENDPOINT) rejects traces; runs continue without them");
+            tracing::warn!(%error, "traces do not reach their collector (OTEL_EXPORTER_OTLP_ENDPOINT); runs continue without them");
         }
         outcome
     }

@@ -34,7 +34,7 @@ impl Owner {
 
 /// No room is left for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("request-body memory limit reached; try again later")]
+#[error("memory limit for requests and answers reached; try again later")]
 pub(super) struct UsedUp;
 
 /// The room and who holds how much of it.

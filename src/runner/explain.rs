@@ -9,7 +9,7 @@ use super::tick::pending;
 use crate::domain::agent::Agent;
 use crate::domain::breaker;
 use crate::domain::cadence::Cadence;
-use crate::domain::decision::{self, Ceilings, Condition, Load, Plans, Situation};
+use crate::domain::decision::{self, Ceilings, Condition, Decision, Load, Plans, Situation, decide};
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
@@ -37,7 +37,7 @@ pub struct Explanation {
     pub title: String,
     pub at: Timestamp,
     pub steps: Vec<ExplainedStep>,
-    /// Whether it is active and runs only when somebody starts it.
+    /// Whether it runs only when somebody starts it, and nothing else is in its way.
     pub needs_start: bool,
     /// When it runs next by what is known now; `None`: not by itself.
     pub next_run_at: Option<Timestamp>,
@@ -140,7 +140,10 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
         title: mission.label().to_owned(),
         at: now,
         steps,
-        needs_start: mission.state == MissionState::Active && mission.next_run_at.is_none() && !mission.lacks_time(),
+        needs_start: mission.state == MissionState::Active
+            && mission.next_run_at.is_none()
+            && !mission.lacks_time()
+            && decide(&situation) == Decision::Run,
         next_run_at,
         then: next_run_at.and_then(resumption).flatten(),
         grant,

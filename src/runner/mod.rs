@@ -75,7 +75,7 @@ pub fn longest_wait(backoff: &Backoff, breaker: &Limits) -> SignedDuration {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
     pub server: String,
-    /// When it is tried again.
+    /// Until when it is left alone; after that, the next plan tries it.
     pub until: Timestamp,
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
     let titles = seen.of_runs.iter().map(|card| (card.id.clone(), label(card))).collect();
     let body = html! {
         div.head { h1 { "Overview" } a.button.primary href="/missions/new" { "New mission" } }
-        (health(seen.can_write, shared.app.outage().as_ref()))
+        (health(&seen, shared.app.outage().as_ref()))
         @if seen.is_new {
             p.lead { "A mission is something long-lived that you want looked after. Describe it, give it a schedule, and an agent proposes what to do; you decide." }
         }
@@ -40,13 +40,15 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
 type Titles = BTreeMap<String, String>;
 
 /// What is wrong now, in words.
-fn health(can_write: bool, outage: Option<&Outage>) -> Markup {
+fn health(seen: &Overview, outage: Option<&Outage>) -> Markup {
     html! {
-        @if !can_write { p.health.bad { "The database can't be written. Check the disk and the server's log." } }
+        @if !seen.can_write { p.health.bad { "The database can't be written. Check the disk and the server's log." } }
         @if let Some(outage) = outage {
-            p.health.bad { "Can't reach the model at " bdi { (shorter(&outage.server, 100)) } ". Next try at " (moment(outage.until)) "." }
+            p.health.bad { "Can't reach the model at " bdi { (shorter(&outage.server, 100)) } ". "
+                @if outage.until > seen.at { "Next try at " (moment(outage.until)) "." } @else { "The next plan tries again." }
+            }
         }
-        @if can_write && outage.is_none() { p.health.good { "Running normally." } }
+        @if seen.can_write && outage.is_none() { p.health.good { "Running normally." } }
     }
 }
 
@@ -58,11 +60,11 @@ fn waiting(rows: &[MissionCard]) -> Markup {
     html! {
         @if rows.is_empty() { p.empty { "Nothing. Plans that need a decision of yours show up here." } }
         ul.plain {
-            @for row in rows.iter().take(Overview::REVIEWS) {
+            @for row in rows.iter().take(Overview::REVIEWS as usize) {
                 li { a href=(path("missions", &row.id)) { bdi { (label(row)) } } " " span.count { (row.awaiting_review) " to review" } }
             }
         }
-        @if rows.len() > Overview::REVIEWS { p.hint { "And more; " a href="/missions" { "all missions" } "." } }
+        @if rows.len() > Overview::REVIEWS as usize { p.hint { "And more; " a href="/missions" { "all missions" } "." } }
     }
 }
 
