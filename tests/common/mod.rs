@@ -1,6 +1,10 @@
 //! What the integration tests share: stores, the program itself, and a model server with scripted answers.
 #![allow(dead_code)]
 
+pub mod faults;
+pub mod logged;
+pub mod terminal;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

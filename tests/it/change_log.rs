@@ -1,0 +1,130 @@
+//! The log keeps what it was given, in order, and nothing takes it away (docs/design.md, section 2).
+
+use std::collections::BTreeSet;
+
+use crate::common::{append, change, store};
+use mana_ai::domain::limits::admit;
+use mana_ai::store::{Options, Pull, RowFilter, Store, StoreError};
+use rusqlite::Connection;
+use serde_json::json;
+
+fn line(id: u32) -> serde_json::Value {
+    json!({
+        "eventId": format!("00000000-0000-4000-8000-{id:012}"), "appId": "ai", "table": "t", "recordId": "r", "userId": "u",
+        "op": "insert", "data": {"n": id}, "createdAt": "2026-04-15T08:00:00.000001Z",
+    })
+}
+
+#[tokio::test]
+async fn appending_is_idempotent_by_event_id_and_keeps_the_time_of_origin() {
+    let (_dir, store) = store();
+    append(&store, [change(&line(1)), change(&line(2)), change(&line(1))]).await;
+    append(&store, [change(&line(2))]).await;
+    let rows = store.rows_after(RowFilter::default(), 0, 10).await.unwrap();
+    let kept: Vec<_> = rows.iter().map(|row| row.change.to_json()["createdAt"].clone()).collect();
+    assert_eq!(kept, ["2026-04-15T08:00:00.000001Z", "2026-04-15T08:00:00.000001Z"]);
+}
+
+#[tokio::test]
+async fn sync_at_rises_with_the_log_even_when_the_clock_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = || "2026-04-15T08:00:00Z".parse().unwrap();
+    let ahead = Store::open(dir.path(), &Options { clock, ..Options::default() }).unwrap();
+    append(&ahead, (1..4).map(|n| change(&line(n)))).await;
+    let clock = || "2020-01-01T00:00:00Z".parse().unwrap();
+    let behind = Store::open(dir.path(), &Options { clock, ..Options::default() }).unwrap();
+    append(&behind, (4..6).map(|n| change(&line(n)))).await;
+    let rows = behind.rows_after(RowFilter::default(), 0, 10).await.unwrap();
+    let first = rows[0].sync_at;
+    assert_eq!(rows.iter().map(|row| row.sync_at - first).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    let pull = Pull {
+        user_id: "u".into(),
+        app_id: "ai".into(),
+        tables: BTreeSet::from(["t".into()]),
+        since: first + 2,
+        limit: 10,
+        not_client: None,
+    };
+    assert_eq!(behind.pull(pull).await.unwrap().rows.len(), 2);
+}
+
+#[tokio::test]
+async fn no_statement_changes_or_removes_a_row() {
+    let (_dir, store) = store();
+    append(&store, [change(&line(1))]).await;
+    let direct = Connection::open(store.path()).unwrap();
+    for statement in [
+        "UPDATE sync_changes SET data = NULL",
+        "DELETE FROM sync_changes",
+        "INSERT OR REPLACE INTO sync_changes SELECT * FROM sync_changes",
+        "INSERT OR REPLACE INTO sync_changes SELECT 9, id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, client_id, created_at, sync_at + 1, schema_version, actor, origin FROM sync_changes",
+    ] {
+        let error = direct.execute(statement, []).unwrap_err();
+        assert!(error.to_string().contains("append-only"), "{statement}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_append_keeps_nothing_and_spoils_no_other() {
+    let (_dir, store) = store();
+    let admitted = |id: u32| admit(change(&line(id))).unwrap();
+    let bad = vec![Ok(admitted(1)), Err(StoreError::Stopped)];
+    let good = vec![Ok::<_, StoreError>(admitted(2))];
+    let (bad, good) = tokio::join!(store.append(bad), store.append(good));
+    assert!(bad.is_err() && good.is_ok());
+    assert_eq!(store.rows_after(RowFilter::default(), 0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn many_writers_from_two_processes_lose_nothing() {
+    let (dir, first) = store();
+    let second = Store::open(dir.path(), &Options { durable: false, ..Options::default() }).unwrap();
+    let tasks: Vec<_> = (0..200_u32)
+        .map(|n| {
+            let store = if n % 2 == 0 { first.clone() } else { second.clone() };
+            tokio::spawn(async move { append(&store, [change(&line(n))]).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let rows = first.rows_after(RowFilter::default(), 0, 1_000).await.unwrap();
+    assert_eq!(rows.len(), 200);
+    assert!(rows.is_sorted_by(|a, b| a.seq < b.seq && a.sync_at < b.sync_at));
+}
+
+#[test]
+fn a_file_that_is_not_ours_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(Store::FILE_NAME);
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE mine (x)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(matches!(Store::open(dir.path(), &Options::default()), Err(StoreError::NotOurs { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    std::fs::write(&path, "no database at all, but long enough to have a header of its own, and then some more text").unwrap();
+    assert!(matches!(Store::open(dir.path(), &Options::default()), Err(StoreError::NotOurs { .. })));
+}
+
+#[test]
+fn a_newer_database_is_refused() {
+    let (dir, _store) = store();
+    Connection::open(dir.path().join(Store::FILE_NAME)).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let error = Store::open(dir.path(), &Options::default()).err().unwrap();
+    assert!(error.to_string().contains("schema version 99"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_what_was_there() {
+    let (_dir, store) = store();
+    append(&store, [change(&line(1))]).await;
+    let full = tempfile::tempdir().unwrap();
+    let small = Store::open(full.path(), &Options::default()).unwrap();
+    append(&small, [change(&line(1))]).await;
+    let pages: i64 = Connection::open(small.path()).unwrap().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    drop(small);
+    let small = Store::open(full.path(), &Options { max_pages: Some(pages as u32), ..Options::default() }).unwrap();
+    let long: Vec<_> = (2..500).map(|n| Ok::<_, StoreError>(admit(change(&line(n))).unwrap())).collect();
+    let error = small.append(long).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full { .. }), "{error}");
+    assert_eq!(small.rows_after(RowFilter::default(), 0, 10).await.unwrap().len(), 1);
+}

@@ -1,0 +1,351 @@
+//! The forms of the workbench: what comes back as it was shown changes nothing of a record, whatever shape the record has, and
+//! what is broken is told and can be repaired there.
+
+use crate::common::{Mana, Served, insert, metric, request};
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+const FAR: &str = "2099-01-01T00:00:00.000Z";
+
+/// A signed-in user of a server, with forms as a browser sends them.
+struct Desk {
+    mana: Mana,
+    served: Served,
+    cookie: String,
+}
+
+type Fields = Vec<(String, String)>;
+
+impl Desk {
+    fn new(lines: &[Value]) -> Self {
+        Self::with(Mana::new(), lines)
+    }
+
+    fn with(mana: Mana, lines: &[Value]) -> Self {
+        let mana = mana.with("TICK_ENABLED", "false");
+        mana.import(lines);
+        let served = mana.serve();
+        let token = mana.run(&["token", "create", "--user", "u"]).stdout;
+        let (status, _, cookie) = post(&served.url("/login"), "", &[("token".into(), token.trim().into())]);
+        assert_eq!(status, 303);
+        Desk { mana, served, cookie: cookie.unwrap().split(';').next().unwrap().to_owned() }
+    }
+
+    fn page(&self, path: &str) -> String {
+        let (status, body) = request("GET", &self.served.url(path), &[("cookie", &self.cookie)]);
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// Fills the form of a page and sends it; fields that are not named stay as they are shown.
+    fn fill(&self, path: &str, edits: &[(&str, &str)]) -> (u16, String) {
+        let page = self.page(path);
+        let (action, mut fields) = form(&page);
+        for (name, value) in edits {
+            match fields.iter_mut().find(|(field, _)| field == name) {
+                Some((_, shown)) => *shown = (*value).to_owned(),
+                None => panic!("{path} has no field {name}"),
+            }
+        }
+        let (status, body, _) = post(&self.served.url(&action), &self.cookie, &fields);
+        (status, body)
+    }
+
+    fn records(&self, kind: &str) -> Map<String, Value> {
+        let found = self.mana.run(&[kind, "--json"]).json();
+        found.into_iter().map(|line| (line["id"].as_str().unwrap().to_owned(), line["record"].clone())).collect()
+    }
+
+    fn rows(&self) -> usize {
+        self.mana.run(&["export"]).json().len()
+    }
+}
+
+fn post(url: &str, cookie: &str, fields: &[(String, String)]) -> (u16, String, Option<String>) {
+    let body = reqwest::Url::parse_with_params("http://form", fields).unwrap().query().unwrap_or_default().to_owned();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").header("cookie", cookie).body(body);
+        let answer = request.send().await.unwrap();
+        let cookie = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), answer.text().await.unwrap(), cookie)
+    })
+}
+
+/// The large form of a page: where it goes, and its fields as a browser sends them back.
+fn form(page: &str) -> (String, Fields) {
+    let form = page.split("<form").find(|form| form.contains("name=\"was\"")).unwrap();
+    let form = form.split("</form>").next().unwrap();
+    let attribute =
+        |tag: &str, name: &str| Regex::new(&format!("\\s{name}=\"([^\"]*)\"")).unwrap().captures(tag).map(|found| plain(&found[1]));
+    let mut fields = Fields::new();
+    let controls = Regex::new(r"(?s)<input([^>]*)>|<textarea([^>]*)>\n?(.*?)</textarea>|<select([^>]*)>(.*?)</select>").unwrap();
+    for control in controls.captures_iter(form) {
+        if let Some(tag) = control.get(1).map(|tag| tag.as_str()) {
+            if attribute(tag, "type").as_deref() == Some("checkbox") && !tag.contains(" checked") {
+                continue;
+            }
+            fields.push((attribute(tag, "name").unwrap(), attribute(tag, "value").unwrap_or_default()));
+        } else if let Some(tag) = control.get(2).map(|tag| tag.as_str()) {
+            fields.push((attribute(tag, "name").unwrap(), plain(&control[3]).replace('\n', "\r\n")));
+        } else {
+            let options: Vec<&str> = control[5].split("<option").skip(1).collect();
+            let chosen = options.iter().find(|option| option.split('>').next().unwrap().contains(" selected")).unwrap_or(&options[0]);
+            fields.push((attribute(&control[4], "name").unwrap(), attribute(chosen.split('>').next().unwrap(), "value").unwrap()));
+        }
+    }
+    (attribute(form, "action").unwrap(), fields)
+}
+
+fn plain(html: &str) -> String {
+    html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+}
+
+fn mission(id: &str, cadence: Value) -> Value {
+    let data = json!({"title": "T", "state": "active", "nextRunAt": FAR, "inputs": [], "iterations": [], "cadence": cadence});
+    insert("u", "aiMissions", id, data)
+}
+
+/// The schedules that no field can show, or not as they are.
+fn odd_schedules() -> Vec<Value> {
+    let mut odd = vec![
+        json!(null),
+        json!(""),
+        json!("daily"),
+        json!(7),
+        json!([]),
+        json!({}),
+        json!({"kind": "moon", "phase": "full"}),
+        json!({"kind": "daily"}),
+        json!({"kind": "daily", "atHour": 8, "timeZone": null, "note": {"by": "phone"}}),
+        json!({"kind": "daily", "atHour": 8.0, "atMinute": null}),
+        json!({"kind": "daily", "atHour": "8", "atMinute": "five"}),
+        json!({"kind": "daily", "atHour": 25, "a.b": 1}),
+        json!({"kind": "daily", "atHour": 8, "timeZone": "Mars/Olympus"}),
+        json!({"kind": "daily", "atHour": 8, "timeZone": 7}),
+        json!({"kind": "weekly", "dayOfWeek": 7, "atHour": 8}),
+        json!({"kind": "weekly", "dayOfWeek": [1, 3], "atHour": 8}),
+        json!({"kind": "interval", "everyMinutes": 90.0, "jitter": 5}),
+        json!({"kind": "interval", "everyMinutes": -5, "atHour": 99}),
+        json!({"kind": "cron", "expression": "0 0 8 * * *"}),
+        json!({"kind": "cron", "expression": "0 8 * * *\n"}),
+        json!({"kind": "cron", "expression": {"hour": 8}, "everyMinutes": -1}),
+    ];
+    odd.push(serde_json::from_str(r#"{"kind": "interval", "everyMinutes": 1e400}"#).unwrap());
+    odd
+}
+
+#[test]
+fn a_schedule_that_nobody_edits_stays_to_the_letter() {
+    let lines: Vec<Value> = odd_schedules().into_iter().enumerate().map(|(n, cadence)| mission(&format!("m{n}"), cadence)).collect();
+    let mut dotted = mission("dotted", json!({"kind": "daily", "atHour": 8}));
+    dotted["data"]["cadence.atHour"] = json!(9);
+    let desk = Desk::new(&[lines, vec![dotted]].concat());
+    let before = desk.records("missions");
+    for id in before.keys() {
+        let (status, body) = desk.fill(&format!("/missions/{id}/edit"), &[("title", "Renamed")]);
+        assert_eq!(status, 303, "{id} {}: {body}", before[id]["cadence"]);
+    }
+    let written = desk.mana.run(&["export"]).json().split_off(before.len());
+    assert!(written.len() == before.len() && written.iter().all(|row| row["data"] == json!({"title": "Renamed"})), "{written:?}");
+    assert_eq!(desk.fill("/missions/m0/edit", &[]).0, 303);
+    assert_eq!(desk.rows(), 2 * before.len(), "a form that comes back as it was writes nothing");
+    let after = desk.records("missions");
+    for (id, mut expected) in before {
+        expected["title"] = json!("Renamed");
+        assert_eq!(after[&id], expected, "{id}");
+    }
+}
+
+#[test]
+fn a_broken_schedule_is_told_and_repaired_by_the_form() {
+    let cases = [
+        (json!({"kind": "daily", "atHour": 25, "x": 1}), vec![("atHour", "9")], json!({"kind": "daily", "atHour": 9, "x": 1})),
+        (json!({"kind": "daily"}), vec![("atHour", "8")], json!({"kind": "daily", "atHour": 8})),
+        (json!({"kind": "daily", "atHour": "8"}), vec![("kind", "manual")], json!({"kind": "manual", "atHour": null})),
+        (
+            json!({"kind": "weekly", "dayOfWeek": 7, "atHour": 8}),
+            vec![("dayOfWeek", "0")],
+            json!({"kind": "weekly", "dayOfWeek": 0, "atHour": 8}),
+        ),
+        (
+            json!({"kind": "daily", "atHour": 8, "timeZone": 7}),
+            vec![("timeZone", "")],
+            json!({"kind": "daily", "atHour": 8, "timeZone": null}),
+        ),
+        (
+            json!({"kind": "cron", "expression": "0 8 * * *", "timeZone": "Mars/Olympus"}),
+            vec![("timeZone", "Europe/Berlin")],
+            json!({"kind": "cron", "expression": "0 8 * * *", "timeZone": "Europe/Berlin"}),
+        ),
+        (json!("daily"), vec![("kind", "interval")], json!({"kind": "interval", "everyMinutes": 60})),
+        (
+            json!({"kind": "moon", "phase": "full"}),
+            vec![("kind", "daily")],
+            json!({"kind": "daily", "atHour": 8, "atMinute": 0, "phase": null}),
+        ),
+    ];
+    let lines: Vec<Value> = cases.iter().enumerate().map(|(n, (cadence, ..))| mission(&format!("m{n}"), cadence.clone())).collect();
+    let desk = Desk::new(&lines);
+    let told = "Its schedule cannot be followed";
+    for (n, (cadence, edits, _)) in cases.iter().enumerate() {
+        assert!(desk.page(&format!("/missions/m{n}")).contains(told), "{cadence}");
+        let (status, body) = desk.fill(&format!("/missions/m{n}/edit"), edits);
+        assert_eq!(status, 303, "{cadence}: {body}");
+        assert!(!desk.page(&format!("/missions/m{n}")).contains(told), "{cadence}");
+    }
+    let records = desk.records("missions");
+    for (n, (cadence, _, expected)) in cases.iter().enumerate() {
+        let record = &records[&format!("m{n}")];
+        assert_eq!(&record["cadence"], expected, "{cadence}");
+        assert_ne!(record["nextRunAt"], FAR, "a new schedule comes with its first time: {cadence}");
+    }
+    // What is still wrong after an edit is refused, with what was typed.
+    let (status, body) = desk.fill("/missions/m0/edit", &[("atHour", "24")]);
+    assert!(status == 422 && body.contains("from 0 to 23") && body.contains("value=\"24\""), "{status}: {body}");
+}
+
+#[test]
+fn what_other_apps_say_of_a_schedule_survives_an_edit() {
+    let desk = Desk::new(&[
+        mission("hour", json!({"kind": "daily", "atHour": 8.0, "atMinute": 30, "timeZone": "Europe/Berlin", "note": {"by": "phone"}})),
+        mission("kind", json!({"kind": "interval", "everyMinutes": 60, "jitter": 5})),
+        mission("blank", json!({"kind": "daily", "atHour": 8, "timeZone": "", "note": 1})),
+        insert(
+            "u",
+            "aiMissions",
+            "timeless",
+            json!({"title": "T", "state": "active", "cadence": {"kind": "interval", "everyMinutes": 60.0, "jitter": 5}}),
+        ),
+    ]);
+    for (id, edits) in
+        [("hour", vec![("atMinute", "45")]), ("kind", vec![("kind", "daily"), ("atHour", "7")]), ("blank", vec![]), ("timeless", vec![])]
+    {
+        assert_eq!(desk.fill(&format!("/missions/{id}/edit"), &edits).0, 303, "{id}");
+    }
+    let records = desk.records("missions");
+    let hour = json!({"kind": "daily", "atHour": 8.0, "atMinute": 45, "timeZone": "Europe/Berlin", "note": {"by": "phone"}});
+    assert_eq!(records["hour"]["cadence"], hour);
+    let kind = json!({"kind": "daily", "everyMinutes": null, "jitter": 5, "atHour": 7, "atMinute": 0});
+    assert_eq!(records["kind"]["cadence"], kind);
+    // A blank zone, which stops some clients, becomes none; the schedule is the same, and so is its time.
+    assert_eq!(records["blank"]["cadence"], json!({"kind": "daily", "atHour": 8, "timeZone": null, "note": 1}));
+    assert_eq!(records["blank"]["nextRunAt"], FAR);
+    // A sound schedule without a time gets its first.
+    assert_eq!(records["timeless"]["cadence"], json!({"kind": "interval", "everyMinutes": 60.0, "jitter": 5}));
+    assert!(records["timeless"]["nextRunAt"].is_string(), "{}", records["timeless"]);
+}
+
+#[test]
+fn what_no_field_can_show_survives_a_save() {
+    let inputs = json!([7, {"module": "goals", "table": "goals", "id": "g", "x": 1}, {"module": "goals", "table": "goals", "id": "g"}, "x", {"module": "notes"}]);
+    let policy = json!({
+        "tools": {"create_task": "auto", "tool_of_another_app": "deny", "create_note": "ask", "odd": null},
+        "defaultsByModule": {"notes": "deny"}, "defaultForAi": "never", "x": [1],
+    });
+    let desk = Desk::new(&[
+        insert(
+            "u",
+            "aiMissions",
+            "m",
+            json!({"title": 5, "objective": {"text": "o"}, "conceptMarkdown": "c", "agentId": 9, "inputs": inputs, "state": "paused"}),
+        ),
+        insert(
+            "u",
+            "agents",
+            "a",
+            json!({"name": "A", "avatar": 1, "memory": ["m"], "policy": policy, "maxConcurrentMissions": "two", "maxTokensPerDay": 1000.0}),
+        ),
+        insert("u", "agents", "b", json!({"name": "B", "policy": {"tools": "all"}, "maxConcurrentMissions": 1.5, "maxTokensPerDay": -1})),
+    ]);
+    let (missions, agents) = (desk.records("missions"), desk.records("agents"));
+    let expect = |path: &str, edits: &[(&str, &str)], mut record: Value, changes: Value| {
+        let (status, body) = desk.fill(path, edits);
+        assert_eq!(status, 303, "{path}: {body}");
+        record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let kind = path.split('/').nth(1).unwrap();
+        assert_eq!(desk.records(kind)[record["id"].as_str().unwrap()], record, "{path} {edits:?}");
+        record
+    };
+    let m = expect("/missions/m/edit", &[("conceptMarkdown", "d")], missions["m"].clone(), json!({"conceptMarkdown": "d"}));
+    // Two that name the same record are one choice.
+    let (action, mut fields) = form(&desk.page("/missions/m/edit"));
+    fields.retain(|(name, _)| name != "input");
+    assert_eq!(post(&desk.served.url(&action), &desk.cookie, &fields).0, 303);
+    let mut without = m;
+    without["inputs"] = json!([7, "x", {"module": "notes"}]);
+    assert_eq!(desk.records("missions")["m"], without);
+
+    let a = expect("/agents/a", &[("role", "r")], agents["a"].clone(), json!({"role": "r"}));
+    expect("/agents/b", &[("role", "r")], agents["b"].clone(), json!({"role": "r"}));
+    let mut changed = policy.clone();
+    changed["tools"]["create_task"] = json!("deny");
+    let a = expect("/agents/a", &[("tool:create_task", "deny")], a, json!({"policy": changed}));
+    expect(
+        "/agents/a",
+        &[("maxTokensPerDay", "500"), ("maxConcurrentMissions", "2")],
+        a,
+        json!({"maxTokensPerDay": 500, "maxConcurrentMissions": 2}),
+    );
+}
+
+#[test]
+fn a_form_that_does_not_say_what_it_showed_is_told_and_writes_nothing() {
+    let desk = Desk::new(&[mission("m", json!({"kind": "daily", "atHour": 8})), insert("u", "agents", "a", json!({"name": "A"}))]);
+    let rows = desk.rows();
+    for path in ["/missions/m/edit", "/agents/a"] {
+        for damaged in ["", "{\"title\": ", "[]", "7"] {
+            let (status, body) = desk.fill(path, &[("was", damaged)]);
+            assert!(status == 400 && body.contains("reload the page"), "{path} {damaged:?} {status}: {body}");
+        }
+    }
+    assert_eq!(desk.rows(), rows);
+}
+
+#[test]
+fn times_far_ahead_are_told_by_the_page_the_doctor_and_the_metric() {
+    let mission = |id: &str| insert("u", "aiMissions", id, json!({"title": "M", "state": "paused"}));
+    let desk = Desk::new(&[mission("ahead"), mission("now")]);
+    let change = |id: &str, at: &str| json!({"table": "aiMissions", "id": id, "op": "update", "fields": {"title": {"value": "T", "at": at}, "objective": {"value": "O", "at": at}}});
+    let tomorrow = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_hours(23)).unwrap().to_string();
+    let body = json!({"clientId": "phone", "changes": [change("ahead", "2099-01-01T00:00:00.000Z"), change("now", &tomorrow)]});
+    let token = desk.mana.run(&["token", "create", "--user", "u"]).stdout;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let status = runtime.block_on(async {
+        let request = reqwest::Client::new().post(desk.served.url("/sync/ai")).bearer_auth(token.trim());
+        request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap().status()
+    });
+    assert_eq!(status, 200);
+    assert_eq!(metric(&desk.served, "mana_ai_future_stamps_total"), 2.0);
+    let told = "A device whose clock was ahead edited";
+    assert!(desk.page("/missions/ahead").contains(told) && !desk.page("/missions/now").contains(told));
+    let findings = desk.mana.run(&["doctor", "--json"]).stdout;
+    let clock: Value = serde_json::from_str(findings.lines().find(|line| line.contains(r#""check":"clock""#)).unwrap()).unwrap();
+    let found = clock["found"].as_str().unwrap();
+    assert!(clock["status"] == "warn" && found.contains("2 times of edits") && found.contains("aiMissions ahead"), "{clock}");
+}
+
+#[test]
+fn a_mission_without_a_schedule_says_so_unless_something_else_is_in_its_way() {
+    let mission = |id: &str, agent: Value| {
+        insert("u", "aiMissions", id, json!({"title": id, "state": "active", "cadence": {"kind": "manual"}, "agentId": agent}))
+    };
+    let agent = insert("u", "agents", "asleep", json!({"name": "Asleep", "state": "paused"}));
+    let desk = Desk::new(&[agent, mission("free", Value::Null), mission("held", json!("asleep"))]);
+    let says = |id: &str| desk.page(&format!("/missions/{id}")).contains("Runs only when you start it.");
+    assert_eq!((says("free"), says("held")), (true, false));
+}
+
+#[test]
+fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_past() {
+    let nobody = "http://127.0.0.1:9";
+    let mana = Mana::new().with("MANA_LLM_URL", nobody).with("BREAKER_FAILURES", 1).with("BREAKER_COOLDOWN_MS", 1_000);
+    let mission = json!({"title": "m", "state": "active", "nextRunAt": "2026-04-15T08:00:00.000Z", "cadence": {"kind": "manual"}});
+    let desk = Desk::with(mana, &[insert("u", "aiMissions", "m", mission)]);
+    assert!(desk.page("/").contains("Running normally."));
+    let key = std::fs::read_to_string(desk.mana.dir.path().join("service-key")).unwrap();
+    assert_eq!(request("POST", &desk.served.url("/internal/tick"), &[("x-service-key", key.trim())]).0, 200);
+    assert!(desk.page("/").contains("Can't reach the model at <bdi>127.0.0.1:9</bdi>."));
+    crate::common::wait_for("the cooldown to end", || desk.page("/").contains("The next plan tries again.").then_some(()));
+}

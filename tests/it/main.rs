@@ -1,0 +1,37 @@
+//! What the program promises, seen from outside: through the binary, its HTTP surface and its files. One binary, so that the
+//! library is linked once.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod auth;
+mod cadence;
+mod change_log;
+mod crash;
+mod decisions;
+mod exchange;
+mod forms;
+mod grants;
+mod hostile_texts;
+mod inputs;
+mod isolation;
+mod iterations;
+mod large_pages;
+mod limits;
+mod logs;
+mod planner;
+mod postgres;
+mod projection;
+mod repair;
+mod restore;
+mod runner;
+mod serve;
+mod setup;
+mod soak;
+mod storage;
+mod streams;
+mod sync;
+mod sync_model;
+mod tick;
+mod traces;
+mod upkeep;
