@@ -78,6 +78,7 @@ fn runner(store: Store, dir: &Path) -> Arc<Runner> {
         breaker: Limits { failures: 5, cooldown: second },
         ceilings: CEILINGS,
         zone: TimeZone::UTC,
+        executors: mana_ai::steps::Executors::none(TimeZone::UTC),
         private_key: None,
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));

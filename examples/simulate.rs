@@ -172,6 +172,7 @@ async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::P
         // Nobody reviews.
         ceilings: Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_hours(1) },
         zone: TimeZone::UTC,
+        executors: mana_ai::steps::Executors::none(TimeZone::UTC),
         private_key: None,
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));

@@ -6,6 +6,7 @@
 //! not know what is printed, but for the words of reasons, which are made here from their values.
 
 pub mod decision;
+pub mod obstacle;
 pub mod phrase;
 
 use std::io::{self, Write};

@@ -1,5 +1,6 @@
 //! What people do with their missions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use crate::domain::mission::{Mission, MissionState};
 use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::runner::{Explanation, explain};
+use crate::steps::Foreseen;
 use crate::store::{Longest, MissionCard, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
 
 /// How much of a mission is wanted.
@@ -32,6 +34,8 @@ pub struct ViewBounds {
 pub struct MissionView {
     pub part: RecordPart,
     pub plans: SomePlans,
+    /// What approving the steps of plans that await review would do, by the id of the plan.
+    pub foreseen: BTreeMap<String, Vec<Foreseen>>,
     pub why: Explanation,
     /// Fields that a device wrote whose clock was ahead, each with its stamp.
     pub ahead: Vec<(String, String)>,
@@ -81,6 +85,10 @@ impl App {
         self.refresh().await?;
         let part = self.store.part(Table::Missions, user, id, wanted.fields, wanted.longest).await?.ok_or(AppError::NotFound)?;
         let plans = self.store.some_plans(user, id, wanted.skip, wanted.plans).await?;
+        let mut foreseen = BTreeMap::new();
+        for plan in plans.iterations.iter().filter(|plan| plan.awaits_review()) {
+            foreseen.insert(plan.id().to_owned(), self.reviews.foresee(user, id, plan).await?);
+        }
         let (user_id, now) = (user.to_owned(), self.now());
         let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
         Ok(MissionView {
@@ -89,6 +97,7 @@ impl App {
             runs: self.store.runs_before(user, Some(id), wanted.before, wanted.runs).await?,
             part,
             plans,
+            foreseen,
         })
     }
 

@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod log;
 mod missions;
+mod outbox;
 mod overview;
 mod records;
 mod review;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::auth::Users;
@@ -36,8 +38,10 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 pub use agents::AgentView;
 pub use error::AppError;
 pub use missions::{MissionView, RunNow, ViewBounds};
+pub use outbox::Outbox;
 pub use overview::Overview;
 pub use records::{Heading, Linkable};
+pub use review::{DecidedStep, Given, Reviews, StepReview, WaitingPlan};
 pub use sign_in::new_link;
 
 /// What the parts of the program do together. One per process.
@@ -51,7 +55,10 @@ pub struct App {
     rules: Rules,
     /// What each user may put into the log.
     ceilings: LogCeilings,
+    reviews: Arc<Reviews>,
+    outbox: Outbox,
     clock: Clock,
+    stopping: watch::Sender<bool>,
     /// Told of changes; devices and open pages listen to it.
     hub: Arc<Hub>,
     push_rates: Mutex<PushRates>,
@@ -61,16 +68,30 @@ pub struct App {
     scrape: tokio::sync::Mutex<()>,
 }
 
+/// What an app is made of.
+pub struct AppParts {
+    pub runner: Arc<Runner>,
+    pub users: Arc<Users>,
+    pub reviews: Arc<Reviews>,
+    pub outbox: Outbox,
+    pub rules: Rules,
+    pub ceilings: LogCeilings,
+}
+
 impl App {
-    /// The app over a store and its runner.
-    pub fn new(store: Store, runner: Arc<Runner>, users: Arc<Users>, rules: Rules, ceilings: LogCeilings, clock: Clock) -> Arc<Self> {
+    /// The app over a store, with its parts.
+    pub fn new(store: Store, parts: AppParts, clock: Clock) -> Arc<Self> {
+        let AppParts { runner, users, reviews, outbox, rules, ceilings } = parts;
         Arc::new(App {
             store,
             runner,
             users,
             rules,
             ceilings,
+            reviews,
+            outbox,
             clock,
+            stopping: watch::Sender::new(false),
             hub: Arc::default(),
             push_rates: Mutex::default(),
             probe: tokio::sync::Mutex::default(),
@@ -124,6 +145,7 @@ impl App {
     /// # Errors
     /// When the claims cannot be given back; they are taken over once this process is gone.
     pub async fn stop(&self, grace: Duration) -> StoreResult<usize> {
+        self.stopping.send_replace(true);
         self.runner.stop(grace).await
     }
 

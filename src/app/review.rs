@@ -1,27 +1,393 @@
-//! What people decide about plans.
+//! What people decide about plans, what becomes of it, and how it is taken back (docs/design.md, section 13).
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::{App, AppError, edit_by};
+use crate::domain::agent::Agent;
+use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::iterations::{Iteration, StepStatus};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
 use crate::domain::review::{Review, apply};
-use crate::store::{StoreError, Table};
+use crate::domain::{actor, time};
+use crate::metrics::Metrics;
+use crate::modules::effects::{FieldChange, Preview};
+use crate::planner::check::unfit;
+use crate::planner::tools::Catalog;
+use crate::projection;
+use crate::runner::Clock;
+use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepOutcome, TakeBack, UserLog};
+use crate::store::{Store, StoreError, StoreResult, Table};
+use crate::text;
 
-impl App {
-    /// Writes a review into a mission, on its newest state: a plan that arrived meanwhile stays.
+/// Missions with plans that await review, as many as are listed.
+const LISTED: u32 = 1_000;
+/// After so many bytes of plans no further mission is looked at.
+const LISTED_BYTES: usize = 8 * 1024 * 1024;
+
+/// The plans of users: what waits, what is decided, and what is taken back. It needs neither a server nor a model.
+pub struct Reviews {
+    store: Store,
+    executors: Executors,
+    catalog: Catalog,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    /// Told of calls that wait to be made.
+    pub(super) calls: Notify,
+}
+
+/// A plan that awaits review.
+#[derive(Debug, Clone)]
+pub struct WaitingPlan {
+    pub user_id: String,
+    pub mission_id: String,
+    pub title: String,
+    pub iteration: Iteration,
+    /// What approving each step would do, by its place.
+    pub foreseen: Vec<Foreseen>,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidedStep {
+    pub id: String,
+    pub status: String,
+    /// Whether the decision changed anything.
+    pub changed: bool,
+    /// Why it could not be carried out or taken back whole, or nothing.
+    pub error: String,
+}
+
+impl DecidedStep {
+    /// As `--json` and the routes show it.
+    pub fn to_json(&self) -> Value {
+        json!({"id": self.id, "status": self.status, "changed": self.changed, "error": self.error})
+    }
+}
+
+impl WaitingPlan {
+    /// As `--json` and the routes show it.
+    pub fn to_json(&self) -> Value {
+        let steps = self.iteration.steps().zip(&self.foreseen).map(|(step, foreseen)| {
+            json!({
+                "id": step.id(), "tool": step.tool(), "params": step.params(), "status": step.status().as_str(),
+                "summary": step.summary(), "rationale": step.rationale(), "preview": preview_json(foreseen),
+            })
+        });
+        json!({
+            "userId": self.user_id, "missionId": self.mission_id, "iterationId": self.iteration.id(), "title": self.title,
+            "steps": steps.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn preview_json(foreseen: &Foreseen) -> Value {
+    let one = |preview: &Preview| {
+        let change = |change: &FieldChange| (change.field.clone(), json!({"before": change.before, "after": change.after}));
+        let fields: Record = preview.fields.iter().map(change).collect();
+        json!({"app": preview.app, "table": preview.table, "recordId": preview.record_id, "fields": fields})
+    };
+    match foreseen {
+        Foreseen::ByDevice | Foreseen::ByEndpoint => Value::Null,
+        Foreseen::Fails(obstacle) => json!({"error": text::obstacle::told(obstacle)}),
+        Foreseen::Writes(previews) => previews.iter().map(one).collect(),
+    }
+}
+
+/// A decision about steps, for people who name them by their ids.
+#[derive(Debug, Clone, Default)]
+pub struct StepReview {
+    pub review: Review,
+    /// Parameters to be given another value.
+    pub set: Vec<(String, Given)>,
+}
+
+/// The value of a parameter, as somebody gives it.
+#[derive(Debug, Clone)]
+pub enum Given {
+    /// As it is typed: its tool knows whether it is a number.
+    Text(String),
+    Value(Value),
+}
+
+impl Reviews {
+    pub fn new(store: Store, executors: Executors, catalog: Catalog, metrics: Arc<Metrics>, clock: Clock) -> Self {
+        Reviews { store, executors, catalog, metrics, clock, calls: Notify::new() }
+    }
+
+    /// The same decisions with what has become of their steps since.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn as_they_are(&self, user: &str, decided: Vec<DecidedStep>) -> Result<Vec<DecidedStep>, AppError> {
+        let mut now = Vec::with_capacity(decided.len());
+        for step in decided {
+            let (mission, iteration) = self.place_of(user, &step.id).await?;
+            let after = self.step(user, &mission, &iteration, &step.id).await?.unwrap_or_default();
+            let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
+            now.push(DecidedStep { status: text("status"), error: text("error"), ..step });
+        }
+        Ok(now)
+    }
+
+    /// The plans of a user that await review, each with what its steps would change.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn waiting(&self, user: &str) -> StoreResult<Vec<WaitingPlan>> {
+        projection::refresh(&self.store).await?;
+        let (mut plans, mut bytes) = (Vec::new(), 0);
+        for card in self.store.to_review(user, LISTED).await? {
+            if bytes > LISTED_BYTES {
+                break;
+            }
+            let Some(record) = self.store.newest(Table::Missions, user, &card.id).await? else { continue };
+            let (mission, _) = Mission::read(&card.id, &record);
+            for iteration in mission.iterations.iter().filter(|iteration| iteration.awaits_review()) {
+                let foreseen = self.foresee(user, &card.id, iteration).await?;
+                bytes += iteration.json().to_string().len();
+                plans.push(WaitingPlan {
+                    user_id: user.to_owned(),
+                    mission_id: card.id.clone(),
+                    title: mission.label().to_owned(),
+                    iteration: iteration.clone(),
+                    foreseen,
+                });
+            }
+        }
+        Ok(plans)
+    }
+
+    /// What approving each step of a plan would do now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn foresee(&self, user: &str, mission: &str, iteration: &Iteration) -> StoreResult<Vec<Foreseen>> {
+        let (executors, now) = (self.executors.clone(), (self.clock)());
+        let (user_id, mission, iteration) = (user.to_owned(), mission.to_owned(), iteration.clone());
+        let look = move |log: &dyn UserLog| {
+            let occasion = Occasion {
+                user: &user_id,
+                mission: &mission,
+                iteration: iteration.id(),
+                space: None,
+                agent: None,
+                client: WORKBENCH_CLIENT,
+                now,
+            };
+            let carrier = Carrier::new(&executors, occasion, log);
+            iteration.steps().map(|step| carrier.foresee(step)).collect()
+        };
+        self.store.look(user, now, look).await
+    }
+
+    /// The mission and the iteration of a step or of an iteration.
+    async fn place_of(&self, user: &str, id: &str) -> Result<(String, String), AppError> {
+        projection::refresh(&self.store).await?;
+        let of_step = id.rsplit_once('-').map(|(iteration, _)| iteration);
+        for iteration in [Some(id), of_step].into_iter().flatten() {
+            if let Some(mission) = self.store.mission_of_iteration(user, iteration).await? {
+                return Ok((mission, iteration.to_owned()));
+            }
+        }
+        // A client may have planned it, or its run is older than the runs that are kept.
+        self.store.place_of_step(user, id).await?.ok_or(AppError::NotFound)
+    }
+
+    /// Writes a review into a mission, on its newest state: a plan that arrived meanwhile stays. What it approves is
+    /// carried out in the same transaction, where the log is all that it takes; calls are made afterwards, and the rest
+    /// waits for a device.
     ///
     /// # Errors
     /// Where there is no such mission, or the database cannot be written.
-    pub async fn review(&self, user: &str, id: &str, review: Review) -> Result<(), AppError> {
-        self.mission(user, id).await?;
-        let mission_id = id.to_owned();
-        let reviewed = move |before: Option<&Record>| {
-            let iterations = before.map(|record| Mission::read(&mission_id, record).0.iterations).unwrap_or_default();
-            let after = apply(&iterations, &review).filter(|after| *after != iterations);
-            let after = after.map(|after| after.into_iter().map(Value::from).collect());
-            Ok(after.map(|after| Record::from_iter([("iterations".to_owned(), after)])).unwrap_or_default())
+    pub async fn decide(&self, user: &str, id: &str, review: Review) -> Result<(), AppError> {
+        let record = self.store.newest(Table::Missions, user, id).await?.ok_or(AppError::NotFound)?;
+        let (mission, _) = Mission::read(id, &record);
+        let agent = match &mission.agent_id {
+            None => None,
+            Some(agent) => self.store.newest(Table::Agents, user, agent).await?.map(|record| Agent::read(agent, &record).0),
         };
-        Ok(self.store.edit::<StoreError>(edit_by(user, Table::Missions, id), reviewed).await?)
+        let (executors, now) = (self.executors.clone(), (self.clock)());
+        let (user_id, mission_id) = (user.to_owned(), id.to_owned());
+        let reviewed = move |before: Option<&Record>, log: &dyn UserLog| {
+            let Some(record) = before else { return Ok(Default::default()) };
+            let iterations = Mission::read(&mission_id, record).0.iterations;
+            let occasion = Occasion {
+                user: &user_id,
+                mission: &mission_id,
+                iteration: &review.iteration_id,
+                space: record.get("spaceId").and_then(Value::as_str),
+                agent: agent.as_ref(),
+                client: WORKBENCH_CLIENT,
+                now,
+            };
+            let mut carrier = Carrier::new(&executors, occasion, log);
+            let after = apply(&iterations, &review, &mut |step| carrier.carry_out(step)).filter(|after| *after != iterations);
+            let Some(after) = after else { return Ok(Default::default()) };
+            Ok((with_iterations(after), carrier.effects()))
+        };
+        let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, id), reviewed).await?;
+        self.count(&effects);
+        self.calls.notify_one();
+        Ok(())
+    }
+
+    /// Decides about steps, and tells what became of each.
+    ///
+    /// # Errors
+    /// Where the user has no such step, a parameter does not fit its tool, or the database cannot be written; decisions
+    /// about the steps before it stand.
+    pub async fn decide_steps(&self, user: &str, steps: &[String], wanted: &StepReview) -> Result<Vec<DecidedStep>, AppError> {
+        let mut decided = Vec::with_capacity(steps.len());
+        for id in steps {
+            let (mission, iteration) = self.place_of(user, id).await?;
+            let before = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
+            let mut review = Review { iteration_id: iteration.clone(), ..wanted.review.clone() };
+            review.decisions.retain(|step, _| step == id);
+            if !wanted.set.is_empty() {
+                review.params = BTreeMap::from([(id.clone(), self.edited(&before, &wanted.set)?)]);
+            }
+            self.decide(user, &mission, review).await?;
+            let after = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
+            decided.push(told(id, &before, &after, String::new()));
+        }
+        Ok(decided)
+    }
+
+    /// The parameters of a step with others in their place, as its tool takes them.
+    fn edited(&self, step: &Value, set: &[(String, Given)]) -> Result<Record, AppError> {
+        let iteration = Iteration::from(json!({"plan": [step]}));
+        let Some(step) = iteration.steps().next() else { return Err(AppError::NotFound) };
+        let mut params = step.params().and_then(Value::as_object).cloned().unwrap_or_default();
+        let name = step.tool().unwrap_or_default();
+        let tool = self.catalog.tools().iter().find(|tool| tool.name == name);
+        let tool = tool
+            .ok_or_else(|| AppError::Parameter(format!("the tool {name:?} is not in the catalog, so its parameters stay as they are")))?;
+        for (name, given) in set {
+            let parameter = tool.parameters.iter().find(|parameter| parameter.name == *name);
+            let parameter = parameter.ok_or_else(|| AppError::Parameter(format!("{} has no parameter `{name}`", tool.name)))?;
+            let value = match given {
+                Given::Text(text) => parameter.read(text),
+                Given::Value(value) => value.clone(),
+            };
+            params.insert(name.clone(), value);
+        }
+        match unfit(tool, &params).into_iter().next() {
+            Some(what) => Err(AppError::Parameter(what)),
+            None => Ok(params),
+        }
+    }
+
+    /// Takes back what steps wrote into the log: one step, or a whole iteration. What somebody changed since stays, and is
+    /// told.
+    ///
+    /// # Errors
+    /// Where the user has no such step or iteration, or the database cannot be written.
+    pub async fn undo(&self, user: &str, id: &str) -> Result<Vec<DecidedStep>, AppError> {
+        let (mission, iteration) = self.place_of(user, id).await?;
+        let before = self.steps(user, &mission, &iteration).await?;
+        let wanted: Vec<String> = match before.iter().any(|step| step["id"] == id) {
+            true => vec![id.to_owned()],
+            false => before.iter().filter_map(|step| step["id"].as_str().map(str::to_owned)).collect(),
+        };
+        let (steps, iteration_id, user_id, mission_id, now) =
+            (wanted.clone(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
+        let undone = move |before: Option<&Record>, log: &dyn UserLog| {
+            let Some(record) = before else { return Ok(Default::default()) };
+            let mut iterations = Mission::read(&mission_id, record).0.iterations;
+            let mut effects = Effects::default();
+            let Some(iteration) = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id) else {
+                return Ok(Default::default());
+            };
+            let mut back = TakeBack::new(&user_id, WORKBENCH_CLIENT, actor::user(&user_id), log, iteration);
+            let mut plan: Vec<_> = iteration.steps_mut().filter(|step| steps.iter().any(|id| id == step.id())).collect();
+            let mut changed = false;
+            // The last first, so that each finds what it left.
+            for step in plan.iter_mut().rev().filter(|step| step.status() == StepStatus::Approved) {
+                let refused = |refusal| StoreError::Refused { table: "steps".into(), record: step.id().to_owned(), refusal };
+                let Some(back) = back.step(step).map_err(refused)? else { continue };
+                changed = true;
+                effects.rows.extend(back.rows);
+                effects.outcomes.push((step.tool().unwrap_or_default().to_owned(), StepOutcome::Undone));
+                step.take_back(undone_json(&back.kept, now), back.kept.is_empty());
+            }
+            if !changed {
+                return Ok(Default::default());
+            }
+            Ok((with_iterations(iterations), effects))
+        };
+        let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, &mission), undone).await?;
+        self.count(&effects);
+        let after = self.steps(user, &mission, &iteration).await?;
+        let of = |steps: &[Value], id: &str| steps.iter().find(|step| step["id"] == id).cloned().unwrap_or_default();
+        let told = wanted.iter().map(|id| {
+            let (before, after) = (of(&before, id), of(&after, id));
+            let error = not_undone(&before, &after);
+            told(id, &before, &after, error)
+        });
+        Ok(told.collect())
+    }
+
+    pub(super) fn count(&self, effects: &Effects) {
+        for (tool, outcome) in &effects.outcomes {
+            self.metrics.tool_calls_total.with_label_values(&[tool.as_str(), "propose", outcome.as_str()]).inc();
+        }
+    }
+
+    async fn steps(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<Vec<Value>> {
+        let Some(record) = self.store.newest(Table::Missions, user, mission).await? else { return Ok(Vec::new()) };
+        let iterations = Mission::read(mission, &record).0.iterations;
+        let found = iterations.iter().find(|known| known.id() == iteration);
+        Ok(found.map(|found| found.steps().map(|step| step.json().clone()).collect()).unwrap_or_default())
+    }
+
+    async fn step(&self, user: &str, mission: &str, iteration: &str, step: &str) -> StoreResult<Option<Value>> {
+        Ok(self.steps(user, mission, iteration).await?.into_iter().find(|known| known["id"] == step))
+    }
+}
+
+impl App {
+    /// The plans of users.
+    pub fn reviews(&self) -> &Reviews {
+        &self.reviews
+    }
+}
+
+pub(super) fn with_iterations(iterations: Vec<Iteration>) -> Record {
+    Record::from_iter([("iterations".to_owned(), iterations.into_iter().map(Value::from).collect())])
+}
+
+fn undone_json(kept: &[KeptField], now: Timestamp) -> Value {
+    let mut undone = json!({"at": time::iso_millis(now), "by": "user"});
+    if !kept.is_empty() {
+        let field = |kept: &KeptField| json!({"app": kept.app, "table": kept.table, "id": kept.id, "field": kept.field, "now": kept.now});
+        undone["kept"] = kept.iter().map(field).collect();
+    }
+    undone
+}
+
+/// Why a step was not taken back, or not whole.
+fn not_undone(before: &Value, after: &Value) -> String {
+    let kept = |step: &Value| step["undone"]["kept"].as_array().cloned().unwrap_or_default();
+    match kept(after) {
+        kept if !kept.is_empty() => text::obstacle::kept(&kept),
+        _ if before != after || !after["undone"].is_null() => String::new(),
+        _ if after["status"] == "approved" => "what it did is not in the log, so it cannot be undone here".into(),
+        _ => "it was not carried out".into(),
+    }
+}
+
+fn told(id: &str, before: &Value, after: &Value, error: String) -> DecidedStep {
+    let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
+    DecidedStep {
+        id: id.to_owned(),
+        status: text("status"),
+        changed: before != after,
+        error: if error.is_empty() { text("error") } else { error },
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Duration, MissedTickBehavior};
 use super::serve::Server;
 use super::{CommandResult, Context, Failure, link, output, setup};
 use crate::config::{Config, Raw};
-use crate::demo::{self, model, narrator::Narrator};
+use crate::demo::{self, model, narrator::Narrator, reviewer::Reviewer};
 use crate::http;
 
 #[derive(clap::Args)]
@@ -37,6 +37,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     link::tell(&store, &config, address, true).await?;
     say(&[String::new()])?;
     let mut narrator = Narrator::default();
+    let mut reviewer = Reviewer::default();
     let mut interval = tokio::time::interval(config.tick_interval);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut left = args.ticks.unwrap_or(u32::MAX);
@@ -54,6 +55,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
             () = &mut stop => break,
         };
         say(&narrator.tell(&store, &stats, &notes, &settled).await?)?;
+        say(&reviewer.act(app.reviews()).await.map_err(Failure::failed)?)?;
         left -= u32::from(args.ticks.is_some());
     }
     app.stop(Duration::from_secs(2)).await?;

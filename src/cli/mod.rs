@@ -23,6 +23,7 @@ mod missions;
 mod output;
 mod plan;
 mod restore;
+mod reviews;
 mod runs;
 mod serve;
 mod sessions;
@@ -81,6 +82,14 @@ enum Cmd {
     Missions(missions::MissionsArgs),
     /// List runs: attempts, tokens, outcome, reason
     Runs(runs::RunsArgs),
+    /// List the plans that await review, with what each step would change
+    Reviews(reviews::ReviewsArgs),
+    /// Approve steps of plans
+    Approve(reviews::ApproveArgs),
+    /// Reject steps of plans
+    Reject(reviews::RejectArgs),
+    /// Take back what steps wrote, unless somebody changed it since
+    Undo(reviews::UndoArgs),
     /// Explain why a mission runs or not
     Explain(explain::ExplainArgs),
     /// Plan one mission now and print the plan without saving it
@@ -225,6 +234,10 @@ async fn dispatch(command: Cmd, context: Context) -> CommandResult {
         Cmd::Agents(args) => agents::run(context, args).await,
         Cmd::Missions(args) => missions::run(context, args).await,
         Cmd::Runs(args) => runs::run(context, args).await,
+        Cmd::Reviews(args) => reviews::list(context, args).await,
+        Cmd::Approve(args) => reviews::approve(context, args).await,
+        Cmd::Reject(args) => reviews::reject(context, args).await,
+        Cmd::Undo(args) => reviews::undo(context, args).await,
         Cmd::Explain(args) => explain::run(context, args).await,
         Cmd::Plan(args) => plan::run(context, args).await,
         Cmd::Cadence(args) => cadence::run(&context, &args),

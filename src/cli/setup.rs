@@ -1,5 +1,6 @@
 //! Makes the parts that several commands need out of the configuration.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use crate::app::App;
+use crate::app::{App, AppParts, Outbox, Reviews};
 use crate::auth::{LocalKey, Users};
 use crate::config::Config;
 use crate::domain::backoff::Backoff;
@@ -16,11 +17,14 @@ use crate::domain::breaker::Limits;
 use crate::domain::decision::Ceilings;
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
+use crate::modules::Modules;
 use crate::planner::Planner;
 use crate::planner::provider;
-use crate::planner::tools::Catalog;
+use crate::planner::tools::{Catalog, Execute, Tool};
 use crate::runner::{self, Clock, Rules, Runner, RunnerSettings};
+use crate::steps::{AutoLimits, Executors};
 use crate::store::{Options, Store, StoreResult};
+use crate::webhooks::Webhook;
 
 /// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
 pub(super) fn asked_to_stop() -> impl Future<Output = ()> {
@@ -63,9 +67,59 @@ async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) 
 
 /// The app with the configured rules, on the clock of this machine.
 pub(super) fn app(config: &Config, store: Store) -> Result<Arc<App>, Failure> {
+    let clock: Clock = Arc::new(Timestamp::now);
     let runner = runner(config, store.clone(), None)?;
-    let users = Arc::new(users(config)?);
-    Ok(App::new(store, runner, users, rules_told(config), config.log_ceilings, Arc::new(Timestamp::now)))
+    let reviews = Arc::new(reviews(config, store.clone(), Arc::clone(runner.metrics()))?);
+    let parts = AppParts {
+        runner,
+        users: Arc::new(users(config)?),
+        outbox: outbox(config, store.clone(), Arc::clone(&reviews), webhooks(config)?)?,
+        reviews,
+        rules: rules_told(config),
+        ceilings: config.log_ceilings,
+    };
+    Ok(App::new(store, parts, clock))
+}
+
+/// The plans of users, and what decisions about them do.
+pub(super) fn reviews(config: &Config, store: Store, metrics: Arc<Metrics>) -> Result<Reviews, Failure> {
+    let catalog = catalog(config)?;
+    Ok(Reviews::new(store, executors(config, &catalog)?, catalog, metrics, Arc::new(Timestamp::now)))
+}
+
+/// Makes the calls that decisions leave behind.
+pub(super) fn outbox(config: &Config, store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>) -> Result<Outbox, Failure> {
+    Outbox::new(store, reviews, webhooks, Arc::new(Timestamp::now), &config.data_dir).map_err(Failure::failed)
+}
+
+/// Who carries out which tool.
+fn executors(config: &Config, catalog: &Catalog) -> Result<Executors, Failure> {
+    let named = |wanted: fn(&Tool) -> bool| catalog.tools().iter().filter(move |tool| wanted(tool)).map(|tool| tool.name.clone());
+    let by_client: Vec<String> = named(|tool| tool.execute == Some(Execute::Client)).collect();
+    let called = named(|tool| matches!(tool.execute, Some(Execute::Webhook(_)))).collect();
+    let limits = AutoLimits { steps: config.auto_steps_per_hour.into(), destructive: Arc::new(named(|tool| tool.destructive).collect()) };
+    Ok(Executors::new(modules(config)?.without(&by_client), called, config.time_zone.clone(), limits))
+}
+
+/// The configured webhooks, by their tools.
+pub(super) fn webhooks(config: &Config) -> Result<BTreeMap<String, Webhook>, Failure> {
+    let mut webhooks = BTreeMap::new();
+    for tool in catalog(config)?.tools() {
+        if let Some(Execute::Webhook(spec)) = &tool.execute {
+            let wrong = |error| Failure::Usage(format!("the webhook of tool {:?} (MANA_AI_TOOLS) cannot be used: {error}", tool.name));
+            webhooks.insert(tool.name.clone(), Webhook::new(spec, |name| std::env::var(name).ok()).map_err(wrong)?);
+        }
+    }
+    Ok(webhooks)
+}
+
+/// The configured modules.
+fn modules(config: &Config) -> Result<Modules, Failure> {
+    let builtin = if config.carries_out { Modules::builtin() } else { Modules::default() };
+    let Some(path) = &config.modules_file else { return Ok(builtin) };
+    let wrong = |what: String| Failure::Usage(format!("the modules of {} (MANA_AI_MODULES) cannot be used: {what}", path.display()));
+    let file = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    builtin.with(&file).map_err(|error| wrong(error.to_string()))
 }
 
 /// A runner with the configured rules; `now` stops its clock.
@@ -174,6 +228,7 @@ fn rules(config: &Config) -> Result<RunnerSettings, Failure> {
         breaker: breaker(config),
         ceilings: ceilings(config),
         zone: config.time_zone.clone(),
+        executors: executors(config, &catalog(config)?)?,
         private_key: private_key(config)?.map(Arc::new),
     })
 }

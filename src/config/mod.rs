@@ -275,6 +275,10 @@ pub struct Config {
     pub max_attempts: u32,
     pub max_iterations_kept: usize,
     pub step_status: StepStatus<'static>,
+    /// Whether this program carries out approved steps of built-in tools, where it can.
+    pub carries_out: bool,
+    pub modules_file: Option<PathBuf>,
+    pub auto_steps_per_hour: u32,
     /// 0: no limit, as for the next two.
     pub max_unreviewed_plans: u64,
     pub user_max_calls_per_day: u64,
@@ -351,6 +355,13 @@ impl Config {
             max_parallel_plans: raw.number::<u16>("max_parallel_plans", 1, "a whole number from 1 to 65535")?.into(),
             max_attempts: raw.number::<u16>("max_attempts", 1, "a whole number from 1 to 65535")?.into(),
             max_iterations_kept: raw.number::<u16>("max_iterations_kept", 1, "a whole number from 1 to 65535")?.into(),
+            carries_out: raw.read("builtin_tools", "log or client", |v| match v {
+                "log" => Some(true),
+                "client" => Some(false),
+                _ => None,
+            })?,
+            modules_file: raw.text("modules_file").filter(|path| !path.is_empty()).map(PathBuf::from),
+            auto_steps_per_hour: raw.number("auto_steps_per_hour", 0, "a whole number")?,
             step_status: raw.read("step_status", "staged or planned", |v| match v {
                 "staged" => Some(StepStatus::Staged),
                 "planned" => Some(StepStatus::Planned),

@@ -4,6 +4,7 @@
 
 pub mod model;
 pub mod narrator;
+pub mod reviewer;
 
 use std::io::Cursor;
 

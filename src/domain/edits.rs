@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::merge::{Record, by_paths};
 use super::time;
 
+/// The field that makes a tombstone of a record.
+pub const DELETED_AT: &str = "deletedAt";
+
 /// Keeps those fields that differ from the record, and of objects those paths, so that an edit changes what was edited and
 /// nothing else. A field that a record does not have and that stays empty is no edit.
 pub fn changed(before: &Record, mut after: Record) -> Record {
@@ -22,11 +25,18 @@ pub fn differing(before: Option<&Record>, after: Record) -> Record {
 /// list it, in the space that every client of the user shows.
 pub fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
     record.retain(|_, value| !value.is_null());
-    for (field, value) in [("spaceId", format!("_personal:{user}")), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
-        record.insert(field.to_owned(), value.into());
-    }
+    let mut record = created_in(record, user, None);
     for field in ["createdAt", "updatedAt"] {
         record.insert(field.into(), time::iso_millis(now).into());
+    }
+    record
+}
+
+/// A record with what every record of a space has; without one, it is in the space that every client of the user shows.
+pub fn created_in(mut record: Record, user: &str, space: Option<&str>) -> Record {
+    let space = space.map_or_else(|| format!("_personal:{user}"), str::to_owned);
+    for (field, value) in [("spaceId", space), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
+        record.insert(field.to_owned(), value.into());
     }
     record
 }

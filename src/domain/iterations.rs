@@ -263,6 +263,11 @@ fn step_json(iteration_id: &str, n: usize, step: &Step, status: StepStatus<'_>) 
 pub struct IterationStep<'a>(&'a Value);
 
 impl<'a> IterationStep<'a> {
+    /// The JSON, as it stands in the record.
+    pub fn json(self) -> &'a Value {
+        self.0
+    }
+
     pub fn id(self) -> &'a str {
         text(self.0, "id")
     }
@@ -284,6 +289,39 @@ impl<'a> IterationStep<'a> {
         text(self.0, DECISION) == APPROVE
     }
 
+    /// Whether its user approved it and its call is on the way.
+    pub fn is_called(self) -> bool {
+        text(self.0, DECISION) == CALLING
+    }
+
+    /// Whether this program carried it out, and says what came of it.
+    pub fn has_result(self) -> bool {
+        self.0.get("result").is_some()
+    }
+
+    /// Whether it was carried out without review.
+    pub fn is_automatic(self) -> bool {
+        self.0.pointer("/result/automatic").and_then(Value::as_bool) == Some(true)
+    }
+
+    /// What came of it, in words.
+    pub fn outcome(self) -> &'a str {
+        match self.0.get("result") {
+            Some(result) => text(result, "message"),
+            None => text(self.0, "error"),
+        }
+    }
+
+    /// The records that carrying it out wrote: app, table and id.
+    pub fn written(self) -> Vec<(String, String, String)> {
+        written(self.0.get("result"))
+    }
+
+    /// What was said when it was taken back.
+    pub fn undone(self) -> Option<&'a Value> {
+        self.0.get("undone")
+    }
+
     /// Whether it stands for a call, or a note.
     pub fn has_intent(self) -> bool {
         self.0.get("intent").is_some()
@@ -302,6 +340,17 @@ impl<'a> IterationStep<'a> {
 /// for its status.
 const DECISION: &str = "decision";
 const APPROVE: &str = "approve";
+/// The same for a call that is on its way.
+const CALLING: &str = "calling";
+
+fn written(result: Option<&Value>) -> Vec<(String, String, String)> {
+    let records = result.and_then(|result| result.get("records")).and_then(Value::as_array);
+    let record = |record: &Value| {
+        let part = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
+        Some((part("app")?, part("table")?, part("id")?))
+    };
+    records.into_iter().flatten().filter_map(record).collect()
+}
 
 /// A step that is being reviewed.
 #[derive(Debug)]
@@ -333,6 +382,64 @@ impl StepMut<'_> {
 
     pub fn set_status(&mut self, status: StepStatus<'_>) {
         self.0.insert("status".into(), json!(status.as_str()));
+    }
+
+    pub fn tool(&self) -> Option<&str> {
+        self.0.get("intent")?.get("toolName")?.as_str()
+    }
+
+    pub fn params(&self) -> Option<&Map<String, Value>> {
+        self.0.get("intent")?.get("params")?.as_object()
+    }
+
+    pub fn rationale(&self) -> &str {
+        self.text("rationale")
+    }
+
+    /// Another value for its parameters; the first ones stay beside them.
+    pub fn edit(&mut self, params: Map<String, Value>) {
+        let Some(intent) = self.0.get_mut("intent").and_then(Value::as_object_mut) else { return };
+        let was = intent.insert("params".into(), Value::Object(params));
+        if let Some(was) = was.filter(|was| Some(was) != intent.get("params")) {
+            self.0.entry("proposed").or_insert(was);
+        }
+    }
+
+    /// It is approved, and its call is on the way.
+    pub fn call(&mut self) {
+        self.0.insert(DECISION.into(), json!(CALLING));
+        self.set_status(StepStatus::Staged);
+    }
+
+    pub fn is_called(&self) -> bool {
+        self.text(DECISION) == CALLING
+    }
+
+    /// It was carried out; `result` tells what came of it.
+    pub fn succeed(&mut self, result: Value) {
+        self.0.shift_remove(DECISION);
+        self.0.insert("result".into(), result);
+        self.set_status(StepStatus::Approved);
+    }
+
+    /// It could not be carried out.
+    pub fn fail(&mut self, why: &str) {
+        self.0.shift_remove(DECISION);
+        self.0.insert("error".into(), json!(cut(why, MESSAGE)));
+        self.set_status(StepStatus::Failed);
+    }
+
+    /// What came of it was taken back; a part that somebody changed since may have stayed.
+    pub fn take_back(&mut self, undone: Value, is_whole: bool) {
+        self.0.insert("undone".into(), undone);
+        if is_whole {
+            self.set_status(StepStatus::Rejected);
+        }
+    }
+
+    /// The records that carrying it out wrote: app, table and id.
+    pub fn written(&self) -> Vec<(String, String, String)> {
+        written(self.0.get("result"))
     }
 
     /// Remembers or forgets an approval.

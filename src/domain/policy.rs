@@ -1,6 +1,6 @@
 //! What an agent may propose: one decision per tool (docs/design.md, sections 4 and 7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -32,12 +32,19 @@ pub struct Policy {
     tools: BTreeMap<String, ToolDecision>,
     defaults_by_module: BTreeMap<String, ToolDecision>,
     default_for_ai: ToolDecision,
+    /// Tools that destroy something and may do so without review.
+    allow_destructive: BTreeSet<String>,
 }
 
 impl Default for Policy {
     /// Everything may be proposed: nothing runs without the user anyway.
     fn default() -> Self {
-        Policy { tools: BTreeMap::new(), defaults_by_module: BTreeMap::new(), default_for_ai: ToolDecision::Propose }
+        Policy {
+            tools: BTreeMap::new(),
+            defaults_by_module: BTreeMap::new(),
+            default_for_ai: ToolDecision::Propose,
+            allow_destructive: BTreeSet::new(),
+        }
     }
 }
 
@@ -65,7 +72,14 @@ impl Policy {
             Some(value) => decision(value),
         };
         let tables_sound = ["tools", "defaultsByModule"].iter().all(|t| value.get(t).is_none_or(|v| v.is_object() || v.is_null()));
-        (Policy { tools, defaults_by_module, default_for_ai }, sound && tables_sound)
+        let allowed = value.get("allowDestructive").and_then(Value::as_array);
+        let allow_destructive = allowed.into_iter().flatten().filter_map(|tool| tool.as_str().map(str::to_owned)).collect();
+        (Policy { tools, defaults_by_module, default_for_ai, allow_destructive }, sound && tables_sound)
+    }
+
+    /// Whether a tool that destroys something may do so without review, where its decision is `auto`.
+    pub fn allows_destructive(&self, tool: &str) -> bool {
+        self.allow_destructive.contains(tool)
     }
 
     /// The decision for one tool of one module.

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::iterations::{Iteration, IterationStatus, StepMut, StepStatus};
+use serde_json::Value;
+
+use super::iterations::{Iteration, IterationStatus, IterationStep, StepMut, StepStatus};
+use super::merge::Record;
 
 /// A user's decision on a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +35,15 @@ impl StepDecision {
         Self::NAMED.into_iter().find(|(_, decision)| *decision == self).map_or("", |(name, _)| name)
     }
 
-    /// What was decided about a step of an iteration that awaits review; `None` where no review decides about it any more.
-    pub fn on(status: StepStatus<'_>, approved_in_advance: bool) -> Option<Self> {
+    /// What was decided about a step of an iteration that awaits review.
+    pub fn of(step: IterationStep<'_>) -> Option<Self> {
+        Self::on(step.status(), step.is_approved_in_advance(), step.is_called())
+    }
+
+    /// The same, of what it says of itself; `None` where no review decides about it any more.
+    fn on(status: StepStatus<'_>, approved_in_advance: bool, is_called: bool) -> Option<Self> {
         match status {
-            done if done.is_done() => None,
+            done if done.is_done() || is_called => None,
             StepStatus::Rejected => Some(StepDecision::Reject),
             _ if approved_in_advance => Some(StepDecision::Approve),
             _ => Some(StepDecision::Undecided),
@@ -53,10 +61,26 @@ pub struct Review {
     pub all: Option<StepDecision>,
     /// `None` leaves what was said before.
     pub feedback: Option<String>,
+    /// Parameters to be used instead of the proposed ones, by the ids of the steps.
+    pub params: BTreeMap<String, Record>,
 }
 
-/// The iterations with the review in its place; `None` where there is no such iteration.
-pub fn apply(iterations: &[Iteration], review: &Review) -> Option<Vec<Iteration>> {
+/// Who carries out an approved step, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CarriedOut {
+    /// A device of the user, once the iteration is decided.
+    ByClient,
+    /// An endpoint, which is called after this; the step waits for its answer.
+    Called,
+    /// This program; the value is told on the step.
+    Done(Value),
+    /// This program tried.
+    Failed(String),
+}
+
+/// The iterations with the review in its place; `None` where there is no such iteration. `carry_out` is asked about each
+/// step that becomes approved.
+pub fn apply(iterations: &[Iteration], review: &Review, carry_out: &mut dyn FnMut(&StepMut<'_>) -> CarriedOut) -> Option<Vec<Iteration>> {
     let mut iterations = iterations.to_vec();
     let iteration = iterations.iter_mut().find(|iteration| iteration.id() == review.iteration_id && iteration.json().is_object())?;
     if let Some(feedback) = &review.feedback {
@@ -64,30 +88,42 @@ pub fn apply(iterations: &[Iteration], review: &Review) -> Option<Vec<Iteration>
     }
     if iteration.awaits_review() {
         for mut step in iteration.steps_mut() {
-            decide(&mut step, review);
+            decide(&mut step, review, carry_out);
         }
         settle(iteration, review.all);
     }
     Some(iterations)
 }
 
-fn decide(step: &mut StepMut<'_>, review: &Review) {
-    let Some(before) = StepDecision::on(step.status(), step.is_approved_in_advance()) else { return };
+fn decide(step: &mut StepMut<'_>, review: &Review, carry_out: &mut dyn FnMut(&StepMut<'_>) -> CarriedOut) {
+    let Some(before) = StepDecision::on(step.status(), step.is_approved_in_advance(), step.is_called()) else { return };
+    if let Some(params) = review.params.get(step.id()).filter(|_| step.status() != StepStatus::Planned) {
+        step.edit(params.clone());
+    }
     let all = review.all.filter(|all| !(before == StepDecision::Reject && *all == StepDecision::Approve));
     let Some(decision) = review.decisions.get(step.id()).copied().or(all) else { return };
+    // What an older version released stays so: clients may have carried it out already.
+    let is_released = step.status() == StepStatus::Planned;
+    if decision == StepDecision::Approve && !is_released {
+        match carry_out(step) {
+            CarriedOut::ByClient => {}
+            CarriedOut::Called => return step.call(),
+            CarriedOut::Done(result) => return step.succeed(result),
+            CarriedOut::Failed(why) => return step.fail(&why),
+        }
+    }
     step.approve_in_advance(decision == StepDecision::Approve);
     match decision {
         StepDecision::Reject => step.set_status(StepStatus::Rejected),
-        // What an older version released stays so: clients may have carried it out already.
-        _ if step.status() == StepStatus::Planned => {}
+        _ if is_released => {}
         _ => step.set_status(StepStatus::Staged),
     }
 }
 
 /// Settles the iteration once its last step is decided, and releases what was approved.
 fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
-    let decisions: Vec<_> =
-        iteration.steps().map(|step| (step.status(), StepDecision::on(step.status(), step.is_approved_in_advance()))).collect();
+    let is_called = iteration.steps().any(IterationStep::is_called);
+    let decisions: Vec<_> = iteration.steps().map(|step| (step.status(), StepDecision::of(step))).collect();
     let any = |wanted: StepDecision| decisions.iter().any(|(_, decision)| *decision == Some(wanted));
     let done = |wanted: StepStatus<'_>| decisions.iter().any(|(status, _)| *status == wanted);
     let overall = if decisions.is_empty() {
@@ -98,7 +134,7 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
         }
     } else if any(StepDecision::Undecided) {
         return;
-    } else if any(StepDecision::Approve) || done(StepStatus::Approved) {
+    } else if is_called || any(StepDecision::Approve) || done(StepStatus::Approved) {
         IterationStatus::Approved
     } else if done(StepStatus::Failed) {
         IterationStatus::Failed
@@ -115,19 +151,38 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
     iteration.set_status(overall);
 }
 
+/// The iterations with the end of a step's call in its place; `None` where the step no longer waits for it.
+pub fn conclude(iterations: &[Iteration], iteration_id: &str, step_id: &str, result: &Result<Value, String>) -> Option<Vec<Iteration>> {
+    let mut iterations = iterations.to_vec();
+    let iteration = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id)?;
+    let mut step = iteration.steps_mut().find(|step| step.id() == step_id && step.is_called())?;
+    match result {
+        Ok(result) => step.succeed(result.clone()),
+        Err(why) => step.fail(why),
+    }
+    if !iteration.awaits_review() {
+        let went_well = |step: IterationStep<'_>| step.is_called() || matches!(step.status(), StepStatus::Approved | StepStatus::Planned);
+        let status = if iteration.steps().any(went_well) { IterationStatus::Approved } else { IterationStatus::Failed };
+        iteration.set_status(status);
+    } else {
+        settle(iteration, None);
+    }
+    Some(iterations)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use StepDecision::{Approve, Reject, Undecided};
 
     /// Reviews the iteration that a review left behind, and tells the overall status, the steps and the feedback.
     fn again(iteration: &mut Iteration, decisions: &[(&str, StepDecision)], all: Option<StepDecision>, feedback: Option<&str>) -> String {
         let decisions = decisions.iter().map(|(id, decision)| ((*id).to_owned(), *decision)).collect();
-        let review = Review { iteration_id: "it".into(), decisions, all, feedback: feedback.map(str::to_owned) };
+        let review = Review { iteration_id: "it".into(), decisions, all, feedback: feedback.map(str::to_owned), ..Review::default() };
         let before = [Iteration::from(json!({"id": "old"})), iteration.clone()];
-        let after = apply(&before, &review).unwrap();
+        let after = apply(&before, &review, &mut |_| CarriedOut::ByClient).unwrap();
         assert_eq!(after[0], before[0]);
         *iteration = after[1].clone();
         let steps: Vec<String> = after[1]
@@ -206,10 +261,32 @@ mod tests {
         for settled in ["approved", "rejected", "failed", "partially-approved", "running"] {
             let before = [json!({"id": "it", "overallStatus": settled, "plan": [{"id": "a", "status": "planned"}]}).into()];
             let review = Review { iteration_id: "it".into(), all: Some(Reject), feedback: Some("good".into()), ..Review::default() };
-            let after = apply(&before, &review).unwrap();
+            let after = apply(&before, &review, &mut |_| CarriedOut::ByClient).unwrap();
             assert_eq!((after[0].status().as_str(), after[0].feedback()), (settled, "good"));
             assert_eq!(after[0].steps().next().unwrap().status(), StepStatus::Planned);
-            assert_eq!(apply(&before, &Review { iteration_id: "other".into(), ..review }), None);
+            assert_eq!(apply(&before, &Review { iteration_id: "other".into(), ..review }, &mut |_| CarriedOut::ByClient), None);
         }
+    }
+
+    #[test]
+    fn a_step_that_is_carried_out_here_says_what_came_of_it_and_is_decided_once() {
+        let before = [iteration(&["staged", "staged", "staged"])];
+        let mut asked = Vec::new();
+        let mut carry_out = |step: &StepMut<'_>| {
+            asked.push(step.id().to_owned());
+            match step.id() {
+                "a" => CarriedOut::Done(json!({"message": "done"})),
+                "b" => CarriedOut::Failed("no such note".into()),
+                _ => CarriedOut::ByClient,
+            }
+        };
+        let review = Review { iteration_id: "it".into(), all: Some(Approve), ..Review::default() };
+        let after = apply(&before, &review, &mut carry_out).unwrap();
+        let again = apply(&after, &review, &mut carry_out).unwrap();
+        assert_eq!((asked.as_slice(), &again), (&["a", "b", "c"].map(str::to_owned)[..], &after));
+        let steps: Vec<String> = after[0].steps().map(|step| step.status().as_str().to_owned()).collect();
+        assert_eq!((steps.join(" ").as_str(), after[0].status().as_str()), ("approved failed planned", "approved"));
+        let plan = &after[0].json()["plan"];
+        assert_eq!((&plan[0]["result"]["message"], &plan[1]["error"]), (&json!("done"), &json!("no such note")));
     }
 }

@@ -56,6 +56,10 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not-found", "there is no such route")
     }
 
+    pub fn no_step() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "the caller has no step or iteration of this id")
+    }
+
     pub fn method_not_allowed() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this route does not take this method")
     }

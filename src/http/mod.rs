@@ -15,6 +15,7 @@ mod measure;
 mod openapi;
 mod operation;
 mod params;
+mod reviews;
 mod socket;
 mod stream;
 mod sync;
@@ -77,7 +78,7 @@ pub fn router(api: Api) -> Router {
     let hosts = Arc::new(Hosts::new(api.address, &api.public_urls, &api.cors_origins));
     let budget = Arc::new(Budget::default());
     // A document that cannot be written would show in a test.
-    let openapi = routes().merge(push_route()).split_for_parts().1.to_json().unwrap_or_default();
+    let openapi = routes().merge(push_route()).merge(decision_routes()).split_for_parts().1.to_json().unwrap_or_default();
     let shared = Arc::new(ApiState {
         app: api.app,
         service_key: api.service_key,
@@ -94,7 +95,8 @@ pub fn router(api: Api) -> Router {
         .route_layer(RequestDecompressionLayer::new())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), sync::admit));
     let pages = api.pages.layer(axum::middleware::from_fn_with_state(Arc::clone(&budget), body::small));
-    let (router, _) = routes().merge(push).split_for_parts();
+    let decisions = decision_routes().route_layer(axum::middleware::from_fn_with_state(Arc::clone(&budget), body::small));
+    let (router, _) = routes().merge(push).merge(decisions).split_for_parts();
     router
         .fallback(|| async { ApiError::not_found() })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
@@ -115,6 +117,7 @@ fn routes() -> OpenApiRouter<Arc<ApiState>> {
         .routes(routes!(operation::public_keys))
         .routes(routes!(operation::openapi))
         .routes(routes!(me::audit))
+        .routes(routes!(reviews::list))
         .routes(routes!(sync::pull))
         .routes(routes!(stream::stream))
         .routes(routes!(socket::all))
@@ -124,6 +127,11 @@ fn routes() -> OpenApiRouter<Arc<ApiState>> {
 /// The one route whose body may be large and compressed.
 fn push_route() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::new().routes(routes!(sync::push))
+}
+
+/// Routes with a small body.
+fn decision_routes() -> OpenApiRouter<Arc<ApiState>> {
+    OpenApiRouter::new().routes(routes!(reviews::approve)).routes(routes!(reviews::reject)).routes(routes!(reviews::undo))
 }
 
 fn cors(origins: &[String]) -> CorsLayer {

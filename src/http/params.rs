@@ -30,3 +30,16 @@ impl<S: Send + Sync> FromRequestParts<S> for AppId {
         app.map(AppId).ok_or_else(|| ApiError::bad_request("the app in the path must be a text of at most 512 characters"))
     }
 }
+
+/// The step or iteration that a path names.
+pub(super) struct StepId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for StepId {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let id = path.ok().map(|Path(id)| id).filter(|id| id.chars().count() <= 512 && !id.contains('\0'));
+        id.map(StepId).ok_or_else(|| ApiError::bad_request("the id in the path must be a text of at most 512 characters"))
+    }
+}

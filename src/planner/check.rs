@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::tools::{Offered, ParamKind, Parameter};
+use super::tools::{Offered, ParamKind, Parameter, Tool};
 use crate::domain::change::Found;
-use crate::domain::iteration::{MAX_PARAMS_BYTES, Plan, Step};
+use crate::domain::iteration::{MAX_PARAMS_BYTES, Plan};
 use crate::domain::iterations::{Iteration, StepStatus};
 
 /// A step that its user rejected before.
@@ -41,11 +41,7 @@ pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) ->
         if bytes > MAX_PARAMS_BYTES && before <= MAX_PARAMS_BYTES {
             found(format!("from here on, the parameters of the plan are longer than {MAX_PARAMS_BYTES} bytes"), false);
         }
-        for parameter in &offer.tool.parameters {
-            if let Some(what) = wrong(step, parameter) {
-                found(what, false);
-            }
-        }
+        unfit(offer.tool, &step.params).into_iter().for_each(|what| found(what, false));
         if offer.tool.once && plan.steps[..at].iter().any(|other| other.tool == step.tool) {
             found(format!("{} may be used once in a plan", step.tool), false);
         }
@@ -56,10 +52,15 @@ pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) ->
     problems
 }
 
-fn wrong(step: &Step, parameter: &Parameter) -> Option<String> {
+/// What is wrong with the parameters of a call.
+pub fn unfit(tool: &Tool, params: &Map<String, Value>) -> Vec<String> {
+    tool.parameters.iter().filter_map(|parameter| wrong(&tool.name, params, parameter)).collect()
+}
+
+fn wrong(tool: &str, params: &Map<String, Value>, parameter: &Parameter) -> Option<String> {
     let name = &parameter.name;
-    let value = match step.params.get(name) {
-        None | Some(Value::Null) => return parameter.required.then(|| format!("the parameter `{name}` of {} is missing", step.tool)),
+    let value = match params.get(name) {
+        None | Some(Value::Null) => return parameter.required.then(|| format!("the parameter `{name}` of {tool} is missing")),
         Some(value) => value,
     };
     let fits = match parameter.kind {
@@ -69,20 +70,15 @@ fn wrong(step: &Step, parameter: &Parameter) -> Option<String> {
         ParamKind::Boolean => value.is_boolean(),
     };
     if !fits {
-        return Some(format!(
-            "the parameter `{name}` of {} is {}, but must be a {}",
-            step.tool,
-            Found::value(value),
-            parameter.kind.as_str()
-        ));
+        return Some(format!("the parameter `{name}` of {tool} is {}, but must be a {}", Found::value(value), parameter.kind.as_str()));
     }
     let text = value.as_str()?;
     if parameter.required && text.trim().is_empty() {
-        return Some(format!("the parameter `{name}` of {} is empty", step.tool));
+        return Some(format!("the parameter `{name}` of {tool} is empty"));
     }
     let unknown = !parameter.allowed.is_empty() && !parameter.allowed.iter().any(|allowed| allowed == text);
     unknown.then(|| {
-        format!("the parameter `{name}` of {} is {}, but must be one of {}", step.tool, Found::value(value), parameter.allowed.join(", "))
+        format!("the parameter `{name}` of {tool} is {}, but must be one of {}", Found::value(value), parameter.allowed.join(", "))
     })
 }
 
@@ -95,6 +91,7 @@ pub fn rejected(iterations: &[Iteration]) -> Vec<Rejected<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::iteration::Step;
     use crate::domain::policy::Policy;
     use crate::planner::tools::Catalog;
     use serde_json::json;

@@ -250,7 +250,7 @@ fn iteration(iteration: &Iteration) -> String {
     let mut lines = vec![format!("{} ({}): {}", text(iteration.started()), text(iteration.status().as_str()), text(iteration.summary()))];
     for step in iteration.steps().take(STEPS_SHOWN) {
         let tool = line(step.tool().unwrap_or("no tool"), 100);
-        lines.push(format!("- [{}] {tool}: {}", text(state(iteration, step)), text(step.summary())));
+        lines.push(format!("- [{}] {tool}: {}", text(&state(iteration, step)), text(step.summary())));
     }
     for feedback in [text(iteration.feedback()), text(iteration.older_feedback())] {
         if !feedback.is_empty() {
@@ -260,11 +260,25 @@ fn iteration(iteration: &Iteration) -> String {
     user_data(&lines.join("\n"))
 }
 
-/// Where a step stands, in the words of the record. An approval counts from the moment when it was given, whether the
-/// step was carried out yet or not.
-fn state<'a>(iteration: &Iteration, step: IterationStep<'a>) -> &'a str {
+/// Where a step stands, and what came of it. An approval counts from the moment when it was given, whether the step was
+/// carried out yet or not.
+fn state(iteration: &Iteration, step: IterationStep<'_>) -> String {
     let released = step.status() == StepStatus::Planned && !iteration.awaits_review();
-    if released || step.is_approved_in_advance() { "approved by the user" } else { step.status().as_str() }
+    match step.status() {
+        _ if step.undone().is_some() => "undone by the user".into(),
+        StepStatus::Approved if step.is_automatic() => format!("done without review{}", said(step)),
+        StepStatus::Approved if step.has_result() => format!("approved by the user, done{}", said(step)),
+        StepStatus::Failed => format!("failed{}", said(step)),
+        _ if released || step.is_approved_in_advance() || step.is_called() => "approved by the user".into(),
+        status => status.as_str().to_owned(),
+    }
+}
+
+fn said(step: IterationStep<'_>) -> String {
+    match step.outcome() {
+        "" | "Done" => String::new(),
+        outcome => format!(": {}", line(outcome, 300)),
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! The tools that a plan may propose, and which of them an agent is offered (docs/design.md, section 7).
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::domain::policy::{Policy, ToolDecision};
+use crate::webhooks::WebhookSpec;
 
 /// A tool of the catalog.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -14,6 +16,12 @@ pub struct Tool {
     /// Whether a plan may use it once at most.
     #[serde(default)]
     pub once: bool,
+    /// Whether it destroys something: then it is never carried out without review, unless an agent's policy says so.
+    #[serde(default)]
+    pub destructive: bool,
+    /// Who carries out its steps; where nothing is said, the log if a module describes it, else a device of the user.
+    #[serde(default)]
+    pub execute: Option<Execute>,
     #[serde(default)]
     pub parameters: Vec<Parameter>,
 }
@@ -30,6 +38,18 @@ pub struct Parameter {
     pub description: String,
     #[serde(default, rename = "enum")]
     pub allowed: Vec<String>,
+}
+
+/// Who carries out the steps of a tool (docs/design.md, section 13).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum Execute {
+    /// This program, as a module describes it.
+    Log,
+    /// A device of the user.
+    Client,
+    /// An endpoint of the operator.
+    Webhook(WebhookSpec),
 }
 
 /// The type of a parameter, as JSON Schema names it.
@@ -119,8 +139,8 @@ impl Catalog {
     /// The first mistake of the file, with its place.
     pub fn with(self, file: &str) -> Result<Self, BadCatalog> {
         let form = |error: serde_json::Error| BadCatalog::Form(format!("{error}"));
-        let (replace, tools) = match serde_json::from_str::<serde_json::Value>(file).map_err(form)? {
-            serde_json::Value::Object(_) => {
+        let (replace, tools) = match serde_json::from_str::<Value>(file).map_err(form)? {
+            Value::Object(_) => {
                 let Replacing { replace, tools } = serde_json::from_str(file).map_err(form)?;
                 (replace, tools)
             }
@@ -167,6 +187,15 @@ impl Tool {
 }
 
 impl Parameter {
+    /// A value as its type has it, where the text can be one.
+    pub fn read(&self, text: &str) -> Value {
+        let value = match self.kind {
+            ParamKind::String => None,
+            _ => serde_json::from_str(text).ok(),
+        };
+        value.unwrap_or_else(|| text.into())
+    }
+
     fn signature(&self) -> String {
         let kind = if self.allowed.is_empty() { self.kind.as_str().to_owned() } else { self.allowed.join("|") };
         format!("{}{}: {kind}", self.name, if self.required { "" } else { "?" })

@@ -37,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::planner::provider::MAX_RETRY_AFTER;
 use crate::planner::tools::Tool;
+use crate::steps::Executors;
 use crate::store::{Store, StoreResult};
 use queue::FairQueue;
 use upkeep::ScanProgress;
@@ -61,6 +62,8 @@ pub struct RunnerSettings {
     pub ceilings: Ceilings,
     /// For cadences without a zone of their own.
     pub zone: TimeZone,
+    /// Who carries out steps that need no review.
+    pub executors: Executors,
     /// Opens the grants of missions; without it, encrypted inputs are left out.
     pub private_key: Option<Arc<PrivateKey>>,
 }

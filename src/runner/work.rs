@@ -17,12 +17,14 @@ use crate::domain::decision::{self, Condition, Decision, Load, Situation, decide
 use crate::domain::iteration::{ErrorDetails, Frame, IterationOutcome, Plan, Usage};
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
+use crate::domain::policy::ToolDecision;
 use crate::domain::write_back::still_due;
 use crate::inputs::{self, InputReader, Resolved};
 use crate::planner::prompt::Material;
 use crate::planner::provider::ProviderErrorKind;
 use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
+use crate::steps::{GoAhead, StepOutcome};
 use crate::store::{Attempt, Claimed, Close, Closed, LoadQuery, StoreError, StoreResult, Table};
 use crate::text::decision::compared;
 
@@ -59,30 +61,21 @@ pub enum RunOutcome {
         steps: usize,
         missed: u32,
         note: Option<String>,
+        /// What became of steps that went ahead without review.
+        outcomes: Vec<(String, StepOutcome)>,
     },
     /// The last attempt failed, and the mission says so.
-    Failed {
-        reason: String,
-    },
+    Failed { reason: String },
     /// Nothing was written, because the mission moved on.
-    Dropped {
-        reason: String,
-    },
+    Dropped { reason: String },
     /// An attempt failed; there will be another.
-    Retrying {
-        at: Timestamp,
-        reason: String,
-    },
+    Retrying { at: Timestamp, reason: String },
     /// The claim was given back without an attempt.
-    Released {
-        reason: String,
-    },
+    Released { reason: String },
     /// Another process took the claim over.
     Lost,
     /// The end could not be written; the claim is given back at the next tick.
-    Broken {
-        reason: String,
-    },
+    Broken { reason: String },
 }
 
 /// When a run may start after all, where that is known, and why it does not now.
@@ -287,15 +280,29 @@ impl Runner {
         self.metrics.plans_produced_total.inc();
         let (summary, steps) = (plan.summary.clone(), plan.steps.len());
         let tools: Vec<String> = plan.steps.iter().map(|step| step.tool.clone()).collect();
-        let close = self.write(&end, &IterationOutcome::Planned(plan), None);
+        let policy = |tool: &str| offered.iter().find(|o| o.tool.name == tool).map_or(ToolDecision::Propose, |o| o.decision);
+        let mut close = self.write(&end, &IterationOutcome::Planned(plan), None);
+        if let Close::Write { go_ahead, .. } = &mut close {
+            let decisions: Vec<_> = tools.iter().map(|tool| (tool.clone(), policy(tool))).collect();
+            let executors = self.settings.executors.clone();
+            let is_auto = decisions.iter().any(|(_, decision)| *decision == ToolDecision::Auto);
+            *go_ahead = is_auto.then(|| Box::new(GoAhead { executors, agent: end.agent.cloned(), decisions }));
+        }
         let mut settled = self.close(end.run, end.attempt, close).await?;
         settled.produced = true;
-        if let RunOutcome::Planned { summary: s, steps: n, .. } = &mut settled.outcome {
+        if let RunOutcome::Planned { summary: s, steps: n, outcomes, .. } = &mut settled.outcome {
             (*s, *n) = (summary, steps);
             self.metrics.plans_written_back_total.inc();
+            let count = |tool: &str, outcome: &str| {
+                self.metrics.tool_calls_total.with_label_values(&[tool, policy(tool).as_str(), outcome]).inc();
+            };
+            outcomes.iter().for_each(|(tool, outcome)| count(tool, outcome.as_str()));
+            let mut went_ahead = outcomes.clone();
             for tool in tools {
-                let policy = offered.iter().find(|o| o.tool.name == tool).map_or("propose", |o| o.decision.as_str());
-                self.metrics.tool_calls_total.with_label_values(&[tool.as_str(), policy, "deferred"]).inc();
+                match went_ahead.iter().position(|(name, _)| *name == tool) {
+                    Some(place) => drop(went_ahead.remove(place)),
+                    None => count(&tool, "deferred"),
+                }
             }
         }
         Ok(settled)
@@ -335,6 +342,7 @@ impl Runner {
             note: end.note.clone(),
             zone: self.settings.zone.clone(),
             bounds: self.bounds(),
+            go_ahead: None,
         }
     }
 
@@ -379,7 +387,7 @@ impl Runner {
     fn outcome(&self, closed: Closed, close: Close) -> RunOutcome {
         let count = |label: &str| self.metrics.runs_total.with_label_values(&[label]).inc();
         match (closed, close) {
-            (Closed::Written { missed, note }, Close::Write { failed, .. }) => {
+            (Closed::Written { missed, note, outcomes }, Close::Write { failed, .. }) => {
                 self.metrics.coalesced_times_total.inc_by(missed.into());
                 match failed {
                     Some(reason) => {
@@ -388,7 +396,7 @@ impl Runner {
                     }
                     None => {
                         count("planned");
-                        RunOutcome::Planned { summary: String::new(), steps: 0, missed, note }
+                        RunOutcome::Planned { summary: String::new(), steps: 0, missed, note, outcomes }
                     }
                 }
             }

@@ -283,7 +283,7 @@ pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<Option<Adm
     Ok(append_admitted(tx, &admitted)?.then_some(admitted))
 }
 
-fn append_admitted(tx: &Tx<'_>, change: &Admitted) -> StoreResult<bool> {
+pub(super) fn append_admitted(tx: &Tx<'_>, change: &Admitted) -> StoreResult<bool> {
     let sync_at = tx.sql(|_| tx.next_sync_at())?;
     insert(tx, change, sync_at)
 }

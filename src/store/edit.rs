@@ -3,14 +3,19 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::changes::{append_one, last_seq};
+use super::automatic;
+use super::changes::{append_admitted, append_one, last_seq};
+use super::outbox;
 use super::refresh::{Folded, Save, newest, put};
 use super::snapshots::Table;
+use super::user_log::Logged;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op};
+use crate::domain::edits::DELETED_AT;
 use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
 use crate::domain::time;
+use crate::steps::{Effects, UserLog};
 
 /// Who edits which record.
 #[derive(Debug, Clone)]
@@ -72,57 +77,96 @@ impl Store {
     where
         E: From<StoreError> + Send + 'static,
     {
+        self.edit_with(edit, |record, _| Ok((decide(record)?, Effects::default()))).await.map(drop)
+    }
+
+    /// Like [`Store::edit`], with everything else that a decision about steps does in the same transaction; `decide` sees the
+    /// user's log as it is then. Answers what was done.
+    ///
+    /// # Errors
+    /// What `decide` says, or the database; nothing is written then.
+    pub async fn edit_with<E>(
+        &self,
+        edit: Edit,
+        decide: impl FnOnce(Option<&Record>, &dyn UserLog) -> Result<(Record, Effects), E> + Send + 'static,
+    ) -> Result<Effects, E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
         self.write(move |tx| {
-            let Edit { table, user_id, record_id, event_id, client_id, actor, origin } = edit;
-            let newest = tx.sql(|c| newest(c, table, &user_id, &record_id))?;
-            let live = newest.fold.live();
-            let mut data = decide(live.map(|(record, _)| record))?;
-            if data.is_empty() {
-                return Ok(());
-            }
-            let none = Stamps::new();
-            let stamps = live.map_or(&none, |(_, stamps)| stamps);
-            let now = tx.now();
-            let stamp = |field: &String| winning_stamp(now, stamps.get(field).map(String::as_str));
-            let field_meta = match live {
-                // As clients do it: the fields of a new record count from the record's own time.
-                None => Stamps::new(),
-                Some(_) => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
-            };
-            let op = match (live, data.get_mut(DELETED_AT)) {
-                (None, _) => Op::Insert,
-                (Some(_), Some(at @ Value::String(_))) => {
-                    // What a delete writes is its own stamp.
-                    *at = stamp(&DELETED_AT.to_owned()).into();
-                    Op::Delete
-                }
-                (Some(_), _) => Op::Update,
-            };
-            let change = Change {
-                event_id,
-                app_id: "ai".into(),
-                table: table.log_name().into(),
-                record_id: record_id.clone(),
-                user_id: user_id.clone(),
-                space_id: space_of(tx, table, &user_id, &record_id)?,
-                op,
-                data: Some(data),
-                field_meta,
-                client_id,
-                created_at: None,
-                schema_version: 1,
-                verbatim: None,
-                actor: Some(actor),
-                origin: Some(origin.into()),
-            };
-            append_to(tx, table, newest, &change)
+            let newest = tx.sql(|c| newest(c, edit.table, &edit.user_id, &edit.record_id))?;
+            let log = Logged::new(tx.connection, &edit.user_id, tx.now());
+            let decided = decide(newest.fold.live().map(|(record, _)| record), &log);
+            tx.sql(|_| log.end())?;
+            let (fields, effects) = decided?;
+            take_effect(tx, &edit.user_id, &effects)?;
+            write_fields(tx, edit, newest, fields)?;
+            Ok(effects)
         })
         .await
     }
 }
 
-/// The field that makes a tombstone of a record.
-const DELETED_AT: &str = "deletedAt";
+/// Writes what a decision about a user's steps does.
+pub(super) fn take_effect(tx: &Tx<'_>, user: &str, effects: &Effects) -> StoreResult<()> {
+    for row in &effects.rows {
+        append_admitted(tx, row)?;
+    }
+    for call in &effects.calls {
+        outbox::add(tx, call)?;
+    }
+    if let Some(ended) = &effects.ended {
+        outbox::end(tx, ended)?;
+    }
+    for (agent, tool) in &effects.automatic {
+        automatic::count(tx, user, agent, tool)?;
+    }
+    Ok(())
+}
+
+fn write_fields<E: From<StoreError>>(tx: &Tx<'_>, edit: Edit, newest: Folded, mut data: Record) -> Result<(), E> {
+    let Edit { table, user_id, record_id, event_id, client_id, actor, origin } = edit;
+    let live = newest.fold.live();
+    if data.is_empty() {
+        return Ok(());
+    }
+    let none = Stamps::new();
+    let stamps = live.map_or(&none, |(_, stamps)| stamps);
+    let now = tx.now();
+    let stamp = |field: &String| winning_stamp(now, stamps.get(field).map(String::as_str));
+    let field_meta = match live {
+        // As clients do it: the fields of a new record count from the record's own time.
+        None => Stamps::new(),
+        Some(_) => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
+    };
+    let op = match (live, data.get_mut(DELETED_AT)) {
+        (None, _) => Op::Insert,
+        (Some(_), Some(at @ Value::String(_))) => {
+            // What a delete writes is its own stamp.
+            *at = stamp(&DELETED_AT.to_owned()).into();
+            Op::Delete
+        }
+        (Some(_), _) => Op::Update,
+    };
+    let change = Change {
+        event_id,
+        app_id: "ai".into(),
+        table: table.log_name().into(),
+        record_id: record_id.clone(),
+        user_id: user_id.clone(),
+        space_id: space_of(tx, table, &user_id, &record_id)?,
+        op,
+        data: Some(data),
+        field_meta,
+        client_id,
+        created_at: None,
+        schema_version: 1,
+        verbatim: None,
+        actor: Some(actor),
+        origin: Some(origin.into()),
+    };
+    append_to(tx, table, newest, &change)
+}
 
 /// Appends a change of a record and folds it into the record's newest state, which becomes its snapshot.
 pub(super) fn append_to<E: From<StoreError>>(tx: &Tx<'_>, table: Table, mut newest: Folded, change: &Change) -> Result<(), E> {

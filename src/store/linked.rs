@@ -80,7 +80,14 @@ fn one<T>(
 }
 
 /// Folds one record; `None` where that would go beyond the bounds. What was read counts.
-fn fold(connection: &Connection, user: &str, app: &str, table: &str, id: &str, bounds: &mut Bounds) -> rusqlite::Result<Option<Fold>> {
+pub(super) fn fold(
+    connection: &Connection,
+    user: &str,
+    app: &str,
+    table: &str,
+    id: &str,
+    bounds: &mut Bounds,
+) -> rusqlite::Result<Option<Fold>> {
     let mut fold = Fold::default();
     let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
     let mut rows = statement.query(params![user, app, table, id])?;

@@ -5,6 +5,7 @@
 //! row leaves it. The methods are async and keep SQLite on blocking threads.
 
 mod audit;
+mod automatic;
 mod backup;
 mod cards;
 mod changes;
@@ -19,6 +20,7 @@ mod linked;
 mod loads;
 mod lost;
 mod migrate;
+mod outbox;
 mod parts;
 #[cfg(test)]
 mod plans;
@@ -33,6 +35,7 @@ mod sessions;
 mod snapshots;
 mod staging;
 mod stats;
+mod user_log;
 mod views;
 mod write_back;
 mod writer;
@@ -58,6 +61,7 @@ pub use linked::{Bounds, Linked, Wanted};
 pub use loads::{LoadQuery, UserLoad};
 pub use lost::Lossy;
 pub use migrate::SCHEMA_VERSION;
+pub use outbox::{DueCall, HeldCall};
 pub use parts::{Longest, RecordPart, SomePlans};
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;

@@ -39,6 +39,9 @@ const CHUNK: usize = 1024 * 1024;
 /// Files that SQLite keeps beside a database.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// Nobody is signed in to a restored database, and how the calls under way in it ended, nobody knows.
+const ANEW: &str = "DELETE FROM sessions; DELETE FROM sign_in_links; UPDATE outbox SET owner = 'a restored copy' WHERE next_at IS NOT NULL";
+
 /// Puts a copy into a data directory; with `replace` also where there is a database, which is then kept under another name.
 /// Whoever was signed in has to sign in again. It blocks.
 ///
@@ -110,7 +113,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         }
         migrate::migrate(&mut connection, draft)?;
         migrate::drop_additions(&connection).map_err(sqlite)?;
-        connection.execute_batch("DELETE FROM sessions; DELETE FROM sign_in_links").map_err(sqlite)?;
+        connection.execute_batch(ANEW).map_err(sqlite)?;
         let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
         let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;
         // As its readers expect it; else the first of them would have to change it while others wait.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::loads::tokens;
 use super::runs::{RunRow, attempts_of, run_columns, run_row};
@@ -34,6 +34,14 @@ pub struct Day {
     pub tokens: BTreeMap<i64, u64>,
 }
 
+/// What stands in the list may be anything.
+pub(super) const PLACE_OF_STEP: &str = "SELECT mission_id, json_extract(i.value, '$.id') \
+     FROM mission_snapshots, json_each(record, '$.iterations') AS i \
+     WHERE user_id = ?1 AND liveness = 'live' AND i.type = 'object' \
+     AND (json_extract(CASE i.type WHEN 'object' THEN i.value END, '$.id') = ?2 OR EXISTS (\
+         SELECT 1 FROM json_each(CASE i.type WHEN 'object' THEN i.value END, '$.plan') AS s \
+         WHERE json_extract(CASE s.type WHEN 'object' THEN s.value END, '$.id') = ?2)) LIMIT 1";
+
 impl Store {
     /// Runs of a user that were claimed before a moment, the newest first; of one mission or all.
     ///
@@ -50,6 +58,26 @@ impl Store {
             Ok(runs)
         })
         .await
+    }
+
+    /// The mission whose run left an iteration behind.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn mission_of_iteration(&self, user: &str, iteration: &str) -> StoreResult<Option<String>> {
+        let (user, iteration) = (user.to_owned(), iteration.to_owned());
+        let query = "SELECT mission_id FROM runs WHERE iteration_id = ?1 AND user_id = ?2 LIMIT 1";
+        self.read(move |c| c.prepare_cached(query)?.query_row(params![iteration, user], |row| row.get(0)).optional()).await
+    }
+
+    /// The mission and the iteration that have an iteration or a step of this id, whoever planned it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn place_of_step(&self, user: &str, id: &str) -> StoreResult<Option<(String, String)>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        let place = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        self.read(move |c| c.prepare_cached(PLACE_OF_STEP)?.query_row([user, id], place).optional()).await
     }
 
     /// Ids of a user's records in a table, in their order, deleted ones too.

@@ -6,11 +6,12 @@ use rusqlite::params;
 use serde_json::Value;
 
 use super::changes::to_text;
-use super::edit::{append_to, space_of};
+use super::edit::{append_to, space_of, take_effect};
 use super::lost::supersede;
 use super::refresh::newest;
 use super::runs::{Attempt, Claimed, add_attempt};
 use super::snapshots::Table;
+use super::user_log::Logged;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op, RUNNER_CLIENT};
@@ -18,12 +19,22 @@ use crate::domain::iterations::Iteration;
 use crate::domain::retention::RetentionBounds;
 use crate::domain::time;
 use crate::domain::write_back::{Finished, Terms, write};
+use crate::steps::{Effects, GoAhead, Occasion, StepOutcome};
 
 /// How a run is to be closed, or set to wait.
 #[derive(Debug, Clone)]
 pub enum Close {
     /// Append an iteration to the mission; `failed` tells why, where the iteration says so; `note` is kept on the run.
-    Write { iteration: Iteration, actor: Value, failed: Option<String>, note: Option<String>, zone: TimeZone, bounds: RetentionBounds },
+    Write {
+        iteration: Iteration,
+        actor: Value,
+        failed: Option<String>,
+        note: Option<String>,
+        zone: TimeZone,
+        bounds: RetentionBounds,
+        /// What of it is carried out in the same transaction, without review.
+        go_ahead: Option<Box<GoAhead>>,
+    },
     /// Try again at a time; the attempt counts.
     Retry { at: Timestamp, reason: String },
     /// Give the claim back without an attempt; claimable again at a time.
@@ -39,6 +50,8 @@ pub enum Closed {
     Written {
         missed: u32,
         note: Option<String>,
+        /// What became of steps that went ahead without review.
+        outcomes: Vec<(String, StepOutcome)>,
     },
     /// The plan was dropped, and why.
     Dropped {
@@ -66,9 +79,10 @@ impl Store {
                 Close::Retry { at, reason } => wait(tx, &run, Some(at), &reason, 1),
                 Close::Release { at, reason } => wait(tx, &run, at, &reason, 0),
                 Close::Drop { reason } => drop_run(tx, &run, now, reason),
-                Close::Write { iteration, actor, failed, note, zone, bounds } => {
+                Close::Write { iteration, actor, failed, note, zone, bounds, go_ahead } => {
                     let terms = Terms { now, wrote_at: tx.now(), zone: &zone, bounds };
-                    write_back(tx, &run, &iteration, actor, failed.as_deref(), note, &terms)
+                    let end = End { iteration, actor, failed, note, go_ahead };
+                    write_back(tx, &run, end, &terms)
                 }
             }
         })
@@ -92,24 +106,46 @@ fn drop_run(tx: &Tx<'_>, run: &Claimed, now: Timestamp, reason: String) -> Store
     Ok(Closed::Dropped { reason })
 }
 
-fn write_back(
-    tx: &Tx<'_>,
-    run: &Claimed,
-    iteration: &Iteration,
+/// What is written at the end of a run.
+struct End {
+    iteration: Iteration,
     actor: Value,
-    failed: Option<&str>,
+    failed: Option<String>,
     note: Option<String>,
-    terms: &Terms<'_>,
-) -> StoreResult<Closed> {
+    go_ahead: Option<Box<GoAhead>>,
+}
+
+fn write_back(tx: &Tx<'_>, run: &Claimed, end: End, terms: &Terms<'_>) -> StoreResult<Closed> {
     let due = &run.due;
+    let End { iteration, actor, failed, note, go_ahead } = end;
+    let failed = failed.as_deref();
     let newest = tx.sql(|c| newest(c, Table::Missions, &due.user_id, &due.mission_id))?;
-    let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration };
+    let (iteration, effects) = match (go_ahead, newest.fold.live()) {
+        (Some(go_ahead), Some((record, _))) => {
+            let log = Logged::new(tx.connection, &due.user_id, tx.now());
+            let occasion = Occasion {
+                user: &due.user_id,
+                mission: &due.mission_id,
+                iteration: iteration.id(),
+                space: record.get("spaceId").and_then(Value::as_str),
+                agent: None,
+                client: RUNNER_CLIENT,
+                now: terms.now,
+            };
+            let carried = go_ahead.run(&iteration, occasion, &log);
+            tx.sql(|_| log.end())?;
+            carried
+        }
+        _ => (iteration, Effects::default()),
+    };
+    let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration: &iteration };
     let write = match write(&newest.fold, &finished, terms) {
         Ok(write) => write,
         Err(reason) => {
             return drop_run(tx, run, terms.now, failed.map_or(reason.clone(), |error| format!("{reason}; before that: {error}")));
         }
     };
+    take_effect(tx, &due.user_id, &effects)?;
     let change = Change {
         // The run's id: a second write of the same run could not enter the log.
         event_id: run.run_id.clone(),
@@ -147,5 +183,5 @@ fn write_back(
             u32::from(failed.is_some()),
         ])
     })?;
-    Ok(Closed::Written { missed: write.missed, note })
+    Ok(Closed::Written { missed: write.missed, note, outcomes: effects.outcomes })
 }

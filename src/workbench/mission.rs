@@ -18,6 +18,7 @@ use crate::domain::cadence::Cadence;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::runner::Explanation;
+use crate::steps::Foreseen;
 use crate::store::{Longest, RunRow, SomePlans};
 
 /// Plans and runs on one page.
@@ -57,7 +58,7 @@ pub(super) async fn show(
         before: older.before.map_or(Timestamp::MAX, time::from_micros),
         runs: RUNS,
     };
-    let MissionView { part, plans: found, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
+    let MissionView { part, plans: found, foreseen, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
     let body = html! {
         (head(&who, &mission))
@@ -70,7 +71,7 @@ pub(super) async fn show(
         }
         (about(&mission, &part.missing))
         section { h2 { "Schedule status" } (explanation(&why)) }
-        section { h2 { "Plans" } (plans(&who, &mission, &found, &runs, older.skip)) }
+        section { h2 { "Plans" } (plans(&who, &mission, &found, &foreseen, &runs, older.skip)) }
         section { h2 { "Runs" } (history(&id, &runs)) }
     };
     Ok(page(&who, &shorter(mission.label(), 60), &body))
@@ -158,11 +159,20 @@ fn explanation(why: &Explanation) -> Markup {
     }
 }
 
-fn plans(who: &SignedIn, mission: &Mission, found: &SomePlans, runs: &[RunRow], skip: usize) -> Markup {
+fn plans(
+    who: &SignedIn,
+    mission: &Mission,
+    found: &SomePlans,
+    foreseen: &BTreeMap<String, Vec<Foreseen>>,
+    runs: &[RunRow],
+    skip: usize,
+) -> Markup {
     let place = path("missions", &mission.id);
     let mut shown: Vec<Markup> = Vec::new();
     for iteration in &found.iterations {
-        shown.push(plan(who, &mission.id, iteration, runs.iter().find(|run| iteration.id() == run.iteration_id)));
+        let run = runs.iter().find(|run| iteration.id() == run.iteration_id);
+        let foreseen = foreseen.get(iteration.id()).map_or(&[][..], Vec::as_slice);
+        shown.push(plan(who, &mission.id, iteration, foreseen, run));
         if shown.iter().map(|plan| plan.0.len()).sum::<usize>() >= PLANS_BYTES {
             break;
         }

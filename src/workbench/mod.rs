@@ -70,6 +70,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/missions/{id}/delete", get(missions::ask).post(missions::delete))
         .route("/missions/{id}/undelete", post(missions::undelete))
         .route("/missions/{id}/review", post(review::save))
+        .route("/missions/{id}/undo", post(review::undo))
         .route("/missions/{id}/log", get(changes::of_mission))
         .route("/agents/{id}/log", get(changes::of_agent))
         .route("/audit", get(access::show))

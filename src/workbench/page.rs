@@ -39,6 +39,7 @@ impl From<AppError> for Failed {
     fn from(error: AppError) -> Self {
         match error {
             AppError::NotFound => Failed::NotFound,
+            AppError::Parameter(what) => Failed::BadForm(what),
             AppError::Store(error) => Failed::Store(error),
         }
     }

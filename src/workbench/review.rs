@@ -5,11 +5,14 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::Shared;
-use super::page::{Failed, Response, badge, csrf, moment, path, prose, shorter, to};
+use super::page::{Failed, Response, badge, button, csrf, moment, path, prose, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
 use crate::domain::review::{Review, StepDecision};
+use crate::modules::effects::Preview;
+use crate::steps::Foreseen;
 use crate::store::RunRow;
+use crate::text::obstacle;
 
 /// Steps that a plan shows; a planner's plan has at most 25.
 const STEPS: usize = 100;
@@ -30,11 +33,19 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
         // "Reject all" means all; "Approve all" leaves alone what this form says otherwise about.
         decisions: if all == Some(StepDecision::Reject) { Default::default() } else { decisions.collect() },
         all,
+        params: Default::default(),
         feedback: spelled("feedback").filter(|text| spelled("was-feedback").as_ref() != Some(text)),
     };
     let place = format!("{}#{}", path("missions", &id), anchor(&review.iteration_id));
-    shared.app.review(&posted.who.user, &id, review).await?;
+    shared.app.reviews().decide(&posted.who.user, &id, review).await?;
     Ok(to(&place))
+}
+
+/// Takes back what a step or a whole plan wrote.
+pub(super) async fn undo(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let fields = &posted.fields;
+    shared.app.reviews().undo(&posted.who.user, &fields.text("target")).await?;
+    Ok(to(&format!("{}#{}", path("missions", &id), anchor(&fields.text("iteration")))))
 }
 
 /// The place of an iteration on its page.
@@ -44,7 +55,7 @@ fn anchor(id: &str) -> String {
 }
 
 /// One plan, with its review where it awaits one.
-pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, run: Option<&RunRow>) -> Markup {
+pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, foreseen: &[Foreseen], run: Option<&RunRow>) -> Markup {
     let id = iteration.id();
     let status = iteration.status().as_str();
     html! {
@@ -62,7 +73,7 @@ pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, run: Op
                 form.review method="post" action={ (path("missions", mission)) "/review" } {
                     (csrf(who))
                     input type="hidden" name="iteration" value=(id);
-                    @for (n, step) in iteration.steps().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step)) }
+                    @for (n, step) in iteration.steps().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step, foreseen.get(n))) }
                     (feedback(iteration, &anchor(id)))
                     div.actions {
                         button.primary { "Save review" }
@@ -71,7 +82,11 @@ pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, run: Op
                     }
                 }
             } @else {
-                @if iteration.steps().len() > 0 { ol.steps { @for step in iteration.steps().take(STEPS) { li { (told(step)) " " (badge(step.status().as_str())) } } } }
+                @if iteration.steps().len() > 0 { ol.steps { @for step in iteration.steps().take(STEPS) { li {
+                    (told(step)) " " (badge(step.status().as_str())) (outcome(step))
+                    @if can_undo(step) { (undo_button(who, mission, id, step.id(), "Undo")) }
+                } } } }
+                @if iteration.steps().filter(|step| can_undo(*step)).count() > 1 { (undo_button(who, mission, id, id, "Undo all")) }
                 @if iteration.steps().any(|step| step.status() == StepStatus::Planned) {
                     p.hint { "What is planned is released: a device of yours carries it out." }
                 }
@@ -141,9 +156,57 @@ fn parameter(value: &Value, depth: usize) -> Markup {
     }
 }
 
-fn choice(id: &str, step: IterationStep<'_>) -> Markup {
-    let Some(decided) = StepDecision::on(step.status(), step.is_approved_in_advance()) else {
-        return html! { div.step { (told(step)) " " (badge(step.status().as_str())) } };
+/// Whether what a step wrote can be taken back.
+fn can_undo(step: IterationStep<'_>) -> bool {
+    step.status() == StepStatus::Approved && !step.written().is_empty()
+}
+
+fn undo_button(who: &SignedIn, mission: &str, iteration: &str, target: &str, label: &str) -> Markup {
+    button(who, &format!("{}/undo", path("missions", mission)), label, &[("iteration", iteration), ("target", target)], "")
+}
+
+/// What came of a step, and of taking it back.
+fn outcome(step: IterationStep<'_>) -> Markup {
+    let undone = step.undone();
+    let kept = undone.and_then(|undone| undone.get("kept")).and_then(Value::as_array);
+    html! {
+        @if step.is_called() { p.hint { "Its webhook is being called." } }
+        @if step.status() == StepStatus::Failed { p.wrong dir="auto" { (shorter(step.outcome(), 600)) } }
+        @else if !step.outcome().is_empty() && step.outcome() != "Done" { p.hint dir="auto" { (shorter(step.outcome(), 600)) } }
+        @if let Some(kept) = kept { p.wrong { "Not undone: " (obstacle::kept(kept)) "." } }
+        @else if undone.is_some() { p.hint { "Undone." } }
+    }
+}
+
+/// What approving a step would do: each field before and after.
+fn foresight(foreseen: &Foreseen) -> Markup {
+    html! {
+        @match foreseen {
+            Foreseen::ByDevice => p.hint { "A device of yours carries it out." },
+            Foreseen::ByEndpoint => p.hint { "It calls a webhook of this server." },
+            Foreseen::Fails(why) => p.wrong dir="auto" { "It would fail: " (obstacle::told(why)) },
+            Foreseen::Writes(previews) => @for preview in previews {
+                p.hint { (changes(preview)) ": " b { (preview.label) } }
+                dl.changes { @for change in &preview.fields {
+                    dt { (change.field) }
+                    dd { @if preview.record_id.is_some() && !change.before.is_null() { del { (parameter(&change.before, 1)) } " " } ins { (parameter(&change.after, 1)) } }
+                } }
+            },
+        }
+    }
+}
+
+fn changes(preview: &Preview) -> &'static str {
+    match (&preview.record_id, preview.is_deleted) {
+        (None, _) => "Adds to",
+        (_, true) => "Deletes from",
+        (_, false) => "Changes in",
+    }
+}
+
+fn choice(id: &str, step: IterationStep<'_>, foreseen: Option<&Foreseen>) -> Markup {
+    let Some(decided) = StepDecision::of(step) else {
+        return html! { div.step { (told(step)) " " (badge(step.status().as_str())) (outcome(step)) } };
     };
     let name = format!("step:{}", step.id());
     let decisions = [(StepDecision::Approve, "Approve"), (StepDecision::Reject, "Reject"), (StepDecision::Undecided, "Decide later")];
@@ -151,6 +214,7 @@ fn choice(id: &str, step: IterationStep<'_>) -> Markup {
         fieldset.step {
             legend dir="auto" { (shorter(step.summary(), 300)) }
             (reasons(step))
+            @if let Some(foreseen) = foreseen { details { summary { "What it would do" } (foresight(foreseen)) } }
             input type="hidden" name={ "was:" (step.id()) } value=(decided.as_str());
             div.words { @for (decision, label) in decisions {
                 @let place = format!("{id}-{}", decision.as_str());

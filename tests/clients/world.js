@@ -41,6 +41,8 @@ export class World {
     world.env = {
       ...process.env, MANA_AI_DATA_DIR: join(world.dir, "data"), MANA_LLM_URL: world.model.url, JWKS_URL: world.keys.url,
       MANA_SERVICE_KEY: SERVICE_KEY, TICK_ENABLED: "false", MANA_AI_PLANNER: "json", MANA_AI_SYNCHRONOUS: "normal",
+      // Steps are for the devices of this world, once they are approved.
+      MANA_AI_BUILTIN_TOOLS: "client", MANA_AI_AUTO_STEPS_PER_HOUR: "0",
       RETRY_BASE_MS: "500", RETRY_MAX_MS: "1000", BREAKER_COOLDOWN_MS: "500", MAX_ATTEMPTS: "50", ...settings,
     };
     await world.#serve();

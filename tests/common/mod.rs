@@ -387,13 +387,18 @@ pub fn asked_about(request: &Value) -> String {
 
 /// One request with a real client; answers status and body.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    send(method, url, headers, String::new())
+}
+
+/// The same with a body.
+pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: String) -> (u16, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut request = reqwest::Client::new().request(method.parse().unwrap(), url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.unwrap();
+        let response = request.body(body).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     })
 }

@@ -76,6 +76,10 @@ fn no_command_prints_what_acts_on_a_terminal() {
         vec!["tick", "--now", "2026-04-15T08:00:30Z", "--log", "trace"],
         vec!["runs"],
         vec!["runs", "--mission", &id],
+        vec!["reviews"],
+        vec!["approve", HOSTILE, "--user", HOSTILE, "--set", HOSTILE],
+        vec!["reject", HOSTILE, "--user", HOSTILE, "--feedback", HOSTILE],
+        vec!["undo", HOSTILE, "--user", HOSTILE],
         vec!["explain", &id],
         vec!["check"],
         vec!["config"],
@@ -99,7 +103,7 @@ fn no_command_prints_what_acts_on_a_terminal() {
         vec!["import", HOSTILE],
         vec![HOSTILE],
     ];
-    let with_json = ["agents", "missions", "explain", "plan", "tick", "runs", "check", "config", "doctor", "cadence", "grant"];
+    let with_json = ["agents", "missions", "explain", "plan", "tick", "runs", "check", "config", "doctor", "cadence", "grant", "reviews"];
     let json: Vec<Vec<&str>> =
         tried.iter().filter(|args| with_json.contains(&args[0])).map(|args| [&args[..], &["--json"]].concat()).collect();
     tried.extend(json);

@@ -49,6 +49,7 @@ impl House {
             breaker: Limits { failures: 100, cooldown: SignedDuration::from_secs(60) },
             ceilings: Ceilings { unreviewed_plans: 5, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_hours(1) },
             zone: TimeZone::UTC,
+            executors: mana_ai::steps::Executors::none(TimeZone::UTC),
             private_key: None,
         };
         change(&mut settings);

@@ -37,6 +37,7 @@ fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex
         // It lives for months of its own time, and nobody reviews.
         ceilings: Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_hours(1) },
         zone: TimeZone::UTC,
+        executors: mana_ai::steps::Executors::none(TimeZone::UTC),
         private_key: None,
     };
     let server = provider::ProviderSettings {

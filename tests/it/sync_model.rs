@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use mana_ai::app::App;
+use mana_ai::app::{App, AppParts, Outbox, Reviews};
 use mana_ai::auth::{LocalKey, ServiceKey, Users};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
@@ -23,7 +23,8 @@ use mana_ai::domain::iterations::StepStatus;
 use mana_ai::http::{Api, router};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
-use mana_ai::runner::{Rules, Runner, RunnerSettings};
+use mana_ai::runner::{Clock, Rules, Runner, RunnerSettings};
+use mana_ai::steps::Executors;
 use mana_ai::store::{RowFilter, Store};
 use mana_ai::turns::Turns;
 use rand::rngs::StdRng;
@@ -98,13 +99,20 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         breaker: BREAKER,
         ceilings: NO_CEILINGS,
         zone: TimeZone::UTC,
+        executors: Executors::none(TimeZone::UTC),
         private_key: None,
     };
     let planner = Planner::new(model, Catalog::builtin(), 16_384).unwrap();
     let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now), dir).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());
     let told = Rules { zone: TimeZone::UTC, ceilings: NO_CEILINGS, breaker: BREAKER, provider: "none".into() };
-    let app = App::new(store.clone(), runner, users.into(), told, LogCeilings::default(), Arc::new(Timestamp::now));
+    let clock: Clock = Arc::new(Timestamp::now);
+    let executors = Executors::none(TimeZone::UTC);
+    let reviews =
+        Arc::new(Reviews::new(store.clone(), executors, Catalog::builtin(), Arc::new(Metrics::new().unwrap()), Arc::clone(&clock)));
+    let outbox = Outbox::new(store.clone(), Arc::clone(&reviews), BTreeMap::new(), Arc::clone(&clock), dir).unwrap();
+    let parts = AppParts { runner, users: users.into(), reviews, outbox, rules: told, ceilings: LogCeilings::default() };
+    let app = App::new(store.clone(), parts, clock);
     let api = Api {
         address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
         public_urls: Vec::new(),

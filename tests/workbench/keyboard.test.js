@@ -80,6 +80,6 @@ test("a review with the keyboard alone", async () => {
   await plan.getByText("approved", { exact: true }).first().waitFor();
   await plan.getByText("rejected", { exact: true }).first().waitFor();
   const [{ plan: steps }] = world.record("missions", "m").iterations;
-  assert.deepEqual(steps.map(({ status }) => status), ["planned", "rejected"]);
+  assert.deepEqual(steps.map(({ status }) => status), ["approved", "rejected"]);
   assert.ok(JSON.stringify(world.record("missions", "m")).includes("Typed blindly."));
 });

@@ -111,7 +111,9 @@ test("a review that has begun is left alone", async () => {
 });
 
 test("decisions are collected, and released together", async () => {
-  const collected = { ...iteration, id: "it4", summary: "Reviewed in two goes" };
+  // A device carries them out, once all are decided.
+  const byDevice = (step) => ({ ...step, intent: { kind: "toolCall", toolName: "save_news_article", params: { url: "https://example.org" } } });
+  const collected = { ...iteration, id: "it4", summary: "Reviewed in two goes", plan: iteration.plan.map(byDevice) };
   await world.update(token, "aiMissions", "m", { iterations: [collected] });
   const tab = await visit("/missions/m");
   const plan = tab.getByRole("article").filter({ hasText: collected.summary });

@@ -87,6 +87,8 @@ test("a mission from its making to its second plan", async (t) => {
   const [soil, palms] = PLAN.steps.map((step) => plan.getByRole("group", { name: step.summary }));
   await soil.getByText(PLAN.steps[0].rationale).waitFor();
   await soil.getByText("create_task").first().waitFor();
+  await soil.getByText("What it would do").click();
+  await soil.getByText("Adds to: Tasks").waitFor();
   await soil.getByRole("radio", { name: "Approve" }).check();
   await palms.getByRole("radio", { name: "Reject" }).check();
   await plan.getByRole("textbox", { name: "Feedback" }).last().fill("No palms: they are too big.\nMint is fine.");
@@ -95,16 +97,20 @@ test("a mission from its making to its second plan", async (t) => {
   await plan.getByText("rejected", { exact: true }).first().waitFor();
   await plan.getByText("No palms: they are too big.").first().waitFor();
   const [reviewed] = world.record("missions", mission).iterations;
-  assert.deepEqual(reviewed.plan.map((step) => step.status), ["planned", "rejected"], "what is approved is released");
+  assert.deepEqual(reviewed.plan.map((step) => step.status), ["approved", "rejected"], "what is approved is carried out");
   assert.equal(reviewed.overallStatus, "approved");
   assert.equal(reviewed.summary, PLAN.summary);
 
   await page.getByRole("button", { name: "Run now" }).click();
   await page.getByRole("article").filter({ hasText: "Nothing more to do." }).waitFor();
   const prompt = model.prompt(2);
-  for (const told of ["No palms: they are too big.", "[approved by the user] create_task: Buy soil", "[rejected] create_task: Plant palms"]) {
+  for (const told of ["No palms: they are too big.", "[approved by the user, done] create_task: Buy soil", "[rejected] create_task: Plant palms"]) {
     assert.ok(prompt.includes(told), `the second prompt says “${told}”:\n${prompt}`);
   }
+
+  // What was done is taken back.
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("Undone.").waitFor();
 
   await page.goto(`${world.base}/agents/${agent}`);
   await page.getByRole("button", { name: "Pause" }).click();
@@ -131,7 +137,9 @@ test("a mission from its making to its second plan", async (t) => {
   const { policy, maxConcurrentMissions } = rows[0].data;
   assert.deepEqual([policy.defaultForAi, policy.tools.create_task, policy.tools.create_note, maxConcurrentMissions], ["propose", "propose", "deny", 2]);
   assert.deepEqual([rows[1].data.state, rows[1].data.iterations, rows[1].data.inputs], ["active", [], []]);
-  for (const row of rows) {
+  const done = rows.filter(({ table }) => table === "tasks");
+  assert.deepEqual(done.map(({ op, origin, actor }) => [op, origin, actor.kind]), [["insert", "agent", "ai"], ["delete", "user", "user"]]);
+  for (const row of rows.filter((row) => !done.includes(row))) {
     assert.equal(row.origin, "user");
     assert.deepEqual(row.actor, { kind: "user", principalId: "anna", displayName: "anna" });
     assert.deepEqual([row.appId, row.userId, row.schemaVersion], ["ai", "anna", 1]);
@@ -147,7 +155,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   for (const name of ["Waiting for your review", "Running now", "Due next", "The last 24 hours"]) {
     await page.getByRole("heading", { level: 2, name, exact: true }).waitFor();
   }
-  const plans = [["Approve all", "approved", "planned"], ["Reject all", "rejected", "rejected"]];
+  const plans = [["Approve all", "approved", "approved"], ["Reject all", "rejected", "rejected"]];
   for (const [button, status, released] of plans) {
     // The script of the demo answers by the title.
     const title = `A green balcony, all ${status}`;

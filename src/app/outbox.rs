@@ -1,0 +1,173 @@
+//! Calls of tools that leave this machine: made, tried again, and closed (docs/design.md, section 13.1).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::time::Duration;
+use uuid::Uuid;
+
+use super::review::with_iterations;
+use super::{App, Reviews};
+use crate::domain::actor;
+use crate::domain::backoff::Backoff;
+use crate::domain::change::RUNNER_CLIENT;
+use crate::domain::merge::Record;
+use crate::domain::mission::Mission;
+use crate::domain::review::conclude;
+use crate::domain::time;
+use crate::runner::{Clock, ProcessLock, ProcessLockError};
+use crate::steps::{Effects, EndedCall, OutboxCall, StepOutcome, UserLog};
+use crate::store::{DueCall, Edit, Store, StoreError, StoreResult, Table};
+use crate::webhooks::{Called, Webhook};
+
+/// Tries before a call is given up, and the waits between them: half a day in all.
+const TRIES: u32 = 12;
+const BACKOFF: Backoff = Backoff { base: SignedDuration::from_secs(5), max: SignedDuration::from_hours(2) };
+/// Calls that are made at the same time.
+const AT_ONCE: u32 = 8;
+/// How often somebody looks for calls whose time has come.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What became of a user's call.
+const UNKNOWN: &str = "outcome unknown: the program ended while it called; look whether it was done before you propose it again";
+
+/// Makes the calls that decisions left behind. One per process.
+pub struct Outbox {
+    store: Store,
+    reviews: Arc<Reviews>,
+    webhooks: BTreeMap<String, Webhook>,
+    presence: ProcessLock,
+    clock: Clock,
+}
+
+impl Outbox {
+    /// An outbox that shows its presence in `data_dir`, so that its calls are taken over when it dies.
+    ///
+    /// # Errors
+    /// When the presence cannot be shown.
+    pub fn new(
+        store: Store,
+        reviews: Arc<Reviews>,
+        webhooks: BTreeMap<String, Webhook>,
+        clock: Clock,
+        data_dir: &Path,
+    ) -> Result<Self, ProcessLockError> {
+        Ok(Outbox { presence: ProcessLock::show(data_dir)?, store, reviews, webhooks, clock })
+    }
+
+    /// Makes some of the calls whose time has come, and answers how many.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn deliver(&self) -> StoreResult<usize> {
+        self.take_over().await?;
+        let due = self.store.claim_calls(self.presence.owner(), (self.clock)(), AT_ONCE).await?;
+        let made = due.len();
+        let mut calls: FuturesUnordered<_> = due.into_iter().map(|due| self.make(due)).collect();
+        let mut ended = Ok(made);
+        // Each is closed, whatever becomes of the others.
+        while let Some(one) = calls.next().await {
+            ended = ended.and_then(|made| one.map(|()| made));
+        }
+        ended
+    }
+
+    /// Ends what processes left that died in a call: such a call is made again where that does no harm.
+    async fn take_over(&self) -> StoreResult<()> {
+        for held in self.store.held_calls().await? {
+            if !self.presence.has_ended(&held.owner) {
+                continue;
+            }
+            let again = self.webhooks.get(&held.call.tool).is_some_and(|webhook| webhook.idempotent);
+            tracing::warn!(step = held.call.step_id, tool = held.call.tool, again, "a process ended while it made this call");
+            if again {
+                self.store.retry_call(&held.call, (self.clock)(), "the process ended while it called".into()).await?;
+            } else {
+                self.end(held.call, Err(UNKNOWN.into())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make(&self, due: DueCall) -> StoreResult<()> {
+        let DueCall { call, tried } = due;
+        let Some(webhook) = self.webhooks.get(&call.tool) else {
+            return self.end(call, Err("its tool has no webhook any more".into())).await;
+        };
+        let called = webhook.call(&call.step_id, (self.clock)(), call.body.clone()).await;
+        match called {
+            Called::Done(answer) => {
+                tracing::info!(user = call.user_id, step = call.step_id, tool = call.tool, "a step was carried out by its webhook");
+                let message = if answer.trim().is_empty() { "Done".to_owned() } else { answer };
+                let result = json!({"at": time::iso_millis((self.clock)()), "by": "webhook", "message": message});
+                self.end(call, Ok(result)).await
+            }
+            Called::Refused(why) => self.end(call, Err(why)).await,
+            Called::Later(why) if tried + 1 >= TRIES => self.end(call, Err(format!("given up after {TRIES} tries; the last: {why}"))).await,
+            Called::Later(why) => {
+                let now = (self.clock)();
+                let at = now.checked_add(BACKOFF.wait(tried + 1, rand::random())).unwrap_or(Timestamp::MAX);
+                tracing::warn!(
+                    user = call.user_id,
+                    step = call.step_id,
+                    tool = call.tool,
+                    tried = tried + 1,
+                    "a webhook did not take a step"
+                );
+                self.store.retry_call(&call, at, why).await
+            }
+        }
+    }
+
+    /// Closes a call, and tells its end on the step, where the mission still has it.
+    async fn end(&self, call: OutboxCall, result: Result<Value, String>) -> StoreResult<()> {
+        let edit = Edit {
+            table: Table::Missions,
+            user_id: call.user_id.clone(),
+            record_id: call.mission_id.clone(),
+            event_id: Uuid::new_v4().to_string(),
+            client_id: RUNNER_CLIENT.into(),
+            actor: actor::runner(None, None),
+            origin: "system",
+        };
+        let ended = move |before: Option<&Record>, _: &dyn UserLog| {
+            let concluded = before.and_then(|record| {
+                let iterations = Mission::read(&call.mission_id, record).0.iterations;
+                conclude(&iterations, &call.iteration_id, &call.step_id, &result)
+            });
+            let outcome = if result.is_ok() { StepOutcome::Executed } else { StepOutcome::Failed };
+            let outcomes = vec![(call.tool, outcome)];
+            let ended = Some(EndedCall { user_id: call.user_id, step_id: call.step_id });
+            Ok((concluded.map(with_iterations).unwrap_or_default(), Effects { ended, outcomes, ..Effects::default() }))
+        };
+        let effects = self.store.edit_with::<StoreError>(edit, ended).await?;
+        self.reviews.count(&effects);
+        Ok(())
+    }
+}
+
+impl App {
+    /// Makes calls until the app stops: at once when a decision leaves some, and when the time of a further try has come.
+    pub async fn follow_outbox(&self) {
+        let mut stopping = self.stopping.subscribe();
+        while !*stopping.borrow_and_update() {
+            let made = self.outbox.deliver().await.unwrap_or_else(|error| {
+                tracing::error!(%error, "calls could not be made; the next look tries again");
+                0
+            });
+            if made > 0 {
+                continue;
+            }
+            tokio::select! {
+                () = self.reviews.calls.notified() => {}
+                _ = stopping.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+}

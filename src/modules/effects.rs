@@ -1,0 +1,629 @@
+//! What carrying out a step writes: a pure function of the call, the descriptions and the records that are there.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+use super::{FieldKind, FieldSpec, Modules, TableSpec, ToolSpec};
+use crate::domain::change::Op;
+use crate::domain::edits;
+use crate::domain::fields::is_ciphertext;
+use crate::domain::merge::Record;
+use crate::domain::time;
+
+/// The records of the user for whom a step is carried out.
+pub trait Records {
+    /// A live record.
+    fn record(&self, table: &TableSpec, id: &str) -> Option<Record>;
+    /// How many live records a table has.
+    fn count(&self, table: &TableSpec) -> u64;
+    /// Live records, the oldest first, of which one is chosen.
+    fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)>;
+    /// Live records, the newest first.
+    fn newest(&self, table: &TableSpec) -> Vec<(String, Record)>;
+}
+
+/// A call of a tool.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolCall<'a> {
+    pub tool: &'a str,
+    pub params: &'a Record,
+    pub user: &'a str,
+    /// The space of the mission; `None`: the user's own.
+    pub space: Option<&'a str>,
+    pub now: Timestamp,
+    pub zone: &'a TimeZone,
+}
+
+/// A change of one record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordWrite {
+    pub app: String,
+    pub table: String,
+    pub record_id: String,
+    pub op: Op,
+    pub fields: Record,
+}
+
+/// Why a step cannot be carried out on the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// No description says what the tool writes.
+    NotDescribed,
+    /// A parameter is missing that a field or an id needs.
+    Missing { param: String },
+    /// A parameter cannot stand in its field.
+    Wrong { param: String, kind: FieldKind },
+    /// The record that it is about is not there, or somebody else's.
+    NoRecord { table: String, id: String },
+    /// There is no record to choose, such as a calendar.
+    NothingToChoose { table: String },
+    /// No record has the text that was looked for.
+    NothingMatches { table: String, text: String },
+    /// The log does not take it, for its size or form.
+    Refused { why: String },
+    /// The field holds ciphertext, which only a device of the user may change.
+    Encrypted { field: String },
+}
+
+/// What a call writes, in the order in which the rows belong into the log. New records get their ids from `next_id`.
+///
+/// # Errors
+/// Why it cannot be carried out here; nothing of it may be written then.
+pub fn writes(
+    modules: &Modules,
+    call: &ToolCall<'_>,
+    records: &dyn Records,
+    mut next_id: impl FnMut() -> String,
+) -> Result<Vec<RecordWrite>, Obstacle> {
+    let spec = modules.tool(call.tool).ok_or(Obstacle::NotDescribed)?;
+    let params = with_presets(spec, call.params);
+    let call = &ToolCall { params: &params, ..*call };
+    if let Some(param) = spec.needs.iter().find(|param| !params.contains_key(*param)) {
+        return Err(Obstacle::Missing { param: param.clone() });
+    }
+    let find = |path: &str| modules.table(path).ok_or(Obstacle::NotDescribed);
+    if let Some(path) = &spec.delete {
+        return Ok(vec![delete(spec, find(path)?, call, records)?]);
+    }
+    let table = find(spec.update.as_deref().or(spec.create.as_deref()).unwrap_or_default())?;
+    let mut written = Vec::with_capacity(1 + spec.with.len());
+    if spec.update.is_some() {
+        for (id, record) in changed(spec, table, call, records)? {
+            let mut scene = Scene { call, records, id: &id, of: Some(&record), beside: Vec::new(), chosen: None };
+            written.extend(beside(spec, &mut scene, &find, &mut next_id)?);
+            written.push(update(spec, table, &record, &scene)?);
+        }
+        return Ok(written);
+    }
+    let id = next_id();
+    let of = match &spec.of {
+        Some(named) => Some(there(find(&named.table)?, param_id(call, &named.id)?, records)?),
+        None => None,
+    };
+    let mut scene = Scene { call, records, id: &id, of: of.as_ref(), beside: Vec::new(), chosen: None };
+    if let Some(choose) = &spec.choose {
+        let table = find(&choose.table)?;
+        let some = records.oldest(table);
+        let flagged = some.iter().find(|(_, record)| record.get(&choose.flag) == Some(&Value::Bool(true)));
+        let chosen = flagged.or(some.first()).ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?;
+        scene.chosen = Some(chosen.0.clone());
+    }
+    written.extend(beside(spec, &mut scene, &find, &mut next_id)?);
+    let fields = new_record(table, &spec.set, call.params, &scene)?;
+    written.push(create(table, id.clone(), fields, call));
+    Ok(written)
+}
+
+fn with_presets(spec: &ToolSpec, params: &Record) -> Record {
+    let chosen = spec.presets.as_ref().and_then(|presets| presets.values.get(params.get(&presets.param)?.as_str()?));
+    let mut all = chosen.cloned().unwrap_or_default();
+    all.extend(params.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())));
+    all
+}
+
+/// The records that are made with another one, whose ids the scene learns.
+fn beside<'s>(
+    spec: &'s ToolSpec,
+    scene: &mut Scene<'_>,
+    find: &impl Fn(&str) -> Result<&'s TableSpec, Obstacle>,
+    next_id: &mut impl FnMut() -> String,
+) -> Result<Vec<RecordWrite>, Obstacle> {
+    let mut written = Vec::new();
+    for (word, beside) in &spec.with {
+        let table = find(&beside.create)?;
+        let id = next_id();
+        let fields = new_record(table, &beside.set, &Record::new(), scene)?;
+        scene.beside.push((word.clone(), id.clone()));
+        written.push(create(table, id, fields, scene.call));
+    }
+    Ok(written)
+}
+
+/// The records that an update is about, with their ids.
+fn changed(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dyn Records) -> Result<Vec<(String, Record)>, Obstacle> {
+    let Some(each) = &spec.each else {
+        let id = param_id(call, spec.id.as_deref().unwrap_or_default())?;
+        return Ok(vec![(id.to_owned(), there(table, id, records)?)]);
+    };
+    let text = param_id(call, &each.param)?.to_lowercase();
+    let mut found = Vec::new();
+    for (id, record) in records.oldest(table) {
+        if record.get(&each.unless) == Some(&Value::Bool(true)) {
+            continue;
+        }
+        match record.get(&each.field).and_then(Value::as_str) {
+            // It may be the one that is meant, and only a device can tell.
+            Some(sealed) if is_ciphertext(sealed) => return Err(Obstacle::Encrypted { field: each.field.clone() }),
+            Some(title) if title.to_lowercase().contains(&text) => found.push((id, record)),
+            _ => {}
+        }
+    }
+    if found.is_empty() {
+        return Err(Obstacle::NothingMatches { table: table.table.clone(), text });
+    }
+    Ok(found)
+}
+
+fn delete(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dyn Records) -> Result<RecordWrite, Obstacle> {
+    let id = match &spec.id {
+        Some(param) => {
+            let id = param_id(call, param)?;
+            there(table, id, records)?;
+            id.to_owned()
+        }
+        None => {
+            let newest = records.newest(table).into_iter().next();
+            newest.ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?.0
+        }
+    };
+    let fields = Record::from_iter([(edits::DELETED_AT.to_owned(), time::iso_millis(call.now).into())]);
+    Ok(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id, op: Op::Delete, fields })
+}
+
+/// What a call would change, for whoever decides about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    pub app: String,
+    pub table: String,
+    /// What records of that table are called.
+    pub label: String,
+    /// `None`: a new record.
+    pub record_id: Option<String>,
+    pub is_deleted: bool,
+    pub fields: Vec<FieldChange>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct FieldChange {
+    pub field: String,
+    pub before: Value,
+    pub after: Value,
+}
+
+/// What carrying out a call would change now.
+///
+/// # Errors
+/// Why it cannot be carried out here.
+pub fn preview(modules: &Modules, call: &ToolCall<'_>, records: &dyn Records) -> Result<Vec<Preview>, Obstacle> {
+    let written = writes(modules, call, records, || "new".to_owned())?;
+    let preview = |write: RecordWrite| {
+        let is_new = write.op == Op::Insert;
+        let table = modules.table(&format!("{}/{}", write.app, write.table));
+        let before = table.filter(|_| !is_new).and_then(|table| records.record(table, &write.record_id)).unwrap_or_default();
+        let described = |field: &String| table.is_some_and(|table| table.field(field).is_some());
+        let change =
+            |(field, after): (String, Value)| FieldChange { before: before.get(&field).cloned().unwrap_or_default(), field, after };
+        let deleted = Record::from_iter(before.iter().filter(|_| write.op == Op::Delete).map(|(field, _)| (field.clone(), Value::Null)));
+        Preview {
+            label: table.map(|table| table.label.clone()).unwrap_or_default(),
+            record_id: (!is_new).then_some(write.record_id),
+            is_deleted: write.op == Op::Delete,
+            fields: deleted
+                .into_iter()
+                .chain(write.fields)
+                .filter(|(field, _)| described(field))
+                .map(change)
+                .filter(|change| change.before != change.after)
+                .collect(),
+            app: write.app,
+            table: write.table,
+        }
+    };
+    Ok(written.into_iter().map(preview).collect())
+}
+
+/// What the words of a description stand for.
+struct Scene<'a> {
+    call: &'a ToolCall<'a>,
+    records: &'a dyn Records,
+    /// The id of the new record.
+    id: &'a str,
+    /// The record that it is about.
+    of: Option<&'a Record>,
+    /// Records that are made with it.
+    beside: Vec<(String, String)>,
+    chosen: Option<String>,
+}
+
+fn param_id<'a>(call: &ToolCall<'a>, param: &str) -> Result<&'a str, Obstacle> {
+    let id = call.params.get(param).and_then(Value::as_str).filter(|id| !id.is_empty());
+    id.ok_or_else(|| Obstacle::Missing { param: param.to_owned() })
+}
+
+fn there(table: &TableSpec, id: &str, records: &dyn Records) -> Result<Record, Obstacle> {
+    records.record(table, id).ok_or_else(|| Obstacle::NoRecord { table: table.table.clone(), id: id.to_owned() })
+}
+
+fn update(spec: &ToolSpec, table: &TableSpec, record: &Record, scene: &Scene<'_>) -> Result<RecordWrite, Obstacle> {
+    let mut fields = Record::new();
+    for field in &table.fields {
+        let value = match spec.set.get(&field.name) {
+            Some(template) => scene.value(template, table, &field.name, &fields)?,
+            None => scene.call.params.get(&field.name).cloned(),
+        };
+        let Some(value) = value else { continue };
+        // A guess must not take the place of what nobody here can read.
+        readable(record, &field.name)?;
+        fields.insert(field.name.clone(), fitting(field, value)?);
+    }
+    if table.updated_at {
+        fields.insert("updatedAt".into(), time::iso_millis(scene.call.now).into());
+    }
+    Ok(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: scene.id.to_owned(), op: Op::Update, fields })
+}
+
+/// A field, unless it holds what only a device can read.
+fn readable<'r>(record: &'r Record, field: &str) -> Result<Option<&'r Value>, Obstacle> {
+    match record.get(field) {
+        Some(Value::String(text)) if is_ciphertext(text) => Err(Obstacle::Encrypted { field: field.to_owned() }),
+        value => Ok(value),
+    }
+}
+
+/// The described fields of a new record.
+fn new_record(table: &TableSpec, set: &Map<String, Value>, params: &Record, scene: &Scene<'_>) -> Result<Record, Obstacle> {
+    let mut fields = Record::new();
+    for field in &table.fields {
+        let set = set.get(&field.name).map(|template| scene.value(template, table, &field.name, &fields)).transpose()?.flatten();
+        let given = set.or_else(|| params.get(&field.name).cloned()).filter(|value| !value.is_null());
+        let value = match (given, &field.default) {
+            (Some(value), _) => fitting(field, value)?,
+            (None, Some(default)) => scene.value(default, table, &field.name, &fields)?.unwrap_or(Value::Null),
+            (None, None) if field.optional => continue,
+            (None, None) => return Err(Obstacle::Missing { param: field.name.clone() }),
+        };
+        fields.insert(field.name.clone(), value);
+    }
+    Ok(fields)
+}
+
+/// A new record with what every record has.
+fn create(table: &TableSpec, id: String, fields: Record, call: &ToolCall<'_>) -> RecordWrite {
+    let mut fields = edits::created_in(fields, call.user, call.space);
+    fields.insert("id".into(), id.clone().into());
+    let now = Value::from(time::iso_millis(call.now));
+    // Clients list by it, and stamp the fields of a new record by it (docs/records.md, section 1).
+    fields.insert("createdAt".into(), now.clone());
+    if table.updated_at {
+        fields.insert("updatedAt".into(), now);
+    }
+    RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id, op: Op::Insert, fields }
+}
+
+impl Scene<'_> {
+    /// What a template stands for, as the value of a field; `None`: nothing is given for it.
+    fn value(&self, template: &Value, table: &TableSpec, field: &str, fields: &Record) -> Result<Option<Value>, Obstacle> {
+        if let Value::Object(inner) = template {
+            let part = |(name, template): (&String, &Value)| {
+                let value = self.value(template, table, field, fields)?;
+                Ok(value.filter(|value| !value.is_null()).map(|value| (name.clone(), value)))
+            };
+            let parts: Result<Vec<Option<(String, Value)>>, Obstacle> = inner.iter().map(part).collect();
+            return Ok(Some(Value::Object(parts?.into_iter().flatten().collect())));
+        }
+        let Some(word) = template.as_str().and_then(|text| text.strip_prefix('$')) else { return Ok(Some(template.clone())) };
+        let (word, about) = word.split_once(':').unwrap_or((word, ""));
+        let now = self.call.now;
+        let of = |field: &str| self.of.map_or(Ok(None), |of| readable(of, field)).map(|value| value.cloned());
+        let text_of = || Ok(of(field)?.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default());
+        Ok(match word {
+            "now" => Some(time::iso_millis(now).into()),
+            "today" => Some(now.strftime("%Y-%m-%d").to_string().into()),
+            "clock" => Some(now.to_zoned(self.call.zone.clone()).strftime("%H:%M").to_string().into()),
+            "zone" => Some(self.call.zone.iana_name().unwrap_or("UTC").into()),
+            "period" => Some(self.period_start().into()),
+            "count" => Some(self.records.count(table).into()),
+            "words" => Some(fields.get(about).and_then(Value::as_str).unwrap_or_default().split_whitespace().count().into()),
+            "id" => Some(self.id.into()),
+            "default" => self.chosen.clone().map(Value::from),
+            "param" => self.param(about),
+            "of" => of(about)?,
+            "after" => of(about)?.and_then(|seconds| seconds.as_f64()).and_then(|seconds| later(now, seconds)),
+            "more" => Some((of(field)?.and_then(|number| number.as_i64()).unwrap_or_default() + 1).into()),
+            "append" => Some(appended(text_of()?, self.text_param(about)?).into()),
+            "tag" => Some(tagged(text_of()?, self.text_param(about)?).into()),
+            other => self.beside.iter().find(|(name, _)| name == other).map(|(_, id)| json!(id)),
+        })
+    }
+
+    /// A parameter, or what stands after `=` where it is missing.
+    fn param(&self, about: &str) -> Option<Value> {
+        let (name, otherwise) = about.split_once('=').map_or((about, None), |(name, otherwise)| (name, Some(otherwise)));
+        let otherwise = || otherwise.map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
+        self.call.params.get(name).filter(|value| !value.is_null()).cloned().or_else(otherwise)
+    }
+
+    /// The first day of the period that a goal counts in: the day, its Monday, or the first of its month.
+    fn period_start(&self) -> String {
+        let today = self.call.now.to_zoned(TimeZone::UTC).date();
+        let start = match self.call.params.get("period").and_then(Value::as_str) {
+            Some("week") => today.checked_sub(jiff::Span::new().days(today.weekday().to_monday_zero_offset())).unwrap_or(today),
+            Some("month") => today.first_of_month(),
+            _ => today,
+        };
+        start.to_string()
+    }
+
+    fn text_param(&self, name: &str) -> Result<&str, Obstacle> {
+        self.call.params.get(name).and_then(Value::as_str).ok_or_else(|| Obstacle::Missing { param: name.to_owned() })
+    }
+}
+
+/// A text with another one in a line of its own.
+fn appended(mut text: String, more: &str) -> String {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text + more
+}
+
+/// A text that has a tag, as clients write it: after an empty line, unless it is there already.
+fn tagged(text: String, tag: &str) -> String {
+    let tag = format!("#{}", tag.trim().trim_start_matches('#').replace(char::is_whitespace, "_"));
+    let is_there = text.split_whitespace().any(|word| word.to_lowercase() == tag.to_lowercase());
+    match text.trim_end() {
+        _ if is_there => text,
+        "" => tag,
+        body => format!("{body}\n\n{tag}"),
+    }
+}
+
+fn later(now: Timestamp, seconds: f64) -> Option<Value> {
+    let wait = SignedDuration::try_from_secs_f64(seconds).ok().filter(|wait| wait.is_positive())?;
+    now.checked_add(wait).ok().map(|at| time::iso_millis(at).into())
+}
+
+/// A value as its field holds it.
+fn fitting(field: &FieldSpec, value: Value) -> Result<Value, Obstacle> {
+    let wrong = || Obstacle::Wrong { param: field.name.clone(), kind: field.kind };
+    let text = |value: &Value| value.as_str().map(|text| text.trim().to_owned());
+    if value.is_null() {
+        return Ok(value);
+    }
+    Ok(match field.kind {
+        FieldKind::Text => value.as_str().map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Line | FieldKind::Link => text(&value).map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Choice => text(&value).filter(|text| field.choices.contains(text)).map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Flag => value.as_bool().map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Number => Some(value).filter(Value::is_number).ok_or_else(wrong)?,
+        FieldKind::Amount => amount(value).ok_or_else(wrong)?,
+        FieldKind::Day => text(&value).as_deref().and_then(day).map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Time => text(&value).filter(|text| time::parse_rfc3339(text).is_some()).map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Clock => text(&value).filter(|text| is_clock(text)).map(Value::from).ok_or_else(wrong)?,
+        FieldKind::Map => Some(value).filter(Value::is_object).ok_or_else(wrong)?,
+        FieldKind::List => Some(value).filter(Value::is_array).ok_or_else(wrong)?,
+    })
+}
+
+/// A positive number, spelled as it was.
+fn amount(value: Value) -> Option<Value> {
+    let number = value.as_f64().filter(|number| number.is_finite() && *number != 0.0)?;
+    if number > 0.0 { Some(value) } else { value.to_string().trim_start_matches('-').parse().ok().map(Value::Number) }
+}
+
+/// The day of a date or of a moment.
+fn day(text: &str) -> Option<String> {
+    let date: jiff::civil::Date = text.get(..10)?.parse().ok()?;
+    (text.len() == 10 || text.as_bytes().get(10) == Some(&b'T')).then(|| date.to_string())
+}
+
+fn is_clock(text: &str) -> bool {
+    text.len() == 5 && text.parse::<jiff::civil::Time>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Records by `app/table`, in their order.
+    #[derive(Default)]
+    struct Shelf(BTreeMap<String, Vec<(String, Record)>>);
+
+    impl Records for Shelf {
+        fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
+            self.oldest(table).into_iter().find(|(known, _)| known == id).map(|(_, record)| record)
+        }
+
+        fn count(&self, table: &TableSpec) -> u64 {
+            self.oldest(table).len() as u64
+        }
+
+        fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)> {
+            self.0.get(&format!("{}/{}", table.app, table.table)).cloned().unwrap_or_default()
+        }
+
+        fn newest(&self, table: &TableSpec) -> Vec<(String, Record)> {
+            self.oldest(table).into_iter().rev().collect()
+        }
+    }
+
+    fn shelf(records: &[(&str, &str, Value)]) -> Shelf {
+        let mut shelf = Shelf::default();
+        for (table, id, record) in records {
+            shelf.0.entry((*table).to_owned()).or_default().push(((*id).to_owned(), record.as_object().unwrap().clone()));
+        }
+        shelf
+    }
+
+    fn run(tool: &str, params: Value, records: &Shelf) -> Result<Vec<RecordWrite>, Obstacle> {
+        let call = ToolCall {
+            tool,
+            params: params.as_object().unwrap(),
+            user: "ada",
+            space: None,
+            now: "2026-04-15T22:30:00Z".parse().unwrap(),
+            zone: &TimeZone::get("Europe/Berlin").unwrap(),
+        };
+        let mut n = 0;
+        writes(&Modules::builtin(), &call, records, || {
+            n += 1;
+            format!("new-{n}")
+        })
+    }
+
+    fn only(tool: &str, params: Value, records: &Shelf) -> Value {
+        let mut written = run(tool, params, records).unwrap();
+        assert_eq!(written.len(), 1);
+        Value::Object(written.remove(0).fields)
+    }
+
+    #[test]
+    fn a_new_record_has_the_fields_and_defaults_that_clients_write() {
+        assert_eq!(
+            only(
+                "create_task",
+                json!({"title": " Buy bread ", "dueDate": "2026-04-16T10:00:00Z"}),
+                &shelf(&[("todo/tasks", "t", json!({}))])
+            ),
+            json!({
+                "title": "Buy bread", "priority": "medium", "isCompleted": false, "dueDate": "2026-04-16", "scheduledBlockId": null,
+                "estimatedDuration": null, "order": 1, "spaceId": "_personal:ada", "authorId": "ada", "visibility": "space",
+                "id": "new-1", "createdAt": "2026-04-15T22:30:00.000Z",
+            })
+        );
+        let entry = only("create_journal_entry", json!({"content": "Rain, and a long walk."}), &Shelf::default());
+        assert_eq!((&entry["entryDate"], &entry["wordCount"], &entry["title"]), (&json!("2026-04-15"), &json!(5), &Value::Null));
+        let mood = only("log_mood", json!({"level": 7, "emotion": "calm"}), &Shelf::default());
+        assert_eq!((&mood["date"], &mood["time"]), (&json!("2026-04-15"), &json!("00:30")));
+        assert_eq!(
+            only("add_transaction", json!({"type": "expense", "amount": -12.50, "description": "Tea"}), &Shelf::default())["amount"],
+            json!(12.50)
+        );
+    }
+
+    #[test]
+    fn an_event_comes_with_its_time_block_in_the_default_calendar() {
+        let params = json!({"title": "Dentist", "startTime": "2026-04-20T08:00:00Z", "endTime": "2026-04-20T09:00:00Z"});
+        assert_eq!(run("create_event", params.clone(), &Shelf::default()), Err(Obstacle::NothingToChoose { table: "calendars".into() }));
+        let records = shelf(&[
+            ("calendar/calendars", "work", json!({"isDefault": false})),
+            ("calendar/calendars", "home", json!({"isDefault": true})),
+        ]);
+        let written = run("create_event", params, &records).unwrap();
+        let [block, event] = written.as_slice() else { panic!("{written:?}") };
+        assert_eq!((block.table.as_str(), event.table.as_str()), ("timeBlocks", "events"));
+        assert_eq!((&event.fields["timeBlockId"], &event.fields["calendarId"]), (&json!(block.record_id), &json!("home")));
+        assert_eq!(
+            (&block.fields["sourceId"], &block.fields["startDate"], &block.fields["kind"], &block.fields["title"]),
+            (&json!(event.record_id), &json!("2026-04-20T08:00:00Z"), &json!("scheduled"), &json!("Dentist"))
+        );
+    }
+
+    #[test]
+    fn a_habit_is_logged_with_its_time() {
+        let records =
+            shelf(&[("habits/habits", "h", json!({"title": "Stretch", "color": "#fff", "icon": "star", "defaultDuration": 600}))]);
+        let written = run("log_habit", json!({"habitId": "h"}), &records).unwrap();
+        assert_eq!(written[0].fields["endDate"], "2026-04-15T22:40:00.000Z");
+        assert_eq!((&written[0].fields["title"], &written[1].fields["habitId"]), (&json!("Stretch"), &json!("h")));
+        let none = run("log_habit", json!({"habitId": "other"}), &records);
+        assert_eq!(none, Err(Obstacle::NoRecord { table: "habits".into(), id: "other".into() }));
+    }
+
+    #[test]
+    fn a_change_writes_what_it_changes_and_never_over_ciphertext() {
+        let records = shelf(&[
+            ("notes/notes", "plain", json!({"title": "a", "content": "b"})),
+            ("notes/notes", "sealed", json!({"title": "a", "content": "enc:1:x"})),
+        ]);
+        let written = run("update_note", json!({"noteId": "plain", "content": "c"}), &records).unwrap();
+        assert_eq!((Value::Object(written[0].fields.clone()), written[0].op), (json!({"content": "c"}), Op::Update));
+        let sealed = |params: Value| run("update_note", params, &records);
+        assert_eq!(sealed(json!({"noteId": "sealed", "content": "c"})), Err(Obstacle::Encrypted { field: "content".into() }));
+        assert!(sealed(json!({"noteId": "sealed", "title": "c"})).is_ok(), "the title is plain");
+        assert_eq!(sealed(json!({"content": "c"})), Err(Obstacle::Missing { param: "noteId".into() }));
+    }
+
+    #[test]
+    fn texts_grow_and_counts_go_up() {
+        let records = shelf(&[
+            ("notes/notes", "n", json!({"title": "a", "content": "one\n\n#Done"})),
+            ("notes/notes", "sealed", json!({"content": "enc:1:x"})),
+            ("places/places", "p", json!({"name": "Park", "visitCount": 2})),
+            ("places/places", "hidden", json!({"name": "enc:1:x"})),
+        ]);
+        let content = |tool: &str, params: Value| only(tool, params, &records)["content"].clone();
+        assert_eq!(content("append_to_note", json!({"noteId": "n", "content": "two"})), "one\n\n#Done\ntwo");
+        assert_eq!(content("add_tag_to_note", json!({"noteId": "n", "tag": "#to read"})), "one\n\n#Done\n\n#to_read");
+        assert_eq!(content("add_tag_to_note", json!({"noteId": "n", "tag": "done"})), "one\n\n#Done");
+        let sealed = run("append_to_note", json!({"noteId": "sealed", "content": "two"}), &records);
+        assert_eq!(sealed, Err(Obstacle::Encrypted { field: "content".into() }));
+        let visit = run("visit_place", json!({"placeId": "p"}), &records).unwrap();
+        assert_eq!((&visit[0].fields["title"], &visit[0].fields["sourceId"]), (&json!("Park"), &json!("p")));
+        assert_eq!(Value::Object(visit[1].fields.clone()), json!({"visitCount": 3, "lastVisitedAt": "2026-04-15T22:30:00.000Z"}));
+        assert_eq!(run("visit_place", json!({"placeId": "hidden"}), &records), Err(Obstacle::Encrypted { field: "name".into() }));
+    }
+
+    #[test]
+    fn records_are_found_by_their_text_or_their_age() {
+        let records = shelf(&[
+            ("todo/tasks", "bread", json!({"title": "Buy bread"})),
+            ("todo/tasks", "milk", json!({"title": "BUY milk", "isCompleted": false})),
+            ("todo/tasks", "done", json!({"title": "buy soap", "isCompleted": true})),
+            ("drink/drinkEntries", "old", json!({})),
+            ("drink/drinkEntries", "new", json!({})),
+        ]);
+        let buy = run("complete_tasks_by_title", json!({"titleMatch": "buy "}), &records).unwrap();
+        assert_eq!(buy.iter().map(|write| write.record_id.as_str()).collect::<Vec<_>>(), ["bread", "milk"]);
+        let none = run("complete_tasks_by_title", json!({"titleMatch": "sell"}), &records);
+        assert_eq!(none, Err(Obstacle::NothingMatches { table: "tasks".into(), text: "sell".into() }));
+        let sealed = shelf(&[("todo/tasks", "t", json!({"title": "enc:1:x"}))]);
+        assert_eq!(
+            run("complete_tasks_by_title", json!({"titleMatch": "buy"}), &sealed),
+            Err(Obstacle::Encrypted { field: "title".into() })
+        );
+        let undone = run("undo_drink", json!({}), &records).unwrap();
+        assert_eq!((undone[0].record_id.as_str(), undone[0].op), ("new", Op::Delete));
+    }
+
+    #[test]
+    fn a_goal_comes_of_a_template_or_of_a_title_and_an_event() {
+        let goal = only("create_goal", json!({"templateId": "tpl-places-weekly", "targetValue": 5}), &Shelf::default());
+        assert_eq!(
+            (&goal["title"], &goal["moduleId"], &goal["currentPeriodStart"]),
+            (&json!("Visit places"), &json!("places"), &json!("2026-04-13"))
+        );
+        assert_eq!(goal["metric"], json!({"source": "event_count", "eventType": "PlaceVisited"}));
+        assert_eq!(goal["target"], json!({"value": 5, "period": "week", "comparison": "gte"}));
+        let missing = run("create_goal", json!({"title": "Read"}), &Shelf::default());
+        assert_eq!(missing, Err(Obstacle::Missing { param: "eventType".into() }));
+    }
+
+    #[test]
+    fn what_does_not_fit_its_field_is_refused() {
+        for (tool, params, param) in [
+            ("create_task", json!({"title": "t", "priority": "now"}), "priority"),
+            ("create_task", json!({"title": "t", "dueDate": "tomorrow"}), "dueDate"),
+            ("create_place", json!({"name": "n", "latitude": "north", "longitude": 1}), "latitude"),
+            ("add_transaction", json!({"type": "expense", "amount": 0, "description": "d"}), "amount"),
+        ] {
+            let Err(Obstacle::Wrong { param: wrong, .. }) = run(tool, params, &Shelf::default()) else { panic!("{tool} {param}") };
+            assert_eq!(wrong, param);
+        }
+        assert_eq!(run("create_task", json!({}), &Shelf::default()), Err(Obstacle::Missing { param: "title".into() }));
+        assert_eq!(run("paint_wall", json!({}), &Shelf::default()), Err(Obstacle::NotDescribed));
+    }
+}

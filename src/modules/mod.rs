@@ -1,0 +1,297 @@
+//! Modules: which records there are, what their fields mean, and what tools write into them (docs/design.md, section 13;
+//! docs/records.md).
+//!
+//! A module is a description, read from JSON: nothing here is made for one tool. This room must not know the store.
+
+pub mod effects;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+/// Every table and tool that is described.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Modules {
+    #[serde(default)]
+    tables: Vec<TableSpec>,
+    #[serde(default)]
+    tools: Vec<ToolSpec>,
+}
+
+/// A table of records.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TableSpec {
+    pub app: String,
+    pub table: String,
+    /// What its records are called.
+    pub label: String,
+    /// Whether clients write the moment of creation into a new record.
+    #[serde(default)]
+    pub created_at: bool,
+    /// Whether they write that of a change.
+    #[serde(default)]
+    pub updated_at: bool,
+    /// In the order in which a new record has them.
+    pub fields: Vec<FieldSpec>,
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FieldSpec {
+    pub name: String,
+    pub kind: FieldKind,
+    /// What a new record has where nothing is given: a value, or a word that begins with `$`.
+    #[serde(default, deserialize_with = "given")]
+    pub default: Option<Value>,
+    /// Whether a new record goes without it where nothing is given.
+    #[serde(default)]
+    pub optional: bool,
+    /// Whether existing clients may encrypt it.
+    #[serde(default)]
+    pub encrypted: bool,
+    /// What it is for a reader, where it is more than a fact.
+    #[serde(default)]
+    pub role: Option<FieldRole>,
+    #[serde(default)]
+    pub choices: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldRole {
+    /// What the record is called.
+    Title,
+    /// What it says.
+    Text,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FieldKind {
+    /// A text of one line.
+    Line,
+    /// A text of many.
+    Text,
+    /// One of the field's choices.
+    Choice,
+    Flag,
+    Number,
+    /// A number above zero; a negative one loses its sign.
+    Amount,
+    /// `YYYY-MM-DD`, in UTC.
+    Day,
+    /// A moment, RFC 3339.
+    Time,
+    /// `HH:mm`, in the user's zone.
+    Clock,
+    /// The id of another record.
+    Link,
+    List,
+    Map,
+}
+
+/// What a tool writes. Parameters go into the fields of their name; `set` says what else a field becomes.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ToolSpec {
+    pub tool: String,
+    /// `app/table` of a new record.
+    #[serde(default)]
+    create: Option<String>,
+    /// `app/table` of a record that is there.
+    #[serde(default)]
+    update: Option<String>,
+    /// `app/table` of a record that goes: its newest, where no parameter names one.
+    #[serde(default)]
+    delete: Option<String>,
+    /// The parameter that names that record.
+    #[serde(default)]
+    id: Option<String>,
+    /// Which records are changed, where no parameter names one.
+    #[serde(default)]
+    each: Option<Each>,
+    #[serde(default)]
+    set: Map<String, Value>,
+    /// Other records that are made with it, by the word that stands for their ids.
+    #[serde(default)]
+    with: BTreeMap<String, Beside>,
+    /// Parameters that must be there, given or brought along.
+    #[serde(default)]
+    needs: Vec<String>,
+    /// Parameters that a choice brings along.
+    #[serde(default)]
+    presets: Option<Presets>,
+    /// A record that the new one is about, and the parameter that names it.
+    #[serde(default)]
+    of: Option<Named>,
+    /// Which record `$default` means.
+    #[serde(default)]
+    choose: Option<Choose>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    table: String,
+    id: String,
+}
+
+/// The first record of a table whose flag is set, else the first.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Choose {
+    table: String,
+    flag: String,
+}
+
+/// Live records whose text has the value of a parameter, in whatever case, and whose flag is not set.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Each {
+    field: String,
+    param: String,
+    unless: String,
+}
+
+/// A parameter, and what each of its values stands for; a parameter that is given counts more.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Presets {
+    param: String,
+    values: BTreeMap<String, Map<String, Value>>,
+}
+
+/// A record that is made beside another one.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Beside {
+    create: String,
+    set: Map<String, Value>,
+}
+
+/// A file of modules that cannot be used: where the mistake is, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadModules {
+    #[error("{0}")]
+    Form(String),
+    #[error("tool {tool:?}: {what}")]
+    Tool { tool: String, what: String },
+}
+
+/// Tells null from nothing.
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(value).map(Some)
+}
+
+impl Modules {
+    /// The modules that existing clients have.
+    pub fn builtin() -> Self {
+        // A test reads it, so that it cannot be broken in a release.
+        serde_json::from_str(include_str!("builtin.json")).unwrap_or_default()
+    }
+
+    /// The same with the modules of a user's file: its tables and tools are added, and stand in for those of the same name.
+    ///
+    /// # Errors
+    /// The first mistake of the file, with its place.
+    pub fn with(mut self, file: &str) -> Result<Self, BadModules> {
+        let own: Modules = serde_json::from_str(file).map_err(|error| BadModules::Form(error.to_string()))?;
+        self.tables.retain(|known| !own.tables.iter().any(|table| (&table.app, &table.table) == (&known.app, &known.table)));
+        self.tools.retain(|known| !own.tools.iter().any(|tool| tool.tool == known.tool));
+        self.tables.extend(own.tables);
+        self.tools.extend(own.tools);
+        self.check()?;
+        Ok(self)
+    }
+
+    /// Whether every tool writes fields of tables that are described.
+    fn check(&self) -> Result<(), BadModules> {
+        for spec in &self.tools {
+            let wrong = |what: String| BadModules::Tool { tool: spec.tool.clone(), what };
+            let kinds = [&spec.create, &spec.update, &spec.delete];
+            let mut paths = kinds.iter().filter_map(|path| path.as_deref());
+            let (Some(path), None) = (paths.next(), paths.next()) else {
+                return Err(wrong("it must have one of `create`, `update` and `delete`".into()));
+            };
+            let table = self.table(path).ok_or_else(|| wrong(format!("the table {path:?} is not described")))?;
+            if spec.update.is_some() && spec.id.is_some() == spec.each.is_some() {
+                return Err(wrong("an update needs either `id` or `each`".into()));
+            }
+            let all = [(table, &spec.set)].into_iter().map(Ok);
+            let beside = spec.with.values().map(|beside| Ok((self.table(&beside.create).ok_or(&beside.create)?, &beside.set)));
+            for written in all.chain(beside) {
+                let (table, set) = written.map_err(|path: &String| wrong(format!("the table {path:?} is not described")))?;
+                if let Some(field) = set.keys().find(|field| table.field(field).is_none() && *field != "updatedAt") {
+                    return Err(wrong(format!("the table {:?} has no field {field:?}", table.table)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same without what some tools write: somebody else carries them out.
+    pub fn without(mut self, tools: &[String]) -> Self {
+        self.tools.retain(|spec| !tools.contains(&spec.tool));
+        self
+    }
+
+    pub fn tables(&self) -> &[TableSpec] {
+        &self.tables
+    }
+
+    /// A table by `app/table`.
+    fn table(&self, path: &str) -> Option<&TableSpec> {
+        let (app, table) = path.split_once('/')?;
+        self.tables.iter().find(|spec| spec.app == app && spec.table == table)
+    }
+
+    fn tool(&self, name: &str) -> Option<&ToolSpec> {
+        self.tools.iter().find(|spec| spec.tool == name)
+    }
+}
+
+impl TableSpec {
+    pub fn field(&self, name: &str) -> Option<&FieldSpec> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_builtin_descriptions_are_whole() {
+        let modules: Modules = serde_json::from_str(include_str!("builtin.json")).unwrap();
+        assert_eq!(modules.check(), Ok(()));
+        assert!(modules.tools.len() > 15 && Modules::builtin().tools.len() == modules.tools.len());
+    }
+
+    #[test]
+    fn a_file_adds_modules_and_its_mistakes_are_told() {
+        let with = |tool: &str| {
+            Modules::builtin().with(&format!(
+                r#"{{"tables": [{{"app": "garden", "table": "plants", "label": "Plants", "fields": [
+                    {{"name": "name", "kind": "line"}}, {{"name": "wateredAt", "kind": "time", "optional": true}}]}}],
+                   "tools": [{{"tool": "water_plant", {tool}}}]}}"#
+            ))
+        };
+        let garden = with(r#""update": "garden/plants", "id": "plantId", "set": {"wateredAt": "$now"}"#).unwrap();
+        assert!(garden.table("garden/plants").is_some() && garden.tool("create_task").is_some());
+        for (tool, says) in [
+            (r#""update": "garden/trees", "id": "treeId""#, "tool \"water_plant\": the table \"garden/trees\" is not described"),
+            (r#""update": "garden/plants", "id": "plantId", "set": {"color": "red"}"#, "the table \"plants\" has no field \"color\""),
+            (r#""update": "garden/plants""#, "an update needs either `id` or `each`"),
+            (r#""set": {}"#, "one of `create`, `update` and `delete`"),
+            (r#""make": "garden/plants""#, "unknown field `make`"),
+        ] {
+            let error = with(tool).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Carrying out the steps of one decision, each on what those before it left.
+
+use std::cell::RefCell;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepOutcome, UserLog};
+use crate::auth::secret;
+use crate::domain::actor::{self, Work};
+use crate::domain::agent::Agent;
+use crate::domain::change::{Change, Op};
+use crate::domain::iterations::{Iteration, IterationStep, StepMut};
+use crate::domain::limits::{Admitted, admit};
+use crate::domain::merge::{Delta, Record, Stamps, winning_stamp};
+use crate::domain::policy::ToolDecision;
+use crate::domain::review::{CarriedOut, Review, StepDecision, apply};
+use crate::domain::time;
+use crate::modules::TableSpec;
+use crate::modules::effects::{self, Obstacle, RecordWrite, Records, ToolCall};
+use crate::text;
+
+/// For whom, and for which mission.
+#[derive(Debug, Clone, Copy)]
+pub struct Occasion<'a> {
+    pub user: &'a str,
+    pub mission: &'a str,
+    pub iteration: &'a str,
+    /// The space of the mission; `None`: the user's own.
+    pub space: Option<&'a str>,
+    pub agent: Option<&'a Agent>,
+    /// The client id of the rows.
+    pub client: &'a str,
+    pub now: Timestamp,
+}
+
+/// Carries out the steps of one decision.
+pub struct Carrier<'a> {
+    executors: &'a Executors,
+    occasion: Occasion<'a>,
+    log: Pending<'a>,
+    effects: Effects,
+    /// Whether nobody reviewed what is carried out.
+    is_automatic: bool,
+}
+
+/// What a new plan may do without review.
+#[derive(Debug, Clone)]
+pub struct GoAhead {
+    pub executors: Executors,
+    pub agent: Option<Agent>,
+    /// What the agent's policy says about the tools of the plan.
+    pub decisions: Vec<(String, ToolDecision)>,
+}
+
+impl GoAhead {
+    /// The iteration after those of its steps were carried out that may go ahead, and what they do.
+    pub fn run(&self, iteration: &Iteration, occasion: Occasion<'_>, log: &dyn UserLog) -> (Iteration, Effects) {
+        let occasion = Occasion { agent: self.agent.as_ref(), iteration: iteration.id(), ..occasion };
+        let mut carrier = Carrier { is_automatic: true, ..Carrier::new(&self.executors, occasion, log) };
+        let mut review = Review { iteration_id: iteration.id().to_owned(), ..Review::default() };
+        for step in iteration.steps() {
+            let tool = step.tool().unwrap_or_default();
+            let decision = self.decisions.iter().find(|(name, _)| name == tool).map_or(ToolDecision::Propose, |(_, decision)| *decision);
+            if carrier.may_go_ahead(tool, decision) {
+                review.decisions.insert(step.id().to_owned(), StepDecision::Approve);
+            }
+        }
+        let after = apply(std::slice::from_ref(iteration), &review, &mut |step| carrier.carry_out(step));
+        let after = after.and_then(|after| after.into_iter().next()).unwrap_or_else(|| iteration.clone());
+        (after, carrier.effects())
+    }
+}
+
+impl<'a> Carrier<'a> {
+    pub fn new(executors: &'a Executors, occasion: Occasion<'a>, log: &'a dyn UserLog) -> Self {
+        Carrier { executors, occasion, log: Pending { log, writes: RefCell::default() }, effects: Effects::default(), is_automatic: false }
+    }
+
+    /// Everything that the steps do besides their own state.
+    pub fn effects(self) -> Effects {
+        self.effects
+    }
+
+    fn call<'c>(&'c self, tool: &'c str, params: &'c Record) -> ToolCall<'c> {
+        let Occasion { user, space, now, .. } = self.occasion;
+        ToolCall { tool, params, user, space, now, zone: &self.executors.zone }
+    }
+
+    /// What approving a step would do.
+    pub fn foresee(&self, step: IterationStep<'_>) -> Foreseen {
+        let Some((tool, params)) = step.tool().zip(step.params().and_then(Value::as_object)) else { return Foreseen::ByDevice };
+        if self.executors.calls(tool) {
+            return Foreseen::ByEndpoint;
+        }
+        match effects::preview(&self.executors.modules, &self.call(tool, params), &self.log) {
+            Ok(previews) => Foreseen::Writes(previews),
+            Err(Obstacle::NotDescribed | Obstacle::Encrypted { .. }) => Foreseen::ByDevice,
+            Err(obstacle) => Foreseen::Fails(obstacle),
+        }
+    }
+
+    /// Carries out an approved step, as far as the log or a webhook does it.
+    pub fn carry_out(&mut self, step: &StepMut<'_>) -> CarriedOut {
+        let empty = Record::new();
+        let Some(tool) = step.tool() else { return CarriedOut::ByClient };
+        let params = step.params().unwrap_or(&empty);
+        if self.executors.calls(tool) {
+            let call = self.outgoing(tool, step, params);
+            self.effects.calls.push(call);
+            return CarriedOut::Called;
+        }
+        let mut n = 0;
+        let next_id = || {
+            n += 1;
+            derived_id(self.occasion.user, step.id(), "record", n)
+        };
+        let written = effects::writes(&self.executors.modules, &self.call(tool, params), &self.log, next_id)
+            .and_then(|writes| self.rows(step, &writes).map(|rows| (writes, rows)));
+        let mut outcome = |outcome| self.effects.outcomes.push((tool.to_owned(), outcome));
+        match written {
+            Ok((writes, rows)) => {
+                outcome(StepOutcome::Executed);
+                let records: Vec<Value> =
+                    writes.iter().map(|write| json!({"app": write.app, "table": write.table, "id": write.record_id})).collect();
+                self.effects.rows.extend(rows);
+                self.log.writes.borrow_mut().extend(writes);
+                let mut result = json!({"at": time::iso_millis(self.occasion.now), "by": "mana-ai", "message": "Done", "records": records});
+                if self.is_automatic {
+                    result["automatic"] = true.into();
+                }
+                CarriedOut::Done(result)
+            }
+            // Nobody but a device knows how, or has the key.
+            Err(Obstacle::NotDescribed | Obstacle::Encrypted { .. }) => CarriedOut::ByClient,
+            Err(obstacle) => {
+                outcome(StepOutcome::Failed);
+                CarriedOut::Failed(text::obstacle::told(&obstacle))
+            }
+        }
+    }
+
+    /// Whether a new step may go ahead without review; one that may counts against the limit.
+    fn may_go_ahead(&mut self, tool: &str, decision: ToolDecision) -> bool {
+        let Some(agent) = self.occasion.agent.filter(|_| decision == ToolDecision::Auto) else { return false };
+        let limits = &self.executors.automatic;
+        if limits.destructive.iter().any(|name| name == tool) && !agent.policy.allows_destructive(tool) {
+            return false;
+        }
+        let since = self.occasion.now.checked_sub(AutoLimits::WINDOW).unwrap_or(Timestamp::MIN);
+        let now = self.effects.automatic.iter().filter(|(_, counted)| counted == tool).count() as u64;
+        if self.log.log.automatic_since(&agent.id, tool, since) + now >= limits.steps {
+            return false;
+        }
+        self.effects.automatic.push((agent.id.clone(), tool.to_owned()));
+        true
+    }
+
+    fn outgoing(&self, tool: &str, step: &StepMut<'_>, params: &Record) -> OutboxCall {
+        let Occasion { user, mission, iteration, agent, .. } = self.occasion;
+        OutboxCall {
+            user_id: user.to_owned(),
+            step_id: step.id().to_owned(),
+            mission_id: mission.to_owned(),
+            iteration_id: iteration.to_owned(),
+            tool: tool.to_owned(),
+            body: body(&Sent {
+                id: step.id(),
+                tool,
+                params,
+                rationale: step.rationale(),
+                mission_id: mission,
+                iteration_id: iteration,
+                agent: agent.map(|agent| (agent.id.as_str(), agent.name.as_str())),
+                user,
+            }),
+        }
+    }
+
+    /// The rows of what a step writes.
+    fn rows(&self, step: &StepMut<'_>, writes: &[RecordWrite]) -> Result<Vec<Admitted>, Obstacle> {
+        let work = Work { mission_id: self.occasion.mission, iteration_id: self.occasion.iteration, rationale: step.rationale() };
+        let actor = actor::runner(self.occasion.agent, Some(work));
+        let row = |(n, write): (usize, &RecordWrite)| {
+            let event_id = derived_id(self.occasion.user, step.id(), "row", n);
+            let change = row(self.occasion.user, self.occasion.client, event_id, write, actor.clone(), "agent", &self.log);
+            admit(change).map_err(|refusal| Obstacle::Refused { why: refusal.to_string() })
+        };
+        writes.iter().enumerate().map(row).collect()
+    }
+}
+
+/// A row of the log that makes a write win over what its record has.
+pub(super) fn row(
+    user: &str,
+    client: &str,
+    event_id: String,
+    write: &RecordWrite,
+    actor: Value,
+    origin: &str,
+    log: &dyn UserLog,
+) -> Change {
+    let mut data = write.fields.clone();
+    let known = if write.op == Op::Insert { Stamps::new() } else { log.stamps(&write.app, &write.table, &write.record_id) };
+    let stamp = |field: &str| winning_stamp(log.wall(), known.get(field).map(String::as_str));
+    let field_meta = match write.op {
+        // As clients do it: the fields of a new record count from the record's own time.
+        Op::Insert => Stamps::new(),
+        Op::Update => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
+        Op::Delete => {
+            // What a delete writes is its own stamp.
+            for (field, at) in &mut data {
+                *at = stamp(field).into();
+            }
+            Stamps::new()
+        }
+    };
+    Change {
+        event_id,
+        app_id: write.app.clone(),
+        table: write.table.clone(),
+        record_id: write.record_id.clone(),
+        user_id: user.to_owned(),
+        space_id: data.get("spaceId").and_then(Value::as_str).map(str::to_owned),
+        op: write.op,
+        data: Some(data),
+        field_meta,
+        client_id: client.to_owned(),
+        created_at: None,
+        schema_version: 1,
+        verbatim: None,
+        actor: Some(actor),
+        origin: Some(origin.to_owned()),
+    }
+}
+
+/// An id that follows from a user's step, so that what it writes cannot be written twice.
+pub fn derived_id(user: &str, step: &str, of: &str, n: usize) -> String {
+    let hash = secret::hash(&json!([user, step, of, n]).to_string());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Uuid::new_v8(bytes).to_string()
+}
+
+/// The log, with what the steps before this one write.
+struct Pending<'a> {
+    log: &'a dyn UserLog,
+    writes: RefCell<Vec<RecordWrite>>,
+}
+
+impl Pending<'_> {
+    fn of(&self, app: &str, table: &str) -> Vec<RecordWrite> {
+        self.writes.borrow().iter().filter(|write| write.app == app && write.table == table).cloned().collect()
+    }
+
+    fn over(&self, table: &TableSpec, mut records: Vec<(String, Record)>, newest_first: bool) -> Vec<(String, Record)> {
+        for write in self.of(&table.app, &table.table) {
+            let place = records.iter().position(|(id, _)| *id == write.record_id);
+            match (write.op, place) {
+                (Op::Insert, None) if newest_first => records.insert(0, (write.record_id, write.fields)),
+                (Op::Insert, None) => records.push((write.record_id, write.fields)),
+                (Op::Delete, Some(place)) => drop(records.remove(place)),
+                (_, Some(place)) => records[place].1.extend(write.fields),
+                (_, None) => {}
+            }
+        }
+        records
+    }
+}
+
+impl Records for Pending<'_> {
+    fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
+        let record = self.log.record(table, id).map(|record| (id.to_owned(), record));
+        let found = self.over(table, record.into_iter().collect(), false);
+        found.into_iter().find(|(known, _)| known == id).map(|(_, record)| record)
+    }
+
+    fn count(&self, table: &TableSpec) -> u64 {
+        let (mut more, mut fewer) = (0, 0);
+        for write in self.of(&table.app, &table.table) {
+            match write.op {
+                Op::Insert => more += 1,
+                Op::Delete => fewer += 1,
+                Op::Update => {}
+            }
+        }
+        (self.log.count(table) + more).saturating_sub(fewer)
+    }
+
+    fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)> {
+        self.over(table, self.log.oldest(table), false)
+    }
+
+    fn newest(&self, table: &TableSpec) -> Vec<(String, Record)> {
+        self.over(table, self.log.newest(table), true)
+    }
+}
+
+impl UserLog for Pending<'_> {
+    fn wall(&self) -> Timestamp {
+        self.log.wall()
+    }
+
+    fn stamps(&self, app: &str, table: &str, id: &str) -> Stamps {
+        let mut stamps = self.log.stamps(app, table, id);
+        for write in self.of(app, table).iter().filter(|write| write.record_id == id && write.op == Op::Update) {
+            for field in write.fields.keys() {
+                let stamp = winning_stamp(self.wall(), stamps.get(field).map(String::as_str));
+                stamps.insert(field.clone(), stamp);
+            }
+        }
+        stamps
+    }
+
+    fn rows(&self, app: &str, table: &str, id: &str) -> Vec<(String, Delta)> {
+        self.log.rows(app, table, id)
+    }
+
+    fn automatic_since(&self, agent: &str, tool: &str, since: Timestamp) -> u64 {
+        self.log.automatic_since(agent, tool, since)
+    }
+}
+
+/// What a call of an endpoint says.
+struct Sent<'a> {
+    id: &'a str,
+    tool: &'a str,
+    params: &'a Record,
+    rationale: &'a str,
+    mission_id: &'a str,
+    iteration_id: &'a str,
+    /// Id and name.
+    agent: Option<(&'a str, &'a str)>,
+    user: &'a str,
+}
+
+fn body(sent: &Sent<'_>) -> String {
+    json!({
+        "id": sent.id,
+        "tool": sent.tool,
+        "params": sent.params,
+        "rationale": sent.rationale,
+        "missionId": sent.mission_id,
+        "iterationId": sent.iteration_id,
+        "agent": sent.agent.map(|(id, name)| json!({"id": id, "name": name})),
+        "user": sent.user,
+    })
+    .to_string()
+}

@@ -1,0 +1,96 @@
+//! Taking back what the steps of an iteration wrote, the last one first.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::UserLog;
+use super::carry::{derived_id, row};
+use super::undo::{Undo, undo};
+use crate::domain::iterations::{Iteration, StepMut, StepStatus};
+use crate::domain::limits::{Admitted, LimitRefusal, admit};
+use crate::modules::effects::RecordWrite;
+
+/// What taking a step back does.
+#[derive(Debug, Default)]
+pub struct Back {
+    pub rows: Vec<Admitted>,
+    pub kept: Vec<KeptField>,
+}
+
+/// A field that somebody changed since the step, so that it stays.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptField {
+    pub app: String,
+    pub table: String,
+    pub id: String,
+    pub field: String,
+    pub now: Value,
+}
+
+/// Takes back steps of one iteration.
+pub struct TakeBack<'a> {
+    user: &'a str,
+    client: &'a str,
+    actor: Value,
+    log: &'a dyn UserLog,
+    /// Rows that count as if they had never been: those of steps that were taken back whole, and what took them back.
+    undone: BTreeSet<String>,
+}
+
+/// Tries to take the same step back that are told apart.
+const TRIES: usize = 16;
+
+impl<'a> TakeBack<'a> {
+    pub fn new(user: &'a str, client: &'a str, actor: Value, log: &'a dyn UserLog, iteration: &Iteration) -> Self {
+        let mut undone = BTreeSet::new();
+        for step in iteration.steps().filter(|step| step.status() == StepStatus::Rejected && step.undone().is_some()) {
+            for n in 0..step.written().len() {
+                undone.insert(derived_id(user, step.id(), "row", n));
+                undone.extend((0..TRIES).map(|again| undo_id(user, step.id(), n, again)));
+            }
+        }
+        TakeBack { user, client, actor, log, undone }
+    }
+
+    /// What takes a step back; `None`: nothing of it is left in the log.
+    ///
+    /// # Errors
+    /// Where a row would break a limit of the log.
+    pub fn step(&mut self, step: &StepMut<'_>) -> Result<Option<Back>, LimitRefusal> {
+        let mut back = Back::default();
+        let mut ids = Vec::new();
+        for (n, (app, table, id)) in step.written().into_iter().enumerate().rev() {
+            let own = derived_id(self.user, step.id(), "row", n);
+            let rows = self.log.rows(&app, &table, &id);
+            let known: BTreeSet<String> = rows.iter().map(|(id, _)| id.clone()).collect();
+            let rows: Vec<_> = rows.into_iter().filter(|(id, _)| !self.undone.contains(id)).collect();
+            let Undo { write, conflicts } = undo(&id, &rows, &own);
+            if let Some((op, fields)) = write {
+                let event_id = (0..TRIES).map(|again| undo_id(self.user, step.id(), n, again)).find(|id| !known.contains(id));
+                let event_id = event_id.unwrap_or_else(|| own.clone());
+                let write = RecordWrite { app: app.clone(), table: table.clone(), record_id: id.clone(), op, fields };
+                let change = row(self.user, self.client, event_id.clone(), &write, self.actor.clone(), "user", self.log);
+                back.rows.push(admit(change)?);
+                ids.push(event_id);
+            }
+            ids.push(own);
+            let kept = conflicts.into_iter().map(|conflict| KeptField {
+                app: app.clone(),
+                table: table.clone(),
+                id: id.clone(),
+                field: conflict.field,
+                now: conflict.now,
+            });
+            back.kept.extend(kept);
+        }
+        if back.kept.is_empty() {
+            self.undone.extend(ids);
+        }
+        Ok((!back.rows.is_empty() || !back.kept.is_empty()).then_some(back))
+    }
+}
+
+fn undo_id(user: &str, step: &str, n: usize, again: usize) -> String {
+    derived_id(user, step, &format!("undo {again}"), n)
+}

@@ -1,0 +1,129 @@
+//! Calls that leave this machine: committed before they are made, closed after it (docs/design.md, section 13.1).
+
+use jiff::Timestamp;
+use rusqlite::{Row, params};
+
+use super::writer::Tx;
+use super::{Store, StoreResult};
+use crate::domain::time;
+use crate::steps::{EndedCall, OutboxCall};
+
+/// A call that this process has to make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DueCall {
+    pub call: OutboxCall,
+    /// How often it was tried before.
+    pub tried: u32,
+}
+
+/// A call that a process was making.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldCall {
+    pub owner: String,
+    pub call: OutboxCall,
+}
+
+const COLUMNS: &str = "user_id, step_id, mission_id, iteration_id, tool, body, tried, owner";
+pub(super) const DUE: &str =
+    "SELECT user_id, step_id FROM outbox WHERE next_at IS NOT NULL AND owner IS NULL AND next_at <= ?1 ORDER BY next_at LIMIT ?2";
+pub(super) const HELD: &str = "SELECT {} FROM outbox WHERE owner IS NOT NULL";
+
+fn call(row: &Row<'_>) -> rusqlite::Result<OutboxCall> {
+    Ok(OutboxCall {
+        user_id: row.get(0)?,
+        step_id: row.get(1)?,
+        mission_id: row.get(2)?,
+        iteration_id: row.get(3)?,
+        tool: row.get(4)?,
+        body: row.get(5)?,
+    })
+}
+
+/// Adds a call; a step that made one makes no other.
+pub(super) fn add(tx: &Tx<'_>, call: &OutboxCall) -> StoreResult<()> {
+    let insert = "INSERT INTO outbox (user_id, step_id, mission_id, iteration_id, tool, body, next_at) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    let OutboxCall { user_id, step_id, mission_id, iteration_id, tool, body } = call;
+    let now = time::to_micros(tx.now());
+    tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, step_id, mission_id, iteration_id, tool, body, now]).map(drop))
+}
+
+pub(super) fn end(tx: &Tx<'_>, ended: &EndedCall) -> StoreResult<()> {
+    let update = "UPDATE outbox SET next_at = NULL, owner = NULL, body = '' WHERE user_id = ?1 AND step_id = ?2";
+    tx.sql(|c| c.prepare_cached(update)?.execute([&ended.user_id, &ended.step_id]).map(drop))
+}
+
+impl Store {
+    /// Takes calls whose time has come, at most `limit`; nobody else makes them.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn claim_calls(&self, owner: &str, now: Timestamp, limit: u32) -> StoreResult<Vec<DueCall>> {
+        let due = self
+            .read(move |c| {
+                let mut statement = c.prepare_cached(DUE)?;
+                let ids = statement.query_map(params![time::to_micros(now), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                ids.collect::<rusqlite::Result<Vec<(String, String)>>>()
+            })
+            .await?;
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let owner = owner.to_owned();
+        self.write(move |tx| {
+            let claim = format!(
+                "UPDATE outbox SET owner = ?3 WHERE user_id = ?1 AND step_id = ?2 AND next_at IS NOT NULL AND owner IS NULL \
+                 RETURNING {COLUMNS}"
+            );
+            let mut claimed = Vec::with_capacity(due.len());
+            for (user, step) in due {
+                let row = |row: &Row<'_>| Ok(DueCall { call: call(row)?, tried: row.get(6)? });
+                let found: Vec<DueCall> = tx.sql(|c| c.prepare_cached(&claim)?.query_map([&user, &step, &owner], row)?.collect())?;
+                claimed.extend(found);
+            }
+            Ok(claimed)
+        })
+        .await
+    }
+
+    /// Sets a call to be made again at a time, after a try that failed.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn retry_call(&self, call: &OutboxCall, at: Timestamp, error: String) -> StoreResult<()> {
+        let (user, step) = (call.user_id.clone(), call.step_id.clone());
+        self.write(move |tx| {
+            let tried = serde_json::json!({"at": time::iso_millis(tx.now()), "error": error}).to_string();
+            let update = "UPDATE outbox SET owner = NULL, next_at = ?3, tried = tried + 1, tries = json_insert(tries, '$[#]', json(?4)) \
+                          WHERE user_id = ?1 AND step_id = ?2 AND next_at IS NOT NULL";
+            tx.sql(|c| c.prepare_cached(update)?.execute(params![user, step, time::to_micros(at), tried]).map(drop))
+        })
+        .await
+    }
+
+    /// Calls that processes are making right now.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn held_calls(&self) -> StoreResult<Vec<HeldCall>> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(&HELD.replace("{}", COLUMNS))?;
+            let held = statement.query_map([], |row| Ok(HeldCall { owner: row.get(7)?, call: call(row)? }))?;
+            held.collect()
+        })
+        .await
+    }
+
+    /// When each try of a step's call failed, and why: a JSON list. `None`: no call belongs to the step.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tries_of_call(&self, user: &str, step: &str) -> StoreResult<Option<String>> {
+        let (user, step) = (user.to_owned(), step.to_owned());
+        self.read(move |c| {
+            let query = "SELECT tries FROM outbox WHERE user_id = ?1 AND step_id = ?2";
+            c.prepare_cached(query)?.query_map([user, step], |row| row.get(0))?.next().transpose()
+        })
+        .await
+    }
+}

@@ -1,0 +1,141 @@
+//! A user's log as the rules of steps see it (docs/design.md, section 13).
+
+use std::cell::RefCell;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::changes::{COLUMNS, RECORD, delta, place};
+use super::linked::{Bounds, fold};
+use super::{Store, StoreResult, automatic};
+use crate::domain::merge::{Delta, Fold, Record, Stamps};
+use crate::modules::TableSpec;
+use crate::modules::effects::Records;
+use crate::steps::UserLog;
+
+/// How much of the log may be read of each record that a step is about.
+const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20 };
+/// Records of which one is chosen, or that are looked through.
+const CHOICES: u32 = 1_000;
+
+pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT op, max(seq) FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
+     GROUP BY record_id) WHERE op <> 'delete'";
+pub(super) const OLDEST: &str = "SELECT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
+     GROUP BY record_id ORDER BY min(seq) LIMIT ?4";
+pub(super) const NEWEST: &str = "SELECT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
+     GROUP BY record_id ORDER BY min(seq) DESC LIMIT ?4";
+
+impl Store {
+    /// Looks at a user's log, all as of the same moment.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        user: &str,
+        now: Timestamp,
+        look: impl FnOnce(&dyn UserLog) -> T + Send + 'static,
+    ) -> StoreResult<T> {
+        let user = user.to_owned();
+        self.read(move |c| {
+            let snapshot = c.unchecked_transaction()?;
+            let log = Logged::new(&snapshot, &user, now);
+            let seen = look(&log);
+            log.end().map(|()| seen)
+        })
+        .await
+    }
+}
+
+/// A user's log, read as it is asked for.
+pub(super) struct Logged<'a> {
+    connection: &'a Connection,
+    user: &'a str,
+    wall: Timestamp,
+    /// The first error of the database. Whoever reads goes on as if nothing was there, and hears of it at the end.
+    failed: RefCell<Option<rusqlite::Error>>,
+}
+
+impl<'a> Logged<'a> {
+    pub fn new(connection: &'a Connection, user: &'a str, wall: Timestamp) -> Self {
+        Logged { connection, user, wall, failed: RefCell::default() }
+    }
+
+    /// # Errors
+    /// When something could not be read.
+    pub fn end(self) -> rusqlite::Result<()> {
+        self.failed.into_inner().map_or(Ok(()), Err)
+    }
+
+    fn read<T: Default>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
+        query(self.connection).unwrap_or_else(|error| {
+            self.failed.borrow_mut().get_or_insert(error);
+            T::default()
+        })
+    }
+
+    fn fold(&self, app: &str, table: &str, id: &str) -> Fold {
+        let mut bounds = BOUNDS;
+        self.read(|c| fold(c, self.user, app, table, id, &mut bounds)).unwrap_or_default()
+    }
+
+    fn some(&self, query: &str, table: &TableSpec) -> Vec<(String, Record)> {
+        let ids: Vec<String> = self.read(|c| {
+            let mut statement = c.prepare_cached(query)?;
+            statement.query_map(params![self.user, table.app, table.table, CHOICES], |row| row.get(0))?.collect()
+        });
+        ids.into_iter().filter_map(|id| Some((id.clone(), self.record(table, &id)?))).collect()
+    }
+}
+
+impl Records for Logged<'_> {
+    fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
+        self.fold(&table.app, &table.table, id).live().map(|(record, _)| record.clone())
+    }
+
+    fn count(&self, table: &TableSpec) -> u64 {
+        self.read(|c| c.prepare_cached(COUNT)?.query_row(params![self.user, table.app, table.table], |row| row.get(0)))
+    }
+
+    fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)> {
+        self.some(OLDEST, table)
+    }
+
+    fn newest(&self, table: &TableSpec) -> Vec<(String, Record)> {
+        self.some(NEWEST, table)
+    }
+}
+
+impl UserLog for Logged<'_> {
+    fn wall(&self) -> Timestamp {
+        self.wall
+    }
+
+    fn stamps(&self, app: &str, table: &str, id: &str) -> Stamps {
+        match self.fold(app, table, id) {
+            Fold::Known { stamps, .. } => stamps,
+            _ => Stamps::new(),
+        }
+    }
+
+    fn rows(&self, app: &str, table: &str, id: &str) -> Vec<(String, Delta)> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
+            let mut rows = statement.query(params![self.user, app, table, id])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()?
+                && found.len() < BOUNDS.rows
+            {
+                // A row that is set aside says nothing.
+                if let Ok(delta) = delta(row)? {
+                    found.push((row.get(place::ID)?, delta));
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn automatic_since(&self, agent: &str, tool: &str, since: Timestamp) -> u64 {
+        self.read(|c| automatic::since(c, self.user, agent, tool, since))
+    }
+}
