@@ -13,6 +13,7 @@ mod overview;
 mod records;
 mod review;
 mod schedule;
+mod shelf;
 mod sign_in;
 
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,7 @@ pub use outbox::Outbox;
 pub use overview::Overview;
 pub use records::{Heading, Linkable};
 pub use review::{DecidedStep, Given, Reviews, StepReview, WaitingPlan};
+pub use shelf::RecordList;
 pub use sign_in::new_link;
 
 /// What the parts of the program do together. One per process.

@@ -120,6 +120,10 @@ impl Reviews {
         Reviews { store, executors, catalog, metrics, clock, calls: Notify::new() }
     }
 
+    pub(super) fn executors(&self) -> &Executors {
+        &self.executors
+    }
+
     /// The same decisions with what has become of their steps since.
     ///
     /// # Errors

@@ -96,7 +96,8 @@ pub(super) async fn small(State(budget): State<Arc<Budget>>, request: Request, n
     }
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let of_record = parts.headers.contains_key(header::COOKIE) && (path.starts_with("/missions") || path.starts_with("/agents"));
+    let of_record =
+        parts.headers.contains_key(header::COOKIE) && ["/missions", "/agents", "/records"].iter().any(|of| path.starts_with(of));
     let limit = if of_record { MAX_OF_RECORD } else { MAX_SMALL };
     match receive(&parts.headers, body, budget.share(Owner::Others), limit, limit.saturating_mul(2)).await {
         Ok(Received { bytes, share }) => next.run(Request::from_parts(parts, Body::from(share.hold(bytes)))).await,

@@ -17,10 +17,21 @@ pub trait Records {
     fn record(&self, table: &TableSpec, id: &str) -> Option<Record>;
     /// How many live records a table has.
     fn count(&self, table: &TableSpec) -> u64;
-    /// Live records, the oldest first, of which one is chosen.
-    fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)>;
-    /// Live records, the newest first.
-    fn newest(&self, table: &TableSpec) -> Vec<(String, Record)>;
+    /// Shows live records one after the other, in the order of their creation or the newest first, until `visit` says
+    /// `false`.
+    fn visit(&self, table: &TableSpec, newest_first: bool, visit: &mut dyn FnMut(&str, &Record) -> bool);
+}
+
+/// How many records are looked through for those that are meant.
+const CHOICES: usize = 1_000;
+
+fn oldest(records: &dyn Records, table: &TableSpec) -> Vec<(String, Record)> {
+    let mut found = Vec::new();
+    records.visit(table, false, &mut |id, record| {
+        found.push((id.to_owned(), record.clone()));
+        found.len() < CHOICES
+    });
+    found
 }
 
 /// A call of a tool.
@@ -104,7 +115,7 @@ pub fn writes(
     let mut scene = Scene { call, records, id: &id, of: of.as_ref(), beside: Vec::new(), chosen: None };
     if let Some(choose) = &spec.choose {
         let table = find(&choose.table)?;
-        let some = records.oldest(table);
+        let some = oldest(records, table);
         let flagged = some.iter().find(|(_, record)| record.get(&choose.flag) == Some(&Value::Bool(true)));
         let chosen = flagged.or(some.first()).ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?;
         scene.chosen = Some(chosen.0.clone());
@@ -113,6 +124,54 @@ pub fn writes(
     let fields = new_record(table, &spec.set, call.params, &scene)?;
     written.push(create(table, id.clone(), fields, call));
     Ok(written)
+}
+
+/// What adding a record writes, as a person does it: the parameters are its fields, and what it needs besides is made with
+/// it.
+///
+/// # Errors
+/// Why it cannot be added; nothing of it may be written then.
+pub fn added(
+    modules: &Modules,
+    table: &TableSpec,
+    call: &ToolCall<'_>,
+    records: &dyn Records,
+    mut next_id: impl FnMut() -> String,
+) -> Result<Vec<RecordWrite>, Obstacle> {
+    if let Some(spec) = modules.composed(table) {
+        return writes(modules, &ToolCall { tool: &spec.tool, ..*call }, records, next_id);
+    }
+    let id = next_id();
+    let scene = Scene { call, records, id: &id, of: None, beside: Vec::new(), chosen: None };
+    let fields = new_record(table, &Map::new(), call.params, &scene)?;
+    Ok(vec![create(table, id.clone(), fields, call)])
+}
+
+/// What changing fields of a record writes; `None`: they are so already.
+///
+/// # Errors
+/// Why it cannot be changed.
+pub fn edited(table: &TableSpec, record: &Record, id: &str, given: Record, now: Timestamp) -> Result<Option<RecordWrite>, Obstacle> {
+    let mut fields = Record::new();
+    for (name, value) in given {
+        let Some(field) = table.field(&name) else { return Err(Obstacle::Missing { param: name }) };
+        readable(record, &name)?;
+        let value = if value.is_null() && field.default.is_none() && !field.optional {
+            return Err(Obstacle::Missing { param: name });
+        } else {
+            fitting(field, value)?
+        };
+        if record.get(&name).unwrap_or(&Value::Null) != &value {
+            fields.insert(name, value);
+        }
+    }
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    if table.updated_at {
+        fields.insert("updatedAt".into(), time::iso_millis(now).into());
+    }
+    Ok(Some(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id.to_owned(), op: Op::Update, fields }))
 }
 
 fn with_presets(spec: &ToolSpec, params: &Record) -> Record {
@@ -148,7 +207,7 @@ fn changed(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dy
     };
     let text = param_id(call, &each.param)?.to_lowercase();
     let mut found = Vec::new();
-    for (id, record) in records.oldest(table) {
+    for (id, record) in oldest(records, table) {
         if record.get(&each.unless) == Some(&Value::Bool(true)) {
             continue;
         }
@@ -173,8 +232,12 @@ fn delete(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dyn
             id.to_owned()
         }
         None => {
-            let newest = records.newest(table).into_iter().next();
-            newest.ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?.0
+            let mut newest = None;
+            records.visit(table, true, &mut |id, _| {
+                newest = Some(id.to_owned());
+                false
+            });
+            newest.ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?
         }
     };
     let fields = Record::from_iter([(edits::DELETED_AT.to_owned(), time::iso_millis(call.now).into())]);
@@ -442,21 +505,27 @@ mod tests {
     #[derive(Default)]
     struct Shelf(BTreeMap<String, Vec<(String, Record)>>);
 
+    impl Shelf {
+        fn some(&self, table: &TableSpec) -> Vec<(String, Record)> {
+            self.0.get(&format!("{}/{}", table.app, table.table)).cloned().unwrap_or_default()
+        }
+    }
+
     impl Records for Shelf {
         fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
-            self.oldest(table).into_iter().find(|(known, _)| known == id).map(|(_, record)| record)
+            self.some(table).into_iter().find(|(known, _)| known == id).map(|(_, record)| record)
         }
 
         fn count(&self, table: &TableSpec) -> u64 {
-            self.oldest(table).len() as u64
+            self.some(table).len() as u64
         }
 
-        fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)> {
-            self.0.get(&format!("{}/{}", table.app, table.table)).cloned().unwrap_or_default()
-        }
-
-        fn newest(&self, table: &TableSpec) -> Vec<(String, Record)> {
-            self.oldest(table).into_iter().rev().collect()
+        fn visit(&self, table: &TableSpec, newest_first: bool, visit: &mut dyn FnMut(&str, &Record) -> bool) {
+            let mut some = self.some(table);
+            if newest_first {
+                some.reverse();
+            }
+            let _ = some.iter().all(|(id, record)| visit(id, record));
         }
     }
 

@@ -4,6 +4,7 @@
 //! A module is a description, read from JSON: nothing here is made for one tool. This room must not know the store.
 
 pub mod effects;
+pub mod forms;
 
 use std::collections::BTreeMap;
 
@@ -34,8 +35,29 @@ pub struct TableSpec {
     /// Whether they write that of a change.
     #[serde(default)]
     pub updated_at: bool,
+    /// Records that are written, deleted and brought back together with one of this table.
+    #[serde(default)]
+    pub owns: Vec<Owned>,
+    /// Whether its records are shown as parts of others alone.
+    #[serde(default)]
+    pub hidden: bool,
+    /// The flag that says that a record is done.
+    #[serde(default)]
+    pub done: Option<String>,
     /// In the order in which a new record has them.
     pub fields: Vec<FieldSpec>,
+}
+
+/// A record that belongs to another one, whose field has its id.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owned {
+    pub field: String,
+    /// `app/table`
+    pub table: String,
+    /// Its fields that are shown and edited with the record.
+    #[serde(default)]
+    pub shown: Vec<String>,
 }
 
 /// A field of a record.
@@ -58,6 +80,30 @@ pub struct FieldSpec {
     pub role: Option<FieldRole>,
     #[serde(default)]
     pub choices: Vec<String>,
+}
+
+impl FieldSpec {
+    /// Whether a new record needs a value for it.
+    pub fn is_required(&self) -> bool {
+        self.default.is_none() && !self.optional
+    }
+
+    /// Its name in words: `dueDate` is "Due date", `isPinned` is "Pinned".
+    pub fn label(&self) -> String {
+        let name = self.name.strip_prefix("is").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(&self.name);
+        let mut words = String::new();
+        for (n, letter) in name.chars().enumerate() {
+            match (n, letter.is_uppercase()) {
+                (0, _) => words.extend(letter.to_uppercase()),
+                (_, true) => {
+                    words.push(' ');
+                    words.extend(letter.to_lowercase());
+                }
+                _ => words.push(letter),
+            }
+        }
+        words
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -240,12 +286,70 @@ impl Modules {
         self
     }
 
+    /// The tables alone.
+    pub fn without_tools(mut self) -> Self {
+        self.tools.clear();
+        self
+    }
+
     pub fn tables(&self) -> &[TableSpec] {
         &self.tables
     }
 
+    /// The tool that makes a record of a table together with others.
+    fn composed(&self, table: &TableSpec) -> Option<&ToolSpec> {
+        let path = format!("{}/{}", table.app, table.table);
+        self.tools.iter().find(|spec| spec.create.as_deref() == Some(&path) && !spec.with.is_empty())
+    }
+
+    /// The fields of a record that a person edits, with those of what belongs to it.
+    pub fn editable(&self, table: &TableSpec) -> Vec<FieldSpec> {
+        let is_edited = |field: &&FieldSpec| {
+            let is_count = field.default.as_ref().and_then(Value::as_str) == Some("$count");
+            !is_count && !matches!(field.kind, FieldKind::Link | FieldKind::Map)
+        };
+        let mut fields: Vec<FieldSpec> = table.fields.iter().filter(is_edited).cloned().collect();
+        for owned in &table.owns {
+            let other = self.table(&owned.table).into_iter().flat_map(|other| &other.fields);
+            let shown: Vec<FieldSpec> = other.filter(|field| owned.shown.contains(&field.name)).cloned().collect();
+            fields.splice(1.min(fields.len())..1.min(fields.len()), shown);
+        }
+        fields
+    }
+
+    /// The fields of the form that adds a record; `None` where a person cannot fill it in.
+    pub fn form(&self, table: &TableSpec) -> Option<Vec<FieldSpec>> {
+        let is_filled_in = |field: &&FieldSpec| {
+            let is_own = field.default.as_ref().and_then(Value::as_str).is_some_and(|text| text.starts_with('$') && text != "$today");
+            !is_own && !matches!(field.kind, FieldKind::Link | FieldKind::Map)
+        };
+        let mut fields: Vec<FieldSpec> = table.fields.iter().filter(is_filled_in).cloned().collect();
+        let Some(spec) = self.composed(table) else {
+            let is_closed = table.fields.iter().any(|field| field.is_required() && matches!(field.kind, FieldKind::Link | FieldKind::Map));
+            return (!is_closed).then_some(fields);
+        };
+        if spec.of.is_some() {
+            return None;
+        }
+        let mut place = 1.min(fields.len());
+        for beside in spec.with.values() {
+            let Some(other) = self.table(&beside.create) else { continue };
+            for (name, template) in &beside.set {
+                let param = template.as_str().and_then(|text| text.strip_prefix("$param:"));
+                let (Some(param), Some(field)) = (param, other.field(name)) else { continue };
+                if fields.iter().all(|known| known.name != param) {
+                    // An end may be left open in the record, but nobody means that who adds one.
+                    let default = field.default.clone().filter(|_| field.kind != FieldKind::Time);
+                    fields.insert(place, FieldSpec { name: param.to_owned(), default, ..field.clone() });
+                    place += 1;
+                }
+            }
+        }
+        Some(fields)
+    }
+
     /// A table by `app/table`.
-    fn table(&self, path: &str) -> Option<&TableSpec> {
+    pub fn table(&self, path: &str) -> Option<&TableSpec> {
         let (app, table) = path.split_once('/')?;
         self.tables.iter().find(|spec| spec.app == app && spec.table == table)
     }
@@ -256,6 +360,21 @@ impl Modules {
 }
 
 impl TableSpec {
+    /// The field with a role.
+    pub fn role(&self, role: FieldRole) -> Option<&FieldSpec> {
+        self.fields.iter().find(|field| field.role == Some(role))
+    }
+
+    /// The field of a name or a label, in whatever case.
+    pub fn named(&self, name: &str) -> Option<&FieldSpec> {
+        self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name) || field.label().eq_ignore_ascii_case(name))
+    }
+
+    /// Whether its records are events of a calendar, whose times stand in a block.
+    pub fn is_calendar(&self) -> bool {
+        self.field("calendarId").is_some() && self.field("timeBlockId").is_some()
+    }
+
     pub fn field(&self, name: &str) -> Option<&FieldSpec> {
         self.fields.iter().find(|field| field.name == name)
     }

@@ -74,7 +74,7 @@ impl GoAhead {
 
 impl<'a> Carrier<'a> {
     pub fn new(executors: &'a Executors, occasion: Occasion<'a>, log: &'a dyn UserLog) -> Self {
-        Carrier { executors, occasion, log: Pending { log, writes: RefCell::default() }, effects: Effects::default(), is_automatic: false }
+        Carrier { executors, occasion, log: Pending::new(log), effects: Effects::default(), is_automatic: false }
     }
 
     /// Everything that the steps do besides their own state.
@@ -243,36 +243,33 @@ pub fn derived_id(user: &str, step: &str, of: &str, n: usize) -> String {
 }
 
 /// The log, with what the steps before this one write.
-struct Pending<'a> {
+pub(super) struct Pending<'a> {
     log: &'a dyn UserLog,
-    writes: RefCell<Vec<RecordWrite>>,
+    pub writes: RefCell<Vec<RecordWrite>>,
 }
 
-impl Pending<'_> {
-    fn of(&self, app: &str, table: &str) -> Vec<RecordWrite> {
-        self.writes.borrow().iter().filter(|write| write.app == app && write.table == table).cloned().collect()
+impl<'a> Pending<'a> {
+    pub fn new(log: &'a dyn UserLog) -> Self {
+        Pending { log, writes: RefCell::default() }
     }
 
-    fn over(&self, table: &TableSpec, mut records: Vec<(String, Record)>, newest_first: bool) -> Vec<(String, Record)> {
-        for write in self.of(&table.app, &table.table) {
-            let place = records.iter().position(|(id, _)| *id == write.record_id);
-            match (write.op, place) {
-                (Op::Insert, None) if newest_first => records.insert(0, (write.record_id, write.fields)),
-                (Op::Insert, None) => records.push((write.record_id, write.fields)),
-                (Op::Delete, Some(place)) => drop(records.remove(place)),
-                (_, Some(place)) => records[place].1.extend(write.fields),
-                (_, None) => {}
-            }
-        }
-        records
+    fn of(&self, app: &str, table: &str) -> Vec<RecordWrite> {
+        self.writes.borrow().iter().filter(|write| write.app == app && write.table == table).cloned().collect()
     }
 }
 
 impl Records for Pending<'_> {
     fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
-        let record = self.log.record(table, id).map(|record| (id.to_owned(), record));
-        let found = self.over(table, record.into_iter().collect(), false);
-        found.into_iter().find(|(known, _)| known == id).map(|(_, record)| record)
+        let mut record = self.log.record(table, id);
+        for write in self.of(&table.app, &table.table).into_iter().filter(|write| write.record_id == id) {
+            match (write.op, &mut record) {
+                (Op::Insert, None) => record = Some(write.fields),
+                (Op::Update, Some(record)) => record.extend(write.fields),
+                (Op::Delete, _) => record = None,
+                _ => {}
+            }
+        }
+        record
     }
 
     fn count(&self, table: &TableSpec) -> u64 {
@@ -287,12 +284,30 @@ impl Records for Pending<'_> {
         (self.log.count(table) + more).saturating_sub(fewer)
     }
 
-    fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)> {
-        self.over(table, self.log.oldest(table), false)
-    }
-
-    fn newest(&self, table: &TableSpec) -> Vec<(String, Record)> {
-        self.over(table, self.log.newest(table), true)
+    fn visit(&self, table: &TableSpec, newest_first: bool, visit: &mut dyn FnMut(&str, &Record) -> bool) {
+        let writes = self.of(&table.app, &table.table);
+        let is_written = |id: &str| writes.iter().any(|write| write.record_id == id);
+        let mut new: Vec<&str> = writes.iter().filter(|write| write.op == Op::Insert).map(|write| write.record_id.as_str()).collect();
+        let mut show_new = |visit: &mut dyn FnMut(&str, &Record) -> bool| {
+            if newest_first {
+                new.reverse();
+            }
+            new.iter().all(|id| self.record(table, id).is_none_or(|record| visit(id, &record)))
+        };
+        if newest_first && !show_new(visit) {
+            return;
+        }
+        let mut goes_on = true;
+        self.log.visit(table, newest_first, &mut |id, record| {
+            goes_on = match is_written(id) {
+                true => self.record(table, id).is_none_or(|record| visit(id, &record)),
+                false => visit(id, record),
+            };
+            goes_on
+        });
+        if goes_on && !newest_first {
+            show_new(visit);
+        }
     }
 }
 
@@ -310,6 +325,10 @@ impl UserLog for Pending<'_> {
             }
         }
         stamps
+    }
+
+    fn deleted(&self, app: &str, table: &str, id: &str) -> Option<Record> {
+        self.log.deleted(app, table, id)
     }
 
     fn rows(&self, app: &str, table: &str, id: &str) -> Vec<(String, Delta)> {

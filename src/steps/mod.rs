@@ -4,6 +4,7 @@
 //! endpoints, HTTP routes or pages.
 
 mod carry;
+mod own;
 mod take_back;
 mod undo;
 
@@ -14,10 +15,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub use carry::{Carrier, GoAhead, Occasion};
+pub use own::OwnHand;
 pub use take_back::{KeptField, TakeBack};
 
 use crate::domain::limits::Admitted;
-use crate::domain::merge::{Delta, Stamps};
+use crate::domain::merge::{Delta, Record, Stamps};
 use crate::modules::Modules;
 use crate::modules::effects::{Obstacle, Preview, Records};
 
@@ -27,6 +29,8 @@ pub trait UserLog: Records {
     fn wall(&self) -> Timestamp;
     /// The stamps of a record, deleted or not.
     fn stamps(&self, app: &str, table: &str, id: &str) -> Stamps;
+    /// A record that is deleted and can be brought back.
+    fn deleted(&self, app: &str, table: &str, id: &str) -> Option<Record>;
     /// The rows of a record with their event ids, in their order.
     fn rows(&self, app: &str, table: &str, id: &str) -> Vec<(String, Delta)>;
     /// How many steps of a tool an agent has carried out without review since a time.
@@ -64,6 +68,10 @@ impl Executors {
 
     pub fn new(modules: Modules, called: BTreeSet<String>, zone: TimeZone, automatic: AutoLimits) -> Self {
         Executors { modules: Arc::new(modules), called: Arc::new(called), zone, automatic }
+    }
+
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     pub fn modules(&self) -> &Modules {

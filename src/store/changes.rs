@@ -305,7 +305,7 @@ fn push_one(tx: &Tx<'_>, mut change: Admitted) -> StoreResult<bool> {
     insert(tx, &change, sync_at)
 }
 
-fn log_usage(connection: &Connection, user: &str) -> rusqlite::Result<LogUsage> {
+pub(super) fn log_usage(connection: &Connection, user: &str) -> rusqlite::Result<LogUsage> {
     let mut query = connection.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
     let usage = query.query_row([user], |row| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? })).optional()?;
     Ok(usage.unwrap_or_default())

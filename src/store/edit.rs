@@ -4,15 +4,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::automatic;
-use super::changes::{append_admitted, append_one, last_seq};
+use super::changes::{append_admitted, append_one, last_seq, log_usage};
 use super::outbox;
 use super::refresh::{Folded, Save, newest, put};
 use super::snapshots::Table;
 use super::user_log::Logged;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
+use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::{Change, Op};
 use crate::domain::edits::DELETED_AT;
+use crate::domain::limits::Admitted;
 use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
 use crate::domain::time;
 use crate::steps::{Effects, UserLog};
@@ -102,6 +104,39 @@ impl Store {
             take_effect(tx, &edit.user_id, &effects)?;
             write_fields(tx, edit, newest, fields)?;
             Ok(effects)
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Appends the rows that `decide` makes of a user's log as it is then, as far as the ceilings of the user allow. Answers
+    /// how many are new.
+    ///
+    /// # Errors
+    /// What `decide` says, the ceiling that they would pass, or the database; nothing is written then.
+    pub async fn append_decided<E>(
+        &self,
+        user: &str,
+        ceilings: LogCeilings,
+        decide: impl FnOnce(&dyn UserLog) -> Result<Vec<Admitted>, E> + Send + 'static,
+    ) -> Result<u64, E>
+    where
+        E: From<StoreError> + Send + 'static,
+    {
+        let user = user.to_owned();
+        self.write(move |tx| {
+            let log = Logged::new(tx.connection, &user, tx.now());
+            let rows = decide(&log);
+            tx.sql(|_| log.end())?;
+            let mut added = 0;
+            for row in rows? {
+                added += u64::from(append_admitted(tx, &row)?);
+            }
+            if added > 0 {
+                ceilings.check(tx.sql(|c| log_usage(c, &user))?).map_err(StoreError::OverCeiling)?;
+            }
+            Ok(added)
         })
         .await
     }

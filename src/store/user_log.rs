@@ -15,8 +15,8 @@ use crate::steps::UserLog;
 
 /// How much of the log may be read of each record that a step is about.
 const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20 };
-/// Records of which one is chosen, or that are looked through.
-const CHOICES: u32 = 1_000;
+/// Records that are looked through, at most.
+const LOOKED_THROUGH: u32 = 100_000;
 
 pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT op, max(seq) FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
      GROUP BY record_id) WHERE op <> 'delete'";
@@ -78,14 +78,6 @@ impl<'a> Logged<'a> {
         let mut bounds = BOUNDS;
         self.read(|c| fold(c, self.user, app, table, id, &mut bounds)).unwrap_or_default()
     }
-
-    fn some(&self, query: &str, table: &TableSpec) -> Vec<(String, Record)> {
-        let ids: Vec<String> = self.read(|c| {
-            let mut statement = c.prepare_cached(query)?;
-            statement.query_map(params![self.user, table.app, table.table, CHOICES], |row| row.get(0))?.collect()
-        });
-        ids.into_iter().filter_map(|id| Some((id.clone(), self.record(table, &id)?))).collect()
-    }
 }
 
 impl Records for Logged<'_> {
@@ -97,12 +89,16 @@ impl Records for Logged<'_> {
         self.read(|c| c.prepare_cached(COUNT)?.query_row(params![self.user, table.app, table.table], |row| row.get(0)))
     }
 
-    fn oldest(&self, table: &TableSpec) -> Vec<(String, Record)> {
-        self.some(OLDEST, table)
-    }
-
-    fn newest(&self, table: &TableSpec) -> Vec<(String, Record)> {
-        self.some(NEWEST, table)
+    fn visit(&self, table: &TableSpec, newest_first: bool, visit: &mut dyn FnMut(&str, &Record) -> bool) {
+        let ids: Vec<String> = self.read(|c| {
+            let mut statement = c.prepare_cached(if newest_first { NEWEST } else { OLDEST })?;
+            statement.query_map(params![self.user, table.app, table.table, LOOKED_THROUGH], |row| row.get(0))?.collect()
+        });
+        let mut shown = |id: &String| match self.fold(&table.app, &table.table, id).live() {
+            Some((record, _)) => visit(id, record),
+            None => true,
+        };
+        let _ = ids.iter().all(&mut shown);
     }
 }
 
@@ -115,6 +111,14 @@ impl UserLog for Logged<'_> {
         match self.fold(app, table, id) {
             Fold::Known { stamps, .. } => stamps,
             _ => Stamps::new(),
+        }
+    }
+
+    fn deleted(&self, app: &str, table: &str, id: &str) -> Option<Record> {
+        match self.fold(app, table, id) {
+            fold if fold.live().is_some() => None,
+            Fold::Known { record, .. } => Some(record),
+            _ => None,
         }
     }
 

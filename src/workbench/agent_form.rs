@@ -51,8 +51,8 @@ pub(super) fn form(
                 }
             }
             details open[policy.is_some()] {
-                summary { "What it may propose" }
-                p.hint { "A tool that is denied is never shown to the model. Nothing is carried out by this program, whatever is chosen." }
+                summary { "What it may propose, and do" }
+                p.hint { "You approve each step of what is proposed. What is automatic is carried out with the plan, without review, but not without end. A tool that is denied is never shown to the model." }
                 div.columns.narrow {
                     div { label for="rest" { "All other tools" } (select("rest", "defaultForAi", &DECISIONS, rest)) }
                     @for tool in tools {

@@ -169,7 +169,7 @@ pub(super) fn form(
             (schedule_form::fieldset(record.get("cadence").unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
                 legend { "What it can read" }
-                @if choices.records.is_empty() { p.empty { "Your other apps have synced no goals, notes or tasks yet." } }
+                @if choices.records.is_empty() { p.empty { "Your agent has nothing to read yet: " a href="/records/notes/notes" { "write a note" } ", or " a href="/records" { "import what you have" } "." } }
                 div.choices { @for (value, name) in &choices.records {
                     label.choice { input type="checkbox" name="input" value=(value) checked[linked.contains(value)]; span dir="auto" { (name) } }
                 } }

@@ -15,6 +15,7 @@ mod mission_form;
 mod missions;
 mod overview;
 mod page;
+mod records;
 mod review;
 mod schedule_form;
 mod session;
@@ -72,6 +73,13 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/missions/{id}/review", post(review::save))
         .route("/missions/{id}/undo", post(review::undo))
         .route("/missions/{id}/log", get(changes::of_mission))
+        .route("/records", get(records::tables))
+        .route("/records/{app}/{table}", get(records::list).post(records::add))
+        .route("/records/{app}/{table}/import", get(records::import_form).post(records::import))
+        .route("/records/{app}/{table}/export/{form}", get(records::export))
+        .route("/records/{app}/{table}/r/{id}", get(records::show).post(records::save))
+        .route("/records/{app}/{table}/r/{id}/delete", post(records::delete))
+        .route("/records/{app}/{table}/r/{id}/undelete", post(records::undelete))
         .route("/agents/{id}/log", get(changes::of_agent))
         .route("/audit", get(access::show))
         .route("/live", get(live::stream));

@@ -108,7 +108,8 @@ pub(super) fn refused(who: &SignedIn, title: &str, body: &Markup) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, page(who, title, body)).into_response()
 }
 
-const PLACES: [(&str, &str); 4] = [("/", "Overview"), ("/agents", "Agents"), ("/missions", "Missions"), ("/audit", "Data access")];
+const PLACES: [(&str, &str); 5] =
+    [("/", "Overview"), ("/agents", "Agents"), ("/missions", "Missions"), ("/records", "Records"), ("/audit", "Data access")];
 
 /// The whole document; the script keeps `main` up to date where a user is signed in.
 pub(super) fn frame(who: Option<&SignedIn>, title: &str, body: &Markup) -> Markup {

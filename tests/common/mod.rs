@@ -3,6 +3,7 @@
 
 pub mod faults;
 pub mod logged;
+pub mod pages;
 pub mod terminal;
 
 use std::net::{Ipv4Addr, SocketAddr};

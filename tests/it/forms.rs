@@ -1,6 +1,7 @@
 //! The forms of the workbench: what comes back as it was shown changes nothing of a record, whatever shape the record has, and
 //! what is broken is told and can be repaired there.
 
+use crate::common::pages::{post, sign_in};
 use crate::common::{Mana, Served, insert, metric, request};
 use regex::Regex;
 use serde_json::{Map, Value, json};
@@ -26,9 +27,8 @@ impl Desk {
         mana.import(lines);
         let served = mana.serve();
         let token = mana.run(&["token", "create", "--user", "u"]).stdout;
-        let (status, _, cookie) = post(&served.url("/login"), "", &[("token".into(), token.trim().into())]);
-        assert_eq!(status, 303);
-        Desk { mana, served, cookie: cookie.unwrap().split(';').next().unwrap().to_owned() }
+        let cookie = sign_in(&served, token.trim());
+        Desk { mana, served, cookie }
     }
 
     fn page(&self, path: &str) -> String {
@@ -47,8 +47,8 @@ impl Desk {
                 None => panic!("{path} has no field {name}"),
             }
         }
-        let (status, body, _) = post(&self.served.url(&action), &self.cookie, &fields);
-        (status, body)
+        let answer = post(&self.served.url(&action), &self.cookie, &fields);
+        (answer.status, answer.body)
     }
 
     fn records(&self, kind: &str) -> Map<String, Value> {
@@ -59,18 +59,6 @@ impl Desk {
     fn rows(&self) -> usize {
         self.mana.run(&["export"]).json().len()
     }
-}
-
-fn post(url: &str, cookie: &str, fields: &[(String, String)]) -> (u16, String, Option<String>) {
-    let body = reqwest::Url::parse_with_params("http://form", fields).unwrap().query().unwrap_or_default().to_owned();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").header("cookie", cookie).body(body);
-        let answer = request.send().await.unwrap();
-        let cookie = answer.headers().get("set-cookie").map(|value| value.to_str().unwrap().to_owned());
-        (answer.status().as_u16(), answer.text().await.unwrap(), cookie)
-    })
 }
 
 /// The large form of a page: where it goes, and its fields as a browser sends them back.
@@ -272,7 +260,7 @@ fn what_no_field_can_show_survives_a_save() {
     // Two that name the same record are one choice.
     let (action, mut fields) = form(&desk.page("/missions/m/edit"));
     fields.retain(|(name, _)| name != "input");
-    assert_eq!(post(&desk.served.url(&action), &desk.cookie, &fields).0, 303);
+    assert_eq!(post(&desk.served.url(&action), &desk.cookie, &fields).status, 303);
     let mut without = m;
     without["inputs"] = json!([7, "x", {"module": "notes"}]);
     assert_eq!(desk.records("missions")["m"], without);

@@ -23,6 +23,7 @@ mod logs;
 mod planner;
 mod postgres;
 mod projection;
+mod records;
 mod repair;
 mod restore;
 mod reviews;

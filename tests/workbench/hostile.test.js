@@ -73,7 +73,7 @@ async function harmless(tab, what) {
 }
 
 test("every page shows it, at both widths", async () => {
-  const paths = ["/", "/agents", "/agents/new", "/missions", "/missions/new", "/audit", "/agents/agent-script", "/agents/agent-long", ...PATHS(ODD), ...PATHS("long")];
+  const paths = ["/", "/agents", "/agents/new", "/missions", "/missions/new", "/records", "/records/notes/notes", "/audit", "/agents/agent-script", "/agents/agent-long", ...PATHS(ODD), ...PATHS("long")];
   for (const path of paths) {
     const answer = await page.goto(world.base + path);
     assert.equal(answer.status(), 200, path);

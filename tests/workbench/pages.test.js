@@ -21,6 +21,11 @@ const PAGES = {
   "new-mission": ["/missions/new", "New mission"],
   "edit-mission": [MISSION, null, "Edit"],
   "change-log": [`${MISSION}/log`, /^Change log of /],
+  records: ["/records", "Records"],
+  notes: ["/records/notes/notes", "Notes"],
+  "edit-note": ["/records/notes/notes/r/note-subs", /.*/],
+  events: ["/records/calendar/events", "Events"],
+  import: ["/records/notes/notes/import", "Import into Notes"],
   audit: ["/audit", "Data access"],
   delete: [MISSION, null, "Delete"],
 };

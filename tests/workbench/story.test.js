@@ -38,7 +38,7 @@ test("a mission from its making to its second plan", async (t) => {
     Name: "Greta", Avatar: "🌱", Role: "Keeps the balcony green", "System prompt": "Be brief.", Memory: "The balcony faces north.",
     "Parallel plans": "2", "Daily token limit": "50000",
   })) await set(page, field, value);
-  if (!(await page.getByLabel("All other tools").isVisible())) await page.getByText("What it may propose").click();
+  if (!(await page.getByLabel("All other tools").isVisible())) await page.getByText("What it may propose, and do").click();
   await set(page, "All other tools", "Propose");
   await set(page, "create_note", "Deny");
   await page.getByRole("button", { name: "Create agent" }).click();
@@ -145,6 +145,38 @@ test("a mission from its making to its second plan", async (t) => {
     assert.deepEqual([row.appId, row.userId, row.schemaVersion], ["ai", "anna", 1]);
     if (row.op === "update") assert.deepEqual(Object.keys(row.fieldMeta).sort(), Object.keys(row.data).sort(), "each field has its time");
   }
+  assert.deepEqual(page.troubles, []);
+});
+
+test("records: written, imported from a file, and deleted with a way back", async (t) => {
+  const world = new World({ TICK_ENABLED: "false" });
+  t.after(() => world.end());
+  await world.serve();
+  const page = await signIn(browser, world, "anna");
+  await page.goto(`${world.base}/missions/new`);
+  await page.getByRole("link", { name: "write a note" }).click();
+  await heading(page, "Notes");
+  await page.getByRole("textbox", { name: "Title" }).fill("Balcony");
+  await page.getByRole("textbox", { name: "Content" }).fill("Shady,\nfour square metres.");
+  await page.getByRole("button", { name: "Add" }).click();
+  await page.getByText("1 record was added.").waitFor();
+  await page.getByRole("link", { name: "Import" }).click();
+  await page.getByLabel("A file").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("# Herbs\n\nMint\n\n# Pots\n\nTwo\n") });
+  await eventually("the file to be read", async () => (await page.getByLabel("Or paste").inputValue()).includes("# Pots"));
+  await page.getByRole("main").getByRole("button", { name: "Import" }).click();
+  await page.getByText("2 records were added.").waitFor();
+  await page.getByRole("searchbox", { name: "Search" }).fill("mint");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.getByRole("link", { name: "Herbs" }).click();
+  await heading(page, "Herbs");
+  await page.getByRole("button", { name: "Delete" }).click();
+  await page.getByText("Deleted.").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Herbs" }).count(), 0);
+  await page.getByRole("button", { name: "Undo" }).click();
+  await heading(page, "Herbs");
+  // A mission can read them.
+  await page.goto(`${world.base}/missions/new`);
+  for (const name of ["Balcony", "Herbs", "Pots"]) await page.getByRole("checkbox", { name: new RegExp(name) }).waitFor();
   assert.deepEqual(page.troubles, []);
 });
 

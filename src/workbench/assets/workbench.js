@@ -51,6 +51,12 @@ document.addEventListener("input", (event) => {
   dirty.add(form);
   if (form.dataset.times) nextTimes(form).catch(() => {});
 });
+// A chosen file becomes the text of its form.
+document.addEventListener("change", async (event) => {
+  const { files, form, dataset } = event.target;
+  if (!dataset.into || !files[0]) return;
+  form.elements[dataset.into].value = await files[0].text();
+});
 document.addEventListener("submit", (event) => dirty.delete(event.target));
 
 function edited() {

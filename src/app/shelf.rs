@@ -1,0 +1,216 @@
+//! Records of the described tables: listed, searched, added, changed, deleted, brought in and taken out.
+
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{App, AppError};
+use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::limits::Admitted;
+use crate::domain::merge::Record;
+use crate::modules::effects::Obstacle;
+use crate::modules::forms::{self, TextForm};
+use crate::modules::{FieldRole, Modules, TableSpec};
+use crate::steps::{OwnHand, UserLog};
+use crate::store::{StoreError, StoreResult};
+use crate::text;
+
+/// Characters of a text in a list.
+const EXCERPT: usize = 300;
+/// Bytes of an export, after which it ends.
+const EXPORT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Some records of a table.
+#[derive(Debug, Default)]
+pub struct RecordList {
+    /// With their ids; long texts are cut.
+    pub records: Vec<(String, Record)>,
+    pub more: bool,
+}
+
+/// Why rows were not written.
+enum NotWritten {
+    Obstacle(usize, Obstacle),
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotWritten {
+    fn from(error: StoreError) -> Self {
+        NotWritten::Store(error)
+    }
+}
+
+impl App {
+    /// The tables that are described.
+    pub fn modules(&self) -> &Modules {
+        self.reviews.executors().modules()
+    }
+
+    /// Records of a table whose title or text has `search`, the newest first: `most` after the first `skip`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn records(&self, user: &str, table: &TableSpec, search: &str, skip: usize, most: usize) -> StoreResult<RecordList> {
+        let (table, modules, search) = (table.clone(), self.modules().clone(), search.trim().to_lowercase());
+        let look = move |log: &dyn UserLog| {
+            let (mut list, mut found) = (RecordList::default(), 0);
+            log.visit(&table, true, &mut |id, record| {
+                if !has(&table, record, &search) {
+                    return true;
+                }
+                found += 1;
+                if found <= skip {
+                    return true;
+                }
+                list.more = list.records.len() == most;
+                if !list.more {
+                    list.records.push((id.to_owned(), excerpt(with_owned(log, &modules, &table, record.clone()))));
+                }
+                !list.more
+            });
+            list
+        };
+        self.store.look(user, self.now(), look).await
+    }
+
+    /// One record, with the fields of what belongs to it.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn record(&self, user: &str, table: &TableSpec, id: &str) -> Result<Record, AppError> {
+        let (table, modules, id) = (table.clone(), self.modules().clone(), id.to_owned());
+        let look = move |log: &dyn UserLog| log.record(&table, &id).map(|record| with_owned(log, &modules, &table, record));
+        self.store.look(user, self.now(), look).await?.ok_or(AppError::NotFound)
+    }
+
+    /// Adds records, all or none of them, and answers how many rows that were.
+    ///
+    /// # Errors
+    /// The first record that cannot be added, with its place where there are several, or the database.
+    pub async fn add_records(&self, user: &str, table: &TableSpec, given: Vec<Record>) -> Result<u64, AppError> {
+        let (table, several) = (table.clone(), given.len() > 1);
+        let added = self.write_own(user, move |hand: &OwnHand<'_>| hand.add(&table, &given, new_id)).await;
+        added.map_err(|error| match error {
+            NotWritten::Obstacle(n, obstacle) if several => {
+                AppError::Parameter(format!("record {}: {}", n + 1, text::obstacle::told(&obstacle)))
+            }
+            other => other.into(),
+        })
+    }
+
+    /// Changes fields of a record.
+    ///
+    /// # Errors
+    /// Where there is none, a field cannot be changed, or the database cannot be written.
+    pub async fn change_record(&self, user: &str, table: &TableSpec, id: &str, fields: Record) -> Result<(), AppError> {
+        let (table, id) = (table.clone(), id.to_owned());
+        let changed = move |hand: &OwnHand<'_>| hand.change(&table, &id, fields, new_id).map_err(|obstacle| (0, obstacle));
+        Ok(self.write_own(user, changed).await.map(drop)?)
+    }
+
+    /// Deletes a record with what belongs to it.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be written.
+    pub async fn delete_record(&self, user: &str, table: &TableSpec, id: &str) -> Result<(), AppError> {
+        let (table, id) = (table.clone(), id.to_owned());
+        let deleted = move |hand: &OwnHand<'_>| hand.delete(&table, &id, new_id).map_err(|obstacle| (0, obstacle));
+        Ok(self.write_own(user, deleted).await.map(drop)?)
+    }
+
+    /// Brings a deleted record back with what belongs to it.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn undelete_record(&self, user: &str, table: &TableSpec, id: &str) -> Result<(), AppError> {
+        let (table, id) = (table.clone(), id.to_owned());
+        let back = move |hand: &OwnHand<'_>| hand.undelete(&table, &id, new_id).map_err(|obstacle| (0, obstacle));
+        Ok(self.write_own(user, back).await.map(drop)?)
+    }
+
+    /// Takes in the records of a text, all or none of them, and answers how many there were.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or the database cannot be written.
+    pub async fn import_records(&self, user: &str, table: &TableSpec, form: TextForm, text: &str) -> Result<usize, AppError> {
+        let records =
+            forms::read(form, table, text, self.reviews.executors().zone()).map_err(|bad| AppError::Parameter(bad.to_string()))?;
+        let count = records.len();
+        self.add_records(user, table, records).await?;
+        Ok(count)
+    }
+
+    /// All records of a table as a text, the oldest first, as far as it is not too long.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn export_records(&self, user: &str, table: &TableSpec, form: TextForm) -> StoreResult<String> {
+        let (table, modules) = (table.clone(), self.modules().clone());
+        let look = move |log: &dyn UserLog| {
+            let (mut records, mut bytes) = (Vec::new(), 0);
+            log.visit(&table, false, &mut |_, record| {
+                bytes += record.iter().map(|(name, value)| name.len() + value.as_str().map_or(8, str::len)).sum::<usize>();
+                records.push(with_owned(log, &modules, &table, record.clone()));
+                bytes < EXPORT_BYTES
+            });
+            forms::write(form, &table, &records)
+        };
+        self.store.look(user, self.now(), look).await
+    }
+
+    async fn write_own(
+        &self,
+        user: &str,
+        decide: impl FnOnce(&OwnHand<'_>) -> Result<Vec<Admitted>, (usize, Obstacle)> + Send + 'static,
+    ) -> Result<u64, NotWritten> {
+        let (executors, now, user_id): (_, Timestamp, _) = (self.reviews.executors().clone(), self.now(), user.to_owned());
+        let rows = move |log: &dyn UserLog| {
+            let hand = OwnHand { modules: executors.modules(), user: &user_id, client: WORKBENCH_CLIENT, zone: executors.zone(), now, log };
+            decide(&hand).map_err(|(n, obstacle)| NotWritten::Obstacle(n, obstacle))
+        };
+        self.store.append_decided(user, self.ceilings, rows).await
+    }
+}
+
+impl From<NotWritten> for AppError {
+    fn from(error: NotWritten) -> Self {
+        match error {
+            NotWritten::Obstacle(_, Obstacle::NoRecord { .. }) => AppError::NotFound,
+            NotWritten::Obstacle(_, obstacle) => AppError::Parameter(text::obstacle::told(&obstacle)),
+            NotWritten::Store(error) => AppError::Store(error),
+        }
+    }
+}
+
+fn new_id() -> String {
+    Uuid::new_v4().to_string()
+}
+
+fn has(table: &TableSpec, record: &Record, search: &str) -> bool {
+    let text = |role| table.role(role).and_then(|field| record.get(&field.name)?.as_str());
+    search.is_empty() || [FieldRole::Title, FieldRole::Text].into_iter().filter_map(text).any(|text| text.to_lowercase().contains(search))
+}
+
+/// A record with the fields of what belongs to it, where it has none of that name.
+fn with_owned(log: &dyn UserLog, modules: &Modules, table: &TableSpec, mut record: Record) -> Record {
+    for owned in &table.owns {
+        let id = record.get(&owned.field).and_then(Value::as_str).map(str::to_owned);
+        let other = id.zip(modules.table(&owned.table)).and_then(|(id, table)| log.record(table, &id));
+        for (name, value) in other.into_iter().flatten() {
+            record.entry(name).or_insert(value);
+        }
+    }
+    record
+}
+
+fn excerpt(mut record: Record) -> Record {
+    for (_, value) in &mut record {
+        if let Value::String(text) = value
+            && let Some((end, _)) = text.char_indices().nth(EXCERPT)
+        {
+            text.truncate(end);
+            text.push('…');
+        }
+    }
+    record
+}

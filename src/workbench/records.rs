@@ -1,0 +1,417 @@
+//! Records of the user's modules: lists with search, quick add, edit, delete with undo, and texts in and out.
+
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Shared;
+use super::fields::FormFields;
+use super::page::{Failed, Response, button, csrf, moment, page, path, refused, shorter, to};
+use super::session::{Posted, SignedIn};
+use crate::app::{AppError, RecordList};
+use crate::domain::fields::is_ciphertext;
+use crate::domain::merge::Record;
+use crate::domain::time;
+use crate::modules::forms::{self, TextForm};
+use crate::modules::{FieldKind, FieldRole, FieldSpec, TableSpec};
+
+/// Records on one page.
+const PAGE: usize = 50;
+
+/// Which part of a table.
+#[derive(Deserialize)]
+pub(super) struct Part {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    skip: usize,
+    /// A record that was just deleted.
+    #[serde(default)]
+    deleted: String,
+    /// How many were just added.
+    #[serde(default)]
+    added: usize,
+}
+
+fn table<'a>(shared: &'a Shared, (app, name): (&str, &str)) -> Result<&'a TableSpec, Failed> {
+    let found = shared.app.modules().tables().iter().find(|table| table.app == app && table.table == name && !table.hidden);
+    found.ok_or(Failed::NotFound)
+}
+
+fn place(table: &TableSpec) -> String {
+    format!("{}{}", path("records", &table.app), segment(&table.table))
+}
+
+/// One more segment of a path.
+fn segment(text: &str) -> String {
+    path("", text).replacen("//", "/", 1)
+}
+
+fn of_record(table: &TableSpec, id: &str) -> String {
+    format!("{}/r{}", place(table), segment(id))
+}
+
+/// The tables, with a way into each.
+pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Response {
+    let tables = shared.app.modules().tables().iter().filter(|table| !table.hidden);
+    let body = html! {
+        h1 { "Records" }
+        p { "What your agents read, and what approved steps write. Write something down, or bring along what you have." }
+        ul.cards { @for table in tables { li.card {
+            h2 { a href=(place(table)) { (table.label) } }
+            p.hint { a href={ (place(table)) "/import" } { "Import" } " from " (forms_of(table)) }
+        } } }
+    };
+    page(&who, "Records", &body)
+}
+
+fn forms_of(table: &TableSpec) -> String {
+    TextForm::of(table).iter().map(|form| form.label()).collect::<Vec<_>>().join(" or ")
+}
+
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Path((app, name)): Path<(String, String)>,
+    Query(part): Query<Part>,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    let body = list_body(&shared, &who, table, &part, None, &FormFields(Vec::new())).await?;
+    Ok(page(&who, "Records", &body))
+}
+
+async fn list_body(
+    shared: &Shared,
+    who: &SignedIn,
+    table: &TableSpec,
+    part: &Part,
+    wrong: Option<&str>,
+    given: &FormFields,
+) -> Result<Markup, Failed> {
+    let list = shared.app.records(&who.user, table, &part.q, part.skip, PAGE).await?;
+    let place = place(table);
+    Ok(html! {
+        div.head {
+            h1 { (table.label) }
+            div.actions {
+                a.button href={ (place) "/import" } { "Import" }
+                @for form in TextForm::of(table) { a.button href={ (place) "/export/" (form.extension()) } download { "Export " (form.label()) } }
+            }
+        }
+        @if !part.deleted.is_empty() {
+            p.health role="status" { "Deleted. " (button(who, &format!("{}/undelete", of_record(table, &part.deleted)), "Undo", &[], "")) }
+        }
+        @if part.added > 0 { p.health.good role="status" { (part.added) @if part.added == 1 { " record was added." } @else { " records were added." } } }
+        @if let Some(fields) = shared.app.modules().form(table) { (add_form(shared, who, table, &fields, wrong, given)) }
+        form.search method="get" action=(place) role="search" {
+            label for="q" { "Search" }
+            input #q name="q" type="search" value=(part.q) dir="auto";
+            button { "Search" }
+        }
+        (entries(table, &list, part))
+    })
+}
+
+fn entries(table: &TableSpec, list: &RecordList, part: &Part) -> Markup {
+    let next = part.skip.saturating_add(list.records.len());
+    html! {
+        @if list.records.is_empty() {
+            p.empty {
+                @if part.q.is_empty() { "Nothing here yet: write something above, or " a href={ (place(table)) "/import" } { "import what you have" } "." }
+                @else { "Nothing has “" (shorter(&part.q, 80)) "” in it." }
+            }
+        }
+        ul.plain.records { @for (id, record) in &list.records { li {
+            a href=(of_record(table, id)) dir="auto" { (heading(table, record)) }
+            (facts(table, record))
+        } } }
+        @if list.more { p { a.button href={ (place(table)) "?skip=" (next) "&q=" (segment(&part.q).trim_start_matches('/')) } { "More" } } }
+    }
+}
+
+fn heading(table: &TableSpec, record: &Record) -> String {
+    let text = |role| table.role(role).and_then(|field| record.get(&field.name)?.as_str()).unwrap_or_default();
+    match (text(FieldRole::Title), text(FieldRole::Text)) {
+        (title, _) if is_ciphertext(title) => "🔒 Encrypted".to_owned(),
+        ("", text) if is_ciphertext(text) => "🔒 Encrypted".to_owned(),
+        ("", "") => "Untitled".to_owned(),
+        ("", text) => shorter(text, 80),
+        (title, _) => shorter(title, 120),
+    }
+}
+
+/// What else a list tells of a record: its times, days, choices and numbers.
+fn facts(table: &TableSpec, record: &Record) -> Markup {
+    let done = table.done.as_ref().is_some_and(|field| record.get(field) == Some(&Value::Bool(true)));
+    let shown = table.fields.iter().filter(|field| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount));
+    html! {
+        @if done { " " span.badge.good { "done" } }
+        @if let Some(at) = record.get("startDate").and_then(Value::as_str).and_then(time::parse_rfc3339) { " " span.hint { (moment(at)) } }
+        @for field in shown.filter(|field| Some(&field.name) != table.role(FieldRole::Title).map(|title| &title.name)) {
+            @match record.get(&field.name) {
+                None | Some(Value::Null) => {}
+                Some(Value::String(text)) => { " " span.hint { (field.label()) ": " bdi { (shorter(text, 40)) } } }
+                Some(other) => { " " span.hint { (field.label()) ": " (shorter(&other.to_string(), 40)) } }
+            }
+        }
+    }
+}
+
+fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldSpec], wrong: Option<&str>, given: &FormFields) -> Markup {
+    let zone = shared.app.zone();
+    let value = |field: &FieldSpec| given.text(&field.name);
+    // What most records have is seen at once; the rest is folded away.
+    let is_first = |field: &&FieldSpec| field.is_required() || field.role.is_some() || field.kind == FieldKind::Day;
+    let (first, rest): (Vec<&FieldSpec>, Vec<&FieldSpec>) = fields.iter().partition(is_first);
+    html! {
+        form.stack.card method="post" action=(place(table)) {
+            (csrf(who))
+            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @for field in first { (input(field, &value(field), zone, true)) }
+            @if !rest.is_empty() { details { summary { "More" } @for field in rest { (input(field, &value(field), zone, true)) } } }
+            div.actions { button.primary { "Add" } }
+        }
+    }
+}
+
+/// A field of a form, with the text that it shows.
+fn input(field: &FieldSpec, shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
+    let (id, label) = (format!("f-{}", field.name), field.label());
+    let required = is_new && field.is_required() && field.kind != FieldKind::Flag;
+    let zone = zone.iana_name().unwrap_or("UTC");
+    html! {
+        @match field.kind {
+            FieldKind::Flag => div { label.choice for=(id) { input #(id) type="checkbox" name=(field.name) value="true" checked[shown == "true"]; (label) } },
+            FieldKind::Text => { label for=(id) { (label) } textarea #(id) name=(field.name) rows="3" dir="auto" required[required] { "\n" (shown) } },
+            FieldKind::Choice => { label for=(id) { (label) } select #(id) name=(field.name) {
+                @if !required { option value="" selected[shown.is_empty()] { "–" } }
+                @for choice in &field.choices { option value=(choice) selected[shown == choice] { (choice) } }
+            } },
+            FieldKind::Time => { label for=(id) { (label) " (" (zone) ")" } input #(id) name=(field.name) type="datetime-local" value=(shown) required[required]; },
+            kind => { label for=(id) { (label) } input #(id) name=(field.name) type=(type_of(kind)) step=[step_of(kind)] value=(shown) dir="auto" required[required]; }
+        }
+    }
+}
+
+fn type_of(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Number | FieldKind::Amount => "number",
+        FieldKind::Day => "date",
+        FieldKind::Clock => "time",
+        _ => "text",
+    }
+}
+
+fn step_of(kind: FieldKind) -> Option<&'static str> {
+    matches!(kind, FieldKind::Number | FieldKind::Amount).then_some("any")
+}
+
+/// A value as its input shows it.
+fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone) -> String {
+    match (field.kind, value) {
+        (_, None | Some(Value::Null)) => String::new(),
+        (FieldKind::Time, Some(Value::String(text))) => match time::parse_rfc3339(text) {
+            Some(at) => at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M").to_string(),
+            None => text.clone(),
+        },
+        (FieldKind::List, Some(Value::Array(items))) => {
+            items.iter().map(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
+        }
+        (_, Some(Value::String(text))) => text.clone(),
+        (_, Some(other)) => other.to_string(),
+    }
+}
+
+/// What an input says.
+fn given(field: &FieldSpec, fields: &FormFields, zone: &TimeZone) -> Value {
+    let text = fields.text(&field.name);
+    match field.kind {
+        FieldKind::Flag => Value::Bool(text == "true"),
+        FieldKind::Time => {
+            let at = text.trim().parse::<DateTime>().ok().and_then(|local| local.to_zoned(zone.clone()).ok());
+            at.map_or_else(|| forms::value(field, &text), |at| time::iso_millis(at.timestamp()).into())
+        }
+        _ => forms::value(field, &text),
+    }
+}
+
+pub(super) async fn add(
+    State(shared): State<Shared>,
+    Path((app, name)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    let fields = shared.app.modules().form(table).ok_or(Failed::NotFound)?;
+    let values = fields.iter().map(|field| (field, given(field, &posted.fields, shared.app.zone())));
+    let record = values.filter(|(field, value)| !value.is_null() && (field.kind != FieldKind::Flag || *value == true));
+    let record = record.map(|(field, value)| (field.name.clone(), value)).collect();
+    match shared.app.add_records(&posted.who.user, table, vec![record]).await {
+        Ok(_) => Ok(to(&format!("{}?added=1", place(table)))),
+        Err(AppError::Parameter(why)) => {
+            let part = Part { q: String::new(), skip: 0, deleted: String::new(), added: 0 };
+            let body = list_body(&shared, &posted.who, table, &part, Some(&why), &posted.fields).await?;
+            Ok(refused(&posted.who, "Records", &body))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn show(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Path((app, name, id)): Path<(String, String, String)>,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    let record = shared.app.record(&who.user, table, &id).await?;
+    Ok(page(&who, "Records", &edit_body(&shared, &who, table, &id, &record, None)))
+}
+
+fn is_sealed(record: &Record, field: &FieldSpec) -> bool {
+    record.get(&field.name).and_then(Value::as_str).is_some_and(is_ciphertext)
+}
+
+fn edit_body(shared: &Shared, who: &SignedIn, table: &TableSpec, id: &str, record: &Record, wrong: Option<&str>) -> Markup {
+    let zone = shared.app.zone();
+    let place_of = of_record(table, id);
+    html! {
+        p { a href=(place(table)) { "← " (table.label) } }
+        div.head {
+            h1 dir="auto" { (heading(table, record)) }
+            div.actions { (button(who, &format!("{place_of}/delete"), "Delete", &[], "")) }
+        }
+        form.stack method="post" action=(place_of) {
+            (csrf(who))
+            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @for field in &shared.app.modules().editable(table) {
+                @if is_sealed(record, field) { p { b { (field.label()) } } p.hint { "🔒 Encrypted: only a device of yours can read and change it." } }
+                @else {
+                    @let text = shown(field, record.get(&field.name), zone);
+                    input type="hidden" name={ "was:" (field.name) } value=(text);
+                    (input(field, &text, zone, false))
+                }
+            }
+            div.actions { button.primary { "Save" } }
+        }
+    }
+}
+
+pub(super) async fn save(
+    State(shared): State<Shared>,
+    Path((app, name, id)): Path<(String, String, String)>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    let fields = &posted.fields;
+    // What stands as it was shown was not edited: another client may have changed it meanwhile.
+    let was = |field: &FieldSpec| format!("was:{}", field.name);
+    let is_edited = |field: &&FieldSpec| {
+        let now = if field.kind == FieldKind::Flag { (fields.text(&field.name) == "true").to_string() } else { fields.text(&field.name) };
+        let then = fields.text(&was(field));
+        let then = if field.kind == FieldKind::Flag && then.is_empty() { "false".to_owned() } else { then };
+        fields.has(&was(field)) && now != then
+    };
+    let editable = shared.app.modules().editable(table);
+    let changed = editable.iter().filter(is_edited).map(|field| (field.name.clone(), given(field, fields, shared.app.zone()))).collect();
+    match shared.app.change_record(&posted.who.user, table, &id, changed).await {
+        Ok(()) => Ok(to(&of_record(table, &id))),
+        Err(AppError::Parameter(why)) => {
+            let record = shared.app.record(&posted.who.user, table, &id).await?;
+            Ok(refused(&posted.who, "Records", &edit_body(&shared, &posted.who, table, &id, &record, Some(&why))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn delete(
+    State(shared): State<Shared>,
+    Path((app, name, id)): Path<(String, String, String)>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    shared.app.delete_record(&posted.who.user, table, &id).await?;
+    Ok(to(&format!("{}?deleted={}", place(table), segment(&id).trim_start_matches('/'))))
+}
+
+pub(super) async fn undelete(
+    State(shared): State<Shared>,
+    Path((app, name, id)): Path<(String, String, String)>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    shared.app.undelete_record(&posted.who.user, table, &id).await?;
+    Ok(to(&of_record(table, &id)))
+}
+
+pub(super) async fn import_form(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Path((app, name)): Path<(String, String)>,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    Ok(page(&who, "Records", &import_body(&who, table, "", None)))
+}
+
+fn import_body(who: &SignedIn, table: &TableSpec, text: &str, wrong: Option<&str>) -> Markup {
+    html! {
+        p { a href=(place(table)) { "← " (table.label) } }
+        h1 { "Import into " (table.label) }
+        form.stack method="post" action={ (place(table)) "/import" } {
+            (csrf(who))
+            @if let Some(wrong) = wrong { p.wrong role="alert" { "Nothing was imported: " (wrong) } }
+            label for="file" { "A file" }
+            input #file type="file" accept=".md,.markdown,.txt,.csv,.ics,text/*" data-into="text";
+            label for="text" { "Or paste " (forms_of(table)) }
+            textarea #text name="text" rows="12" dir="auto" required { "\n" (text) }
+            p.hint { (help(table)) }
+            div.actions { button.primary { "Import" } }
+        }
+    }
+}
+
+/// How a text must look.
+fn help(table: &TableSpec) -> String {
+    let names: Vec<&str> = table.fields.iter().filter(|field| field.kind != FieldKind::Link).map(|field| field.name.as_str()).collect();
+    let csv = format!("CSV needs a first line with the names of its columns, out of: {}.", names.join(", "));
+    match (table.is_calendar(), &table.done, table.role(FieldRole::Text)) {
+        (true, ..) => "iCalendar is what calendars export (.ics).".into(),
+        (_, Some(_), _) => format!("Markdown: each item of a list (- [ ] …) becomes a record. {csv}"),
+        (_, None, Some(_)) => format!("Markdown: each heading (# …) begins a record; a text without one becomes a single record. {csv}"),
+        _ => csv,
+    }
+}
+
+pub(super) async fn import(
+    State(shared): State<Shared>,
+    Path((app, name)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    let text = posted.fields.text("text");
+    match shared.app.import_records(&posted.who.user, table, TextForm::guess(table, &text), &text).await {
+        Ok(count) => Ok(to(&format!("{}?added={count}", place(table)))),
+        Err(AppError::Parameter(why)) => Ok(refused(&posted.who, "Records", &import_body(&posted.who, table, &text, Some(&why)))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn export(
+    State(shared): State<Shared>,
+    who: SignedIn,
+    Path((app, name, form)): Path<(String, String, String)>,
+) -> Result<Response, Failed> {
+    let table = table(&shared, (&app, &name))?;
+    let form = TextForm::parse(&form).filter(|form| TextForm::of(table).contains(form)).ok_or(Failed::NotFound)?;
+    let text = shared.app.export_records(&who.user, table, form).await?;
+    let file = format!("attachment; filename=\"{}.{}\"", table.table, form.extension());
+    let kind = match form {
+        TextForm::Markdown => "text/markdown; charset=utf-8",
+        TextForm::Csv => "text/csv; charset=utf-8",
+        TextForm::Ics => "text/calendar; charset=utf-8",
+    };
+    Ok(([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, file)], text).into_response())
+}

@@ -1,0 +1,138 @@
+//! Records in the workbench: what people write, change, delete, bring in and take out (docs/design.md, section 13).
+
+use crate::common::pages::{post, sign_in};
+use crate::common::{Mana, Served, insert, request};
+use serde_json::{Value, json};
+
+/// A browser of ada.
+struct Desk {
+    mana: Mana,
+    served: Served,
+    cookie: String,
+    csrf: String,
+}
+
+impl Desk {
+    fn new(rows: &[Value]) -> Self {
+        let mana = Mana::new().with("TICK_ENABLED", "false").with("MANA_AI_TIME_ZONE", "Europe/Berlin");
+        if !rows.is_empty() {
+            mana.import(rows);
+        }
+        let served = mana.serve();
+        let cookie = sign_in(&served, mana.run(&["token", "create", "--user", "ada"]).stdout.trim());
+        let mut desk = Desk { mana, served, cookie, csrf: String::new() };
+        let page = desk.get("/records").1;
+        desk.csrf = page.split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
+        desk
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        request("GET", &self.served.url(path), &[("cookie", &self.cookie)])
+    }
+
+    /// Sends a form; answers the status, the page, and where it leads.
+    fn post(&self, path: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
+        let fields = [&[("csrf", self.csrf.as_str())], fields].concat();
+        let fields: Vec<(String, String)> = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let answer = post(&self.served.url(path), &self.cookie, &fields);
+        (answer.status, answer.body, answer.location)
+    }
+
+    fn rows(&self, table: &str) -> Vec<Value> {
+        self.mana.run(&["export", "--table", table]).json()
+    }
+}
+
+fn note(user: &str, id: &str, data: Value) -> Value {
+    let mut row = insert(user, "notes", id, data);
+    row["appId"] = "notes".into();
+    row
+}
+
+#[test]
+fn a_note_is_written_found_changed_deleted_and_brought_back() {
+    let desk = Desk::new(&[note("ben", "bens", json!({"title": "Secret of Ben"}))]);
+    let (status, _, place) = desk.post("/records/notes/notes", &[("title", "Shopping"), ("content", "bread\r\nmilk")]);
+    assert_eq!((status, place.as_str()), (303, "/records/notes/notes?added=1"));
+    let row = desk.rows("notes").pop().unwrap();
+    assert_eq!((&row["data"]["content"], &row["origin"], &row["userId"]), (&json!("bread\nmilk"), &json!("user"), &json!("ada")));
+    assert_eq!((&row["data"]["spaceId"], &row["data"]["isPinned"]), (&json!("_personal:ada"), &json!(false)), "as clients write it");
+    let id = row["recordId"].as_str().unwrap().to_owned();
+    let list = desk.get("/records/notes/notes?q=BREAD").1;
+    assert!(list.contains(&id) && !list.contains("Ben"), "{list}");
+    assert!(desk.get("/records/notes/notes?q=cheese").1.contains("Nothing has"));
+
+    let of = format!("/records/notes/notes/r/{id}");
+    assert_eq!(
+        desk.post(&of, &[("title", "Groceries"), ("was:title", "Shopping"), ("content", "bread\nmilk"), ("was:content", "bread\nmilk")]).0,
+        303
+    );
+    assert_eq!(desk.rows("notes").pop().unwrap()["data"], json!({"title": "Groceries"}), "what was not edited is not written");
+    let (status, _, place) = desk.post(&format!("{of}/delete"), &[]);
+    assert_eq!((status, place), (303, format!("/records/notes/notes?deleted={id}")));
+    assert_eq!(desk.get(&of).0, 404);
+    assert_eq!(desk.post(&format!("{of}/undelete"), &[]).0, 303);
+    assert!(desk.get(&of).1.contains("Groceries"));
+    for path in ["/records/notes/notes/r/bens", "/records/notes/none", "/records/ai/agents", "/records/timeblocks/timeBlocks"] {
+        assert_eq!(desk.get(path).0, 404, "{path}");
+    }
+    assert_eq!(desk.post("/records/notes/notes/r/bens/delete", &[]).0, 404);
+}
+
+#[test]
+fn an_event_has_its_block_and_a_calendar_and_goes_with_them() {
+    let desk = Desk::new(&[]);
+    let fields = [("title", "Dentist"), ("startTime", "2026-04-20T10:00"), ("endTime", "2026-04-20T11:00")];
+    assert_eq!(desk.post("/records/calendar/events", &fields).0, 303);
+    let (event, block, calendar) = (desk.rows("events").remove(0), desk.rows("timeBlocks").remove(0), desk.rows("calendars").remove(0));
+    assert_eq!(block["data"]["startDate"], "2026-04-20T08:00:00.000Z", "in the zone of the server");
+    assert_eq!((&event["data"]["timeBlockId"], &event["data"]["calendarId"]), (&block["recordId"], &calendar["recordId"]));
+    assert_eq!(calendar["data"]["isDefault"], true);
+    let of = format!("/records/calendar/events/r/{}", event["recordId"].as_str().unwrap());
+    let page = desk.get(&of).1;
+    assert!(page.contains("name=\"startDate\" type=\"datetime-local\" value=\"2026-04-20T10:00\""), "{page}");
+    let edit = [("title", "Dentist!"), ("was:title", "Dentist"), ("startDate", "2026-04-20T09:00"), ("was:startDate", "2026-04-20T10:00")];
+    assert_eq!(desk.post(&of, &edit).0, 303);
+    assert_eq!(desk.rows("events")[1]["data"], json!({"title": "Dentist!"}));
+    assert_eq!(desk.rows("timeBlocks")[1]["data"], json!({"startDate": "2026-04-20T07:00:00.000Z", "title": "Dentist!"}));
+    desk.post(&format!("{of}/delete"), &[]);
+    assert_eq!((&desk.rows("events")[2]["op"], &desk.rows("timeBlocks")[2]["op"]), (&json!("delete"), &json!("delete")));
+    desk.post(&format!("{of}/undelete"), &[]);
+    assert_eq!((desk.rows("events").len(), desk.rows("timeBlocks").len()), (4, 4));
+}
+
+#[test]
+fn what_does_not_fit_and_what_is_encrypted_is_not_written() {
+    let desk = Desk::new(&[note("ada", "sealed", json!({"title": "Open", "content": "enc:1:abc"}))]);
+    let (status, page, _) = desk.post("/records/finance/transactions", &[("type", "expense"), ("amount", "much"), ("description", "Tea")]);
+    assert!(status == 422 && page.contains("must be a number") && page.contains("value=\"Tea\""), "{page}");
+    assert_eq!(desk.rows("transactions").len(), 0);
+    let of = "/records/notes/notes/r/sealed";
+    assert!(desk.get(of).1.contains("only a device of yours"));
+    assert_eq!(desk.post(of, &[("content", "guess"), ("was:content", "")]).0, 422);
+    assert_eq!(desk.rows("notes").len(), 1);
+}
+
+#[test]
+fn texts_come_in_whole_or_not_at_all_and_go_out_as_they_came() {
+    let desk = Desk::new(&[]);
+    let import = |table: &str, text: &str| desk.post(&format!("/records/{table}/import"), &[("text", text)]);
+    assert_eq!(import("notes/notes", "# One\r\n\r\nText\r\n\r\n# Two\r\n").2, "/records/notes/notes?added=2");
+    assert_eq!(import("todo/tasks", "- [ ] Bread\n- [x] Milk\n").2, "/records/todo/tasks?added=2");
+    assert_eq!(desk.get("/records/todo/tasks/export/md").1, "- [ ] Bread\n- [x] Milk\n");
+    assert_eq!(
+        import("finance/transactions", "type,amount,description\nexpense,12.50,Tea\nincome,3,Gift\n").2,
+        "/records/finance/transactions?added=2"
+    );
+    let csv = desk.get("/records/finance/transactions/export/csv").1;
+    assert!(csv.starts_with("type,amount,") && csv.contains("\nexpense,12.50,"), "{csv}");
+    let (status, page, _) = import("finance/transactions", "type,amount,description\nexpense,1,Good\nexpense,much,Bad\n");
+    assert!(status == 422 && page.contains("record 2: `amount` must be a number"), "{page}");
+    assert_eq!(desk.rows("transactions").len(), 2, "nothing of it was kept");
+    let ics = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20260420T080000Z\r\nDTEND:20260420T090000Z\r\nSUMMARY:Dentist\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    assert_eq!(import("calendar/events", ics).2, "/records/calendar/events?added=1");
+    let out = desk.get("/records/calendar/events/export/ics").1;
+    assert!(out.contains("SUMMARY:Dentist") && out.contains("DTSTART:20260420T080000Z") && out.contains("DTEND:20260420T090000Z"), "{out}");
+    assert_eq!(import("calendar/events", &"BEGIN:VEVENT\n".repeat(50_000)).0, 422);
+    assert_eq!(desk.get("/health").0, 200);
+}
