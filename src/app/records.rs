@@ -1,8 +1,10 @@
 //! The records of other apps that a mission can link.
 
+use std::sync::Arc;
+
 use super::App;
 use crate::domain::merge::{Record, Stamps};
-use crate::domain::{modules, record_text};
+use crate::domain::record_text;
 use crate::store::{Bounds, Linked, StoreResult, Wanted};
 
 /// Records of each table that are offered.
@@ -24,8 +26,8 @@ pub enum Heading {
 /// A record that a mission can link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Linkable {
-    pub module: &'static str,
-    pub table: &'static str,
+    pub module: String,
+    pub table: String,
     pub id: String,
     pub heading: Heading,
 }
@@ -37,12 +39,13 @@ impl App {
     /// When the database cannot be read.
     pub async fn linkable(&self, user: &str) -> StoreResult<Vec<Linkable>> {
         let mut offered = Vec::new();
-        for kind in &modules::KINDS {
-            for &table in [kind.table].iter().chain(kind.aliases) {
-                let ids = self.store.records(user, kind.app, table, OFFERED).await?;
-                let wanted = ids.iter().map(|id| Wanted { app: kind.app.into(), tables: vec![table.to_owned()], id: id.clone() });
-                let heading = |_: usize, _: &str, record: &Record, _: &Stamps| {
-                    Some(record_text::heading(kind, record).map(|text| text.chars().take(HEADING).collect::<String>()))
+        for kind in self.modules().kinds().all() {
+            for table in [&kind.table].into_iter().chain(&kind.aliases) {
+                let ids = self.store.records(user, &kind.app, table, OFFERED).await?;
+                let wanted = ids.iter().map(|id| Wanted { app: kind.app.clone(), tables: vec![table.clone()], id: id.clone() });
+                let read = Arc::clone(kind);
+                let heading = move |_: usize, _: &str, record: &Record, _: &Stamps| {
+                    Some(record_text::heading(&read, record).map(|text| text.chars().take(HEADING).collect::<String>()))
                 };
                 let found = self.store.linked(user, wanted.collect(), OFFERED_BOUNDS, heading).await?;
                 offered.extend(ids.into_iter().zip(found).filter_map(|(id, found)| {
@@ -52,7 +55,7 @@ impl App {
                         Linked::TooLong => Heading::TooLong,
                         Linked::Absent | Linked::Refused => return None,
                     };
-                    Some(Linkable { module: kind.module(), table, id, heading })
+                    Some(Linkable { module: kind.module().to_owned(), table: table.clone(), id, heading })
                 }));
             }
         }

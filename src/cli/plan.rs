@@ -45,8 +45,15 @@ pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
     let private_key = setup::private_key(&context.config)?;
     let readable = if args.dry_run { Mission { grant: None, ..mission.clone() } } else { mission.clone() };
     let iteration_id = Uuid::new_v4().to_string();
-    let reader =
-        InputReader { user_id: &snapshot.user_id, mission: &readable, iteration_id: &iteration_id, private_key: private_key.as_ref(), now };
+    let kinds = setup::modules(&context.config)?.kinds();
+    let reader = InputReader {
+        user_id: &snapshot.user_id,
+        mission: &readable,
+        iteration_id: &iteration_id,
+        private_key: private_key.as_ref(),
+        kinds: &kinds,
+        now,
+    };
     let inputs = inputs::resolve(&store, &reader).await?;
     let planner = setup::planner(&context.config)?;
     let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();

@@ -114,7 +114,7 @@ pub(super) fn webhooks(config: &Config) -> Result<BTreeMap<String, Webhook>, Fai
 }
 
 /// The configured modules.
-fn modules(config: &Config) -> Result<Modules, Failure> {
+pub(super) fn modules(config: &Config) -> Result<Modules, Failure> {
     let builtin = if config.carries_out { Modules::builtin() } else { Modules::builtin().without_tools() };
     let Some(path) = &config.modules_file else { return Ok(builtin) };
     let wrong = |what: String| Failure::Usage(format!("the modules of {} (MANA_AI_MODULES) cannot be used: {what}", path.display()));

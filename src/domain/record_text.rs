@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::is_ciphertext;
 use super::merge::Record;
-use super::modules::{BOOKKEEPING, Field, RecordKind, Role, ValueForm, uses};
+use super::record_kind::{BOOKKEEPING, Field, RecordKind, Role, ValueForm, uses};
 
 const TITLE_LIMIT: usize = 200;
 
@@ -12,7 +12,7 @@ const TITLE_LIMIT: usize = 200;
 pub fn text(kind: &RecordKind, record: &Record, linked: &[String]) -> Option<(String, String)> {
     let mut title = String::new();
     let (mut texts, mut facts) = (Vec::new(), Vec::new());
-    for field in kind.fields {
+    for field in &kind.fields {
         let Some(value) = spelled(field, record) else { continue };
         match field.role {
             Role::Title => title = value,
@@ -22,7 +22,7 @@ pub fn text(kind: &RecordKind, record: &Record, linked: &[String]) -> Option<(St
         }
     }
     if kind.open {
-        let others = record.iter().filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str()) && !uses(kind.fields, name));
+        let others = record.iter().filter(|(name, _)| !BOOKKEEPING.contains(&name.as_str()) && !uses(&kind.fields, name));
         facts.extend(others.filter_map(|(name, value)| Some(format!("{name}: {}", plain(value)?))));
     }
     // A time of the record itself and the same of its block would contradict each other.
@@ -56,7 +56,7 @@ pub fn at<'a>(record: &'a Record, path: &str) -> Option<&'a Value> {
 }
 
 fn spelled(field: &Field, record: &Record) -> Option<String> {
-    let mut values = field.paths.iter().filter_map(|path| at(record, path));
+    let mut values = field.paths().filter_map(|path| at(record, path));
     match field.form {
         ValueForm::Progress => progress(record),
         ValueForm::Plain => values.find_map(plain),
@@ -129,8 +129,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn kinds() -> crate::domain::record_kind::Kinds {
+        crate::modules::Modules::builtin().kinds()
+    }
+
     fn read(module: &str, record: Value) -> Option<(String, String)> {
-        text(RecordKind::find(module, "").unwrap(), record.as_object().unwrap(), &[])
+        text(kinds().find(module, "").unwrap(), record.as_object().unwrap(), &[])
     }
 
     fn check(module: &str, record: Value, title: &str, content: &str) {
@@ -177,10 +181,10 @@ mod tests {
 
     #[test]
     fn an_event_takes_its_times_from_its_block() {
-        let kind = RecordKind::find("calendar", "events").unwrap();
+        let kind = &kinds().find("calendar", "events").unwrap().clone();
         let block =
             json!({"startDate": "2026-04-18T10:00:00Z", "endDate": "2026-04-18T11:00:00Z", "allDay": false, "title": "enc:1:AAAA.AAAA"});
-        let facts = facts(kind.links[0].fields, block.as_object().unwrap());
+        let facts = facts(&kind.links[0].fields, block.as_object().unwrap());
         let event = json!({"title": "Dentist", "location": "Mill Lane", "startTime": "older"});
         assert_eq!(
             text(kind, event.as_object().unwrap(), &facts),
@@ -214,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_list_calls_a_record_by_its_title_or_its_day() {
-        let name = |module: &str, record: Value| heading(RecordKind::find(module, "").unwrap(), record.as_object().unwrap());
+        let name = |module: &str, record: Value| heading(kinds().find(module, "").unwrap(), record.as_object().unwrap());
         assert_eq!(name("notes", json!({"title": "T"})).as_deref(), Some("T"));
         assert_eq!(name("notes", json!({"title": "enc:1:AAAA.AAAA"})), None);
         assert_eq!(name("journal", json!({"title": "", "entryDate": "2026-04-14"})).as_deref(), Some("2026-04-14"));

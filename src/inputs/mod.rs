@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::mission::{InputRef, Mission};
+use crate::domain::record_kind::Kinds;
 use crate::domain::record_text;
 use crate::grants::{Opened, PrivateKey, Skip, Undecryptable};
 use crate::store::{ReadAttempt, ReadFor, ReadStatus, Store, StoreResult};
@@ -123,6 +124,8 @@ pub struct InputReader<'a> {
     pub iteration_id: &'a str,
     /// This server's key, where it has one.
     pub private_key: Option<&'a PrivateKey>,
+    /// How records read.
+    pub kinds: &'a Kinds,
     pub now: Timestamp,
 }
 
@@ -138,7 +141,8 @@ pub async fn resolve(store: &Store, reader: &InputReader<'_>) -> StoreResult<Res
     };
     let mut grant = LazyGrant { ends_at, state: InputState::Closed };
     // All records are at hand before the first is decrypted, so that no failure comes between a read and its record.
-    let replayed = replay::all(store, reader.user_id, &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)]).await?;
+    let replayed =
+        replay::all(store, reader.user_id, &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)], reader.kinds).await?;
     let mut replayed = replayed.into_iter();
     for input in &reader.mission.inputs {
         let read = match replayed.next() {
@@ -180,7 +184,7 @@ fn read(
         outcome?
     };
     let facts: Vec<String> = belongings.into_iter().flat_map(|belonging| facts(reader, belonging, grant, attempts)).collect();
-    let (title, content) = record_text::text(kind, &record, &facts).ok_or(Why::Empty)?;
+    let (title, content) = record_text::text(&kind, &record, &facts).ok_or(Why::Empty)?;
     Ok(Input { module: input.module.clone(), id: input.id.clone(), title, content, updated_at })
 }
 
@@ -189,13 +193,13 @@ fn facts(reader: &InputReader<'_>, belonging: Belonging, grant: &mut LazyGrant, 
     let Belonging { link, id, record } = belonging;
     let sealed = sealed(&record);
     if sealed.is_empty() {
-        return record_text::facts(link.fields, &record);
+        return record_text::facts(&link.fields, &record);
     }
-    let opened = grant.open(reader).ok().filter(|opened| opened.covers(link.table, &id));
-    let Some(opened) = opened else { return record_text::facts(link.fields, &record) };
+    let opened = grant.open(reader).ok().filter(|opened| opened.covers(&link.table, &id));
+    let Some(opened) = opened else { return record_text::facts(&link.fields, &record) };
     let outcome = unseal(opened, record, &sealed).map_err(Why::Unreadable);
-    attempts.extend(attempt(link.table, &id, &outcome));
-    outcome.map(|record| record_text::facts(link.fields, &record)).unwrap_or_default()
+    attempts.extend(attempt(&link.table, &id, &outcome));
+    outcome.map(|record| record_text::facts(&link.fields, &record)).unwrap_or_default()
 }
 
 /// The fields of a record that are encrypted.

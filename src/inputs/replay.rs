@@ -1,6 +1,7 @@
 //! The records that inputs name, and those that belong to them, out of the log and no larger than a text needs.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::Why;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::InputRef;
-use crate::domain::modules::{RecordKind, RecordLink, uses};
+use crate::domain::record_kind::{Kinds, RecordKind, RecordLink, uses};
 use crate::domain::{record_text, time};
 use crate::store::{Bounds, Linked, Store, StoreResult, Wanted};
 
@@ -24,7 +25,7 @@ const LARGEST: usize = 1 << 20;
 
 /// A record as it stands, with the fields that its text is made of.
 pub(super) struct Replayed {
-    pub kind: &'static RecordKind,
+    pub kind: Arc<RecordKind>,
     /// Where it was found.
     pub table: String,
     pub record: Record,
@@ -34,7 +35,7 @@ pub(super) struct Replayed {
 
 /// A record that belongs to an input.
 pub(super) struct Belonging {
-    pub link: &'static RecordLink,
+    pub link: Arc<RecordLink>,
     pub id: String,
     pub record: Record,
 }
@@ -45,14 +46,14 @@ struct KeptRecord {
     record: Record,
     updated_at: Option<Timestamp>,
     /// Links are followed where the record names them in plain text.
-    links: Vec<(&'static RecordLink, String)>,
+    links: Vec<(Arc<RecordLink>, String)>,
 }
 
 /// The records of inputs, each or why there is none, in their order.
-pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef]) -> StoreResult<Vec<Result<Replayed, Why>>> {
-    let kinds: Vec<Option<&'static RecordKind>> = inputs.iter().map(|input| RecordKind::find(&input.module, &input.table)).collect();
-    let known: Vec<&'static RecordKind> = kinds.iter().copied().flatten().collect();
-    let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, (*kind)?))).collect();
+pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef], kinds: &Kinds) -> StoreResult<Vec<Result<Replayed, Why>>> {
+    let kinds: Vec<Option<Arc<RecordKind>>> = inputs.iter().map(|input| kinds.find(&input.module, &input.table).cloned()).collect();
+    let known: Vec<Arc<RecordKind>> = kinds.iter().flatten().cloned().collect();
+    let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, kind.as_deref()?))).collect();
     let keep = move |place: usize, table: &str, record: &Record, stamps: &Stamps| kept(known.get(place)?, table, record, stamps);
     let mut found = store.linked(user, wanted, BOUNDS, keep).await?.into_iter();
     let mut replayed: Vec<Result<Replayed, Why>> = Vec::with_capacity(inputs.len());
@@ -82,19 +83,19 @@ pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef]) -> Store
 }
 
 fn wanted(input: &InputRef, kind: &RecordKind) -> Wanted {
-    Wanted { app: kind.app.into(), tables: kind.tables(&input.table), id: input.id.clone() }
+    Wanted { app: kind.app.clone(), tables: kind.tables(&input.table), id: input.id.clone() }
 }
 
 /// The records of links, each with the place of the input that names it. One that is gone or too large is passed over.
-async fn belongings(store: &Store, user: &str, links: Vec<(usize, &'static RecordLink, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
+async fn belongings(store: &Store, user: &str, links: Vec<(usize, Arc<RecordLink>, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
     if links.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = links.iter().map(|(_, link, id)| Wanted { app: link.app.into(), tables: vec![link.table.into()], id: id.clone() });
-    let fields: HashMap<usize, &'static RecordLink> = links.iter().enumerate().map(|(n, (_, link, _))| (n, *link)).collect();
+    let wanted = links.iter().map(|(_, link, id)| Wanted { app: link.app.clone(), tables: vec![link.table.clone()], id: id.clone() });
+    let fields: HashMap<usize, Arc<RecordLink>> = links.iter().enumerate().map(|(n, (_, link, _))| (n, Arc::clone(link))).collect();
     let keep = move |n: usize, _: &str, record: &Record, _: &Stamps| {
         let link = fields.get(&n)?;
-        trimmed(record, |field| uses(link.fields, field), usize::MAX)
+        trimmed(record, |field| uses(&link.fields, field), usize::MAX)
     };
     let found = store.linked(user, wanted.collect(), BOUNDS_BELONGING, keep).await?;
     let live = links.into_iter().zip(found).filter_map(|((place, link, id), found)| match found {
@@ -104,8 +105,8 @@ async fn belongings(store: &Store, user: &str, links: Vec<(usize, &'static Recor
     Ok(live.collect())
 }
 
-fn kept(kind: &'static RecordKind, table: &str, record: &Record, stamps: &Stamps) -> Option<KeptRecord> {
-    let links = kind.links.iter().flat_map(|link| ids(link, record).into_iter().map(move |id| (link, id)));
+fn kept(kind: &RecordKind, table: &str, record: &Record, stamps: &Stamps) -> Option<KeptRecord> {
+    let links = kind.links.iter().flat_map(|link| ids(link, record).into_iter().map(move |id| (Arc::new(link.clone()), id)));
     Some(KeptRecord {
         table: table.to_owned(),
         record: trimmed(record, |field| kind.uses(field), kind.limit)?,
@@ -115,7 +116,7 @@ fn kept(kind: &'static RecordKind, table: &str, record: &Record, stamps: &Stamps
 }
 
 fn ids(link: &RecordLink, record: &Record) -> Vec<String> {
-    let named: Vec<&Value> = match record_text::at(record, link.ids) {
+    let named: Vec<&Value> = match record_text::at(record, &link.ids) {
         Some(Value::Array(ids)) => ids.iter().collect(),
         Some(id) => vec![id],
         None => Vec::new(),

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::domain::record_kind::{Field, Kinds, RecordKind, Role};
+
 /// Every table and tool that is described.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -35,9 +37,12 @@ pub struct TableSpec {
     /// Whether they write that of a change.
     #[serde(default)]
     pub updated_at: bool,
+    /// How its records read to an agent; where nothing is said, by their fields.
+    #[serde(default)]
+    input: Option<RecordKind>,
     /// Records that are written, deleted and brought back together with one of this table.
     #[serde(default)]
-    pub owns: Vec<Owned>,
+    pub owns: Vec<OwnedRecord>,
     /// Whether its records are shown as parts of others alone.
     #[serde(default)]
     pub hidden: bool,
@@ -51,7 +56,7 @@ pub struct TableSpec {
 /// A record that belongs to another one, whose field has its id.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Owned {
+pub struct OwnedRecord {
     pub field: String,
     /// `app/table`
     pub table: String,
@@ -286,6 +291,15 @@ impl Modules {
         self
     }
 
+    /// How records read to an agent: those whose table says so, then every other one with a title that is shown.
+    pub fn kinds(&self) -> Kinds {
+        let of_table = |table: &TableSpec, kind: RecordKind| RecordKind { app: table.app.clone(), table: table.table.clone(), ..kind };
+        let said = self.tables.iter().filter_map(|table| Some(of_table(table, table.input.clone()?)));
+        let others = self.tables.iter().filter(|table| table.input.is_none());
+        let others = others.filter_map(|table| Some(of_table(table, table.reads()?)));
+        Kinds::new(said.chain(others).collect())
+    }
+
     /// The tables alone.
     pub fn without_tools(mut self) -> Self {
         self.tools.clear();
@@ -370,6 +384,19 @@ impl TableSpec {
         self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name) || field.label().eq_ignore_ascii_case(name))
     }
 
+    /// How its records read by their fields; `None` where they stand for nothing by themselves.
+    fn reads(&self) -> Option<RecordKind> {
+        self.role(FieldRole::Title).filter(|_| !self.hidden)?;
+        let role = |field: &FieldSpec| match field.role {
+            Some(FieldRole::Title) => Role::Title,
+            Some(FieldRole::Text) => Role::Text,
+            None => Role::Fact,
+        };
+        let told = self.fields.iter().filter(|field| !matches!(field.kind, FieldKind::Link | FieldKind::Flag) && field.name != "order");
+        let fields = told.map(|field| Field::new(role(field), &field.name, field.encrypted)).collect();
+        Some(RecordKind { fields, ..RecordKind::of_module(&self.app) })
+    }
+
     /// Whether its records are events of a calendar, whose times stand in a block.
     pub fn is_calendar(&self) -> bool {
         self.field("calendarId").is_some() && self.field("timeBlockId").is_some()
@@ -412,5 +439,98 @@ mod tests {
             let error = with(tool).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn an_input_means_a_kind_by_its_module_and_table() {
+        let kinds = Modules::builtin().kinds();
+        for (module, table, expected) in [
+            ("goals", "companionGoals", "companionGoals"),
+            ("goals", "goals", "companionGoals"),
+            ("tasks", "tasks", "tasks"),
+            ("todo", "tasks", "tasks"),
+            ("todo", "todo", "tasks"),
+            ("todo", "projects", "projects"),
+            ("todo", "todoProjects", "projects"),
+            ("calendar", "events", "events"),
+            ("journal", "journalEntries", "journalEntries"),
+            ("journal", "something", "journalEntries"),
+            ("profile", "userContext", "userContext"),
+            ("kontext", "kontextDoc", "kontextDoc"),
+        ] {
+            assert_eq!(kinds.find(module, table).map(|kind| kind.table.as_str()), Some(expected), "{module} {table}");
+        }
+        assert!(kinds.find("moon", "notes").is_none() && kinds.find("", "").is_none());
+    }
+
+    #[test]
+    fn the_named_table_is_looked_in_first() {
+        let kinds = Modules::builtin().kinds();
+        let goals = kinds.find("goals", "goals").unwrap();
+        assert_eq!(goals.tables("goals"), ["goals", "companionGoals"]);
+        assert_eq!(goals.tables("companionGoals"), ["companionGoals", "goals"]);
+        assert_eq!(kinds.find("journal", "other").unwrap().tables("other"), ["other", "journalEntries", "journal", "entries"]);
+    }
+
+    /// Each table that is described stands in the list of the shapes that clients write, under its app.
+    #[test]
+    fn every_described_table_is_one_of_the_clients() {
+        let records = include_str!("../../docs/records.md");
+        let on_the_wire = |app: &str, table: &str| {
+            records.lines().any(|line| {
+                let mut cells = line.trim_matches('|').split('|').map(str::trim);
+                let first = cells.next().unwrap_or_default();
+                let tables = cells.next().unwrap_or_default();
+                (first == app || (app == "companion" && first == "none")) && tables.split([',', ' ', '(', ')']).any(|name| name == table)
+            })
+        };
+        for kind in Modules::builtin().kinds().all() {
+            assert!(on_the_wire(&kind.app, &kind.table), "{} {}", kind.app, kind.table);
+            for link in &kind.links {
+                assert!(on_the_wire(&link.app, &link.table), "{} {}", link.app, link.table);
+            }
+        }
+    }
+
+    /// The tables and tools that come with the program, as docs/modules.md shows them.
+    fn table_of_tables() -> String {
+        let modules = Modules::builtin();
+        let mut rows = String::from("| app / table | fields (* clients may encrypt it) | tools that write it |\n|---|---|---|\n");
+        for table in modules.tables().iter().filter(|table| !table.fields.is_empty()) {
+            let path = format!("{}/{}", table.app, table.table);
+            let field = |field: &FieldSpec| format!("{}{}", field.name, if field.encrypted { "\\*" } else { "" });
+            let writes = |spec: &&ToolSpec| {
+                let kinds = [&spec.create, &spec.update, &spec.delete];
+                kinds.iter().any(|of| of.as_deref() == Some(&path)) || spec.with.values().any(|beside| beside.create == path)
+            };
+            let tools = modules.tools.iter().filter(writes).map(|spec| format!("`{}`", spec.tool)).collect::<Vec<_>>().join(", ");
+            let fields = table.fields.iter().map(field).collect::<Vec<_>>().join(", ");
+            rows += &format!("| `{path}` | {fields} | {tools} |\n");
+        }
+        rows
+    }
+
+    #[test]
+    fn the_docs_have_every_table_and_tool() {
+        const MARKS: (&str, &str) = ("<!-- tables: made from src/modules/builtin.json -->\n\n", "\n<!-- end of tables -->");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/modules.md");
+        let docs = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = docs.split_once(MARKS.0).unwrap();
+        let (_, after) = rest.split_once(MARKS.1).unwrap();
+        let made = format!("{before}{}{}{}{after}", MARKS.0, table_of_tables(), MARKS.1);
+        if std::env::var_os("MANA_WRITE_README").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        assert_eq!(docs, made, "write it anew with MANA_WRITE_README=1");
+    }
+
+    #[test]
+    fn a_table_of_ones_own_reads_by_its_fields() {
+        let own = r#"{"tables": [{"app": "garden", "table": "plants", "label": "Plants", "fields": [
+            {"name": "name", "kind": "line", "role": "title"}, {"name": "room", "kind": "line", "optional": true}]}]}"#;
+        let kinds = Modules::builtin().with(own).unwrap().kinds();
+        let plant = serde_json::json!({"name": "Mint", "room": "balcony"});
+        let text = crate::domain::record_text::text(kinds.find("garden", "plants").unwrap(), plant.as_object().unwrap(), &[]);
+        assert_eq!(text, Some(("Mint".into(), "room: balcony".into())));
     }
 }

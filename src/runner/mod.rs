@@ -32,6 +32,7 @@ use crate::domain::backoff::Backoff;
 use crate::domain::breaker::{Breaker, Limits};
 use crate::domain::decision::Ceilings;
 use crate::domain::iterations::StepStatus;
+use crate::domain::record_kind::Kinds;
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
@@ -88,6 +89,8 @@ pub struct Runner {
     planner: Planner,
     metrics: Arc<Metrics>,
     settings: RunnerSettings,
+    /// How records read to an agent.
+    kinds: Kinds,
     clock: Clock,
     presence: ProcessLock,
     breaker: Mutex<Breaker>,
@@ -121,6 +124,7 @@ impl Runner {
     ) -> Result<Arc<Self>, ProcessLockError> {
         Ok(Arc::new(Runner {
             presence: ProcessLock::show(data_dir)?,
+            kinds: settings.executors.modules().kinds(),
             breaker: Mutex::new(Breaker::new(settings.breaker)),
             queue: Mutex::default(),
             active: Mutex::default(),

@@ -204,7 +204,8 @@ impl Runner {
 
     async fn read_inputs(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Resolved> {
         let private_key = self.settings.private_key.as_deref();
-        let reader = InputReader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, now };
+        let reader =
+            InputReader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, kinds: &self.kinds, now };
         let resolved = inputs::resolve(&self.store, &reader).await?;
         Span::current().record("inputs", count(resolved.inputs.len())).record("left_out", count(resolved.left_out.len()));
         self.metrics.count_reads(&resolved.attempts);

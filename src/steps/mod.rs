@@ -63,7 +63,7 @@ impl AutoLimits {
 impl Executors {
     /// Leaves every step to the devices of the user.
     pub fn none(zone: TimeZone) -> Self {
-        Self::new(Modules::default(), BTreeSet::new(), zone, AutoLimits::default())
+        Self::new(Modules::builtin().without_tools(), BTreeSet::new(), zone, AutoLimits::default())
     }
 
     pub fn new(modules: Modules, called: BTreeSet<String>, zone: TimeZone, automatic: AutoLimits) -> Self {

@@ -107,7 +107,7 @@ fn offer(record: Linkable) -> (String, String) {
         Heading::Encrypted => format!("{} (encrypted)", shorter(&id, 40)),
         Heading::TooLong => shorter(&id, 40),
     };
-    (reference(module, table, &id), format!("{module}: {name}"))
+    (reference(&module, &table, &id), format!("{module}: {name}"))
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

@@ -62,7 +62,7 @@ mod tests {
         let modules = Modules::builtin();
         let table = modules.table("finance/transactions").unwrap();
         let read = |text: &str| read(table, text).map(|records| records.into_iter().map(Value::Object).collect::<Vec<_>>());
-        let expected = json!({"type": "expense", "amount": 12.50, "description": "Tea, green"});
+        let expected: Value = serde_json::from_str(r#"{"type": "expense", "amount": 12.50, "description": "Tea, green"}"#).unwrap();
         assert_eq!(read("type,amount,description\nexpense,12.50,\"Tea, green\"\n").unwrap(), std::slice::from_ref(&expected));
         assert_eq!(read("Type;Amount;Description\nexpense;12.50;\"Tea, green\"\n;;\n").unwrap(), [expected]);
         let unknown = read("type,colour\nexpense,red\n").unwrap_err().to_string();

@@ -84,7 +84,7 @@ pub fn write(records: &[Record]) -> String {
         let is_all_day = record.get("allDay") == Some(&Value::Bool(true));
         let spelled = |at: Timestamp| at.strftime(if is_all_day { "%Y%m%d" } else { "%Y%m%dT%H%M%SZ" }).to_string();
         let mut event = Event::new();
-        event.uid(&text(record.get("id"))).summary(&text(record.get("title")));
+        event.uid(&text(record.get("id"))).summary(&spelled_out(record.get("title")));
         for (name, at) in [("DTSTART", Some(start)), ("DTEND", moment("endDate"))] {
             let Some(at) = at else { continue };
             let mut property = icalendar::Property::new(name, spelled(at));
@@ -94,7 +94,7 @@ pub fn write(records: &[Record]) -> String {
             event.append_property(property.done());
         }
         for (field, name) in [("location", "LOCATION"), ("description", "DESCRIPTION")] {
-            let words = text(record.get(field));
+            let words = spelled_out(record.get(field));
             if !words.is_empty() {
                 event.add_property(name, &words);
             }
@@ -102,6 +102,11 @@ pub fn write(records: &[Record]) -> String {
         calendar.push(event.done());
     }
     calendar.to_string()
+}
+
+/// A text whose backslashes are doubled (section 3.3.11); the library does the rest.
+fn spelled_out(value: Option<&Value>) -> String {
+    text(value).replace('\\', "\\\\")
 }
 
 #[cfg(test)]
