@@ -16,7 +16,7 @@ use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::runner::{Explanation, explain};
 use crate::steps::Foreseen;
-use crate::store::{Longest, MissionCard, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
+use crate::store::{FailedTry, Longest, MissionCard, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
 
 /// How much of a mission is wanted.
 pub struct ViewBounds {
@@ -34,12 +34,20 @@ pub struct ViewBounds {
 pub struct MissionView {
     pub part: RecordPart,
     pub plans: SomePlans,
-    /// What approving the steps of plans that await review would do, by the id of the plan.
-    pub foreseen: BTreeMap<String, Vec<Foreseen>>,
+    pub steps: StepsAhead,
     pub why: Explanation,
     /// Fields that a device wrote whose clock was ahead, each with its stamp.
     pub ahead: Vec<(String, String)>,
     pub runs: Vec<RunRow>,
+}
+
+/// What is to come of the steps of some plans.
+#[derive(Debug, Default)]
+pub struct StepsAhead {
+    /// What approving each would do, by the id of its plan.
+    pub foreseen: BTreeMap<String, Vec<Foreseen>>,
+    /// The tries of calls that are still on the way, by the id of the step.
+    pub tries: BTreeMap<String, Vec<FailedTry>>,
 }
 
 /// What became of a wish to run a mission at once.
@@ -85,9 +93,12 @@ impl App {
         self.refresh().await?;
         let part = self.store.part(Table::Missions, user, id, wanted.fields, wanted.longest).await?.ok_or(AppError::NotFound)?;
         let plans = self.store.some_plans(user, id, wanted.skip, wanted.plans).await?;
-        let mut foreseen = BTreeMap::new();
-        for plan in plans.iterations.iter().filter(|plan| plan.awaits_review()) {
-            foreseen.insert(plan.id().to_owned(), self.reviews.foresee(user, id, plan).await?);
+        let mut steps = StepsAhead::default();
+        for plan in &plans.iterations {
+            if plan.awaits_review() {
+                steps.foreseen.insert(plan.id().to_owned(), self.reviews.foresee(user, id, plan).await?);
+            }
+            steps.tries.extend(self.reviews.tries(user, plan).await?);
         }
         let (user_id, now) = (user.to_owned(), self.now());
         let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
@@ -97,7 +108,7 @@ impl App {
             runs: self.store.runs_before(user, Some(id), wanted.before, wanted.runs).await?,
             part,
             plans,
-            foreseen,
+            steps,
         })
     }
 

@@ -38,7 +38,7 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 
 pub use agents::AgentView;
 pub use error::AppError;
-pub use missions::{MissionView, RunNow, ViewBounds};
+pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
 pub use outbox::Outbox;
 pub use overview::Overview;
 pub use records::{Heading, Linkable};

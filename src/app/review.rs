@@ -22,7 +22,7 @@ use crate::planner::tools::Catalog;
 use crate::projection;
 use crate::runner::Clock;
 use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepOutcome, TakeBack, UserLog};
-use crate::store::{Store, StoreError, StoreResult, Table};
+use crate::store::{FailedTry, Store, StoreError, StoreResult, Table};
 use crate::text;
 
 /// Missions with plans that await review, as many as are listed.
@@ -134,7 +134,11 @@ impl Reviews {
             let (mission, iteration) = self.place_of(user, &step.id).await?;
             let after = self.step(user, &mission, &iteration, &step.id).await?.unwrap_or_default();
             let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
-            now.push(DecidedStep { status: text("status"), error: text("error"), ..step });
+            let error = match self.store.tries_of_call(user, &step.id).await?.pop() {
+                Some(last) if text("status") == "staged" => format!("not taken yet, and tried again: {}", last.error),
+                _ => text("error"),
+            };
+            now.push(DecidedStep { status: text("status"), error, ..step });
         }
         Ok(now)
     }
@@ -188,6 +192,18 @@ impl Reviews {
             iteration.steps().map(|step| carrier.foresee(step)).collect()
         };
         self.store.look(user, now, look).await
+    }
+
+    /// The tries of calls that are still on the way, by their steps.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn tries(&self, user: &str, iteration: &Iteration) -> StoreResult<BTreeMap<String, Vec<FailedTry>>> {
+        let mut tries = BTreeMap::new();
+        for step in iteration.steps().filter(|step| step.is_called()) {
+            tries.insert(step.id().to_owned(), self.store.tries_of_call(user, step.id()).await?);
+        }
+        Ok(tries)
     }
 
     /// The mission and the iteration of a step or of an iteration.

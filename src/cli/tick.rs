@@ -1,5 +1,7 @@
 //! `mana-ai tick`
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{CommandResult, Context, Failure, output, parse_time, setup};
@@ -17,7 +19,7 @@ pub(super) struct TickArgs {
 
 pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     let store = setup::new_store(&context.config).await?;
-    let runner = setup::runner(&context.config, store, args.now)?;
+    let runner = setup::runner(&context.config, store.clone(), args.now)?;
     let tick = runner.tick().await?;
     let settled = tokio::select! {
         settled = tick.settle() => Some(settled),
@@ -27,6 +29,12 @@ pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     let Some((stats, _)) = settled else {
         return Err(Failure::Failed(format!("stopped; {cut_short} plans under way were given back")));
     };
+    // Where no server runs, steps that go ahead without review and calls that failed before have nobody else.
+    let webhooks = setup::webhooks(&context.config)?;
+    if !webhooks.is_empty() {
+        let reviews = setup::reviews(&context.config, store.clone(), Arc::clone(runner.metrics()))?;
+        setup::outbox(&context.config, store, Arc::new(reviews), webhooks)?.deliver().await?;
+    }
     if args.json {
         output::json_lines([stats.to_json()])?
     } else {

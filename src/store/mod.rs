@@ -61,7 +61,7 @@ pub use linked::{Bounds, Linked, Wanted};
 pub use loads::{LoadQuery, UserLoad};
 pub use lost::Lossy;
 pub use migrate::SCHEMA_VERSION;
-pub use outbox::{DueCall, HeldCall};
+pub use outbox::{DueCall, FailedTry, HeldCall};
 pub use parts::{Longest, RecordPart, SomePlans};
 pub use pull::{Head, Page, Pull};
 pub use refresh::Refreshed;

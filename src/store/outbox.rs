@@ -23,6 +23,14 @@ pub struct HeldCall {
     pub call: OutboxCall,
 }
 
+/// A try of a call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedTry {
+    /// RFC 3339
+    pub at: String,
+    pub error: String,
+}
+
 const COLUMNS: &str = "user_id, step_id, mission_id, iteration_id, tool, body, tried, owner";
 pub(super) const DUE: &str =
     "SELECT user_id, step_id FROM outbox WHERE next_at IS NOT NULL AND owner IS NULL AND next_at <= ?1 ORDER BY next_at LIMIT ?2";
@@ -114,15 +122,18 @@ impl Store {
         .await
     }
 
-    /// When each try of a step's call failed, and why: a JSON list. `None`: no call belongs to the step.
+    /// The tries of a step's call that failed, in their order; none where it makes no call.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tries_of_call(&self, user: &str, step: &str) -> StoreResult<Option<String>> {
+    pub async fn tries_of_call(&self, user: &str, step: &str) -> StoreResult<Vec<FailedTry>> {
         let (user, step) = (user.to_owned(), step.to_owned());
         self.read(move |c| {
-            let query = "SELECT tries FROM outbox WHERE user_id = ?1 AND step_id = ?2";
-            c.prepare_cached(query)?.query_map([user, step], |row| row.get(0))?.next().transpose()
+            let query =
+                "SELECT t.value ->> 'at', t.value ->> 'error' FROM outbox, json_each(tries) AS t WHERE user_id = ?1 AND step_id = ?2";
+            let mut statement = c.prepare_cached(query)?;
+            let tries = statement.query_map([user, step], |row| Ok(FailedTry { at: row.get(0)?, error: row.get(1)? }))?;
+            tries.collect()
         })
         .await
     }

@@ -13,12 +13,11 @@ use super::missions::editing;
 use super::page::{Failed, LONGEST_PROSE, Response, badge, button, moment, more_bytes, page, path, phrase, prose_of, refused, shorter, to};
 use super::review::plan;
 use super::session::{Posted, SignedIn};
-use crate::app::{MissionView, ViewBounds};
+use crate::app::{MissionView, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::runner::Explanation;
-use crate::steps::Foreseen;
 use crate::store::{Longest, RunRow, SomePlans};
 
 /// Plans and runs on one page.
@@ -58,7 +57,7 @@ pub(super) async fn show(
         before: older.before.map_or(Timestamp::MAX, time::from_micros),
         runs: RUNS,
     };
-    let MissionView { part, plans: found, foreseen, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
+    let MissionView { part, plans: found, steps, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
     let body = html! {
         (head(&who, &mission))
@@ -71,7 +70,7 @@ pub(super) async fn show(
         }
         (about(&mission, &part.missing))
         section { h2 { "Schedule status" } (explanation(&why)) }
-        section { h2 { "Plans" } (plans(&who, &mission, &found, &foreseen, &runs, older.skip)) }
+        section { h2 { "Plans" } (plans(&who, &mission, &found, &steps, &runs, older.skip)) }
         section { h2 { "Runs" } (history(&id, &runs)) }
     };
     Ok(page(&who, &shorter(mission.label(), 60), &body))
@@ -159,20 +158,13 @@ fn explanation(why: &Explanation) -> Markup {
     }
 }
 
-fn plans(
-    who: &SignedIn,
-    mission: &Mission,
-    found: &SomePlans,
-    foreseen: &BTreeMap<String, Vec<Foreseen>>,
-    runs: &[RunRow],
-    skip: usize,
-) -> Markup {
+fn plans(who: &SignedIn, mission: &Mission, found: &SomePlans, steps: &StepsAhead, runs: &[RunRow], skip: usize) -> Markup {
     let place = path("missions", &mission.id);
     let mut shown: Vec<Markup> = Vec::new();
     for iteration in &found.iterations {
         let run = runs.iter().find(|run| iteration.id() == run.iteration_id);
-        let foreseen = foreseen.get(iteration.id()).map_or(&[][..], Vec::as_slice);
-        shown.push(plan(who, &mission.id, iteration, foreseen, run));
+        let foreseen = steps.foreseen.get(iteration.id()).map_or(&[][..], Vec::as_slice);
+        shown.push(plan(who, &mission.id, iteration, foreseen, &steps.tries, run));
         if shown.iter().map(|plan| plan.0.len()).sum::<usize>() >= PLANS_BYTES {
             break;
         }

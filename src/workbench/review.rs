@@ -1,5 +1,7 @@
 //! Plans as they stand on the page, and their review.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 use serde_json::Value;
@@ -11,7 +13,7 @@ use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
 use crate::domain::review::{Review, StepDecision};
 use crate::modules::effects::Preview;
 use crate::steps::Foreseen;
-use crate::store::RunRow;
+use crate::store::{FailedTry, RunRow};
 use crate::text::obstacle;
 
 /// Steps that a plan shows; a planner's plan has at most 25.
@@ -55,7 +57,14 @@ fn anchor(id: &str) -> String {
 }
 
 /// One plan, with its review where it awaits one.
-pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, foreseen: &[Foreseen], run: Option<&RunRow>) -> Markup {
+pub(super) fn plan(
+    who: &SignedIn,
+    mission: &str,
+    iteration: &Iteration,
+    foreseen: &[Foreseen],
+    tries: &BTreeMap<String, Vec<FailedTry>>,
+    run: Option<&RunRow>,
+) -> Markup {
     let id = iteration.id();
     let status = iteration.status().as_str();
     html! {
@@ -73,7 +82,7 @@ pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, foresee
                 form.review method="post" action={ (path("missions", mission)) "/review" } {
                     (csrf(who))
                     input type="hidden" name="iteration" value=(id);
-                    @for (n, step) in iteration.steps().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step, foreseen.get(n))) }
+                    @for (n, step) in iteration.steps().take(STEPS).enumerate() { (choice(&format!("{}-{n}", anchor(id)), step, foreseen.get(n), tries)) }
                     (feedback(iteration, &anchor(id)))
                     div.actions {
                         button.primary { "Save review" }
@@ -83,7 +92,7 @@ pub(super) fn plan(who: &SignedIn, mission: &str, iteration: &Iteration, foresee
                 }
             } @else {
                 @if iteration.steps().len() > 0 { ol.steps { @for step in iteration.steps().take(STEPS) { li {
-                    (told(step)) " " (badge(step.status().as_str())) (outcome(step))
+                    (told(step)) " " (badge(step.status().as_str())) (outcome(step, tries))
                     @if can_undo(step) { (undo_button(who, mission, id, step.id(), "Undo")) }
                 } } } }
                 @if iteration.steps().filter(|step| can_undo(*step)).count() > 1 { (undo_button(who, mission, id, id, "Undo all")) }
@@ -166,11 +175,18 @@ fn undo_button(who: &SignedIn, mission: &str, iteration: &str, target: &str, lab
 }
 
 /// What came of a step, and of taking it back.
-fn outcome(step: IterationStep<'_>) -> Markup {
+fn outcome(step: IterationStep<'_>, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
+    let failed = tries.get(step.id()).map_or(&[][..], Vec::as_slice);
     let undone = step.undone();
     let kept = undone.and_then(|undone| undone.get("kept")).and_then(Value::as_array);
     html! {
         @if step.is_called() { p.hint { "Its webhook is being called." } }
+        @if !failed.is_empty() {
+            details { summary { "Not taken yet, and tried again (" (failed.len()) ")" } ul { @for one in failed {
+                li { (one.at) ": " span dir="auto" { (shorter(&one.error, 300)) } }
+            } } }
+        }
+        @if step.is_automatic() { p.hint { "Done without review." } }
         @if step.status() == StepStatus::Failed { p.wrong dir="auto" { (shorter(step.outcome(), 600)) } }
         @else if !step.outcome().is_empty() && step.outcome() != "Done" { p.hint dir="auto" { (shorter(step.outcome(), 600)) } }
         @if let Some(kept) = kept { p.wrong { "Not undone: " (obstacle::kept(kept)) "." } }
@@ -204,9 +220,9 @@ fn changes(preview: &Preview) -> &'static str {
     }
 }
 
-fn choice(id: &str, step: IterationStep<'_>, foreseen: Option<&Foreseen>) -> Markup {
+fn choice(id: &str, step: IterationStep<'_>, foreseen: Option<&Foreseen>, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
     let Some(decided) = StepDecision::of(step) else {
-        return html! { div.step { (told(step)) " " (badge(step.status().as_str())) (outcome(step)) } };
+        return html! { div.step { (told(step)) " " (badge(step.status().as_str())) (outcome(step, tries)) } };
     };
     let name = format!("step:{}", step.id());
     let decisions = [(StepDecision::Approve, "Approve"), (StepDecision::Reject, "Reject"), (StepDecision::Undecided, "Decide later")];

@@ -131,13 +131,28 @@ fn a_refusal_is_for_good_and_a_redirect_is_not_followed() {
     for (status, expected) in [(422, "failed"), (409, "failed"), (302, "staged"), (500, "staged")] {
         let endpoint = Endpoint::start(&[(status, "No bell")]);
         let mana = world(endpoint.address, &json!({}));
-        assert_eq!(approve(&mana)["status"], expected, "{status}");
+        let approved = approve(&mana);
+        assert_eq!(approved["status"], expected, "{status}");
+        let told = approved["error"].as_str().unwrap();
+        assert_eq!(told.starts_with("not taken yet, and tried again: the endpoint answered"), expected == "staged", "{told}");
         if expected == "failed" {
             assert_eq!(step(&mana)["error"], format!("the endpoint answered {}: No bell", StatusCode::from_u16(status).unwrap()));
             assert_eq!(mana.mission("m")["iterations"][0]["overallStatus"], "failed");
         }
         assert_eq!(endpoint.got().len(), 1);
     }
+}
+
+#[test]
+fn a_tick_makes_the_calls_whose_time_has_come() {
+    let endpoint = Endpoint::start(&[(503, "later"), (200, "")]);
+    let mana = world(endpoint.address, &json!({}));
+    assert_eq!(approve(&mana)["status"], "staged");
+    wait_for("the second try", || {
+        mana.run(&["tick", "--json"]).json();
+        (step(&mana)["status"] == "approved").then_some(())
+    });
+    assert_eq!(endpoint.got().len(), 2);
 }
 
 #[test]
