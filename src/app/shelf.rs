@@ -9,7 +9,7 @@ use crate::domain::change::WORKBENCH_CLIENT;
 use crate::domain::limits::Admitted;
 use crate::domain::merge::Record;
 use crate::modules::effects::Obstacle;
-use crate::modules::forms::{self, TextForm};
+use crate::modules::forms::{self, FormWriter, TextForm};
 use crate::modules::{FieldRole, Modules, TableSpec};
 use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult};
@@ -17,7 +17,7 @@ use crate::text;
 
 /// Characters of a text in a list.
 const EXCERPT: usize = 300;
-/// Bytes of an export, after which it ends.
+/// The longest export, in bytes.
 const EXPORT_BYTES: usize = 16 * 1024 * 1024;
 
 /// Some records of a table.
@@ -140,22 +140,22 @@ impl App {
         Ok(count)
     }
 
-    /// All records of a table as a text, the oldest first, as far as it is not too long.
+    /// All records of a table as a text, the oldest first.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn export_records(&self, user: &str, table: &TableSpec, form: TextForm) -> StoreResult<String> {
+    /// When the text is too long for a page, or the database cannot be read.
+    pub async fn export_records(&self, user: &str, table: &TableSpec, form: TextForm) -> Result<String, AppError> {
         let (table, modules) = (table.clone(), self.modules().clone());
         let look = move |log: &dyn UserLog| {
-            let (mut records, mut bytes) = (Vec::new(), 0);
+            let mut writer = FormWriter::new(form, &table);
             log.visit(&table, false, &mut |_, record| {
-                bytes += record.iter().map(|(name, value)| name.len() + value.as_str().map_or(8, str::len)).sum::<usize>();
-                records.push(with_owned(log, &modules, &table, record.clone()));
-                bytes < EXPORT_BYTES
+                writer.add(&with_owned(log, &modules, &table, record.clone()));
+                writer.len() <= EXPORT_BYTES
             });
-            forms::write(form, &table, &records)
+            (writer.len() <= EXPORT_BYTES).then(|| writer.finish())
         };
-        self.store.look(user, self.now(), look).await
+        let too_long = || AppError::Parameter(format!("this is more than {} MB; `mana-ai export` has no bound", EXPORT_BYTES >> 20));
+        self.store.look(user, self.now(), look).await?.ok_or_else(too_long)
     }
 
     async fn write_own(

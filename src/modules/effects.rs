@@ -1,9 +1,10 @@
 //! What carrying out a step writes: a pure function of the call, the descriptions and the records that are there.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::scene::{Scene, fitting, readable};
 use super::{FieldKind, FieldSpec, Modules, TableSpec, ToolSpec};
 use crate::domain::change::Op;
 use crate::domain::edits;
@@ -274,7 +275,8 @@ pub fn preview(modules: &Modules, call: &ToolCall<'_>, records: &dyn Records) ->
         let is_new = write.op == Op::Insert;
         let table = modules.table(&format!("{}/{}", write.app, write.table));
         let before = table.filter(|_| !is_new).and_then(|table| records.record(table, &write.record_id)).unwrap_or_default();
-        let described = |field: &String| table.is_some_and(|table| table.field(field).is_some());
+        let is_told = |field: &FieldSpec| field.default.as_ref().and_then(Value::as_str) != Some("$count");
+        let described = |field: &String| table.and_then(|table| table.field(field)).is_some_and(is_told);
         let change =
             |(field, after): (String, Value)| FieldChange { before: before.get(&field).cloned().unwrap_or_default(), field, after };
         let deleted = Record::from_iter(before.iter().filter(|_| write.op == Op::Delete).map(|(field, _)| (field.clone(), Value::Null)));
@@ -294,19 +296,6 @@ pub fn preview(modules: &Modules, call: &ToolCall<'_>, records: &dyn Records) ->
         }
     };
     Ok(written.into_iter().map(preview).collect())
-}
-
-/// What the words of a description stand for.
-struct Scene<'a> {
-    call: &'a ToolCall<'a>,
-    records: &'a dyn Records,
-    /// The id of the new record.
-    id: &'a str,
-    /// The record that it is about.
-    of: Option<&'a Record>,
-    /// Records that are made with it.
-    beside: Vec<(String, String)>,
-    chosen: Option<String>,
 }
 
 fn param_id<'a>(call: &ToolCall<'a>, param: &str) -> Result<&'a str, Obstacle> {
@@ -334,14 +323,6 @@ fn update(spec: &ToolSpec, table: &TableSpec, record: &Record, scene: &Scene<'_>
         fields.insert("updatedAt".into(), time::iso_millis(scene.call.now).into());
     }
     Ok(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: scene.id.to_owned(), op: Op::Update, fields })
-}
-
-/// A field, unless it holds what only a device can read.
-fn readable<'r>(record: &'r Record, field: &str) -> Result<Option<&'r Value>, Obstacle> {
-    match record.get(field) {
-        Some(Value::String(text)) if is_ciphertext(text) => Err(Obstacle::Encrypted { field: field.to_owned() }),
-        value => Ok(value),
-    }
 }
 
 /// The described fields of a new record.
@@ -374,132 +355,12 @@ fn create(table: &TableSpec, id: String, fields: Record, call: &ToolCall<'_>) ->
     RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id, op: Op::Insert, fields }
 }
 
-impl Scene<'_> {
-    /// What a template stands for, as the value of a field; `None`: nothing is given for it.
-    fn value(&self, template: &Value, table: &TableSpec, field: &str, fields: &Record) -> Result<Option<Value>, Obstacle> {
-        if let Value::Object(inner) = template {
-            let part = |(name, template): (&String, &Value)| {
-                let value = self.value(template, table, field, fields)?;
-                Ok(value.filter(|value| !value.is_null()).map(|value| (name.clone(), value)))
-            };
-            let parts: Result<Vec<Option<(String, Value)>>, Obstacle> = inner.iter().map(part).collect();
-            return Ok(Some(Value::Object(parts?.into_iter().flatten().collect())));
-        }
-        let Some(word) = template.as_str().and_then(|text| text.strip_prefix('$')) else { return Ok(Some(template.clone())) };
-        let (word, about) = word.split_once(':').unwrap_or((word, ""));
-        let now = self.call.now;
-        let of = |field: &str| self.of.map_or(Ok(None), |of| readable(of, field)).map(|value| value.cloned());
-        let text_of = || Ok(of(field)?.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default());
-        Ok(match word {
-            "now" => Some(time::iso_millis(now).into()),
-            "today" => Some(now.strftime("%Y-%m-%d").to_string().into()),
-            "clock" => Some(now.to_zoned(self.call.zone.clone()).strftime("%H:%M").to_string().into()),
-            "zone" => Some(self.call.zone.iana_name().unwrap_or("UTC").into()),
-            "period" => Some(self.period_start().into()),
-            "count" => Some(self.records.count(table).into()),
-            "words" => Some(fields.get(about).and_then(Value::as_str).unwrap_or_default().split_whitespace().count().into()),
-            "id" => Some(self.id.into()),
-            "default" => self.chosen.clone().map(Value::from),
-            "param" => self.param(about),
-            "of" => of(about)?,
-            "after" => of(about)?.and_then(|seconds| seconds.as_f64()).and_then(|seconds| later(now, seconds)),
-            "more" => Some((of(field)?.and_then(|number| number.as_i64()).unwrap_or_default() + 1).into()),
-            "append" => Some(appended(text_of()?, self.text_param(about)?).into()),
-            "tag" => Some(tagged(text_of()?, self.text_param(about)?).into()),
-            other => self.beside.iter().find(|(name, _)| name == other).map(|(_, id)| json!(id)),
-        })
-    }
-
-    /// A parameter, or what stands after `=` where it is missing.
-    fn param(&self, about: &str) -> Option<Value> {
-        let (name, otherwise) = about.split_once('=').map_or((about, None), |(name, otherwise)| (name, Some(otherwise)));
-        let otherwise = || otherwise.map(|text| serde_json::from_str(text).unwrap_or_else(|_| text.into()));
-        self.call.params.get(name).filter(|value| !value.is_null()).cloned().or_else(otherwise)
-    }
-
-    /// The first day of the period that a goal counts in: the day, its Monday, or the first of its month.
-    fn period_start(&self) -> String {
-        let today = self.call.now.to_zoned(TimeZone::UTC).date();
-        let start = match self.call.params.get("period").and_then(Value::as_str) {
-            Some("week") => today.checked_sub(jiff::Span::new().days(today.weekday().to_monday_zero_offset())).unwrap_or(today),
-            Some("month") => today.first_of_month(),
-            _ => today,
-        };
-        start.to_string()
-    }
-
-    fn text_param(&self, name: &str) -> Result<&str, Obstacle> {
-        self.call.params.get(name).and_then(Value::as_str).ok_or_else(|| Obstacle::Missing { param: name.to_owned() })
-    }
-}
-
-/// A text with another one in a line of its own.
-fn appended(mut text: String, more: &str) -> String {
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text + more
-}
-
-/// A text that has a tag, as clients write it: after an empty line, unless it is there already.
-fn tagged(text: String, tag: &str) -> String {
-    let tag = format!("#{}", tag.trim().trim_start_matches('#').replace(char::is_whitespace, "_"));
-    let is_there = text.split_whitespace().any(|word| word.to_lowercase() == tag.to_lowercase());
-    match text.trim_end() {
-        _ if is_there => text,
-        "" => tag,
-        body => format!("{body}\n\n{tag}"),
-    }
-}
-
-fn later(now: Timestamp, seconds: f64) -> Option<Value> {
-    let wait = SignedDuration::try_from_secs_f64(seconds).ok().filter(|wait| wait.is_positive())?;
-    now.checked_add(wait).ok().map(|at| time::iso_millis(at).into())
-}
-
-/// A value as its field holds it.
-fn fitting(field: &FieldSpec, value: Value) -> Result<Value, Obstacle> {
-    let wrong = || Obstacle::Wrong { param: field.name.clone(), kind: field.kind };
-    let text = |value: &Value| value.as_str().map(|text| text.trim().to_owned());
-    if value.is_null() {
-        return Ok(value);
-    }
-    Ok(match field.kind {
-        FieldKind::Text => value.as_str().map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Line | FieldKind::Link => text(&value).map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Choice => text(&value).filter(|text| field.choices.contains(text)).map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Flag => value.as_bool().map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Number => Some(value).filter(Value::is_number).ok_or_else(wrong)?,
-        FieldKind::Amount => amount(value).ok_or_else(wrong)?,
-        FieldKind::Day => text(&value).as_deref().and_then(day).map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Time => text(&value).filter(|text| time::parse_rfc3339(text).is_some()).map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Clock => text(&value).filter(|text| is_clock(text)).map(Value::from).ok_or_else(wrong)?,
-        FieldKind::Map => Some(value).filter(Value::is_object).ok_or_else(wrong)?,
-        FieldKind::List => Some(value).filter(Value::is_array).ok_or_else(wrong)?,
-    })
-}
-
-/// A positive number, spelled as it was.
-fn amount(value: Value) -> Option<Value> {
-    let number = value.as_f64().filter(|number| number.is_finite() && *number != 0.0)?;
-    if number > 0.0 { Some(value) } else { value.to_string().trim_start_matches('-').parse().ok().map(Value::Number) }
-}
-
-/// The day of a date or of a moment.
-fn day(text: &str) -> Option<String> {
-    let date: jiff::civil::Date = text.get(..10)?.parse().ok()?;
-    (text.len() == 10 || text.as_bytes().get(10) == Some(&b'T')).then(|| date.to_string())
-}
-
-fn is_clock(text: &str) -> bool {
-    text.len() == 5 && text.parse::<jiff::civil::Time>().is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use serde_json::json;
 
     /// Records by `app/table`, in their order.
     #[derive(Default)]

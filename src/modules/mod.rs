@@ -5,13 +5,15 @@
 
 pub mod effects;
 pub mod forms;
+mod scene;
+mod spec;
 
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use serde_json::Value;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+pub use spec::{FieldKind, FieldRole, FieldSpec, OwnedRecord, TableSpec, ToolSpec};
 
-use crate::domain::record_kind::{Field, Kinds, RecordKind, Role};
+use crate::domain::record_kind::{Kinds, RecordKind};
 
 /// Every table and tool that is described.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -23,208 +25,6 @@ pub struct Modules {
     tools: Vec<ToolSpec>,
 }
 
-/// A table of records.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TableSpec {
-    pub app: String,
-    pub table: String,
-    /// What its records are called.
-    pub label: String,
-    /// Whether clients write the moment of creation into a new record.
-    #[serde(default)]
-    pub created_at: bool,
-    /// Whether they write that of a change.
-    #[serde(default)]
-    pub updated_at: bool,
-    /// How its records read to an agent; where nothing is said, by their fields.
-    #[serde(default)]
-    input: Option<RecordKind>,
-    /// Records that are written, deleted and brought back together with one of this table.
-    #[serde(default)]
-    pub owns: Vec<OwnedRecord>,
-    /// Whether its records are shown as parts of others alone.
-    #[serde(default)]
-    pub hidden: bool,
-    /// The flag that says that a record is done.
-    #[serde(default)]
-    pub done: Option<String>,
-    /// In the order in which a new record has them.
-    pub fields: Vec<FieldSpec>,
-}
-
-/// A record that belongs to another one, whose field has its id.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OwnedRecord {
-    pub field: String,
-    /// `app/table`
-    pub table: String,
-    /// Its fields that are shown and edited with the record.
-    #[serde(default)]
-    pub shown: Vec<String>,
-}
-
-/// A field of a record.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct FieldSpec {
-    pub name: String,
-    pub kind: FieldKind,
-    /// What a new record has where nothing is given: a value, or a word that begins with `$`.
-    #[serde(default, deserialize_with = "given")]
-    pub default: Option<Value>,
-    /// Whether a new record goes without it where nothing is given.
-    #[serde(default)]
-    pub optional: bool,
-    /// Whether existing clients may encrypt it.
-    #[serde(default)]
-    pub encrypted: bool,
-    /// What it is for a reader, where it is more than a fact.
-    #[serde(default)]
-    pub role: Option<FieldRole>,
-    #[serde(default)]
-    pub choices: Vec<String>,
-}
-
-impl FieldSpec {
-    /// Whether a new record needs a value for it.
-    pub fn is_required(&self) -> bool {
-        self.default.is_none() && !self.optional
-    }
-
-    /// Its name in words: `dueDate` is "Due date", `isPinned` is "Pinned".
-    pub fn label(&self) -> String {
-        let name = self.name.strip_prefix("is").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(&self.name);
-        let mut words = String::new();
-        for (n, letter) in name.chars().enumerate() {
-            match (n, letter.is_uppercase()) {
-                (0, _) => words.extend(letter.to_uppercase()),
-                (_, true) => {
-                    words.push(' ');
-                    words.extend(letter.to_lowercase());
-                }
-                _ => words.push(letter),
-            }
-        }
-        words
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldRole {
-    /// What the record is called.
-    Title,
-    /// What it says.
-    Text,
-}
-
-/// What a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FieldKind {
-    /// A text of one line.
-    Line,
-    /// A text of many.
-    Text,
-    /// One of the field's choices.
-    Choice,
-    Flag,
-    Number,
-    /// A number above zero; a negative one loses its sign.
-    Amount,
-    /// `YYYY-MM-DD`, in UTC.
-    Day,
-    /// A moment, RFC 3339.
-    Time,
-    /// `HH:mm`, in the user's zone.
-    Clock,
-    /// The id of another record.
-    Link,
-    List,
-    Map,
-}
-
-/// What a tool writes. Parameters go into the fields of their name; `set` says what else a field becomes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ToolSpec {
-    pub tool: String,
-    /// `app/table` of a new record.
-    #[serde(default)]
-    create: Option<String>,
-    /// `app/table` of a record that is there.
-    #[serde(default)]
-    update: Option<String>,
-    /// `app/table` of a record that goes: its newest, where no parameter names one.
-    #[serde(default)]
-    delete: Option<String>,
-    /// The parameter that names that record.
-    #[serde(default)]
-    id: Option<String>,
-    /// Which records are changed, where no parameter names one.
-    #[serde(default)]
-    each: Option<Each>,
-    #[serde(default)]
-    set: Map<String, Value>,
-    /// Other records that are made with it, by the word that stands for their ids.
-    #[serde(default)]
-    with: BTreeMap<String, Beside>,
-    /// Parameters that must be there, given or brought along.
-    #[serde(default)]
-    needs: Vec<String>,
-    /// Parameters that a choice brings along.
-    #[serde(default)]
-    presets: Option<Presets>,
-    /// A record that the new one is about, and the parameter that names it.
-    #[serde(default)]
-    of: Option<Named>,
-    /// Which record `$default` means.
-    #[serde(default)]
-    choose: Option<Choose>,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Named {
-    table: String,
-    id: String,
-}
-
-/// The first record of a table whose flag is set, else the first.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Choose {
-    table: String,
-    flag: String,
-}
-
-/// Live records whose text has the value of a parameter, in whatever case, and whose flag is not set.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Each {
-    field: String,
-    param: String,
-    unless: String,
-}
-
-/// A parameter, and what each of its values stands for; a parameter that is given counts more.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Presets {
-    param: String,
-    values: BTreeMap<String, Map<String, Value>>,
-}
-
-/// A record that is made beside another one.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Beside {
-    create: String,
-    set: Map<String, Value>,
-}
-
 /// A file of modules that cannot be used: where the mistake is, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadModules {
@@ -232,11 +32,6 @@ pub enum BadModules {
     Form(String),
     #[error("tool {tool:?}: {what}")]
     Tool { tool: String, what: String },
-}
-
-/// Tells null from nothing.
-fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(value).map(Some)
 }
 
 impl Modules {
@@ -370,40 +165,6 @@ impl Modules {
 
     fn tool(&self, name: &str) -> Option<&ToolSpec> {
         self.tools.iter().find(|spec| spec.tool == name)
-    }
-}
-
-impl TableSpec {
-    /// The field with a role.
-    pub fn role(&self, role: FieldRole) -> Option<&FieldSpec> {
-        self.fields.iter().find(|field| field.role == Some(role))
-    }
-
-    /// The field of a name or a label, in whatever case.
-    pub fn named(&self, name: &str) -> Option<&FieldSpec> {
-        self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name) || field.label().eq_ignore_ascii_case(name))
-    }
-
-    /// How its records read by their fields; `None` where they stand for nothing by themselves.
-    fn reads(&self) -> Option<RecordKind> {
-        self.role(FieldRole::Title).filter(|_| !self.hidden)?;
-        let role = |field: &FieldSpec| match field.role {
-            Some(FieldRole::Title) => Role::Title,
-            Some(FieldRole::Text) => Role::Text,
-            None => Role::Fact,
-        };
-        let told = self.fields.iter().filter(|field| !matches!(field.kind, FieldKind::Link | FieldKind::Flag) && field.name != "order");
-        let fields = told.map(|field| Field::new(role(field), &field.name, field.encrypted)).collect();
-        Some(RecordKind { fields, ..RecordKind::of_module(&self.app) })
-    }
-
-    /// Whether its records are events of a calendar, whose times stand in a block.
-    pub fn is_calendar(&self) -> bool {
-        self.field("calendarId").is_some() && self.field("timeBlockId").is_some()
-    }
-
-    pub fn field(&self, name: &str) -> Option<&FieldSpec> {
-        self.fields.iter().find(|field| field.name == name)
     }
 }
 

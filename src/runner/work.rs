@@ -15,7 +15,7 @@ use crate::domain::agent::Agent;
 use crate::domain::breaker::Permit;
 use crate::domain::decision::{self, Condition, Decision, Load, Situation, decide};
 use crate::domain::iteration::{ErrorDetails, Frame, IterationOutcome, Plan, Usage};
-use crate::domain::iterations::Iteration;
+use crate::domain::iterations::{Iteration, StepStatus};
 use crate::domain::mission::Mission;
 use crate::domain::policy::ToolDecision;
 use crate::domain::write_back::still_due;
@@ -286,7 +286,9 @@ impl Runner {
         if let Close::Write { go_ahead, .. } = &mut close {
             let decisions: Vec<_> = tools.iter().map(|tool| (tool.clone(), policy(tool))).collect();
             let executors = self.settings.executors.clone();
-            let is_auto = decisions.iter().any(|(_, decision)| *decision == ToolDecision::Auto);
+            // Where clients review by themselves, they carry out everything.
+            let is_held = self.settings.first_step_status == StepStatus::Staged;
+            let is_auto = is_held && decisions.iter().any(|(_, decision)| *decision == ToolDecision::Auto);
             *go_ahead = is_auto.then(|| Box::new(GoAhead { executors, agent: end.agent.cloned(), decisions }));
         }
         let mut settled = self.close(end.run, end.attempt, close).await?;

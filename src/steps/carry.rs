@@ -1,10 +1,9 @@
 //! Carrying out the steps of one decision, each on what those before it left.
 
-use std::cell::RefCell;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::pending::{Pending, Uncounted};
 use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepOutcome, UserLog};
 use crate::auth::secret;
 use crate::domain::actor::{self, Work};
@@ -12,12 +11,11 @@ use crate::domain::agent::Agent;
 use crate::domain::change::{Change, Op};
 use crate::domain::iterations::{Iteration, IterationStep, StepMut};
 use crate::domain::limits::{Admitted, admit};
-use crate::domain::merge::{Delta, Record, Stamps, winning_stamp};
+use crate::domain::merge::{Record, Stamps, winning_stamp};
 use crate::domain::policy::ToolDecision;
 use crate::domain::review::{CarriedOut, Review, StepDecision, apply};
 use crate::domain::time;
-use crate::modules::TableSpec;
-use crate::modules::effects::{self, Obstacle, RecordWrite, Records, ToolCall};
+use crate::modules::effects::{self, Obstacle, RecordWrite, ToolCall};
 use crate::text;
 
 /// For whom, and for which mission.
@@ -93,7 +91,7 @@ impl<'a> Carrier<'a> {
         if self.executors.calls(tool) {
             return Foreseen::ByEndpoint;
         }
-        match effects::preview(&self.executors.modules, &self.call(tool, params), &self.log) {
+        match effects::preview(&self.executors.modules, &self.call(tool, params), &Uncounted(&self.log)) {
             Ok(previews) => Foreseen::Writes(previews),
             Err(Obstacle::NotDescribed | Obstacle::Encrypted { .. }) => Foreseen::ByDevice,
             Err(obstacle) => Foreseen::Fails(obstacle),
@@ -124,7 +122,7 @@ impl<'a> Carrier<'a> {
                 let records: Vec<Value> =
                     writes.iter().map(|write| json!({"app": write.app, "table": write.table, "id": write.record_id})).collect();
                 self.effects.rows.extend(rows);
-                self.log.writes.borrow_mut().extend(writes);
+                writes.into_iter().for_each(|write| self.log.push(write));
                 let mut result = json!({"at": time::iso_millis(self.occasion.now), "by": "mana-ai", "message": "Done", "records": records});
                 if self.is_automatic {
                     result["automatic"] = true.into();
@@ -147,9 +145,9 @@ impl<'a> Carrier<'a> {
         if limits.destructive.iter().any(|name| name == tool) && !agent.policy.allows_destructive(tool) {
             return false;
         }
-        let since = self.occasion.now.checked_sub(AutoLimits::WINDOW).unwrap_or(Timestamp::MIN);
+        let since = self.log.wall().checked_sub(AutoLimits::WINDOW).unwrap_or(Timestamp::MIN);
         let now = self.effects.automatic.iter().filter(|(_, counted)| counted == tool).count() as u64;
-        if self.log.log.automatic_since(&agent.id, tool, since) + now >= limits.steps {
+        if self.log.automatic_since(&agent.id, tool, since) + now >= limits.steps {
             return false;
         }
         self.effects.automatic.push((agent.id.clone(), tool.to_owned()));
@@ -240,104 +238,6 @@ pub fn derived_id(user: &str, step: &str, of: &str, n: usize) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);
     uuid::Uuid::new_v8(bytes).to_string()
-}
-
-/// The log, with what the steps before this one write.
-pub(super) struct Pending<'a> {
-    log: &'a dyn UserLog,
-    pub writes: RefCell<Vec<RecordWrite>>,
-}
-
-impl<'a> Pending<'a> {
-    pub fn new(log: &'a dyn UserLog) -> Self {
-        Pending { log, writes: RefCell::default() }
-    }
-
-    fn of(&self, app: &str, table: &str) -> Vec<RecordWrite> {
-        self.writes.borrow().iter().filter(|write| write.app == app && write.table == table).cloned().collect()
-    }
-}
-
-impl Records for Pending<'_> {
-    fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
-        let mut record = self.log.record(table, id);
-        for write in self.of(&table.app, &table.table).into_iter().filter(|write| write.record_id == id) {
-            match (write.op, &mut record) {
-                (Op::Insert, None) => record = Some(write.fields),
-                (Op::Update, Some(record)) => record.extend(write.fields),
-                (Op::Delete, _) => record = None,
-                _ => {}
-            }
-        }
-        record
-    }
-
-    fn count(&self, table: &TableSpec) -> u64 {
-        let (mut more, mut fewer) = (0, 0);
-        for write in self.of(&table.app, &table.table) {
-            match write.op {
-                Op::Insert => more += 1,
-                Op::Delete => fewer += 1,
-                Op::Update => {}
-            }
-        }
-        (self.log.count(table) + more).saturating_sub(fewer)
-    }
-
-    fn visit(&self, table: &TableSpec, newest_first: bool, visit: &mut dyn FnMut(&str, &Record) -> bool) {
-        let writes = self.of(&table.app, &table.table);
-        let is_written = |id: &str| writes.iter().any(|write| write.record_id == id);
-        let mut new: Vec<&str> = writes.iter().filter(|write| write.op == Op::Insert).map(|write| write.record_id.as_str()).collect();
-        let mut show_new = |visit: &mut dyn FnMut(&str, &Record) -> bool| {
-            if newest_first {
-                new.reverse();
-            }
-            new.iter().all(|id| self.record(table, id).is_none_or(|record| visit(id, &record)))
-        };
-        if newest_first && !show_new(visit) {
-            return;
-        }
-        let mut goes_on = true;
-        self.log.visit(table, newest_first, &mut |id, record| {
-            goes_on = match is_written(id) {
-                true => self.record(table, id).is_none_or(|record| visit(id, &record)),
-                false => visit(id, record),
-            };
-            goes_on
-        });
-        if goes_on && !newest_first {
-            show_new(visit);
-        }
-    }
-}
-
-impl UserLog for Pending<'_> {
-    fn wall(&self) -> Timestamp {
-        self.log.wall()
-    }
-
-    fn stamps(&self, app: &str, table: &str, id: &str) -> Stamps {
-        let mut stamps = self.log.stamps(app, table, id);
-        for write in self.of(app, table).iter().filter(|write| write.record_id == id && write.op == Op::Update) {
-            for field in write.fields.keys() {
-                let stamp = winning_stamp(self.wall(), stamps.get(field).map(String::as_str));
-                stamps.insert(field.clone(), stamp);
-            }
-        }
-        stamps
-    }
-
-    fn deleted(&self, app: &str, table: &str, id: &str) -> Option<Record> {
-        self.log.deleted(app, table, id)
-    }
-
-    fn rows(&self, app: &str, table: &str, id: &str) -> Vec<(String, Delta)> {
-        self.log.rows(app, table, id)
-    }
-
-    fn automatic_since(&self, agent: &str, tool: &str, since: Timestamp) -> u64 {
-        self.log.automatic_since(agent, tool, since)
-    }
 }
 
 /// What a call of an endpoint says.

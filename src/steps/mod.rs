@@ -5,6 +5,7 @@
 
 mod carry;
 mod own;
+mod pending;
 mod take_back;
 mod undo;
 

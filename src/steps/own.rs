@@ -5,7 +5,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::UserLog;
-use super::carry::{Pending, row};
+use super::carry::row;
+use super::pending::Pending;
 use crate::domain::actor;
 use crate::domain::change::Op;
 use crate::domain::edits::DELETED_AT;
@@ -52,13 +53,12 @@ impl OwnHand<'_> {
             {
                 let first = json!({"name": CALENDAR, "isDefault": true});
                 let made = add(calendars, first.as_object().unwrap_or(&Record::new())).map_err(|obstacle| (n, obstacle))?;
-                pending.writes.borrow_mut().extend(made);
+                made.into_iter().for_each(|write| pending.push(write));
                 written = add(table, params);
             }
-            pending.writes.borrow_mut().extend(written.map_err(|obstacle| (n, obstacle))?);
+            written.map_err(|obstacle| (n, obstacle))?.into_iter().for_each(|write| pending.push(write));
         }
-        let writes = pending.writes.take();
-        writes.iter().map(|write| self.row(write, &mut next_id).map_err(|obstacle| (0, obstacle))).collect()
+        pending.into_writes().iter().map(|write| self.row(write, &mut next_id).map_err(|obstacle| (0, obstacle))).collect()
     }
 
     /// The rows that change fields of a record, and those of the same name in what belongs to it; none where they are so

@@ -136,3 +136,17 @@ fn texts_come_in_whole_or_not_at_all_and_go_out_as_they_came() {
     assert_eq!(import("calendar/events", &"BEGIN:VEVENT\n".repeat(50_000)).0, 422);
     assert_eq!(desk.get("/health").0, 200);
 }
+
+#[test]
+fn a_long_list_comes_in_at_once_and_in_its_order() {
+    const TASKS: usize = 5_000;
+    let desk = Desk::new(&[]);
+    let text: String = (0..TASKS).map(|n| format!("- [ ] task {n}\n")).collect();
+    let (status, _, place) = desk.post("/records/todo/tasks/import", &[("text", &text)]);
+    assert_eq!((status, place), (303, format!("/records/todo/tasks?added={TASKS}")));
+    let rows = desk.rows("tasks");
+    assert!(rows.iter().enumerate().all(|(n, row)| row["data"]["order"] == n && row["data"]["title"] == format!("task {n}")));
+    let page = desk.get("/records/todo/tasks").1;
+    assert!(page.contains("task 4999") && page.contains("More"), "the newest first");
+    assert_eq!(desk.get("/records/todo/tasks/export/md").1, text);
+}

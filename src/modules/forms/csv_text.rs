@@ -33,14 +33,18 @@ pub fn read(table: &TableSpec, given: &str) -> Result<Vec<Record>, BadText> {
     Ok(records)
 }
 
-pub fn write(table: &TableSpec, records: &[Record]) -> String {
+pub fn header(table: &TableSpec) -> String {
+    line(table.fields.iter().map(|field| field.name.clone()).collect())
+}
+
+pub fn write(table: &TableSpec, record: &Record) -> String {
+    line(table.fields.iter().map(|field| cell(record.get(&field.name))).collect())
+}
+
+fn line(cells: Vec<String>) -> String {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let names = table.fields.iter().map(|field| field.name.clone());
-    let rows = records.iter().map(|record| table.fields.iter().map(|field| cell(record.get(&field.name))).collect::<Vec<_>>());
-    for row in std::iter::once(names.collect::<Vec<_>>()).chain(rows) {
-        // It is written into memory.
-        let _ = writer.write_record(&row);
-    }
+    // It is written into memory.
+    let _ = writer.write_record(&cells);
     String::from_utf8(writer.into_inner().unwrap_or_default()).unwrap_or_default()
 }
 
@@ -75,8 +79,8 @@ mod tests {
         let modules = Modules::builtin();
         let table = modules.table("habits/habits").unwrap();
         let record = json!({"title": "Read, \"a lot\"", "icon": "star", "color": "#fff", "targetPerDay": 2, "isArchived": false});
-        let text = write(table, &[record.as_object().unwrap().clone()]);
+        let text = header(table) + &write(table, record.as_object().unwrap());
         assert_eq!(read(table, &text).unwrap().into_iter().map(Value::Object).collect::<Vec<_>>(), [record]);
-        assert!(write(table, &[json!({"title": "=1+1"}).as_object().unwrap().clone()]).contains("'=1+1"));
+        assert!(write(table, json!({"title": "=1+1"}).as_object().unwrap()).contains("'=1+1"));
     }
 }

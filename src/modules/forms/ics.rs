@@ -1,7 +1,7 @@
 //! iCalendar (RFC 5545): the events of a calendar.
 
 use icalendar::parser::{Component, Property, read_calendar, unfold};
-use icalendar::{Calendar, Component as _, Event};
+use icalendar::{Component as _, Event};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -75,33 +75,35 @@ fn moment(property: &Property<'_>, zone: &TimeZone) -> Option<(Timestamp, bool)>
     Some((local.to_zoned(zone).ok()?.timestamp(), false))
 }
 
-/// Events with the times of their blocks: id, title, startDate, endDate, allDay, location, description.
-pub fn write(records: &[Record]) -> String {
-    let mut calendar = Calendar::new();
-    for record in records {
-        let moment = |field: &str| time::parse_rfc3339(record.get(field)?.as_str()?);
-        let Some(start) = moment("startDate") else { continue };
-        let is_all_day = record.get("allDay") == Some(&Value::Bool(true));
-        let spelled = |at: Timestamp| at.strftime(if is_all_day { "%Y%m%d" } else { "%Y%m%dT%H%M%SZ" }).to_string();
-        let mut event = Event::new();
-        event.uid(&text(record.get("id"))).summary(&spelled_out(record.get("title")));
-        for (name, at) in [("DTSTART", Some(start)), ("DTEND", moment("endDate"))] {
-            let Some(at) = at else { continue };
-            let mut property = icalendar::Property::new(name, spelled(at));
-            if is_all_day {
-                property.add_parameter("VALUE", "DATE");
-            }
-            event.append_property(property.done());
+/// What stands around the events.
+pub const BEGIN: &str = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:mana-ai\r\n";
+pub const END: &str = "END:VCALENDAR\r\n";
+
+/// An event with the times of its block: id, title, startDate, endDate, allDay, location, description. One without a time is
+/// nothing here.
+pub fn write(record: &Record) -> String {
+    let moment = |field: &str| time::parse_rfc3339(record.get(field)?.as_str()?);
+    let Some(start) = moment("startDate") else { return String::new() };
+    let is_all_day = record.get("allDay") == Some(&Value::Bool(true));
+    let spelled = |at: Timestamp| at.strftime(if is_all_day { "%Y%m%d" } else { "%Y%m%dT%H%M%SZ" }).to_string();
+    let mut event = Event::new();
+    event.uid(&text(record.get("id"))).summary(&spelled_out(record.get("title")));
+    for (name, at) in [("DTSTART", Some(start)), ("DTEND", moment("endDate"))] {
+        let Some(at) = at else { continue };
+        let mut property = icalendar::Property::new(name, spelled(at));
+        if is_all_day {
+            property.add_parameter("VALUE", "DATE");
         }
-        for (field, name) in [("location", "LOCATION"), ("description", "DESCRIPTION")] {
-            let words = spelled_out(record.get(field));
-            if !words.is_empty() {
-                event.add_property(name, &words);
-            }
-        }
-        calendar.push(event.done());
+        event.append_property(property.done());
     }
-    calendar.to_string()
+    for (field, name) in [("location", "LOCATION"), ("description", "DESCRIPTION")] {
+        let words = spelled_out(record.get(field));
+        if !words.is_empty() {
+            event.add_property(name, &words);
+        }
+    }
+    // It is written into memory.
+    event.done().try_into().unwrap_or_default()
 }
 
 /// A text whose backslashes are doubled (section 3.3.11); the library does the rest.
@@ -151,7 +153,7 @@ mod tests {
     fn what_is_written_reads_back() {
         let record = json!({"id": "e", "title": "A, b; c\\n", "startDate": "2026-04-20T08:00:00.000Z", "endDate": "2026-04-20T09:00:00.000Z",
                             "location": "Room 1, left", "description": "two\nlines"});
-        let read = read(&write(&[record.as_object().unwrap().clone()]), &berlin()).unwrap().remove(0);
+        let read = read(&format!("{BEGIN}{}{END}", write(record.as_object().unwrap())), &berlin()).unwrap().remove(0);
         for (field, of) in [
             ("title", "title"),
             ("startTime", "startDate"),

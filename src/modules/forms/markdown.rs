@@ -60,21 +60,18 @@ fn item(table: &TableSpec, title: &str, line: &str) -> Option<Record> {
 }
 
 /// What [`read`] reads.
-pub fn write(table: &TableSpec, records: &[Record]) -> String {
+pub fn write(table: &TableSpec, record: &Record) -> String {
     let Some(title) = table.role(FieldRole::Title) else { return String::new() };
     let body = table.role(FieldRole::Text).filter(|field| field.name != title.name);
-    let one = |record: &Record| {
-        let heading = text(record.get(&title.name)).replace(['\r', '\n'], " ");
-        match (&table.done, body) {
-            (Some(done), _) => {
-                let mark = if record.get(done) == Some(&Value::Bool(true)) { "x" } else { " " };
-                format!("- [{mark}] {heading}\n")
-            }
-            (None, Some(body)) => format!("# {heading}\n\n{}\n\n", text(record.get(&body.name)).trim_end()),
-            (None, None) => format!("- {heading}\n"),
+    let heading = text(record.get(&title.name)).replace(['\r', '\n'], " ");
+    match (&table.done, body) {
+        (Some(done), _) => {
+            let mark = if record.get(done) == Some(&Value::Bool(true)) { "x" } else { " " };
+            format!("- [{mark}] {heading}\n")
         }
-    };
-    records.iter().map(one).collect()
+        (None, Some(body)) => format!("# {heading}\n\n{}\n\n", text(record.get(&body.name)).trim_end()),
+        (None, None) => format!("- {heading}\n"),
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +107,8 @@ mod tests {
         let modules = Modules::builtin();
         for (table, given) in [("notes/notes", "# One\n\nText\n\n# Two\n\nMore\n\n"), ("todo/tasks", "- [ ] Bread\n- [x] Milk\n")] {
             let table = modules.table(table).unwrap();
-            assert_eq!(write(table, &read(table, given)), given);
+            let written: String = read(table, given).iter().map(|record| write(table, record)).collect();
+            assert_eq!(written, given);
         }
     }
 }

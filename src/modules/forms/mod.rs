@@ -94,12 +94,45 @@ pub fn read(form: TextForm, table: &TableSpec, text: &str, zone: &TimeZone) -> R
     }
 }
 
-/// Records as a text.
-pub fn write(form: TextForm, table: &TableSpec, records: &[Record]) -> String {
-    match form {
-        TextForm::Markdown => markdown::write(table, records),
-        TextForm::Csv => csv_text::write(table, records),
-        TextForm::Ics => ics::write(records),
+/// Makes a text of records, one after the other.
+pub struct FormWriter<'a> {
+    form: TextForm,
+    table: &'a TableSpec,
+    text: String,
+}
+
+impl<'a> FormWriter<'a> {
+    pub fn new(form: TextForm, table: &'a TableSpec) -> Self {
+        let text = match form {
+            TextForm::Markdown => String::new(),
+            TextForm::Csv => csv_text::header(table),
+            TextForm::Ics => ics::BEGIN.to_owned(),
+        };
+        FormWriter { form, table, text }
+    }
+
+    pub fn add(&mut self, record: &Record) {
+        self.text += &match self.form {
+            TextForm::Markdown => markdown::write(self.table, record),
+            TextForm::Csv => csv_text::write(self.table, record),
+            TextForm::Ics => ics::write(record),
+        };
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    pub fn finish(mut self) -> String {
+        if self.form == TextForm::Ics {
+            self.text += ics::END;
+        }
+        self.text
     }
 }
 
