@@ -1,5 +1,6 @@
 //! Clients for the servers of others: the model, an identity provider, a collector of traces.
 
+#[cfg(feature = "otel")]
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Url};
@@ -25,6 +26,7 @@ pub fn client(url: &Url, set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) ->
 ///
 /// # Errors
 /// When the system has no certificates to trust.
+#[cfg(feature = "otel")]
 pub fn blocking_client(url: &Url, timeout: Duration) -> Result<reqwest::blocking::Client, ClientError> {
     let builder = reqwest::blocking::Client::builder().timeout(timeout).redirect(reqwest::redirect::Policy::none());
     let builder = if is_plain(url) { builder.tls_certs_only([]) } else { builder };

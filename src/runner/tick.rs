@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 use uuid::Uuid;
 
 use super::queue::in_turns;
@@ -348,8 +347,7 @@ impl Runner {
                     ending = Empty,
                     otel.status_code = Empty
                 );
-                // A tick is over before its runs are, so it is not kept open by them. Without a collector there is no trace.
-                let _ = span.set_parent(Span::current().context());
+                trace_below_tick(&span);
                 run_id = Some(run.run_id.clone());
                 lock(&self.active).insert(run.run_id.clone());
                 lock(&self.queue).push(&user_id, PlanJob { run, settled, span });
@@ -384,6 +382,18 @@ impl Loads {
         let agents = agents.collect();
         Loads { agents, open: load.open.into_iter().map(|run| (run.mission_id.clone(), run)).collect(), used: load.used }
     }
+}
+
+/// Shows a run below its tick in traces. A tick is over before its runs are, so no run keeps it open.
+fn trace_below_tick(run: &Span) {
+    #[cfg(feature = "otel")]
+    {
+        use tracing_opentelemetry::OpenTelemetrySpanExt;
+        // Without a collector there is no trace.
+        let _ = run.set_parent(Span::current().context());
+    }
+    #[cfg(not(feature = "otel"))]
+    let _ = run;
 }
 
 /// A run that has not ended, as far as it decides.

@@ -1,4 +1,5 @@
 //! Traces: the spans of a tick and its runs, as a collector gets them by OTLP over HTTP.
+#![cfg(feature = "otel")]
 
 mod otlp;
 
