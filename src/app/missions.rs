@@ -98,7 +98,7 @@ impl App {
             if plan.awaits_review() {
                 steps.foreseen.insert(plan.id().to_owned(), self.reviews.foresee(user, id, plan).await?);
             }
-            steps.tries.extend(self.reviews.tries(user, plan).await?);
+            steps.tries.extend(self.reviews.tries(user, id, plan).await?);
         }
         let (user_id, now) = (user.to_owned(), self.now());
         let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };

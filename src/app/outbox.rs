@@ -21,7 +21,7 @@ use crate::domain::mission::Mission;
 use crate::domain::review::conclude;
 use crate::domain::time;
 use crate::runner::{Clock, ProcessLock, ProcessLockError};
-use crate::steps::{Effects, EndedCall, OutboxCall, StepOutcome, UserLog};
+use crate::steps::{Effects, OutboxCall, StepOutcome, UserLog};
 use crate::store::{DueCall, Edit, Store, StoreError, StoreResult, Table};
 use crate::webhooks::{Called, Webhook};
 
@@ -84,7 +84,7 @@ impl Outbox {
                 continue;
             }
             let again = self.webhooks.get(&held.call.tool).is_some_and(|webhook| webhook.idempotent);
-            tracing::warn!(step = held.call.step_id, tool = held.call.tool, again, "a process ended while it made this call");
+            tracing::warn!(step = held.call.step.step_id, tool = held.call.tool, again, "a process ended while it made this call");
             if again {
                 self.store.retry_call(&held.call, (self.clock)(), "the process ended while it called".into()).await?;
             } else {
@@ -99,10 +99,15 @@ impl Outbox {
         let Some(webhook) = self.webhooks.get(&call.tool) else {
             return self.end(call, Err("its tool has no webhook any more".into())).await;
         };
-        let called = webhook.call(&call.step_id, (self.clock)(), call.body.clone()).await;
+        let called = webhook.call(&call.step.step_id, (self.clock)(), call.body.clone()).await;
         match called {
             Called::Done(answer) => {
-                tracing::info!(user = call.user_id, step = call.step_id, tool = call.tool, "a step was carried out by its webhook");
+                tracing::info!(
+                    user = call.step.user_id,
+                    step = call.step.step_id,
+                    tool = call.tool,
+                    "a step was carried out by its webhook"
+                );
                 let message = if answer.trim().is_empty() { "Done".to_owned() } else { answer };
                 let result = json!({"at": time::iso_millis((self.clock)()), "by": "webhook", "message": message});
                 self.end(call, Ok(result)).await
@@ -113,8 +118,8 @@ impl Outbox {
                 let now = (self.clock)();
                 let at = now.checked_add(BACKOFF.wait(tried + 1, rand::random())).unwrap_or(Timestamp::MAX);
                 tracing::warn!(
-                    user = call.user_id,
-                    step = call.step_id,
+                    user = call.step.user_id,
+                    step = call.step.step_id,
                     tool = call.tool,
                     tried = tried + 1,
                     "a webhook did not take a step"
@@ -128,8 +133,8 @@ impl Outbox {
     async fn end(&self, call: OutboxCall, result: Result<Value, String>) -> StoreResult<()> {
         let edit = Edit {
             table: Table::Missions,
-            user_id: call.user_id.clone(),
-            record_id: call.mission_id.clone(),
+            user_id: call.step.user_id.clone(),
+            record_id: call.step.mission_id.clone(),
             event_id: Uuid::new_v4().to_string(),
             client_id: RUNNER_CLIENT.into(),
             actor: actor::runner(None, None),
@@ -137,12 +142,12 @@ impl Outbox {
         };
         let ended = move |before: Option<&Record>, _: &dyn UserLog| {
             let concluded = before.and_then(|record| {
-                let iterations = Mission::read(&call.mission_id, record).0.iterations;
-                conclude(&iterations, &call.iteration_id, &call.step_id, &result)
+                let iterations = Mission::read(&call.step.mission_id, record).0.iterations;
+                conclude(&iterations, &call.step.iteration_id, &call.step.step_id, &result)
             });
             let outcome = if result.is_ok() { StepOutcome::Executed } else { StepOutcome::Failed };
             let outcomes = vec![(call.tool, outcome)];
-            let ended = Some(EndedCall { user_id: call.user_id, step_id: call.step_id });
+            let ended = Some(call.step);
             Ok((concluded.map(with_iterations).unwrap_or_default(), Effects { ended, outcomes, ..Effects::default() }))
         };
         let effects = self.store.edit_with::<StoreError>(edit, ended).await?;

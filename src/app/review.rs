@@ -21,7 +21,7 @@ use crate::planner::check::unfit;
 use crate::planner::tools::Catalog;
 use crate::projection;
 use crate::runner::Clock;
-use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepOutcome, TakeBack, UserLog};
+use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepKey, StepOutcome, TakeBack, UserLog};
 use crate::store::{FailedTry, Store, StoreError, StoreResult, Table};
 use crate::text;
 
@@ -105,6 +105,8 @@ pub struct StepReview {
     pub review: Review,
     /// Parameters to be given another value.
     pub set: Vec<(String, Given)>,
+    /// Whose steps are meant, where several plans have steps of these ids.
+    pub iteration: Option<String>,
 }
 
 /// The value of a parameter, as somebody gives it.
@@ -128,13 +130,13 @@ impl Reviews {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn as_they_are(&self, user: &str, decided: Vec<DecidedStep>) -> Result<Vec<DecidedStep>, AppError> {
+    pub async fn as_they_are(&self, user: &str, decided: Vec<DecidedStep>, iteration: Option<&str>) -> Result<Vec<DecidedStep>, AppError> {
         let mut now = Vec::with_capacity(decided.len());
         for step in decided {
-            let (mission, iteration) = self.place_of(user, &step.id).await?;
+            let (mission, iteration) = self.place_of(user, iteration.unwrap_or(&step.id)).await?;
             let after = self.step(user, &mission, &iteration, &step.id).await?.unwrap_or_default();
             let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
-            let error = match self.store.tries_of_call(user, &step.id).await?.pop() {
+            let error = match self.store.tries_of_call(key(user, &mission, &iteration, &step.id)).await?.pop() {
                 Some(last) if text("status") == "staged" => format!("not taken yet, and tried again: {}", last.error),
                 _ => text("error"),
             };
@@ -198,10 +200,10 @@ impl Reviews {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tries(&self, user: &str, iteration: &Iteration) -> StoreResult<BTreeMap<String, Vec<FailedTry>>> {
+    pub async fn tries(&self, user: &str, mission: &str, iteration: &Iteration) -> StoreResult<BTreeMap<String, Vec<FailedTry>>> {
         let mut tries = BTreeMap::new();
         for step in iteration.steps().filter(|step| step.is_called()) {
-            tries.insert(step.id().to_owned(), self.store.tries_of_call(user, step.id()).await?);
+            tries.insert(step.id().to_owned(), self.store.tries_of_call(key(user, mission, iteration.id(), step.id())).await?);
         }
         Ok(tries)
     }
@@ -265,7 +267,7 @@ impl Reviews {
     pub async fn decide_steps(&self, user: &str, steps: &[String], wanted: &StepReview) -> Result<Vec<DecidedStep>, AppError> {
         let mut decided = Vec::with_capacity(steps.len());
         for id in steps {
-            let (mission, iteration) = self.place_of(user, id).await?;
+            let (mission, iteration) = self.place_of(user, wanted.iteration.as_deref().unwrap_or(id)).await?;
             let before = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
             let mut review = Review { iteration_id: iteration.clone(), ..wanted.review.clone() };
             review.decisions.retain(|step, _| step == id);
@@ -308,8 +310,8 @@ impl Reviews {
     ///
     /// # Errors
     /// Where the user has no such step or iteration, or the database cannot be written.
-    pub async fn undo(&self, user: &str, id: &str) -> Result<Vec<DecidedStep>, AppError> {
-        let (mission, iteration) = self.place_of(user, id).await?;
+    pub async fn undo(&self, user: &str, id: &str, iteration: Option<&str>) -> Result<Vec<DecidedStep>, AppError> {
+        let (mission, iteration) = self.place_of(user, iteration.unwrap_or(id)).await?;
         let before = self.steps(user, &mission, &iteration).await?;
         let wanted: Vec<String> = match before.iter().any(|step| step["id"] == id) {
             true => vec![id.to_owned()],
@@ -324,7 +326,7 @@ impl Reviews {
             let Some(iteration) = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id) else {
                 return Ok(Default::default());
             };
-            let mut back = TakeBack::new(&user_id, WORKBENCH_CLIENT, actor::user(&user_id), log, iteration);
+            let mut back = TakeBack::new(&user_id, &mission_id, WORKBENCH_CLIENT, actor::user(&user_id), log, iteration);
             let mut plan: Vec<_> = iteration.steps_mut().filter(|step| steps.iter().any(|id| id == step.id())).collect();
             let mut changed = false;
             // The last first, so that each finds what it left.
@@ -376,6 +378,10 @@ impl App {
     pub fn reviews(&self) -> &Reviews {
         &self.reviews
     }
+}
+
+fn key(user: &str, mission: &str, iteration: &str, step: &str) -> StepKey {
+    StepKey { user_id: user.to_owned(), mission_id: mission.to_owned(), iteration_id: iteration.to_owned(), step_id: step.to_owned() }
 }
 
 pub(super) fn with_iterations(iterations: Vec<Iteration>) -> Record {

@@ -32,7 +32,7 @@ pub(super) struct ApproveArgs {
     /// Whose steps they are
     #[arg(long)]
     user: String,
-    /// The iteration, where steps are named by their place in it: 0 is the first
+    /// The iteration of the steps, which may then be named by their place in it: 0 is the first
     #[arg(long, value_name = "ID")]
     iteration: Option<String>,
     /// Give a parameter another value; may be given several times
@@ -51,7 +51,7 @@ pub(super) struct RejectArgs {
     /// Whose steps they are
     #[arg(long)]
     user: String,
-    /// The iteration, where steps are named by their place in it: 0 is the first
+    /// The iteration of the steps, which may then be named by their place in it: 0 is the first
     #[arg(long, value_name = "ID")]
     iteration: Option<String>,
     /// Why; the agent sees it before its next plan
@@ -70,6 +70,9 @@ pub(super) struct UndoArgs {
     /// Whose it is
     #[arg(long)]
     user: String,
+    /// The iteration of the step, where several have a step of this id
+    #[arg(long, value_name = "ID")]
+    iteration: Option<String>,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -134,29 +137,29 @@ pub(super) async fn approve(context: Context, args: ApproveArgs) -> CommandResul
     let steps = ids(args.steps, args.iteration.as_deref());
     let review = StepReview {
         set: args.set.into_iter().map(|(name, text)| (name, Given::Text(text))).collect(),
-        ..of(&steps, StepDecision::Approve, None)
+        ..of(&steps, StepDecision::Approve, None, args.iteration)
     };
     decide(&context, &args.user, &steps, &review, args.json).await
 }
 
 pub(super) async fn reject(context: Context, args: RejectArgs) -> CommandResult {
     let steps = ids(args.steps, args.iteration.as_deref());
-    let review = of(&steps, StepDecision::Reject, args.feedback);
+    let review = of(&steps, StepDecision::Reject, args.feedback, args.iteration);
     decide(&context, &args.user, &steps, &review, args.json).await
 }
 
 pub(super) async fn undo(context: Context, args: UndoArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
-    let undone = reviews(&context, &store)?.undo(&args.user, &args.id).await;
+    let undone = reviews(&context, &store)?.undo(&args.user, &args.id, args.iteration.as_deref()).await;
     let undone = undone.map_err(|error| failure(error, &args.user, &args.id))?;
     tell(&undone, args.json)?;
     let left = undone.iter().filter(|step| step.status == "approved" && !step.error.is_empty()).count();
     if left > 0 { Err(Failure::Failed("not everything was undone".into())) } else { Ok(()) }
 }
 
-fn of(steps: &[String], decision: StepDecision, feedback: Option<String>) -> StepReview {
+fn of(steps: &[String], decision: StepDecision, feedback: Option<String>, iteration: Option<String>) -> StepReview {
     let decisions = steps.iter().map(|step| (step.clone(), decision)).collect();
-    StepReview { review: Review { decisions, feedback, ..Review::default() }, set: Vec::new() }
+    StepReview { review: Review { decisions, feedback, ..Review::default() }, set: Vec::new(), iteration }
 }
 
 fn reviews(context: &Context, store: &Store) -> Result<Arc<Reviews>, Failure> {
@@ -173,7 +176,8 @@ async fn decide(context: &Context, user: &str, steps: &[String], review: &StepRe
     if !webhooks.is_empty() {
         setup::outbox(&context.config, store, Arc::clone(&reviews), webhooks)?.deliver().await?;
     }
-    let decided = reviews.as_they_are(user, decided).await.map_err(|error| failure(error, user, &steps.join(", ")))?;
+    let decided =
+        reviews.as_they_are(user, decided, review.iteration.as_deref()).await.map_err(|error| failure(error, user, &steps.join(", ")))?;
     tell(&decided, json)
 }
 

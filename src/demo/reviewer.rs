@@ -48,7 +48,7 @@ impl Reviewer {
                 Ok(lines)
             }
             Reviewer::Approved { step, title } => {
-                reviews.undo(USER, &step).await?;
+                reviews.undo(USER, &step, None).await?;
                 Ok(vec![format!("  Anna changes her mind – undone: “{title}” is gone, and the agent hears of it.")])
             }
         }

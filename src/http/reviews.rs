@@ -91,7 +91,7 @@ pub(super) async fn approve(
     let Approval { params } = read(&body)?;
     let set = params.into_iter().map(|(name, value)| (name, Given::Value(value))).collect();
     let review = Review { decisions: [(id.clone(), StepDecision::Approve)].into(), ..Review::default() };
-    let decided = shared.app.reviews().decide_steps(&caller.user, &[id], &StepReview { review, set }).await?;
+    let decided = shared.app.reviews().decide_steps(&caller.user, &[id], &StepReview { review, set, iteration: None }).await?;
     only(&decided)
 }
 
@@ -117,7 +117,7 @@ pub(super) async fn reject(
 ) -> Result<Json<Value>, ApiError> {
     let Rejection { feedback } = read(&body)?;
     let review = Review { decisions: [(id.clone(), StepDecision::Reject)].into(), feedback, ..Review::default() };
-    let decided = shared.app.reviews().decide_steps(&caller.user, &[id], &StepReview { review, set: Vec::new() }).await?;
+    let decided = shared.app.reviews().decide_steps(&caller.user, &[id], &StepReview { review, ..StepReview::default() }).await?;
     only(&decided)
 }
 
@@ -136,7 +136,7 @@ pub(super) async fn reject(
     )
 )]
 pub(super) async fn undo(State(shared): State<Arc<ApiState>>, User(caller): User, StepId(id): StepId) -> Result<Json<Value>, ApiError> {
-    let undone = shared.app.reviews().undo(&caller.user, &id).await?;
+    let undone = shared.app.reviews().undo(&caller.user, &id, None).await?;
     match undone.as_slice() {
         [one] if one.id == id => only(&undone),
         steps => Ok(Json(json!({"steps": steps.iter().map(DecidedStep::to_json).collect::<Vec<_>>()}))),

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::pending::{Pending, Uncounted};
-use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepOutcome, UserLog};
-use crate::auth::secret;
+use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepKey, StepOutcome, UserLog};
 use crate::domain::actor::{self, Work};
 use crate::domain::agent::Agent;
 use crate::domain::change::{Change, Op};
@@ -30,6 +29,17 @@ pub struct Occasion<'a> {
     /// The client id of the rows.
     pub client: &'a str,
     pub now: Timestamp,
+}
+
+impl Occasion<'_> {
+    fn key(&self, step: &str) -> StepKey {
+        StepKey {
+            user_id: self.user.to_owned(),
+            mission_id: self.mission.to_owned(),
+            iteration_id: self.iteration.to_owned(),
+            step_id: step.to_owned(),
+        }
+    }
 }
 
 /// Carries out the steps of one decision.
@@ -108,10 +118,11 @@ impl<'a> Carrier<'a> {
             self.effects.calls.push(call);
             return CarriedOut::Called;
         }
+        let key = self.occasion.key(step.id());
         let mut n = 0;
         let next_id = || {
             n += 1;
-            derived_id(self.occasion.user, step.id(), "record", n)
+            key.derived_id("record", n)
         };
         let written = effects::writes(&self.executors.modules, &self.call(tool, params), &self.log, next_id)
             .and_then(|writes| self.rows(step, &writes).map(|rows| (writes, rows)));
@@ -157,10 +168,7 @@ impl<'a> Carrier<'a> {
     fn outgoing(&self, tool: &str, step: &StepMut<'_>, params: &Record) -> OutboxCall {
         let Occasion { user, mission, iteration, agent, .. } = self.occasion;
         OutboxCall {
-            user_id: user.to_owned(),
-            step_id: step.id().to_owned(),
-            mission_id: mission.to_owned(),
-            iteration_id: iteration.to_owned(),
+            step: self.occasion.key(step.id()),
             tool: tool.to_owned(),
             body: body(&Sent {
                 id: step.id(),
@@ -179,8 +187,9 @@ impl<'a> Carrier<'a> {
     fn rows(&self, step: &StepMut<'_>, writes: &[RecordWrite]) -> Result<Vec<Admitted>, Obstacle> {
         let work = Work { mission_id: self.occasion.mission, iteration_id: self.occasion.iteration, rationale: step.rationale() };
         let actor = actor::runner(self.occasion.agent, Some(work));
+        let key = self.occasion.key(step.id());
         let row = |(n, write): (usize, &RecordWrite)| {
-            let event_id = derived_id(self.occasion.user, step.id(), "row", n);
+            let event_id = key.derived_id("row", n);
             let change = row(self.occasion.user, self.occasion.client, event_id, write, actor.clone(), "agent", &self.log);
             admit(change).map_err(|refusal| Obstacle::Refused { why: refusal.to_string() })
         };
@@ -230,14 +239,6 @@ pub(super) fn row(
         actor: Some(actor),
         origin: Some(origin.to_owned()),
     }
-}
-
-/// An id that follows from a user's step, so that what it writes cannot be written twice.
-pub fn derived_id(user: &str, step: &str, of: &str, n: usize) -> String {
-    let hash = secret::hash(&json!([user, step, of, n]).to_string());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    uuid::Uuid::new_v8(bytes).to_string()
 }
 
 /// What a call of an endpoint says.

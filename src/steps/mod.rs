@@ -15,10 +15,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use serde_json::json;
+use uuid::Uuid;
+
 pub use carry::{Carrier, GoAhead, Occasion};
 pub use own::OwnHand;
 pub use take_back::{KeptField, TakeBack};
 
+use crate::auth::secret;
 use crate::domain::limits::Admitted;
 use crate::domain::merge::{Delta, Record, Stamps};
 use crate::modules::Modules;
@@ -105,8 +109,8 @@ pub struct Effects {
     pub rows: Vec<Admitted>,
     /// Calls that are to be made.
     pub calls: Vec<OutboxCall>,
-    /// A call that came to its end.
-    pub ended: Option<EndedCall>,
+    /// The step whose call came to its end.
+    pub ended: Option<StepKey>,
     /// Steps that were carried out without review: agent and tool.
     pub automatic: Vec<(String, String)>,
     /// What became of steps here and now: the tool, and how it went.
@@ -131,21 +135,31 @@ impl StepOutcome {
     }
 }
 
-/// A call that leaves this machine. A user's step makes one at most.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutboxCall {
+/// Where a step stands: clients may give the steps of two plans the same id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepKey {
     pub user_id: String,
-    pub step_id: String,
     pub mission_id: String,
     pub iteration_id: String,
+    pub step_id: String,
+}
+
+impl StepKey {
+    /// An id that follows from the step, so that what it writes cannot be written twice.
+    pub fn derived_id(&self, of: &str, n: usize) -> String {
+        let StepKey { user_id, mission_id, iteration_id, step_id } = self;
+        let hash = secret::hash(&json!([user_id, mission_id, iteration_id, step_id, of, n]).to_string());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Uuid::new_v8(bytes).to_string()
+    }
+}
+
+/// A call that leaves this machine. A step makes one at most.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutboxCall {
+    pub step: StepKey,
     pub tool: String,
     /// The JSON that is sent.
     pub body: String,
-}
-
-/// A call that came to its end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EndedCall {
-    pub user_id: String,
-    pub step_id: String,
 }

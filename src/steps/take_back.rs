@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::UserLog;
-use super::carry::{derived_id, row};
+use super::carry::row;
 use super::undo::{Undo, undo};
+use super::{StepKey, UserLog};
 use crate::domain::iterations::{Iteration, StepMut, StepStatus};
 use crate::domain::limits::{Admitted, LimitRefusal, admit};
 use crate::modules::effects::RecordWrite;
@@ -31,6 +31,8 @@ pub struct KeptField {
 /// Takes back steps of one iteration.
 pub struct TakeBack<'a> {
     user: &'a str,
+    mission: &'a str,
+    iteration: String,
     client: &'a str,
     actor: Value,
     log: &'a dyn UserLog,
@@ -42,15 +44,26 @@ pub struct TakeBack<'a> {
 const TRIES: usize = 16;
 
 impl<'a> TakeBack<'a> {
-    pub fn new(user: &'a str, client: &'a str, actor: Value, log: &'a dyn UserLog, iteration: &Iteration) -> Self {
-        let mut undone = BTreeSet::new();
+    pub fn new(user: &'a str, mission: &'a str, client: &'a str, actor: Value, log: &'a dyn UserLog, iteration: &Iteration) -> Self {
+        let undone = BTreeSet::new();
+        let mut back = TakeBack { user, mission, iteration: iteration.id().to_owned(), client, actor, log, undone };
         for step in iteration.steps().filter(|step| step.status() == StepStatus::Rejected && step.undone().is_some()) {
+            let key = back.key(step.id());
             for n in 0..step.written().len() {
-                undone.insert(derived_id(user, step.id(), "row", n));
-                undone.extend((0..TRIES).map(|again| undo_id(user, step.id(), n, again)));
+                back.undone.insert(key.derived_id("row", n));
+                back.undone.extend((0..TRIES).map(|again| undo_id(&key, n, again)));
             }
         }
-        TakeBack { user, client, actor, log, undone }
+        back
+    }
+
+    fn key(&self, step: &str) -> StepKey {
+        StepKey {
+            user_id: self.user.to_owned(),
+            mission_id: self.mission.to_owned(),
+            iteration_id: self.iteration.clone(),
+            step_id: step.to_owned(),
+        }
     }
 
     /// What takes a step back; `None`: nothing of it is left in the log.
@@ -60,14 +73,15 @@ impl<'a> TakeBack<'a> {
     pub fn step(&mut self, step: &StepMut<'_>) -> Result<Option<Back>, LimitRefusal> {
         let mut back = Back::default();
         let mut ids = Vec::new();
+        let key = self.key(step.id());
         for (n, (app, table, id)) in step.written().into_iter().enumerate().rev() {
-            let own = derived_id(self.user, step.id(), "row", n);
+            let own = key.derived_id("row", n);
             let rows = self.log.rows(&app, &table, &id);
             let known: BTreeSet<String> = rows.iter().map(|(id, _)| id.clone()).collect();
             let rows: Vec<_> = rows.into_iter().filter(|(id, _)| !self.undone.contains(id)).collect();
             let Undo { write, conflicts } = undo(&id, &rows, &own);
             if let Some((op, fields)) = write {
-                let event_id = (0..TRIES).map(|again| undo_id(self.user, step.id(), n, again)).find(|id| !known.contains(id));
+                let event_id = (0..TRIES).map(|again| undo_id(&key, n, again)).find(|id| !known.contains(id));
                 let event_id = event_id.unwrap_or_else(|| own.clone());
                 let write = RecordWrite { app: app.clone(), table: table.clone(), record_id: id.clone(), op, fields };
                 let change = row(self.user, self.client, event_id.clone(), &write, self.actor.clone(), "user", self.log);
@@ -91,6 +105,6 @@ impl<'a> TakeBack<'a> {
     }
 }
 
-fn undo_id(user: &str, step: &str, n: usize, again: usize) -> String {
-    derived_id(user, step, &format!("undo {again}"), n)
+fn undo_id(key: &StepKey, n: usize, again: usize) -> String {
+    key.derived_id(&format!("undo {again}"), n)
 }

@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use super::writer::Tx;
 use super::{Store, StoreResult};
 use crate::domain::time;
-use crate::steps::{EndedCall, OutboxCall};
+use crate::steps::{OutboxCall, StepKey};
 
 /// A call that this process has to make.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,34 +31,33 @@ pub struct FailedTry {
     pub error: String,
 }
 
-const COLUMNS: &str = "user_id, step_id, mission_id, iteration_id, tool, body, tried, owner";
-pub(super) const DUE: &str =
-    "SELECT user_id, step_id FROM outbox WHERE next_at IS NOT NULL AND owner IS NULL AND next_at <= ?1 ORDER BY next_at LIMIT ?2";
+const COLUMNS: &str = "user_id, mission_id, iteration_id, step_id, tool, body, tried, owner";
+/// Which call is meant.
+const KEY: &str = "user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3 AND step_id = ?4";
+pub(super) const DUE: &str = "SELECT user_id, mission_id, iteration_id, step_id FROM outbox WHERE next_at IS NOT NULL AND owner IS NULL AND next_at <= ?1 ORDER BY next_at LIMIT ?2";
 pub(super) const HELD: &str = "SELECT {} FROM outbox WHERE owner IS NOT NULL";
 
+fn key(row: &Row<'_>) -> rusqlite::Result<StepKey> {
+    Ok(StepKey { user_id: row.get(0)?, mission_id: row.get(1)?, iteration_id: row.get(2)?, step_id: row.get(3)? })
+}
+
 fn call(row: &Row<'_>) -> rusqlite::Result<OutboxCall> {
-    Ok(OutboxCall {
-        user_id: row.get(0)?,
-        step_id: row.get(1)?,
-        mission_id: row.get(2)?,
-        iteration_id: row.get(3)?,
-        tool: row.get(4)?,
-        body: row.get(5)?,
-    })
+    Ok(OutboxCall { step: key(row)?, tool: row.get(4)?, body: row.get(5)? })
 }
 
 /// Adds a call; a step that made one makes no other.
 pub(super) fn add(tx: &Tx<'_>, call: &OutboxCall) -> StoreResult<()> {
-    let insert = "INSERT INTO outbox (user_id, step_id, mission_id, iteration_id, tool, body, next_at) \
+    let insert = "INSERT INTO outbox (user_id, mission_id, iteration_id, step_id, tool, body, next_at) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
-    let OutboxCall { user_id, step_id, mission_id, iteration_id, tool, body } = call;
+    let OutboxCall { step: StepKey { user_id, mission_id, iteration_id, step_id }, tool, body } = call;
     let now = time::to_micros(tx.now());
-    tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, step_id, mission_id, iteration_id, tool, body, now]).map(drop))
+    tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, mission_id, iteration_id, step_id, tool, body, now]).map(drop))
 }
 
-pub(super) fn end(tx: &Tx<'_>, ended: &EndedCall) -> StoreResult<()> {
-    let update = "UPDATE outbox SET next_at = NULL, owner = NULL, body = '' WHERE user_id = ?1 AND step_id = ?2";
-    tx.sql(|c| c.prepare_cached(update)?.execute([&ended.user_id, &ended.step_id]).map(drop))
+pub(super) fn end(tx: &Tx<'_>, step: &StepKey) -> StoreResult<()> {
+    let update = format!("UPDATE outbox SET next_at = NULL, owner = NULL, body = '' WHERE {KEY}");
+    let StepKey { user_id, mission_id, iteration_id, step_id } = step;
+    tx.sql(|c| c.prepare_cached(&update)?.execute([user_id, mission_id, iteration_id, step_id]).map(drop))
 }
 
 impl Store {
@@ -70,8 +69,8 @@ impl Store {
         let due = self
             .read(move |c| {
                 let mut statement = c.prepare_cached(DUE)?;
-                let ids = statement.query_map(params![time::to_micros(now), limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                ids.collect::<rusqlite::Result<Vec<(String, String)>>>()
+                let due = statement.query_map(params![time::to_micros(now), limit], key)?;
+                due.collect::<rusqlite::Result<Vec<StepKey>>>()
             })
             .await?;
         if due.is_empty() {
@@ -79,14 +78,12 @@ impl Store {
         }
         let owner = owner.to_owned();
         self.write(move |tx| {
-            let claim = format!(
-                "UPDATE outbox SET owner = ?3 WHERE user_id = ?1 AND step_id = ?2 AND next_at IS NOT NULL AND owner IS NULL \
-                 RETURNING {COLUMNS}"
-            );
+            let claim = format!("UPDATE outbox SET owner = ?5 WHERE {KEY} AND next_at IS NOT NULL AND owner IS NULL RETURNING {COLUMNS}");
             let mut claimed = Vec::with_capacity(due.len());
-            for (user, step) in due {
+            for StepKey { user_id, mission_id, iteration_id, step_id } in due {
                 let row = |row: &Row<'_>| Ok(DueCall { call: call(row)?, tried: row.get(6)? });
-                let found: Vec<DueCall> = tx.sql(|c| c.prepare_cached(&claim)?.query_map([&user, &step, &owner], row)?.collect())?;
+                let given = [&user_id, &mission_id, &iteration_id, &step_id, &owner];
+                let found: Vec<DueCall> = tx.sql(|c| c.prepare_cached(&claim)?.query_map(given, row)?.collect())?;
                 claimed.extend(found);
             }
             Ok(claimed)
@@ -99,12 +96,15 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn retry_call(&self, call: &OutboxCall, at: Timestamp, error: String) -> StoreResult<()> {
-        let (user, step) = (call.user_id.clone(), call.step_id.clone());
+        let StepKey { user_id, mission_id, iteration_id, step_id } = call.step.clone();
         self.write(move |tx| {
             let tried = serde_json::json!({"at": time::iso_millis(tx.now()), "error": error}).to_string();
-            let update = "UPDATE outbox SET owner = NULL, next_at = ?3, tried = tried + 1, tries = json_insert(tries, '$[#]', json(?4)) \
-                          WHERE user_id = ?1 AND step_id = ?2 AND next_at IS NOT NULL";
-            tx.sql(|c| c.prepare_cached(update)?.execute(params![user, step, time::to_micros(at), tried]).map(drop))
+            let update = format!(
+                "UPDATE outbox SET owner = NULL, next_at = ?5, tried = tried + 1, tries = json_insert(tries, '$[#]', json(?6)) \
+                 WHERE {KEY} AND next_at IS NOT NULL"
+            );
+            let given = params![user_id, mission_id, iteration_id, step_id, time::to_micros(at), tried];
+            tx.sql(|c| c.prepare_cached(&update)?.execute(given).map(drop))
         })
         .await
     }
@@ -126,13 +126,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tries_of_call(&self, user: &str, step: &str) -> StoreResult<Vec<FailedTry>> {
-        let (user, step) = (user.to_owned(), step.to_owned());
+    pub async fn tries_of_call(&self, step: StepKey) -> StoreResult<Vec<FailedTry>> {
         self.read(move |c| {
-            let query =
-                "SELECT t.value ->> 'at', t.value ->> 'error' FROM outbox, json_each(tries) AS t WHERE user_id = ?1 AND step_id = ?2";
-            let mut statement = c.prepare_cached(query)?;
-            let tries = statement.query_map([user, step], |row| Ok(FailedTry { at: row.get(0)?, error: row.get(1)? }))?;
+            let query = format!("SELECT t.value ->> 'at', t.value ->> 'error' FROM outbox, json_each(tries) AS t WHERE {KEY}");
+            let StepKey { user_id, mission_id, iteration_id, step_id } = step;
+            let mut statement = c.prepare_cached(&query)?;
+            let failed = |row: &Row<'_>| Ok(FailedTry { at: row.get(0)?, error: row.get(1)? });
+            let tries = statement.query_map([user_id, mission_id, iteration_id, step_id], failed)?;
             tries.collect()
         })
         .await

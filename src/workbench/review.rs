@@ -46,7 +46,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
 /// Takes back what a step or a whole plan wrote.
 pub(super) async fn undo(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
     let fields = &posted.fields;
-    shared.app.reviews().undo(&posted.who.user, &fields.text("target")).await?;
+    shared.app.reviews().undo(&posted.who.user, &fields.text("target"), Some(&fields.text("iteration"))).await?;
     Ok(to(&format!("{}#{}", path("missions", &id), anchor(&fields.text("iteration")))))
 }
 

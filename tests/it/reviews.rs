@@ -268,3 +268,25 @@ fn hostile_parameters_are_refused_and_write_nothing() {
     let note = &records[0]["data"];
     assert!(note["id"] != "chosen" && note["spaceId"] == "_personal:ada" && note["authorId"] == "ada", "{:.300}", note.to_string());
 }
+
+/// Clients may give the steps of two plans the same id.
+#[test]
+fn steps_of_one_id_in_two_plans_are_two_steps() {
+    let mission = |id: &str| {
+        let step = json!({"id": "step-1", "summary": "s", "status": "staged",
+                          "intent": {"kind": "toolCall", "toolName": "create_task", "params": {"title": id}}});
+        let mut mission = hourly("ada", id, None, "2100-01-01T00:00:00.000Z");
+        mission["data"]["iterations"] = json!([{"id": format!("it {id}"), "overallStatus": "awaiting-review", "plan": [step]}]);
+        mission
+    };
+    let mana = Mana::new();
+    mana.import(&[mission("m"), mission("other")]);
+    for iteration in ["it m", "it other"] {
+        assert_eq!(ada(&mana, &["approve", "step-1", "--iteration", iteration])["changed"], true);
+    }
+    let titles: std::collections::BTreeSet<String> = rows(&mana, "tasks").iter().map(|row| row["data"]["title"].to_string()).collect();
+    assert_eq!(titles.len(), 2, "{titles:?}");
+    ada(&mana, &["undo", "step-1", "--iteration", "it other"]);
+    let deleted: Vec<Value> = rows(&mana, "tasks").into_iter().filter(|row| row["op"] == "delete").collect();
+    assert_eq!((deleted.len(), &deleted[0]["recordId"]), (1, &rows(&mana, "tasks")[1]["recordId"]));
+}
