@@ -36,7 +36,8 @@ pub fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
 pub fn created_in(mut record: Record, user: &str, space: Option<&str>) -> Record {
     let space = space.map_or_else(|| format!("_personal:{user}"), str::to_owned);
     for (field, value) in [("spaceId", space), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
-        record.insert(field.to_owned(), value.into());
+        // Time entries have a visibility of their own.
+        record.entry(field).or_insert(value.into());
     }
     record
 }

@@ -86,7 +86,7 @@ pub fn writes(
     modules: &Modules,
     call: &ToolCall<'_>,
     records: &dyn Records,
-    mut next_id: impl FnMut() -> String,
+    next_id: &mut dyn FnMut() -> String,
 ) -> Result<Vec<RecordWrite>, Obstacle> {
     let spec = modules.tool(call.tool).ok_or(Obstacle::NotDescribed)?;
     let params = with_presets(spec, call.params);
@@ -99,14 +99,30 @@ pub fn writes(
         return Ok(vec![delete(spec, find(path)?, call, records)?]);
     }
     let table = find(spec.update.as_deref().or(spec.create.as_deref()).unwrap_or_default())?;
+    let none = Record::new();
     let mut written = Vec::with_capacity(1 + spec.with.len());
     if spec.update.is_some() {
         for (id, record) in changed(spec, table, call, records)? {
             let mut scene = Scene { call, records, id: &id, of: Some(&record), beside: Vec::new(), chosen: None };
-            written.extend(beside(spec, &mut scene, &find, &mut next_id)?);
-            written.push(update(spec, table, &record, &scene)?);
+            written.extend(beside(spec, &mut scene, &find, next_id)?);
+            written.push(update(&spec.set, table, &record, &scene)?);
+            if let Some(also) = &spec.also {
+                let other = find(&also.table)?;
+                let Some(id) = record.get(&also.id).and_then(Value::as_str) else { continue };
+                let Some(other_record) = records.record(other, id) else { continue };
+                let of_nothing = ToolCall { params: &none, ..*call };
+                let scene = Scene { call: &of_nothing, records, id, of: Some(&record), beside: Vec::new(), chosen: None };
+                written.push(update(&also.set, other, &other_record, &scene)?);
+            }
         }
         return Ok(written);
+    }
+    if let Some(first) = &spec.first {
+        match writes(modules, &ToolCall { tool: first, params: &none, ..*call }, records, next_id) {
+            Ok(before) => written.extend(before),
+            Err(Obstacle::NothingMatches { .. }) => {}
+            Err(obstacle) => return Err(obstacle),
+        }
     }
     let id = next_id();
     let of = match &spec.of {
@@ -121,7 +137,7 @@ pub fn writes(
         let chosen = flagged.or(some.first()).ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?;
         scene.chosen = Some(chosen.0.clone());
     }
-    written.extend(beside(spec, &mut scene, &find, &mut next_id)?);
+    written.extend(beside(spec, &mut scene, &find, next_id)?);
     let fields = new_record(table, &spec.set, call.params, &scene)?;
     written.push(create(table, id.clone(), fields, call));
     Ok(written)
@@ -137,7 +153,7 @@ pub fn added(
     table: &TableSpec,
     call: &ToolCall<'_>,
     records: &dyn Records,
-    mut next_id: impl FnMut() -> String,
+    next_id: &mut dyn FnMut() -> String,
 ) -> Result<Vec<RecordWrite>, Obstacle> {
     if let Some(spec) = modules.composed(table) {
         return writes(modules, &ToolCall { tool: &spec.tool, ..*call }, records, next_id);
@@ -187,7 +203,7 @@ fn beside<'s>(
     spec: &'s ToolSpec,
     scene: &mut Scene<'_>,
     find: &impl Fn(&str) -> Result<&'s TableSpec, Obstacle>,
-    next_id: &mut impl FnMut() -> String,
+    next_id: &mut dyn FnMut() -> String,
 ) -> Result<Vec<RecordWrite>, Obstacle> {
     let mut written = Vec::new();
     for (word, beside) in &spec.with {
@@ -206,23 +222,27 @@ fn changed(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dy
         let id = param_id(call, spec.id.as_deref().unwrap_or_default())?;
         return Ok(vec![(id.to_owned(), there(table, id, records)?)]);
     };
-    let text = param_id(call, &each.param)?.to_lowercase();
-    let mut found = Vec::new();
-    for (id, record) in oldest(records, table) {
-        if record.get(&each.unless) == Some(&Value::Bool(true)) {
-            continue;
+    let text = if each.param.is_empty() { String::new() } else { param_id(call, &each.param)?.to_lowercase() };
+    let (mut found, mut sealed) = (Vec::new(), false);
+    records.visit(table, false, &mut |id, record| {
+        let is_meant = each.r#where.iter().all(|(field, value)| record.get(field) == Some(value));
+        if !is_meant || record.get(&each.unless) == Some(&Value::Bool(true)) {
+            return true;
         }
         match record.get(&each.field).and_then(Value::as_str) {
             // It may be the one that is meant, and only a device can tell.
-            Some(sealed) if is_ciphertext(sealed) => return Err(Obstacle::Encrypted { field: each.field.clone() }),
-            Some(title) if title.to_lowercase().contains(&text) => found.push((id, record)),
-            _ => {}
+            Some(title) if is_ciphertext(title) => sealed = true,
+            Some(title) if !title.to_lowercase().contains(&text) => {}
+            None if !each.field.is_empty() => {}
+            _ => found.push((id.to_owned(), record.clone())),
         }
+        found.len() < CHOICES
+    });
+    match (sealed, found.is_empty()) {
+        (true, _) => Err(Obstacle::Encrypted { field: each.field.clone() }),
+        (false, true) => Err(Obstacle::NothingMatches { table: table.table.clone(), text }),
+        (false, false) => Ok(found),
     }
-    if found.is_empty() {
-        return Err(Obstacle::NothingMatches { table: table.table.clone(), text });
-    }
-    Ok(found)
 }
 
 fn delete(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dyn Records) -> Result<RecordWrite, Obstacle> {
@@ -270,7 +290,7 @@ pub struct FieldChange {
 /// # Errors
 /// Why it cannot be carried out here.
 pub fn preview(modules: &Modules, call: &ToolCall<'_>, records: &dyn Records) -> Result<Vec<Preview>, Obstacle> {
-    let written = writes(modules, call, records, || "new".to_owned())?;
+    let written = writes(modules, call, records, &mut || "new".to_owned())?;
     let preview = |write: RecordWrite| {
         let is_new = write.op == Op::Insert;
         let table = modules.table(&format!("{}/{}", write.app, write.table));
@@ -307,10 +327,10 @@ fn there(table: &TableSpec, id: &str, records: &dyn Records) -> Result<Record, O
     records.record(table, id).ok_or_else(|| Obstacle::NoRecord { table: table.table.clone(), id: id.to_owned() })
 }
 
-fn update(spec: &ToolSpec, table: &TableSpec, record: &Record, scene: &Scene<'_>) -> Result<RecordWrite, Obstacle> {
+fn update(set: &Map<String, Value>, table: &TableSpec, record: &Record, scene: &Scene<'_>) -> Result<RecordWrite, Obstacle> {
     let mut fields = Record::new();
     for field in &table.fields {
-        let value = match spec.set.get(&field.name) {
+        let value = match set.get(&field.name) {
             Some(template) => scene.value(template, table, &field.name, &fields)?,
             None => scene.call.params.get(&field.name).cloned(),
         };
@@ -408,7 +428,7 @@ mod tests {
             zone: &TimeZone::get("Europe/Berlin").unwrap(),
         };
         let mut n = 0;
-        writes(&Modules::builtin(), &call, records, || {
+        writes(&Modules::builtin(), &call, records, &mut || {
             n += 1;
             format!("new-{n}")
         })
@@ -527,6 +547,36 @@ mod tests {
         );
         let undone = run("undo_drink", json!({}), &records).unwrap();
         assert_eq!((undone[0].record_id.as_str(), undone[0].op), ("new", Op::Delete));
+    }
+
+    #[test]
+    fn a_timer_stops_the_one_that_runs() {
+        let running =
+            json!({"isLive": true, "type": "timeEntry", "sourceModule": "times", "sourceId": "e", "startDate": "2026-04-15T22:00:00.000Z"});
+        let records = shelf(&[
+            ("timeblocks/timeBlocks", "b", running),
+            ("timeblocks/timeBlocks", "other", json!({"isLive": true, "type": "habit", "sourceModule": "habits"})),
+            ("times/timeEntries", "e", json!({"timeBlockId": "b", "duration": 0})),
+        ]);
+        let stopped = run("stop_timer", json!({}), &records).unwrap();
+        let fields = |write: &RecordWrite| Value::Object(write.fields.clone());
+        assert_eq!(
+            stopped.iter().map(|write| (write.record_id.as_str(), fields(write))).collect::<Vec<_>>(),
+            [("b", json!({"endDate": "2026-04-15T22:30:00.000Z", "isLive": false})), ("e", json!({"duration": 1_800}))]
+        );
+        let started = run("start_timer", json!({"description": "Write"}), &records).unwrap();
+        assert_eq!(
+            started.iter().map(|write| write.table.as_str()).collect::<Vec<_>>(),
+            ["timeBlocks", "timeEntries", "timeBlocks", "timeEntries"]
+        );
+        assert_eq!(
+            (&started[2].fields["title"], &started[2].fields["isLive"], &started[2].fields["endDate"]),
+            (&json!("Write"), &json!(true), &Value::Null)
+        );
+        assert_eq!((&started[3].fields["visibility"], &started[3].fields["source"]), (&json!("private"), &json!({"app": "timer"})));
+        let first = run("start_timer", json!({}), &Shelf::default()).unwrap();
+        assert_eq!((first.len(), &first[0].fields["title"]), (2, &json!("Time Entry")));
+        assert!(matches!(run("stop_timer", json!({}), &Shelf::default()), Err(Obstacle::NothingMatches { .. })));
     }
 
     #[test]

@@ -68,6 +68,10 @@ impl Modules {
             if spec.update.is_some() && spec.id.is_some() == spec.each.is_some() {
                 return Err(wrong("an update needs either `id` or `each`".into()));
             }
+            // Else it could go round and round.
+            if spec.first.as_ref().is_some_and(|first| self.tool(first).is_none_or(|first| first.first.is_some())) {
+                return Err(wrong("`first` must name a tool that is described and has none itself".into()));
+            }
             let all = [(table, &spec.set)].into_iter().map(Ok);
             let beside = spec.with.values().map(|beside| Ok((self.table(&beside.create).ok_or(&beside.create)?, &beside.set)));
             for written in all.chain(beside) {
@@ -195,6 +199,7 @@ mod tests {
             (r#""update": "garden/plants", "id": "plantId", "set": {"color": "red"}"#, "the table \"plants\" has no field \"color\""),
             (r#""update": "garden/plants""#, "an update needs either `id` or `each`"),
             (r#""set": {}"#, "one of `create`, `update` and `delete`"),
+            (r#""create": "garden/plants", "first": "water_plant""#, "`first` must name a tool"),
             (r#""make": "garden/plants""#, "unknown field `make`"),
         ] {
             let error = with(tool).unwrap_err().to_string();

@@ -60,6 +60,7 @@ impl Scene<'_> {
             "param" => self.param(about),
             "of" => of(about)?,
             "after" => of(about)?.and_then(|seconds| seconds.as_f64()).and_then(|seconds| later(now, seconds)),
+            "since" => of(about)?.and_then(|from| since(now, &from)),
             "more" => Some((of(field)?.and_then(|number| number.as_i64()).unwrap_or_default() + 1).into()),
             "append" => Some(appended(text_of()?, self.text_param(about)?).into()),
             "tag" => Some(tagged(text_of()?, self.text_param(about)?).into()),
@@ -107,6 +108,12 @@ pub(super) fn tagged(text: String, tag: &str) -> String {
         "" => tag,
         body => format!("{body}\n\n{tag}"),
     }
+}
+
+/// Seconds from a moment to now.
+fn since(now: Timestamp, from: &Value) -> Option<Value> {
+    let from = time::parse_rfc3339(from.as_str()?)?;
+    Some(now.duration_since(from).as_secs().max(0).into())
 }
 
 pub(super) fn later(now: Timestamp, seconds: f64) -> Option<Value> {

@@ -152,6 +152,12 @@ pub struct ToolSpec {
     pub(super) each: Option<Each>,
     #[serde(default)]
     pub(super) set: Map<String, Value>,
+    /// Another record that an update changes too.
+    #[serde(default)]
+    pub(super) also: Option<Also>,
+    /// A tool that is carried out before it, where there is something for it to do.
+    #[serde(default)]
+    pub(super) first: Option<String>,
     /// Other records that are made with it, by the word that stands for their ids.
     #[serde(default)]
     pub(super) with: BTreeMap<String, Beside>,
@@ -184,13 +190,24 @@ pub(super) struct Choose {
     pub(super) flag: String,
 }
 
-/// Live records whose text has the value of a parameter, in whatever case, and whose flag is not set.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Live records whose fields are as `where` says, whose text has the value of a parameter, in whatever case, and whose flag
+/// is not set.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Each {
+    pub(super) r#where: Map<String, Value>,
     pub(super) field: String,
     pub(super) param: String,
     pub(super) unless: String,
+}
+
+/// Another record that is changed with one, whose field has its id.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Also {
+    pub(super) table: String,
+    pub(super) id: String,
+    pub(super) set: Map<String, Value>,
 }
 
 /// A parameter, and what each of its values stands for; a parameter that is given counts more.

@@ -120,11 +120,11 @@ impl<'a> Carrier<'a> {
         }
         let key = self.occasion.key(step.id());
         let mut n = 0;
-        let next_id = || {
+        let mut next_id = || {
             n += 1;
             key.derived_id("record", n)
         };
-        let written = effects::writes(&self.executors.modules, &self.call(tool, params), &self.log, next_id)
+        let written = effects::writes(&self.executors.modules, &self.call(tool, params), &self.log, &mut next_id)
             .and_then(|writes| self.rows(step, &writes).map(|rows| (writes, rows)));
         let mut outcome = |outcome| self.effects.outcomes.push((tool.to_owned(), outcome));
         match written {

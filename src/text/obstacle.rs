@@ -13,6 +13,7 @@ pub fn told(obstacle: &Obstacle) -> String {
         Obstacle::Wrong { param, kind } => format!("`{param}` must be {}.", wanted(*kind)),
         Obstacle::NoRecord { table, id } => format!("There is no record {id} in {table}."),
         Obstacle::NothingToChoose { table } => format!("There is nothing in {table} to put it into; create one first."),
+        Obstacle::NothingMatches { table, text } if text.is_empty() => format!("No record in {table} is the one that is meant."),
         Obstacle::NothingMatches { table, text } => format!("No record in {table} has the text {text:?}."),
         Obstacle::Refused { why } => format!("The log does not take it: {why}."),
         Obstacle::Encrypted { field } => format!("`{field}` is encrypted, so only a device of yours can change it."),
