@@ -10,7 +10,8 @@ use axum::http::HeaderMap;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use crate::common::{Mana, hourly, send, wait_for};
+use crate::common::pages::{post, sign_in};
+use crate::common::{Mana, hourly, request, send, wait_for};
 
 /// How often the server is killed.
 const KILLS: usize = 200;
@@ -167,7 +168,20 @@ fn decisions_that_meet_have_one_outcome() {
     let mana = world(1, &calls, &json!([]));
     let token = token(&mana);
     let served = mana.serve();
-    let deciding: Vec<_> = ["approve", "reject", "approve"]
+    // The page decides by its form, as a browser sends it.
+    let cookie = sign_in(&served, token.trim_start_matches("Bearer "));
+    let page = request("GET", &served.url("/missions/m0"), &[("cookie", &cookie)]).1;
+    let csrf = page.split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let review = served.url("/missions/m0/review");
+    let by_page = std::thread::spawn(move || {
+        for n in (0..STEPS).rev() {
+            let decision = if n % 2 == 0 { "approve" } else { "reject" };
+            let fields = [("csrf", csrf.as_str()), ("iteration", "it-0"), (&format!("step:it-0-{n}"), decision)];
+            let fields: Vec<(String, String)> = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            assert_eq!(post(&review, &cookie, &fields).status, 303);
+        }
+    });
+    let deciding: Vec<_> = ["approve", "reject"]
         .into_iter()
         .map(|decision| {
             let (url, token) = (served.url("/api/v1/me/reviews/steps/"), token.clone());
@@ -179,7 +193,7 @@ fn decisions_that_meet_have_one_outcome() {
             })
         })
         .collect();
-    deciding.into_iter().for_each(|thread| thread.join().unwrap());
+    deciding.into_iter().chain([by_page]).for_each(|thread| thread.join().unwrap());
     drop(served);
     let steps = steps(&mana);
     let approved: BTreeSet<&str> =
