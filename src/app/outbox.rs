@@ -33,8 +33,11 @@ const AT_ONCE: u32 = 8;
 /// How often somebody looks for calls whose time has come.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What became of a user's call.
-const UNKNOWN: &str = "outcome unknown: the program ended while it called; look whether it was done before you propose it again";
+/// Waits between tries to write the end of a call.
+const WRITE_TRIES: [Duration; 4] = [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// What is said where nobody knows what became of a call.
+const UNKNOWN: &str = "outcome unknown: the program ended while it called, or could not note the answer; look whether it was done before you propose it again";
 
 /// Makes the calls that decisions left behind. One per process.
 pub struct Outbox {
@@ -80,13 +83,14 @@ impl Outbox {
     /// Ends what processes left that died in a call: such a call is made again where that does no harm.
     async fn take_over(&self) -> StoreResult<()> {
         for held in self.store.held_calls().await? {
-            if !self.presence.has_ended(&held.owner) {
+            // Between two deliveries this process makes no call: what it holds, it could not close.
+            if held.owner != self.presence.owner() && !self.presence.has_ended(&held.owner) {
                 continue;
             }
             let again = self.webhooks.get(&held.call.tool).is_some_and(|webhook| webhook.idempotent);
-            tracing::warn!(step = held.call.step.step_id, tool = held.call.tool, again, "a process ended while it made this call");
+            tracing::warn!(step = held.call.step.step_id, tool = held.call.tool, again, "nobody knows how this call ended");
             if again {
-                self.store.retry_call(&held.call, (self.clock)(), "the process ended while it called".into()).await?;
+                self.store.retry_call(&held.call, (self.clock)(), "nobody knows how it ended".into()).await?;
             } else {
                 self.end(held.call, Err(UNKNOWN.into())).await?;
             }
@@ -129,8 +133,25 @@ impl Outbox {
         }
     }
 
-    /// Closes a call, and tells its end on the step, where the mission still has it.
+    /// Closes a call, and tells its end on the step, where the mission still has it and has room for it. A passing trouble of
+    /// the database is waited for: it must not cost what is known of the outcome.
     async fn end(&self, call: OutboxCall, result: Result<Value, String>) -> StoreResult<()> {
+        for wait in WRITE_TRIES {
+            match self.close(call.clone(), Some(result.clone())).await {
+                Err(error) if error.is_of_machine() => tokio::time::sleep(wait).await,
+                Err(error) => {
+                    // What fails for one user must not hold up the others.
+                    tracing::error!(user = call.step.user_id, step = call.step.step_id, %error, "the end of a call cannot be told on its step");
+                    return self.close(call, None).await;
+                }
+                Ok(()) => return Ok(()),
+            }
+        }
+        self.close(call, Some(result)).await
+    }
+
+    /// Closes a call; `None`: without a word on the step.
+    async fn close(&self, call: OutboxCall, result: Option<Result<Value, String>>) -> StoreResult<()> {
         let edit = Edit {
             table: Table::Missions,
             user_id: call.step.user_id.clone(),
@@ -143,9 +164,9 @@ impl Outbox {
         let ended = move |before: Option<&Record>, _: &dyn UserLog| {
             let concluded = before.and_then(|record| {
                 let iterations = Mission::read(&call.step.mission_id, record).0.iterations;
-                conclude(&iterations, &call.step.iteration_id, &call.step.step_id, &result)
+                conclude(&iterations, &call.step.iteration_id, &call.step.step_id, result.as_ref()?)
             });
-            let outcome = if result.is_ok() { StepOutcome::Executed } else { StepOutcome::Failed };
+            let outcome = if matches!(result, Some(Ok(_))) { StepOutcome::Executed } else { StepOutcome::Failed };
             let outcomes = vec![(call.tool, outcome)];
             let ended = Some(call.step);
             Ok((concluded.map(with_iterations).unwrap_or_default(), Effects { ended, outcomes, ..Effects::default() }))
