@@ -18,8 +18,9 @@ use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::cadence::Cadence;
 use mana_ai::domain::change::Op;
 use mana_ai::domain::decision::{Ceilings, Load, Plans, Situation, Used, decide};
-use mana_ai::domain::iterations::StepStatus;
 use mana_ai::domain::merge::{Delta, Fold, compare_stamps};
+use mana_ai::domain::raw::{Raw, RawRecord};
+use mana_ai::domain::step::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::projection;
@@ -94,7 +95,7 @@ fn rules(_: &Runtime) {
     };
     let delta = |n: u64| Delta {
         op: Op::Update,
-        data: json!({"title": format!("Mission {n}"), "state": "active"}).as_object().cloned(),
+        data: json!({"title": format!("Mission {n}"), "state": "active"}).as_object().map(RawRecord::from),
         field_meta: BTreeMap::from([("title".to_owned(), format!("2026-04-15T08:00:00.{n:03}Z"))]),
         created_at: "2026-04-15T08:00:00Z".parse().expect("a time"),
     };
@@ -107,7 +108,7 @@ fn rules(_: &Runtime) {
     add("compare two stamps", &mut || {
         black_box(compare_stamps(black_box("2026-04-15T08:00:00.001Z"), black_box("2026-04-15T08:00:00.002Z")));
     });
-    let agent = Agent::read("a", json!({"name": "Penny", "maxTokensPerDay": 1000}).as_object().expect("an object")).0;
+    let agent = Agent::read("a", &Raw::from(json!({"name": "Penny", "maxTokensPerDay": 1000})).object().expect("an object")).0;
     let from: Timestamp = "2026-04-15T08:00:00Z".parse().expect("a time");
     add("decide about a mission", &mut || {
         let situation = Situation {

@@ -92,7 +92,7 @@ async fn day(args: Args) {
     let due_in_the_day = args.users * args.missions;
     assert_eq!(planned, due_in_the_day, "each mission once");
     let missions = store.snapshots(Table::Missions, None).await.expect("missions");
-    assert!(missions.iter().all(|m| m.record["iterations"].as_array().map(Vec::len) == Some(1)), "each mission has its one plan");
+    assert!(missions.iter().all(|m| mana_ai::domain::iterations::of_record(&m.record).len() == 1), "each mission has its one plan");
     let stats = store.stats().await.expect("a look");
     let mut report = Report::new(
         &format!(
@@ -124,7 +124,7 @@ fn line(user: u64, app: &str, table: &str, id: String, data: Value) -> Change {
         "createdAt": "2026-04-14T20:00:00.000000Z", "clientId": "simulation",
     });
     let object = line.as_object().cloned().unwrap_or_default();
-    from_json(object, || uuid::Uuid::new_v4().to_string()).expect("a change")
+    from_json(object.into(), || uuid::Uuid::new_v4().to_string()).expect("a change")
 }
 
 /// An agent and the missions of a user, spread over the day.
@@ -166,7 +166,7 @@ async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::P
         max_parallel: 8,
         max_attempts: 5,
         iterations_kept: 100,
-        first_step_status: mana_ai::domain::iterations::StepStatus::Staged,
+        first_step_status: mana_ai::domain::step::StepStatus::Staged,
         backoff: Backoff { base: minute, max: minute },
         breaker: Limits { failures: 5, cooldown: minute },
         // Nobody reviews.

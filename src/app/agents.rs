@@ -7,6 +7,7 @@ use super::{App, AppError, edit_by};
 use crate::domain::agent::AgentState;
 use crate::domain::edits::{changed, created, differing};
 use crate::domain::merge::Record;
+use crate::domain::raw::RawRecord;
 use crate::store::{AgentCard, MissionCard, StoreError, StoreResult, Table};
 
 /// What stands around an agent: its missions, and what it used.
@@ -31,7 +32,7 @@ impl App {
     /// # Errors
     /// Where there is none, or the database cannot be read.
     pub async fn agent(&self, user: &str, id: &str) -> Result<Record, AppError> {
-        self.store.newest(Table::Agents, user, id).await?.ok_or(AppError::NotFound)
+        Ok(self.store.newest(Table::Agents, user, id).await?.ok_or(AppError::NotFound)?.read())
     }
 
     /// Some fields of an agent, whole.
@@ -62,7 +63,7 @@ impl App {
         record.retain(|field, value| *value != "" || field == "role");
         let id = Uuid::new_v4().to_string();
         let record = created(record, user, self.now());
-        self.store.edit::<StoreError>(edit_by(user, Table::Agents, &id), move |_| Ok(record)).await?;
+        self.store.edit::<StoreError>(edit_by(user, Table::Agents, &id), move |_| Ok(record.into())).await?;
         Ok(id)
     }
 
@@ -71,7 +72,7 @@ impl App {
     /// # Errors
     /// When the database cannot be written, or refuses a text.
     pub async fn save_agent(&self, user: &str, id: &str, was: Record, after: Record) -> StoreResult<()> {
-        let edited = move |now: Option<&Record>| Ok(now.map(|_| changed(&was, after)).unwrap_or_default());
+        let edited = move |now: Option<&RawRecord>| Ok(now.map(|_| changed(&was, after)).unwrap_or_default().into());
         self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), edited).await
     }
 

@@ -12,6 +12,7 @@ use crate::domain::cadence::Cadence;
 use crate::domain::edits::{changed, created, differing};
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
+use crate::domain::raw::RawRecord;
 use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::runner::{Explanation, explain};
@@ -74,7 +75,7 @@ impl App {
     /// # Errors
     /// Where there is none, or the database cannot be read.
     pub async fn mission(&self, user: &str, id: &str) -> Result<Record, AppError> {
-        self.store.newest(Table::Missions, user, id).await?.ok_or(AppError::NotFound)
+        Ok(self.store.newest(Table::Missions, user, id).await?.ok_or(AppError::NotFound)?.read())
     }
 
     /// Some fields of a mission, whole.
@@ -119,7 +120,7 @@ impl App {
     pub async fn create_mission(&self, user: &str, record: Record) -> StoreResult<String> {
         let id = Uuid::new_v4().to_string();
         let record = created(record, user, self.now());
-        self.store.edit::<StoreError>(edit_by(user, Table::Missions, &id), move |_| Ok(record)).await?;
+        self.store.edit::<StoreError>(edit_by(user, Table::Missions, &id), move |_| Ok(record.into())).await?;
         Ok(id)
     }
 
@@ -133,15 +134,15 @@ impl App {
         let mut fields = changed(was, after);
         fields.extend(next.map(|next| ("nextRunAt".to_owned(), next)));
         let (zone, now, mission_id) = (self.zone().clone(), self.now(), id.to_owned());
-        let edited = move |record: Option<&Record>| {
-            let Some(record) = record else { return Ok(Record::new()) };
+        let edited = move |record: Option<&RawRecord>| {
+            let Some(record) = record else { return Ok(RawRecord::new()) };
             // A schedule that stays, and whose time is missing, gets it now and not with the next tick.
             if !fields.contains_key("nextRunAt")
                 && let Some(at) = first_time(&Mission::read(&mission_id, record).0, now, &zone)
             {
                 fields.insert("nextRunAt".into(), time::iso_millis(at).into());
             }
-            Ok(fields)
+            Ok(fields.into())
         };
         self.store.edit::<StoreError>(edit_by(user, Table::Missions, id), edited).await
     }

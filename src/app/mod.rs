@@ -160,7 +160,7 @@ impl App {
     async fn fields(&self, table: Table, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
         self.refresh().await?;
         let part = self.store.part(table, user, id, fields, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
-        let mut record = part.record;
+        let mut record = part.record.read();
         record.insert("id".into(), id.into());
         Ok(record)
     }

@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 use tokio::time::Duration;
 use uuid::Uuid;
 
-use super::review::with_iterations;
 use super::{App, Reviews};
 use crate::domain::actor;
 use crate::domain::backoff::Backoff;
 use crate::domain::change::RUNNER_CLIENT;
-use crate::domain::merge::Record;
-use crate::domain::mission::Mission;
+use crate::domain::iterations;
+use crate::domain::raw::RawRecord;
 use crate::domain::review::conclude;
 use crate::domain::time;
 use crate::runner::{Clock, ProcessLock, ProcessLockError};
@@ -161,15 +160,18 @@ impl Outbox {
             actor: actor::runner(None, None),
             origin: "system",
         };
-        let ended = move |before: Option<&Record>, _: &dyn UserLog| {
+        let ended = move |before: Option<&RawRecord>, _: &dyn UserLog| {
             let concluded = before.and_then(|record| {
-                let iterations = Mission::read(&call.step.mission_id, record).0.iterations;
+                let iterations = iterations::of_record(record);
                 conclude(&iterations, &call.step.iteration_id, &call.step.step_id, result.as_ref()?)
             });
             let outcome = if matches!(result, Some(Ok(_))) { StepOutcome::Executed } else { StepOutcome::Failed };
             let outcomes = vec![(call.tool, outcome)];
             let ended = Some(call.step);
-            Ok((concluded.map(with_iterations).unwrap_or_default(), Effects { ended, outcomes, ..Effects::default() }))
+            Ok((
+                concluded.map(|iterations| iterations::to_record(&iterations)).unwrap_or_default(),
+                Effects { ended, outcomes, ..Effects::default() },
+            ))
         };
         let effects = self.store.edit_with::<StoreError>(edit, ended).await?;
         self.reviews.count(&effects);

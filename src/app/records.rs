@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::App;
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::Stamps;
+use crate::domain::raw::RawRecord;
 use crate::domain::record_text;
 use crate::store::{Bounds, Linked, StoreResult, Wanted};
 
@@ -44,8 +45,8 @@ impl App {
                 let ids = self.store.records(user, &kind.app, table, OFFERED).await?;
                 let wanted = ids.iter().map(|id| Wanted { app: kind.app.clone(), tables: vec![table.clone()], id: id.clone() });
                 let read = Arc::clone(kind);
-                let heading = move |_: usize, _: &str, record: &Record, _: &Stamps| {
-                    Some(record_text::heading(&read, record).map(|text| text.chars().take(HEADING).collect::<String>()))
+                let heading = move |_: usize, _: &str, record: &RawRecord, _: &Stamps| {
+                    Some(record_text::heading(&read, &record.read()).map(|text| text.chars().take(HEADING).collect::<String>()))
                 };
                 let found = self.store.linked(user, wanted.collect(), OFFERED_BOUNDS, heading).await?;
                 offered.extend(ids.into_iter().zip(found).filter_map(|(id, found)| {

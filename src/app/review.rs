@@ -10,10 +10,12 @@ use tokio::sync::Notify;
 use super::{App, AppError, edit_by};
 use crate::domain::agent::Agent;
 use crate::domain::change::WORKBENCH_CLIENT;
-use crate::domain::iterations::{Iteration, StepStatus};
+use crate::domain::iterations::{self, Iteration, to_record};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
+use crate::domain::raw::RawRecord;
 use crate::domain::review::{Review, apply};
+use crate::domain::step::{IterationStep, StepStatus};
 use crate::domain::{actor, time};
 use crate::metrics::Metrics;
 use crate::modules::effects::{FieldChange, Preview};
@@ -160,7 +162,7 @@ impl Reviews {
             let (mission, _) = Mission::read(&card.id, &record);
             for iteration in mission.iterations.iter().filter(|iteration| iteration.awaits_review()) {
                 let foreseen = self.foresee(user, &card.id, iteration).await?;
-                bytes += iteration.json().to_string().len();
+                bytes += iteration.bytes();
                 plans.push(WaitingPlan {
                     user_id: user.to_owned(),
                     mission_id: card.id.clone(),
@@ -236,14 +238,15 @@ impl Reviews {
         };
         let (executors, now) = (self.executors.clone(), (self.clock)());
         let (user_id, mission_id) = (user.to_owned(), id.to_owned());
-        let reviewed = move |before: Option<&Record>, log: &dyn UserLog| {
+        let reviewed = move |before: Option<&RawRecord>, log: &dyn UserLog| {
             let Some(record) = before else { return Ok(Default::default()) };
-            let iterations = Mission::read(&mission_id, record).0.iterations;
+            let iterations = iterations::of_record(record);
+            let space = record.text("spaceId");
             let occasion = Occasion {
                 user: &user_id,
                 mission: &mission_id,
                 iteration: &review.iteration_id,
-                space: record.get("spaceId").and_then(Value::as_str),
+                space: space.as_deref(),
                 agent: agent.as_ref(),
                 client: WORKBENCH_CLIENT,
                 now,
@@ -251,7 +254,7 @@ impl Reviews {
             let mut carrier = Carrier::new(&executors, occasion, log);
             let after = apply(&iterations, &review, &mut |step| carrier.carry_out(step)).filter(|after| *after != iterations);
             let Some(after) = after else { return Ok(Default::default()) };
-            Ok((with_iterations(after), carrier.effects()))
+            Ok((to_record(&after), carrier.effects()))
         };
         let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, id), reviewed).await?;
         self.count(&effects);
@@ -319,9 +322,9 @@ impl Reviews {
         };
         let (steps, iteration_id, user_id, mission_id, now) =
             (wanted.clone(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
-        let undone = move |before: Option<&Record>, log: &dyn UserLog| {
+        let undone = move |before: Option<&RawRecord>, log: &dyn UserLog| {
             let Some(record) = before else { return Ok(Default::default()) };
-            let mut iterations = Mission::read(&mission_id, record).0.iterations;
+            let mut iterations = iterations::of_record(record);
             let mut effects = Effects::default();
             let Some(iteration) = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id) else {
                 return Ok(Default::default());
@@ -336,12 +339,12 @@ impl Reviews {
                 changed = true;
                 effects.rows.extend(back.rows);
                 effects.outcomes.push((step.tool().unwrap_or_default().to_owned(), StepOutcome::Undone));
-                step.take_back(undone_json(&back.kept, now), back.kept.is_empty());
+                step.take_back(&undone_json(&back.kept, now), back.kept.is_empty());
             }
             if !changed {
                 return Ok(Default::default());
             }
-            Ok((with_iterations(iterations), effects))
+            Ok((to_record(&iterations), effects))
         };
         let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, &mission), undone).await?;
         self.count(&effects);
@@ -363,9 +366,9 @@ impl Reviews {
 
     async fn steps(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<Vec<Value>> {
         let Some(record) = self.store.newest(Table::Missions, user, mission).await? else { return Ok(Vec::new()) };
-        let iterations = Mission::read(mission, &record).0.iterations;
+        let iterations = iterations::of_record(&record);
         let found = iterations.iter().find(|known| known.id() == iteration);
-        Ok(found.map(|found| found.steps().map(|step| step.json().clone()).collect()).unwrap_or_default())
+        Ok(found.map(|found| found.steps().map(IterationStep::read).collect()).unwrap_or_default())
     }
 
     async fn step(&self, user: &str, mission: &str, iteration: &str, step: &str) -> StoreResult<Option<Value>> {
@@ -382,10 +385,6 @@ impl App {
 
 fn key(user: &str, mission: &str, iteration: &str, step: &str) -> StepKey {
     StepKey { user_id: user.to_owned(), mission_id: mission.to_owned(), iteration_id: iteration.to_owned(), step_id: step.to_owned() }
-}
-
-pub(super) fn with_iterations(iterations: Vec<Iteration>) -> Record {
-    Record::from_iter([("iterations".to_owned(), iterations.into_iter().map(Value::from).collect())])
 }
 
 fn undone_json(kept: &[KeptField], now: Timestamp) -> Value {

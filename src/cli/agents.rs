@@ -1,9 +1,11 @@
 //! `mana-ai agents`
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::{CommandResult, Context, output, setup};
 use crate::domain::agent::Agent;
+use crate::domain::merge::Stamps;
+use crate::domain::raw::RawRecord;
 use crate::projection;
 use crate::store::{Snapshot, Table};
 
@@ -22,7 +24,7 @@ pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
     projection::refresh(&store).await?;
     let agents = store.snapshots(Table::Agents, args.user).await?;
     if args.json {
-        return Ok(output::json_lines(agents.iter().map(line))?);
+        return Ok(output::json_lines(agents.iter().map(SnapshotLine::of))?);
     }
     let row = |snapshot: &Snapshot| {
         let (agent, _) = Agent::read(&snapshot.id, &snapshot.record);
@@ -41,6 +43,18 @@ pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
 }
 
 /// A snapshot as `--json` prints it.
-pub(super) fn line(snapshot: &Snapshot) -> serde_json::Value {
-    json!({"userId": snapshot.user_id, "id": snapshot.id, "record": snapshot.record, "fieldMeta": snapshot.field_meta})
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SnapshotLine<'a> {
+    user_id: &'a str,
+    id: &'a str,
+    record: &'a RawRecord,
+    field_meta: &'a Stamps,
+}
+
+impl<'a> SnapshotLine<'a> {
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        let Snapshot { user_id, id, record, field_meta } = snapshot;
+        SnapshotLine { user_id, id, record, field_meta }
+    }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Duration, MissedTickBehavior};
 
 use super::serve::Server;
 use super::{CommandResult, Context, Failure, link, output, setup};
-use crate::config::{Config, Raw};
+use crate::config::{Config, GivenSettings};
 use crate::demo::{self, model, narrator::Narrator, reviewer::Reviewer};
 use crate::http;
 
@@ -64,7 +64,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
 }
 
 /// A demo does not wait a minute, unless it is told to.
-fn quicker(mut config: Config, raw: &Raw) -> Config {
+fn quicker(mut config: Config, raw: &GivenSettings) -> Config {
     if raw.is_default("tick_interval_ms") {
         config.tick_interval = Duration::from_secs(3);
     }
@@ -75,7 +75,7 @@ fn quicker(mut config: Config, raw: &Raw) -> Config {
 }
 
 /// The configured port, or any other where that was not asked for and is taken.
-async fn listen(config: &Config, raw: &Raw) -> Result<TcpListener, Failure> {
+async fn listen(config: &Config, raw: &GivenSettings) -> Result<TcpListener, Failure> {
     match http::listen(SocketAddr::new(config.host, config.port)).await {
         Err(_) if raw.is_default("port") => http::listen(SocketAddr::new(config.host, 0)).await,
         outcome => outcome,

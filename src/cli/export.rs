@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::{CommandResult, Context, Failure, output, setup};
+use crate::domain::raw::Raw;
 use crate::durable;
 use crate::exchange::{self, Packer, Packing};
 use crate::store::{LogRow, RowFilter, SetAside, Store};
@@ -98,7 +99,7 @@ async fn write(store: &Store, filter: RowFilter, format: Format, mut file: Optio
 
 fn line(out: &mut dyn Write, row: &Result<LogRow, SetAside>, format: Format) -> io::Result<()> {
     match (row, format) {
-        (Ok(row), Format::Jsonl) => writeln!(out, "{}", escaped(&row.change.to_json().to_string())),
+        (Ok(row), Format::Jsonl) => writeln!(out, "{}", escaped(Raw::of(&row.change).get())),
         (Ok(row), Format::Csv) => writeln!(out, "{}", exchange::row(&row.change)),
         // An import would refuse it.
         (Err(set_aside), _) => {

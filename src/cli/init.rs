@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 
 use super::{CommandResult, Context, Failure, output, setup};
 use crate::auth::{LocalKey, SecretFile, ServiceKey};
-use crate::config::{self, Config, ConfigError, Raw, SettingSource};
+use crate::config::{self, Config, ConfigError, GivenSettings, SettingSource};
 use crate::durable::{write_new, write_over};
 use crate::grants::PrivateKey;
 use crate::planner::provider::Provider;
@@ -52,7 +52,7 @@ pub(super) async fn run(context: Context, args: InitArgs) -> CommandResult {
 }
 
 /// What flags and variables say.
-fn given(raw: &Raw) -> Chosen {
+fn given(raw: &GivenSettings) -> Chosen {
     let kept = |s: &&config::Setting| s.key != "data_dir" && !is_elsewhere(raw, s);
     let given = |s: &config::Setting| {
         let value = raw.given(s.key)?;
@@ -64,7 +64,7 @@ fn given(raw: &Raw) -> Chosen {
 }
 
 /// Who gives a secret by the environment keeps it out of files.
-fn is_elsewhere(raw: &Raw, setting: &config::Setting) -> bool {
+fn is_elsewhere(raw: &GivenSettings, setting: &config::Setting) -> bool {
     setting.secret && *raw.source(setting.key) == SettingSource::Environment
 }
 
@@ -100,7 +100,7 @@ async fn ask(context: &Context) -> Result<Chosen, Failure> {
 }
 
 /// Asks for one setting until the answer is one that it takes.
-fn question(raw: &Raw, key: &'static str, prompt: &str, suggestion: Option<String>) -> Result<String, Failure> {
+fn question(raw: &GivenSettings, key: &'static str, prompt: &str, suggestion: Option<String>) -> Result<String, Failure> {
     let usual = suggestion.or_else(|| raw.text(key)).unwrap_or_default();
     let check = raw.clone();
     let takes = move |answer: &String| match Config::read(&check.with(key, answer)) {

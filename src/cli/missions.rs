@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{CommandResult, Context, Failure, agents::line, output, parse_time, setup};
+use super::{CommandResult, Context, Failure, agents::SnapshotLine, output, parse_time, setup};
 use crate::domain::mission::{Mission, MissionState};
 use crate::projection;
 use crate::store::{Snapshot, Store, Table};
@@ -35,7 +35,7 @@ pub(super) async fn run(context: Context, args: MissionsArgs) -> CommandResult {
     let missions = store.snapshots(Table::Missions, args.user).await?.into_iter().map(read);
     let missions: Vec<_> = missions.filter(|(_, mission)| !args.due || due(mission)).collect();
     if args.json {
-        return Ok(output::json_lines(missions.iter().map(|(snapshot, _)| line(snapshot)))?);
+        return Ok(output::json_lines(missions.iter().map(|(snapshot, _)| SnapshotLine::of(snapshot)))?);
     }
     let row = |(snapshot, mission): &(Snapshot, Mission)| {
         let awaiting = mission.awaiting_review();

@@ -42,7 +42,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Sub
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use telemetry::Telemetry;
 
-use crate::config::{Config, ConfigError, Raw, SETTINGS, Scope};
+use crate::config::{Config, ConfigError, GivenSettings, SETTINGS, Scope};
 use crate::text;
 
 /// Runs AI missions in the background: one binary, one SQLite file.
@@ -123,7 +123,7 @@ const RUNNER_COMMANDS: [&str; 9] = ["init", "doctor", "serve", "health", "demo",
 
 /// What a command knows besides its own arguments.
 struct Context {
-    raw: Raw,
+    raw: GivenSettings,
     config: Config,
 }
 
@@ -278,12 +278,12 @@ fn flags(scope: Scope) -> impl Iterator<Item = Arg> {
 }
 
 /// The texts of all settings, from flags, environment and file.
-fn settings(given: Option<&ArgMatches>) -> Result<Raw, ConfigError> {
+fn settings(given: Option<&ArgMatches>) -> Result<GivenSettings, ConfigError> {
     let flag = |key: &str| given.and_then(|given| given.try_get_one::<String>(key).ok().flatten().cloned());
     let flags: HashMap<&'static str, String> = SETTINGS.iter().filter_map(|s| Some((s.key, flag(s.key)?))).collect();
     let file = given.and_then(|given| given.try_get_one::<PathBuf>("config_file").ok().flatten().cloned());
     let environment = |name: &str| std::env::var_os(name).map(OsString::into_string).and_then(Result::ok);
-    Raw::collect(&flags, environment, file.as_deref())
+    GivenSettings::collect(&flags, environment, file.as_deref())
 }
 
 /// Reads a time argument.

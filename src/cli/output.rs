@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::domain::time;
 use crate::store::{Progress, SetAside};
@@ -26,10 +26,10 @@ pub(super) fn raw_stdout() -> BufWriter<StdoutLock<'static>> {
 }
 
 /// Writes one object a line.
-pub(super) fn json_lines(lines: impl IntoIterator<Item = Value>) -> io::Result<()> {
+pub(super) fn json_lines(lines: impl IntoIterator<Item = impl Serialize>) -> io::Result<()> {
     let mut out = raw_stdout();
     for line in lines {
-        writeln!(out, "{}", escaped(&line.to_string()))?;
+        writeln!(out, "{}", escaped(&serde_json::to_string(&line)?))?;
     }
     out.flush()
 }

@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::domain::ceilings::LogCeilings;
-use crate::domain::iterations::StepStatus;
+use crate::domain::step::StepStatus;
 use crate::domain::zone;
 use crate::planner::dialect::Dialect;
 pub use settings::{DATA_DIR, SETTINGS, Scope, Setting};
@@ -73,18 +73,18 @@ impl ConfigError {
 
 /// Every setting's text and where it comes from.
 #[derive(Clone)]
-pub struct Raw {
+pub struct GivenSettings {
     values: BTreeMap<&'static str, (String, SettingSource)>,
 }
 
 /// Shows what `mana-ai config` shows, since some values are secrets.
-impl fmt::Debug for Raw {
+impl fmt::Debug for GivenSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.in_force().into_iter().map(|(setting, value, source)| (setting.key, (value, source)))).finish()
     }
 }
 
-impl Raw {
+impl GivenSettings {
     /// Collects the settings. `flags` holds those that the command line gave; `environment` looks a variable up.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl Raw {
                 values.entry(setting.key).or_insert((default.to_owned(), SettingSource::Default));
             }
         }
-        Ok(Raw { values })
+        Ok(GivenSettings { values })
     }
 
     /// Each setting with what is in force; secrets are masked.
@@ -132,7 +132,7 @@ impl Raw {
     pub fn with(&self, key: &'static str, value: &str) -> Self {
         let mut values = self.values.clone();
         values.insert(key, (value.to_owned(), SettingSource::Flag));
-        Raw { values }
+        GivenSettings { values }
     }
 
     /// The same with the default of one setting.
@@ -144,7 +144,7 @@ impl Raw {
         {
             values.insert(setting.key, (default.to_owned(), SettingSource::Default));
         }
-        Raw { values }
+        GivenSettings { values }
     }
 
     /// Where a setting comes from.
@@ -209,7 +209,7 @@ impl Raw {
 }
 
 /// A zone by its name; one that is nearly right is suggested.
-fn time_zone(raw: &Raw) -> Result<TimeZone, ConfigError> {
+fn time_zone(raw: &GivenSettings) -> Result<TimeZone, ConfigError> {
     let name = raw.text("time_zone").unwrap_or_default();
     zone::find(&name).ok_or_else(|| match zone::suggest(&name) {
         Some(meant) => raw.wrong("time_zone", format!("an IANA time zone. Did you mean {meant}?")),
@@ -312,7 +312,7 @@ impl Config {
     ///
     /// # Errors
     /// The first setting that has a wrong value.
-    pub fn read(raw: &Raw) -> Result<Self, ConfigError> {
+    pub fn read(raw: &GivenSettings) -> Result<Self, ConfigError> {
         const MILLIS: &str = "a whole number of milliseconds, at least 1 and at most a year";
         Ok(Config {
             data_dir: PathBuf::from(raw.text("data_dir").unwrap_or_default()),
@@ -455,7 +455,7 @@ fn from_file(file: &Path, key: &str, value: String) -> String {
     }
 }
 
-fn private_key(raw: &Raw, text: &str) -> Result<Zeroizing<String>, ConfigError> {
+fn private_key(raw: &GivenSettings, text: &str) -> Result<Zeroizing<String>, ConfigError> {
     const KEY: &str = "private_key_pem";
     let path = text.trim();
     pem(text).ok_or_else(|| match std::fs::read_to_string(path) {
@@ -490,18 +490,18 @@ fn origins(text: &str) -> Option<Vec<String>> {
 mod tests {
     use super::*;
 
-    fn collect(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: Option<&str>) -> Result<Raw, ConfigError> {
+    fn collect(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: Option<&str>) -> Result<GivenSettings, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.toml");
         std::fs::write(&path, file.unwrap_or_default()).unwrap();
         let flags = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
         let look = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Raw::collect(&flags, look, Some(&path))
+        GivenSettings::collect(&flags, look, Some(&path))
     }
 
     #[test]
     fn a_flag_beats_the_environment_beats_the_file_beats_the_default() {
-        let port = |raw: Raw| Config::read(&raw).unwrap().port;
+        let port = |raw: GivenSettings| Config::read(&raw).unwrap().port;
         assert_eq!(port(collect(&[("port", "1")], &[("PORT", "2")], Some("port = 3")).unwrap()), 1);
         assert_eq!(port(collect(&[], &[("PORT", "2")], Some("port = 3")).unwrap()), 2);
         assert_eq!(port(collect(&[], &[("PORT", "")], Some("port = 3")).unwrap()), 3);

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_runner_signs_for_the_agent_or_for_mana_or_for_itself() {
-        let (agent, _) = Agent::read("a-1", json!({"name": "Money"}).as_object().unwrap());
+        let (agent, _) = Agent::read("a-1", &json!({"name": "Money"}).as_object().unwrap().into());
         let work = Work { mission_id: "m", iteration_id: "i", rationale: "save" };
         assert_eq!(
             runner(Some(&agent), Some(work)),

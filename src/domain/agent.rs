@@ -1,8 +1,8 @@
 //! An agent: who a mission is handed to (docs/design.md, section 4).
 
 use super::fields::{FieldProblem, FieldReader, is_ciphertext};
-use super::merge::Record;
 use super::policy::Policy;
+use super::raw::RawRecord;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AgentState {
@@ -46,14 +46,14 @@ pub struct Agent {
 
 impl Agent {
     /// Reads a merged record. Fields of a wrong type take their default and are listed.
-    pub fn read(id: &str, record: &Record) -> (Self, Vec<FieldProblem>) {
+    pub fn read(id: &str, record: &RawRecord) -> (Self, Vec<FieldProblem>) {
         let mut fields = FieldReader::new(record);
         let policy = match fields.value("policy") {
             None => Policy::default(),
             Some(value) => {
-                let (policy, sound) = Policy::read(value);
+                let (policy, sound) = Policy::read(&value);
                 if !sound {
-                    fields.report("policy", value, "`deny` for each entry that is not auto, propose or deny");
+                    fields.report("policy", &value, "`deny` for each entry that is not auto, propose or deny");
                 }
                 policy
             }
@@ -89,7 +89,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(record: Value) -> (Agent, Vec<FieldProblem>) {
-        Agent::read("a", record.as_object().unwrap())
+        Agent::read("a", &record.as_object().unwrap().into())
     }
 
     #[test]

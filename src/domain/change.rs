@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
-use super::merge::{Delta, Record, Stamps};
+use super::merge::{Delta, Stamps, stamp_of};
+use super::raw::{Raw, RawRecord};
 use super::time;
 
 /// What a change does to its record.
@@ -57,13 +59,13 @@ pub struct Change {
     pub user_id: String,
     pub space_id: Option<String>,
     pub op: Op,
-    pub data: Option<Record>,
+    pub data: Option<RawRecord>,
     pub field_meta: Stamps,
     pub client_id: String,
     /// When the first server took it in; `None` asks the store for the time of its own row.
     pub created_at: Option<Timestamp>,
     pub schema_version: i64,
-    pub actor: Option<Value>,
+    pub actor: Option<Raw>,
     pub origin: Option<String>,
     /// The JSON columns as another database wrote them, where they are to be kept to the byte.
     pub verbatim: Option<Box<Verbatim>>,
@@ -77,35 +79,37 @@ pub struct Verbatim {
     pub actor: Option<String>,
 }
 
-impl Change {
-    /// The JSONL form, one object.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "eventId": self.event_id,
-            "appId": self.app_id,
-            "table": self.table,
-            "recordId": self.record_id,
-            "userId": self.user_id,
-            "spaceId": self.space_id,
-            "op": self.op.as_str(),
-            "data": self.data,
-            "fieldMeta": self.field_meta,
-            "clientId": self.client_id,
-            "schemaVersion": self.schema_version,
-            "actor": self.actor,
-            "origin": self.origin,
-            "createdAt": self.created_at.map(time::iso_micros),
-        })
+/// The JSONL form, one object.
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_struct("Change", 14)?;
+        line.serialize_field("eventId", &self.event_id)?;
+        line.serialize_field("appId", &self.app_id)?;
+        line.serialize_field("table", &self.table)?;
+        line.serialize_field("recordId", &self.record_id)?;
+        line.serialize_field("userId", &self.user_id)?;
+        line.serialize_field("spaceId", &self.space_id)?;
+        line.serialize_field("op", self.op.as_str())?;
+        line.serialize_field("data", &self.data)?;
+        line.serialize_field("fieldMeta", &self.field_meta)?;
+        line.serialize_field("clientId", &self.client_id)?;
+        line.serialize_field("schemaVersion", &self.schema_version)?;
+        line.serialize_field("actor", &self.actor)?;
+        line.serialize_field("origin", &self.origin)?;
+        line.serialize_field("createdAt", &self.created_at.map(time::iso_micros))?;
+        line.end()
     }
+}
 
+impl Change {
     /// The JSON columns of its row.
     pub fn texts(&self) -> Cow<'_, Verbatim> {
         match &self.verbatim {
             Some(texts) => Cow::Borrowed(texts),
             None => Cow::Owned(Verbatim {
-                data: self.data.as_ref().map(|data| json!(data).to_string()),
-                field_meta: Some(json!(self.field_meta).to_string()),
-                actor: self.actor.as_ref().map(Value::to_string),
+                data: self.data.as_ref().map(|data| Raw::from(data).to_string()),
+                field_meta: Some(stamps_text(&self.field_meta)),
+                actor: self.actor.as_ref().map(Raw::to_string),
             }),
         }
     }
@@ -114,6 +118,12 @@ impl Change {
     pub fn delta(&self, fallback: Timestamp) -> Delta {
         Delta { op: self.op, data: self.data.clone(), field_meta: self.field_meta.clone(), created_at: self.created_at.unwrap_or(fallback) }
     }
+}
+
+/// Stamps as their column has them.
+pub fn stamps_text(stamps: &Stamps) -> String {
+    // Texts by texts can always be written.
+    serde_json::to_string(stamps).unwrap_or_else(|_| "{}".into())
 }
 
 /// Why a line is not a change. The message names the field, what stands there and what is allowed.
@@ -156,34 +166,31 @@ impl fmt::Display for Found {
 ///
 /// # Errors
 /// [`BadChange`] names the first field that cannot be taken.
-pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result<Change, BadChange> {
+pub fn from_json(mut object: RawRecord, make_id: impl FnOnce() -> String) -> Result<Change, BadChange> {
     let event_id = match take_text(&mut object, "eventId")? {
-        Some(text) => {
-            uuid::Uuid::parse_str(&text).map(|id| id.to_string()).map_err(|_| wrong("eventId", &Value::String(text), "a UUID"))?
-        }
+        Some(text) => uuid::Uuid::parse_str(&text).map(|id| id.to_string()).map_err(|_| wrong("eventId", &text.into(), "a UUID"))?,
         None => make_id(),
     };
     let op = required(&mut object, "op")?;
-    let op = Op::parse(&op).ok_or_else(|| wrong("op", &Value::String(op), "insert, update or delete"))?;
+    let op = Op::parse(&op).ok_or_else(|| wrong("op", &op.into(), "insert, update or delete"))?;
     let created_at = required(&mut object, "createdAt")?;
     let created_at = time::parse_rfc3339(&created_at)
-        .ok_or_else(|| wrong("createdAt", &Value::String(created_at), "an ISO time such as 2026-04-15T08:00:00.000000Z"))?;
+        .ok_or_else(|| wrong("createdAt", &created_at.into(), "an ISO time such as 2026-04-15T08:00:00.000000Z"))?;
     let origin = take_any_text(&mut object, "origin")?;
-    let schema_version = match object.remove("schemaVersion") {
-        None | Some(Value::Null) => 1,
-        Some(value) => {
-            value.as_i64().filter(|v| *v == 1).ok_or_else(|| wrong("schemaVersion", &value, "1, the only version this program reads"))?
-        }
+    let schema_version = match take(&mut object, "schemaVersion") {
+        None => 1,
+        Some(value) => value
+            .read()
+            .as_i64()
+            .filter(|v| *v == 1)
+            .ok_or_else(|| wrong("schemaVersion", &value, "1, the only version this program reads"))?,
     };
-    let actor = match object.remove("actor") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(actor)) => Some(Value::Object(actor)),
-        Some(value) => return Err(wrong("actor", &value, "an object or null")),
+    let is_object = |value: &Raw| value.get().starts_with('{');
+    let actor = match take(&mut object, "actor") {
+        Some(value) if !is_object(&value) => return Err(wrong("actor", &value, "an object or null")),
+        actor => actor,
     };
-    let field_meta = match object.remove("fieldMeta") {
-        None | Some(Value::Null) => object.remove("fieldTimestamps"),
-        given => given,
-    };
+    let field_meta = take(&mut object, "fieldMeta").or_else(|| take(&mut object, "fieldTimestamps"));
     Ok(Change {
         event_id,
         app_id: required(&mut object, "appId")?,
@@ -192,12 +199,11 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
         user_id: required(&mut object, "userId")?,
         space_id: take_any_text(&mut object, "spaceId")?,
         op,
-        data: match object.remove("data") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(data)) => Some(data),
-            Some(value) => return Err(wrong("data", &value, "an object of field values or null")),
+        data: match take(&mut object, "data") {
+            None => None,
+            Some(value) => Some(value.object().ok_or_else(|| wrong("data", &value, "an object of field values or null"))?),
         },
-        field_meta: stamps(field_meta)?,
+        field_meta: field_meta.map(|stamps| read_stamps(&stamps)).transpose()?.unwrap_or_default(),
         client_id: take_any_text(&mut object, "clientId")?.unwrap_or_else(|| "import".into()),
         created_at: Some(created_at),
         schema_version,
@@ -207,37 +213,34 @@ pub fn from_json(mut object: Record, make_id: impl FnOnce() -> String) -> Result
     })
 }
 
-fn wrong(field: &'static str, found: &Value, allowed: &'static str) -> BadChange {
-    BadChange::Wrong { field, found: Found::value(found), allowed }
+fn wrong(field: &'static str, found: &Raw, allowed: &'static str) -> BadChange {
+    BadChange::Wrong { field, found: Found::value(&found.read()), allowed }
+}
+
+/// A field; one that is null is none.
+fn take(object: &mut RawRecord, field: &str) -> Option<Raw> {
+    object.remove(field).filter(|value| !value.is_null())
 }
 
 /// A text field that may be missing or null; an empty text is one too.
-fn take_any_text(object: &mut Record, field: &'static str) -> Result<Option<String>, BadChange> {
-    match object.remove(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(value) => Err(wrong(field, &value, "a text")),
-    }
+fn take_any_text(object: &mut RawRecord, field: &'static str) -> Result<Option<String>, BadChange> {
+    let text = |value: Raw| value.text().map(|text| text.into_owned()).ok_or_else(|| wrong(field, &value, "a text"));
+    take(object, field).map(text).transpose()
 }
 
 /// A text field that may be missing, null or empty.
-fn take_text(object: &mut Record, field: &'static str) -> Result<Option<String>, BadChange> {
+fn take_text(object: &mut RawRecord, field: &'static str) -> Result<Option<String>, BadChange> {
     Ok(take_any_text(object, field)?.filter(|text| !text.is_empty()))
 }
 
-fn required(object: &mut Record, field: &'static str) -> Result<String, BadChange> {
+fn required(object: &mut RawRecord, field: &'static str) -> Result<String, BadChange> {
     take_text(object, field)?.ok_or(BadChange::Missing { field })
 }
 
-fn stamps(value: Option<Value>) -> Result<Stamps, BadChange> {
+fn read_stamps(value: &Raw) -> Result<Stamps, BadChange> {
     let mut stamps = Stamps::new();
-    let fields = match value {
-        None | Some(Value::Null) => return Ok(stamps),
-        Some(Value::Object(fields)) => fields,
-        Some(value) => return Err(wrong("fieldMeta", &value, STAMPS)),
-    };
-    for (field, value) in fields {
-        if let Some(stamp) = read_stamp(value).map_err(|other| wrong("fieldMeta", &other, STAMPS))? {
+    for (field, stamp) in value.object().ok_or_else(|| wrong("fieldMeta", value, STAMPS))? {
+        if let Some(stamp) = read_stamp(&stamp).map_err(|other| wrong("fieldMeta", &other, STAMPS))? {
             stamps.insert(field, stamp);
         }
     }
@@ -250,28 +253,23 @@ const STAMPS: &str = "an object that gives each field an ISO time";
 ///
 /// # Errors
 /// Gives back what is neither.
-pub fn read_stamp(value: Value) -> Result<Option<String>, Value> {
-    let text = match value {
-        Value::Null => None,
-        Value::String(text) => Some(text),
-        Value::Object(mut object) => match object.remove("at") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text),
-            Some(other) => return Err(other),
-        },
-        other => return Err(other),
+pub fn read_stamp(stamp: &Raw) -> Result<Option<String>, Raw> {
+    let at = match stamp.object() {
+        Some(mut object) => object.remove("at").unwrap_or_default(),
+        None => stamp.clone(),
     };
-    Ok(text.filter(|text| !text.is_empty()))
+    if at.is_null() || at.text().is_some() { Ok(stamp_of(&at)) } else { Err(at) }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn check(line: Value, expected: &str) {
-        let Value::Object(object) = line else { unreachable!() };
-        let outcome = match from_json(object, || "made".into()) {
-            Ok(change) => change.to_json().to_string(),
+        let outcome = match from_json(line.as_object().unwrap().into(), || "made".into()) {
+            Ok(change) => serde_json::to_string(&change).unwrap(),
             Err(error) => error.to_string(),
         };
         assert_eq!(outcome, expected);
@@ -311,7 +309,7 @@ mod tests {
     #[test]
     fn stamps_of_every_form_are_taken_and_a_number_is_none() {
         let spelled = json!({"a": "t", "b": {"at": "t", "by": "x"}, "c": "", "d": {}, "e": null, "f": {"at": ""}, "g": {"at": null}});
-        let change = from_json(with("fieldMeta", spelled).as_object().cloned().unwrap(), String::new).unwrap();
+        let change = from_json(with("fieldMeta", spelled).as_object().unwrap().into(), String::new).unwrap();
         assert_eq!(json!(change.field_meta), json!({"a": "t", "b": "t"}));
         check(
             with("createdAt", json!("2026-04-15 08:00:00")),

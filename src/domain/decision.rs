@@ -296,7 +296,7 @@ mod tests {
     }
 
     fn gate(agent: Value, in_flight: u64, tokens: u64, awaiting_review: u64, expected: Label) {
-        let (read, _) = Agent::read("a", agent.as_object().unwrap());
+        let (read, _) = Agent::read("a", &agent.as_object().unwrap().into());
         let plans = Plans { awaiting_review, client_active_at: None };
         let decision = decide(&Situation { agent: Some((&read, Load { in_flight, tokens })), plans, ..free() });
         assert_eq!(decision.label(), Some(expected), "{agent}, {in_flight} in flight, {tokens} tokens, {awaiting_review} to review");

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::merge::{Record, by_paths};
+use super::raw::RawRecord;
 use super::time;
 
 /// The field that makes a tombstone of a record.
@@ -17,8 +18,8 @@ pub fn changed(before: &Record, mut after: Record) -> Record {
 }
 
 /// The same for an edit that asks for a state, whatever the page showed. A record that was deleted meanwhile stays deleted.
-pub fn differing(before: Option<&Record>, after: Record) -> Record {
-    before.map(|before| changed(before, after)).unwrap_or_default()
+pub fn differing(before: Option<&RawRecord>, after: Record) -> RawRecord {
+    before.map(|before| changed(&before.read(), after)).unwrap_or_default().into()
 }
 
 /// A record of a user at its creation, as clients write it: without fields that hold nothing, with the moment by which they

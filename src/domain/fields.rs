@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::change::Found;
-use super::merge::Record;
+use super::raw::{Raw, RawRecord};
 use super::time;
 
 /// A field that held something unusable, and what was taken in its place.
@@ -25,12 +25,12 @@ impl fmt::Display for FieldProblem {
 
 /// Reads typed fields and collects what was wrong, instead of failing.
 pub struct FieldReader<'a> {
-    record: &'a Record,
+    record: &'a RawRecord,
     problems: Vec<FieldProblem>,
 }
 
 impl<'a> FieldReader<'a> {
-    pub fn new(record: &'a Record) -> Self {
+    pub fn new(record: &'a RawRecord) -> Self {
         FieldReader { record, problems: Vec::new() }
     }
 
@@ -39,8 +39,13 @@ impl<'a> FieldReader<'a> {
     }
 
     /// The value of a field; a missing field and null are the same.
-    pub fn value(&self, field: &str) -> Option<&'a Value> {
-        self.record.get(field).filter(|v| !v.is_null())
+    pub fn value(&self, field: &str) -> Option<Value> {
+        self.raw(field).map(Raw::read)
+    }
+
+    /// The same as it is written.
+    pub fn raw(&self, field: &str) -> Option<&'a Raw> {
+        self.record.get(field).filter(|value| !value.is_null())
     }
 
     /// Notes that `field` cannot be used.
@@ -49,11 +54,11 @@ impl<'a> FieldReader<'a> {
     }
 
     /// The field as `read` understands it. A value that it does not understand is reported with what is `used` instead.
-    pub fn read<T>(&mut self, field: &'static str, used: &'static str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
+    pub fn read<T>(&mut self, field: &'static str, used: &'static str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
         let value = self.value(field)?;
-        let taken = read(value);
+        let taken = read(&value);
         if taken.is_none() {
-            self.report(field, value, used);
+            self.report(field, &value, used);
         }
         taken
     }
@@ -83,8 +88,12 @@ impl<'a> FieldReader<'a> {
     }
 
     /// An array; empty where it is missing.
-    pub fn array(&mut self, field: &'static str) -> &'a [Value] {
-        self.read(field, "an empty list", |v| v.as_array().map(Vec::as_slice)).unwrap_or_default()
+    pub fn array(&mut self, field: &'static str) -> Vec<Raw> {
+        let Some(value) = self.raw(field) else { return Vec::new() };
+        value.items().unwrap_or_else(|| {
+            self.report(field, &value.read(), "an empty list");
+            Vec::new()
+        })
     }
 }
 

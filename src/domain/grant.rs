@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::merge::Delta;
+use super::raw::RawRecord;
 use super::time;
 
 /// The field of a mission that holds its grant.
@@ -37,9 +38,9 @@ pub fn is_written_by(delta: &Delta) -> bool {
     delta.data.as_ref().is_some_and(|data| data.keys().any(names))
 }
 
-/// Notes when the key of a record's grant ends. A grant that no key or no time can be read of opens nothing.
-pub fn note(ends: &mut Ends, grant: Option<&Value>) {
-    let term = grant.and_then(|grant| Some((wrapped_key(grant)?, instant(grant, "expiresAt")?)));
+/// Notes when the key of a mission's grant ends. A grant that no key or no time can be read of opens nothing.
+pub fn note(ends: &mut Ends, mission: &RawRecord) {
+    let term = mission.value(FIELD).and_then(|grant| Some((wrapped_key(&grant)?, instant(&grant, "expiresAt")?)));
     if let Some((key, at)) = term.filter(|(key, _)| key.len() <= MAX_WRAPPED) {
         ends.entry(key).and_modify(|end| *end = at.min(*end)).or_insert(at);
     }
@@ -50,6 +51,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn granted(grant: Value) -> RawRecord {
+        RawRecord::from_iter([("grant".to_owned(), grant.into())])
+    }
+
     #[test]
     fn a_key_ends_at_the_earliest_time_it_ever_had() {
         let mut ends = Ends::new();
@@ -59,10 +64,10 @@ mod tests {
             ("AQID", "2030-01-01T00:00:00Z"),
             ("AQIE", "2030-01-01T00:00:00Z"),
         ] {
-            note(&mut ends, Some(&json!({"wrappedKey": key, "expiresAt": at})));
+            note(&mut ends, &granted(json!({"wrappedKey": key, "expiresAt": at})));
         }
         for unusable in [json!(7), json!({"wrappedKey": "AQID"}), json!({"wrappedKey": "AQID", "expiresAt": "soon"})] {
-            note(&mut ends, Some(&unusable));
+            note(&mut ends, &granted(unusable));
         }
         let ends: Vec<_> = ends.into_iter().map(|(key, at)| (key, at.to_string())).collect();
         assert_eq!(ends, [(vec![1, 2, 3], "2026-03-31T22:00:00Z".to_owned()), (vec![1, 2, 4], "2030-01-01T00:00:00Z".to_owned())]);
@@ -71,7 +76,7 @@ mod tests {
     #[test]
     fn a_path_into_the_grant_writes_it() {
         let writes = |field: &str| {
-            let data = [(field.to_owned(), json!(1))].into_iter().collect();
+            let data = [(field.to_owned(), json!(1).into())].into_iter().collect();
             is_written_by(&Delta {
                 op: crate::domain::change::Op::Update,
                 data: Some(data),

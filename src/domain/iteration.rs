@@ -9,6 +9,17 @@ pub const MAX_STEPS: usize = 25;
 /// A plan whose parameters take more than this, as JSON, is refused: every run rewrites it with the mission's record.
 pub const MAX_PARAMS_BYTES: usize = 256 * 1024;
 
+/// Characters of the texts of an iteration, so that a record can hold some of them; [`MAX_PARAMS_BYTES`] bounds the rest.
+pub(super) const MAX_SUMMARY: usize = 4_000;
+pub(super) const MAX_MESSAGE: usize = 2_000;
+pub(super) const MAX_STEP_SUMMARY: usize = 500;
+pub(super) const MAX_RATIONALE: usize = 2_000;
+
+/// The first characters of a text.
+pub(super) fn cut(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
+}
+
 /// A plan as the model proposed it and the reader checked it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Plan {

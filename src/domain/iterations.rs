@@ -1,12 +1,16 @@
 //! The iterations of a mission's record, as every client reads and writes them (docs/design.md, sections 6 and 13).
 //!
-//! The JSON names of an iteration and of its steps occur only here. What stands in a record is kept as it is: a field or
+//! The JSON names of an iteration occur only here. What stands in a record is kept as it is: a field or
 //! a status that this program does not know passes through, in its place.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
-use super::iteration::{Frame, IterationOutcome, MAX_STEPS, Step};
+use super::iteration::{Frame, IterationOutcome, MAX_MESSAGE, MAX_STEPS, MAX_SUMMARY, cut};
+use super::raw::{Raw, RawRecord};
+use super::step::{Entry, IterationStep, StepStatus};
 use super::time;
 
 /// Where an iteration stands.
@@ -47,100 +51,91 @@ impl<'a> IterationStatus<'a> {
     }
 }
 
-/// Where a step stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepStatus<'a> {
-    /// Held; it awaits review, or the review of the steps beside it.
-    Staged,
-    /// Released: a client may carry it out.
-    Planned,
-    /// Carried out.
-    Approved,
-    Rejected,
-    Skipped,
-    Failed,
-    /// A word that this program does not know; empty where there is none.
-    Other(&'a str),
-}
-
-impl<'a> StepStatus<'a> {
-    const KNOWN: [StepStatus<'static>; 6] =
-        [StepStatus::Staged, StepStatus::Planned, StepStatus::Approved, StepStatus::Rejected, StepStatus::Skipped, StepStatus::Failed];
-
-    /// The word in the record.
-    pub fn as_str(self) -> &'a str {
-        match self {
-            StepStatus::Staged => "staged",
-            StepStatus::Planned => "planned",
-            StepStatus::Approved => "approved",
-            StepStatus::Rejected => "rejected",
-            StepStatus::Skipped => "skipped",
-            StepStatus::Failed => "failed",
-            StepStatus::Other(word) => word,
-        }
-    }
-
-    fn read(word: &'a str) -> Self {
-        Self::KNOWN.into_iter().find(|status| status.as_str() == word).unwrap_or(StepStatus::Other(word))
-    }
-
-    /// Whether somebody carried it out, or gave it up: no review changes that.
-    pub fn is_done(self) -> bool {
-        matches!(self, StepStatus::Approved | StepStatus::Skipped | StepStatus::Failed)
-    }
-}
-
 /// One entry of a record's `iterations`, whatever stands there.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Iteration(Value);
+pub struct Iteration {
+    entry: Entry,
+    /// The entries of the plan, which stand for the field; `None` where that is no list.
+    steps: Option<Vec<IterationStep>>,
+    id: String,
+    status: String,
+    started: String,
+    summary: String,
+    model: String,
+    feedback: String,
+}
+
+impl From<Raw> for Iteration {
+    fn from(raw: Raw) -> Self {
+        let mut entry = Entry::read(raw);
+        let steps = entry.get(PLAN).and_then(Raw::items).map(|steps| steps.into_iter().map(IterationStep::from).collect());
+        if let Some(fields) = entry.object_mut().filter(|_| steps.is_some()) {
+            // It keeps its place.
+            fields.insert(PLAN.into(), Raw::null());
+        }
+        Iteration {
+            steps,
+            id: entry.text("id"),
+            status: entry.text("overallStatus"),
+            started: entry.text("startedAt"),
+            summary: entry.text("summary"),
+            model: entry.text("model"),
+            feedback: entry.text("userFeedback"),
+            entry,
+        }
+    }
+}
 
 impl From<Value> for Iteration {
     fn from(value: Value) -> Self {
-        Iteration(value)
+        Raw::from(value).into()
     }
 }
 
-impl From<Iteration> for Value {
+impl Serialize for Iteration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (Entry::Object(fields), Some(steps)) = (&self.entry, &self.steps) else { return self.entry.serialize(serializer) };
+        let mut map = serializer.serialize_map(None)?;
+        for (field, value) in fields.iter() {
+            match field.as_str() {
+                PLAN => map.serialize_entry(PLAN, steps)?,
+                _ => map.serialize_entry(field, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+impl From<Iteration> for Raw {
     fn from(iteration: Iteration) -> Self {
-        iteration.0
+        Raw::of(&iteration)
     }
 }
 
-/// Characters of the texts of an iteration, so that a record can hold some of them; [`super::iteration::MAX_PARAMS_BYTES`]
-/// bounds the rest.
-const SUMMARY: usize = 4_000;
-const STEP_SUMMARY: usize = 500;
-const RATIONALE: usize = 2_000;
-const MESSAGE: usize = 2_000;
-
-fn cut(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
-}
+const PLAN: &str = "plan";
+/// The field of a mission's record.
+pub const FIELD: &str = "iterations";
 
 impl Iteration {
     /// What a run leaves behind; its steps begin as `first`.
     pub fn of_run(frame: &Frame, outcome: &IterationOutcome, first: StepStatus<'_>) -> Self {
-        let (plan, summary, status) = match outcome {
+        let (steps, summary, status) = match outcome {
             IterationOutcome::Planned(plan) => {
-                let step = |(n, step)| step_json(&frame.id, n, step, first);
-                let steps: Vec<Value> = plan.steps.iter().take(MAX_STEPS).enumerate().map(step).collect();
+                let step = |(n, step)| IterationStep::of_plan(&frame.id, n, step, first);
+                let steps: Vec<IterationStep> = plan.steps.iter().take(MAX_STEPS).enumerate().map(step).collect();
                 // A plan without steps asks nothing of the user, so there is nothing to review.
                 let status = if steps.is_empty() { IterationStatus::Approved } else { IterationStatus::AwaitingReview };
-                (steps, cut(&plan.summary, SUMMARY), status)
+                (steps, cut(&plan.summary, MAX_SUMMARY).to_owned(), status)
             }
             IterationOutcome::Failed(details) => {
-                (Vec::new(), format!("The run failed: {}", cut(&details.message, MESSAGE)), IterationStatus::Failed)
+                (Vec::new(), format!("The run failed: {}", cut(&details.message, MAX_MESSAGE)), IterationStatus::Failed)
             }
         };
         let mut iteration = json!({
             "id": frame.id,
             "startedAt": time::iso_millis(frame.started_at),
             "finishedAt": time::iso_millis(frame.finished_at),
-            "plan": plan,
+            PLAN: [],
             "summary": summary,
             "overallStatus": status.as_str(),
             "source": "server",
@@ -149,22 +144,33 @@ impl Iteration {
             "usage": frame.usage.to_json(),
         });
         if let IterationOutcome::Failed(details) = outcome {
-            iteration["errorDetails"] = json!({"name": details.name, "message": cut(&details.message, MESSAGE), "phase": details.phase});
+            let message = cut(&details.message, MAX_MESSAGE);
+            iteration["errorDetails"] = json!({"name": details.name, "message": message, "phase": details.phase});
         }
-        Iteration(iteration)
+        Iteration { steps: Some(steps), ..Iteration::from(iteration) }
     }
 
-    /// The JSON, as it stands in the record.
-    pub fn json(&self) -> &Value {
-        &self.0
+    /// As it stands in the record, to be looked into.
+    pub fn read(&self) -> Value {
+        Raw::of(self).read()
+    }
+
+    /// How many bytes it takes in the record.
+    pub fn bytes(&self) -> usize {
+        Raw::of(self).get().len()
+    }
+
+    /// Whether it is an object, and so can be reviewed.
+    pub fn is_object(&self) -> bool {
+        matches!(self.entry, Entry::Object(_))
     }
 
     pub fn id(&self) -> &str {
-        text(&self.0, "id")
+        &self.id
     }
 
     pub fn status(&self) -> IterationStatus<'_> {
-        IterationStatus::read(text(&self.0, "overallStatus"))
+        IterationStatus::read(&self.status)
     }
 
     pub fn awaits_review(&self) -> bool {
@@ -173,18 +179,19 @@ impl Iteration {
 
     /// Whether a server wrote it; one without a source is a browser's.
     pub fn is_from_server(&self) -> bool {
-        text(&self.0, "source") == "server"
+        self.entry.text("source") == "server"
     }
 
     /// The last sign of life of a client that runs the mission itself, right now; `None` where none does.
     pub fn running_on_a_client_since(&self) -> Option<Timestamp> {
-        let runs = !self.is_from_server() && self.status() == IterationStatus::Running;
-        ["phaseStartedAt", "startedAt"].into_iter().find_map(|field| time::parse_rfc3339(text(&self.0, field))).filter(|_| runs)
+        let runs = self.status() == IterationStatus::Running && !self.is_from_server();
+        let since = || ["phaseStartedAt", "startedAt"].into_iter().find_map(|field| time::parse_rfc3339(&self.entry.text(field)));
+        runs.then(since).flatten()
     }
 
     /// `startedAt` as it is written.
     pub fn started(&self) -> &str {
-        text(&self.0, "startedAt")
+        &self.started
     }
 
     pub fn started_at(&self) -> Option<Timestamp> {
@@ -192,270 +199,78 @@ impl Iteration {
     }
 
     pub fn finished_at(&self) -> Option<Timestamp> {
-        time::parse_rfc3339(text(&self.0, "finishedAt"))
+        time::parse_rfc3339(&self.entry.text("finishedAt"))
     }
 
     pub fn summary(&self) -> &str {
-        text(&self.0, "summary")
+        &self.summary
     }
 
     pub fn model(&self) -> &str {
-        text(&self.0, "model")
+        &self.model
     }
 
     pub fn total_tokens(&self) -> Option<u64> {
-        self.0.pointer("/usage/totalTokens").and_then(Value::as_u64)
+        self.entry.get("usage")?.object()?.value("totalTokens")?.as_u64()
     }
 
     /// What its user said about it.
     pub fn feedback(&self) -> &str {
-        text(&self.0, "userFeedback")
+        &self.feedback
     }
 
     /// The same in an older name, which some clients wrote.
-    pub fn older_feedback(&self) -> &str {
-        text(&self.0, "feedback")
+    pub fn older_feedback(&self) -> String {
+        self.entry.text("feedback")
     }
 
     /// Why it failed; `None` where nothing says so.
-    pub fn error(&self) -> Option<&str> {
-        self.0.get("errorDetails").map(|details| text(details, "message"))
+    pub fn error(&self) -> Option<String> {
+        let details = self.entry.get("errorDetails")?.object().unwrap_or_default();
+        Some(details.text("message").unwrap_or_default().into_owned())
     }
 
-    pub fn steps(&self) -> impl ExactSizeIterator<Item = IterationStep<'_>> {
-        self.0.get("plan").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default().iter().map(IterationStep)
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = &IterationStep> {
+        self.steps.as_deref().unwrap_or_default().iter()
     }
 
     /// Sets the status; an entry that is no object stays as it is.
     pub fn set_status(&mut self, status: IterationStatus<'_>) {
-        self.set("overallStatus", json!(status.as_str()));
+        if let Some(fields) = self.entry.object_mut() {
+            fields.insert("overallStatus".into(), status.as_str());
+            status.as_str().clone_into(&mut self.status);
+        }
     }
 
     pub fn set_feedback(&mut self, feedback: &str) {
-        self.set("userFeedback", json!(feedback));
-    }
-
-    fn set(&mut self, field: &str, value: Value) {
-        if let Some(fields) = self.0.as_object_mut() {
-            fields.insert(field.into(), value);
+        if let Some(fields) = self.entry.object_mut() {
+            fields.insert("userFeedback".into(), feedback);
+            feedback.clone_into(&mut self.feedback);
         }
     }
 
     /// The steps, to be changed; what is no object is passed over.
-    pub fn steps_mut(&mut self) -> impl Iterator<Item = StepMut<'_>> {
-        let steps = self.0.get_mut("plan").and_then(Value::as_array_mut);
-        steps.into_iter().flatten().filter_map(Value::as_object_mut).map(StepMut)
+    pub fn steps_mut(&mut self) -> impl Iterator<Item = &mut IterationStep> {
+        self.steps.as_deref_mut().unwrap_or_default().iter_mut().filter(|step| step.is_object())
     }
 }
 
-fn step_json(iteration_id: &str, n: usize, step: &Step, status: StepStatus<'_>) -> Value {
-    json!({
-        "id": format!("{iteration_id}-{n}"),
-        "summary": cut(&step.summary, STEP_SUMMARY),
-        "rationale": cut(&step.rationale, RATIONALE),
-        "intent": {"kind": "toolCall", "toolName": step.tool, "params": step.params},
-        "status": status.as_str(),
-    })
+/// The iterations of a mission's record.
+pub fn of_record(record: &RawRecord) -> Vec<Iteration> {
+    record.get(FIELD).and_then(Raw::items).unwrap_or_default().into_iter().map(Iteration::from).collect()
 }
 
-/// A step of an iteration, whatever stands there.
-#[derive(Debug, Clone, Copy)]
-pub struct IterationStep<'a>(&'a Value);
-
-impl<'a> IterationStep<'a> {
-    /// The JSON, as it stands in the record.
-    pub fn json(self) -> &'a Value {
-        self.0
-    }
-
-    pub fn id(self) -> &'a str {
-        text(self.0, "id")
-    }
-
-    pub fn summary(self) -> &'a str {
-        text(self.0, "summary")
-    }
-
-    pub fn rationale(self) -> &'a str {
-        text(self.0, "rationale")
-    }
-
-    pub fn status(self) -> StepStatus<'a> {
-        StepStatus::read(text(self.0, "status"))
-    }
-
-    /// Whether its user approved it and it waits for the decisions on the steps beside it.
-    pub fn is_approved_in_advance(self) -> bool {
-        text(self.0, DECISION) == APPROVE
-    }
-
-    /// Whether its user approved it and its call is on the way.
-    pub fn is_called(self) -> bool {
-        text(self.0, DECISION) == CALLING
-    }
-
-    /// Whether this program carried it out, and says what came of it.
-    pub fn has_result(self) -> bool {
-        self.0.get("result").is_some()
-    }
-
-    /// Whether it was carried out without review.
-    pub fn is_automatic(self) -> bool {
-        self.0.pointer("/result/automatic").and_then(Value::as_bool) == Some(true)
-    }
-
-    /// What came of it, in words.
-    pub fn outcome(self) -> &'a str {
-        match self.0.get("result") {
-            Some(result) => text(result, "message"),
-            None => text(self.0, "error"),
-        }
-    }
-
-    /// The records that carrying it out wrote: app, table and id.
-    pub fn written(self) -> Vec<(String, String, String)> {
-        written(self.0.get("result"))
-    }
-
-    /// What was said when it was taken back.
-    pub fn undone(self) -> Option<&'a Value> {
-        self.0.get("undone")
-    }
-
-    /// Whether it stands for a call, or a note.
-    pub fn has_intent(self) -> bool {
-        self.0.get("intent").is_some()
-    }
-
-    pub fn tool(self) -> Option<&'a str> {
-        self.0.pointer("/intent/toolName")?.as_str()
-    }
-
-    pub fn params(self) -> Option<&'a Value> {
-        self.0.pointer("/intent/params")
-    }
-}
-
-/// The field that remembers an approval until the step is released. Clients do not know it, and leave the step alone
-/// for its status.
-const DECISION: &str = "decision";
-const APPROVE: &str = "approve";
-/// The same for a call that is on its way.
-const CALLING: &str = "calling";
-
-fn written(result: Option<&Value>) -> Vec<(String, String, String)> {
-    let records = result.and_then(|result| result.get("records")).and_then(Value::as_array);
-    let record = |record: &Value| {
-        let part = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);
-        Some((part("app")?, part("table")?, part("id")?))
-    };
-    records.into_iter().flatten().filter_map(record).collect()
-}
-
-/// A step that is being reviewed.
-#[derive(Debug)]
-pub struct StepMut<'a>(&'a mut Map<String, Value>);
-
-impl StepMut<'_> {
-    fn text(&self, field: &str) -> &str {
-        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    pub fn id(&self) -> &str {
-        self.text("id")
-    }
-
-    pub fn status(&self) -> StepStatus<'_> {
-        StepStatus::read(self.text("status"))
-    }
-
-    pub fn is_approved_in_advance(&self) -> bool {
-        self.text(DECISION) == APPROVE
-    }
-
-    /// Takes the place of this step by another state of it.
-    pub fn become_like(&mut self, other: IterationStep<'_>) {
-        if let Some(fields) = other.0.as_object() {
-            self.0.clone_from(fields);
-        }
-    }
-
-    pub fn set_status(&mut self, status: StepStatus<'_>) {
-        self.0.insert("status".into(), json!(status.as_str()));
-    }
-
-    pub fn tool(&self) -> Option<&str> {
-        self.0.get("intent")?.get("toolName")?.as_str()
-    }
-
-    pub fn params(&self) -> Option<&Map<String, Value>> {
-        self.0.get("intent")?.get("params")?.as_object()
-    }
-
-    pub fn rationale(&self) -> &str {
-        self.text("rationale")
-    }
-
-    /// Another value for its parameters; the first ones stay beside them.
-    pub fn edit(&mut self, params: Map<String, Value>) {
-        let Some(intent) = self.0.get_mut("intent").and_then(Value::as_object_mut) else { return };
-        let was = intent.insert("params".into(), Value::Object(params));
-        if let Some(was) = was.filter(|was| Some(was) != intent.get("params")) {
-            self.0.entry("proposed").or_insert(was);
-        }
-    }
-
-    /// It is approved, and its call is on the way.
-    pub fn call(&mut self) {
-        self.0.insert(DECISION.into(), json!(CALLING));
-        self.set_status(StepStatus::Staged);
-    }
-
-    pub fn is_called(&self) -> bool {
-        self.text(DECISION) == CALLING
-    }
-
-    /// It was carried out; `result` tells what came of it.
-    pub fn succeed(&mut self, result: Value) {
-        self.0.shift_remove(DECISION);
-        self.0.insert("result".into(), result);
-        self.set_status(StepStatus::Approved);
-    }
-
-    /// It could not be carried out.
-    pub fn fail(&mut self, why: &str) {
-        self.0.shift_remove(DECISION);
-        self.0.insert("error".into(), json!(cut(why, MESSAGE)));
-        self.set_status(StepStatus::Failed);
-    }
-
-    /// What came of it was taken back; a part that somebody changed since may have stayed.
-    pub fn take_back(&mut self, undone: Value, is_whole: bool) {
-        self.0.insert("undone".into(), undone);
-        if is_whole {
-            self.set_status(StepStatus::Rejected);
-        }
-    }
-
-    /// The records that carrying it out wrote: app, table and id.
-    pub fn written(&self) -> Vec<(String, String, String)> {
-        written(self.0.get("result"))
-    }
-
-    /// Remembers or forgets an approval.
-    pub fn approve_in_advance(&mut self, approved: bool) {
-        if approved {
-            self.0.insert(DECISION.into(), json!(APPROVE));
-        } else {
-            self.0.shift_remove(DECISION);
-        }
-    }
+/// Iterations as what is written into a mission's record.
+pub fn to_record(iterations: &[Iteration]) -> RawRecord {
+    RawRecord::from_iter([(FIELD.to_owned(), Raw::of(&iterations))])
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
-    use crate::domain::iteration::{ErrorDetails, Plan, Usage};
+    use crate::domain::iteration::{ErrorDetails, Plan, Step, Usage};
 
     fn frame() -> Frame {
         Frame {
@@ -473,8 +288,8 @@ mod tests {
         let step = Step { summary: "s".into(), tool: "create_task".into(), params: Map::new(), rationale: "r".into() };
         let outcome = IterationOutcome::Planned(Plan { summary: "do".into(), steps: vec![step] });
         assert_eq!(
-            Iteration::of_run(&frame(), &outcome, StepStatus::Staged).json(),
-            &json!({
+            Iteration::of_run(&frame(), &outcome, StepStatus::Staged).read(),
+            json!({
                 "id": "it", "startedAt": "2026-04-15T08:00:00.000Z", "finishedAt": "2026-04-15T08:00:02.500Z",
                 "plan": [{"id": "it-0", "summary": "s", "rationale": "r", "status": "staged",
                           "intent": {"kind": "toolCall", "toolName": "create_task", "params": {}}}],
@@ -482,7 +297,7 @@ mod tests {
                 "usage": {"promptTokens": 10, "completionTokens": 5, "totalTokens": 15},
             })
         );
-        assert_eq!(Iteration::of_run(&frame(), &outcome, StepStatus::Planned).json()["plan"][0]["status"], "planned");
+        assert_eq!(Iteration::of_run(&frame(), &outcome, StepStatus::Planned).read()["plan"][0]["status"], "planned");
         let empty = Iteration::of_run(&frame(), &IterationOutcome::Planned(Plan::default()), StepStatus::Staged);
         assert_eq!(empty.status(), IterationStatus::Approved);
     }
@@ -492,7 +307,7 @@ mod tests {
         let details = ErrorDetails { name: "Unreachable".into(), message: "no answer".into(), phase: "planner".into() };
         let iteration = Iteration::of_run(&frame(), &IterationOutcome::Failed(details), StepStatus::Staged);
         assert_eq!(iteration.status(), IterationStatus::Failed);
-        assert_eq!(iteration.json()["errorDetails"], json!({"name": "Unreachable", "message": "no answer", "phase": "planner"}));
+        assert_eq!(iteration.read()["errorDetails"], json!({"name": "Unreachable", "message": "no answer", "phase": "planner"}));
     }
 
     #[test]
@@ -504,13 +319,13 @@ mod tests {
         assert_eq!((step.status(), step.id(), step.tool(), iteration.steps().len()), (StepStatus::Other("queued"), "", None, 2));
         assert_eq!(iteration.steps_mut().count(), 1);
         iteration.set_status(IterationStatus::Rejected);
-        let text = Value::from(iteration).to_string();
+        let text = Raw::from(iteration).to_string();
         assert_eq!(text, odd.to_string().replace("paused", "rejected"), "in the same order");
         for none in [json!(null), json!(7), json!([]), json!("x")] {
             let mut iteration = Iteration::from(none.clone());
             assert_eq!((iteration.status(), iteration.steps().len()), (IterationStatus::Other(""), 0));
             iteration.set_status(IterationStatus::Approved);
-            assert_eq!(iteration.json(), &none);
+            assert_eq!(iteration.read(), none);
         }
     }
 

@@ -1,41 +1,70 @@
-//! Reading JSON of others, so that every key stays a key and every number as it was written.
+//! Texts of JSON: what every text here has to be, before it is read.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
-use regex::bytes::Regex;
-use serde::de::{DeserializeOwned, Error};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-/// Keys by which the JSON library spells numbers and raw texts for itself. It would take an object with one of them for
-/// such a value, and so change it.
-const KEYS_OF_THE_LIBRARY: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
-
-/// What a text has to have before it is looked at key by key: the words, or something that is escaped by number.
-static HINT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"serde_json::private|\\u00").ok());
-
-/// A key as a text has it, escapes and all.
-static KEY: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"("(?:[^"\\]|\\.)*")\s*:"#).ok());
-
-/// Why a text is not read.
-pub const NOT_KEPT: &str = "a key that starts with `$serde_json::private::` cannot be kept; give it another name";
-
-/// Whether the library would change an object of a text.
-pub fn would_change(text: &[u8]) -> bool {
-    if HINT.as_ref().is_some_and(|hint| !hint.is_match(text)) {
-        return false;
-    }
-    let is_of_the_library = |key: &[u8]| serde_json::from_slice::<String>(key).is_ok_and(|key| KEYS_OF_THE_LIBRARY.contains(&key.as_str()));
-    KEY.as_ref().is_none_or(|keys| keys.captures_iter(text).any(|key| is_of_the_library(&key[1])))
-}
+/// Takes the place of U+0000 and of half a surrogate pair.
+pub const REPLACEMENT: &str = "\u{fffd}";
 
 /// Reads a text. Half a surrogate pair, which no text here can hold, is read as U+0000; what enters the log has U+FFFD in its
 /// place, and an id with it is refused (see [`admit`](super::limits::admit)).
 ///
 /// # Errors
-/// What is no JSON of this kind, and an object that the library would change.
+/// What is no JSON of this kind.
 pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
-    let text = with_whole_escapes(text);
-    if would_change(&text) { Err(serde_json::Error::custom(NOT_KEPT)) } else { serde_json::from_slice(&text) }
+    serde_json::from_slice(&with_whole_escapes(text))
+}
+
+/// A sound text without whitespace around its parts.
+pub fn compact(text: &str) -> Cow<'_, str> {
+    // Only what has parts has whitespace around them.
+    if !text.starts_with(['{', '[']) {
+        return Cow::Borrowed(text);
+    }
+    let (mut compact, mut copied) = (String::new(), 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_text = !in_text,
+            b' ' | b'\n' | b'\r' | b'\t' if !in_text => {
+                compact += &text[copied..at];
+                copied = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    compact += &text[copied..];
+    Cow::Owned(compact)
+}
+
+/// Whether the objects and arrays of a text nest more than `most` levels deep; it need not be sound.
+pub fn is_deeper(text: &str, most: usize) -> bool {
+    let opens = |byte: &&u8| matches!(byte, b'{' | b'[');
+    // Most texts have fewer brackets than that.
+    if text.as_bytes().iter().filter(opens).count() <= most {
+        return false;
+    }
+    let (mut depth, mut in_text, mut bytes) = (0_usize, false, text.bytes());
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => drop(bytes.next()),
+            b'{' | b'[' if !in_text => depth += 1,
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            return true;
+        }
+    }
+    false
 }
 
 /// A text with U+0000 in the place of each half of a surrogate pair. The library refuses those, although programs write them
@@ -68,7 +97,7 @@ pub fn whole(text: String) -> String {
     }
 }
 
-/// Puts U+FFFD in the place of each escaped U+0000.
+/// Puts U+FFFD in the place of each escaped U+0000, and changes nothing else.
 pub fn replace_nul(text: &mut String) {
     let (mut replaced, mut copied) = (String::with_capacity(text.len()), 0);
     for (at, unit) in escapes(text.as_bytes()) {
@@ -80,6 +109,43 @@ pub fn replace_nul(text: &mut String) {
     }
     replaced += &text[copied..];
     *text = replaced;
+}
+
+/// A sound text in which each text within is spelled as this program does, with U+FFFD in the place of U+0000 and of half a
+/// surrogate pair; and how many had one. An escape can have six times the bytes of its character.
+pub fn respelled(text: &str) -> (Cow<'_, str>, u64) {
+    if !text.contains("\\u") && !text.contains("\\/") {
+        return (Cow::Borrowed(text), 0);
+    }
+    let (mut respelled, mut replaced, mut rest) = (String::with_capacity(text.len()), 0, text);
+    while let Some(start) = rest.find('"') {
+        let (before, from) = rest.split_at(start);
+        let (quoted, after) = from.split_at(end_of_text(from.as_bytes()));
+        respelled += before;
+        match read::<String>(quoted.as_bytes()) {
+            Ok(inside) if quoted.contains('\\') => {
+                replaced += u64::from(inside.contains('\0'));
+                respelled += &Value::String(inside.replace('\0', REPLACEMENT)).to_string();
+            }
+            _ => respelled += quoted,
+        }
+        rest = after;
+    }
+    respelled += rest;
+    (Cow::Owned(respelled), replaced)
+}
+
+/// The length of the quoted text that JSON begins with.
+fn end_of_text(json: &[u8]) -> usize {
+    let mut at = 1;
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'\\' => at += 2,
+            b'"' => return at + 1,
+            _ => at += 1,
+        }
+    }
+    json.len()
 }
 
 /// The escapes by number in a text, each with its place. Backslashes stand within quotes only, so that what is around them
@@ -106,18 +172,14 @@ fn unit_at(text: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     #[test]
-    fn numbers_and_keys_stay_as_they_are() {
-        for text in [r#"{"a":0.10,"b":12345678901234567890123,"c":-0}"#, r#"["$serde_json::private::Number"]"#] {
-            assert_eq!(read::<Value>(text.as_bytes()).unwrap().to_string(), text);
-        }
-        let escaped = r#"{"a \" b":{"\u0024serde_json::privat\u0065::Number":"7"}}"#;
-        for text in [r#"{"$serde_json::private::Number":"1"}"#, r#"[{"$serde_json::private::RawValue" : "[]"}]"#, escaped] {
-            assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");
+    fn whitespace_goes_only_from_around_the_parts() {
+        for (text, expected) in
+            [("{ \"a b\" :\n[1 ,\t2 ], \"c\\\" d\": \" \" }", "{\"a b\":[1,2],\"c\\\" d\":\" \"}"), ("[ ]", "[]"), ("\" a \"", "\" a \"")]
+        {
+            assert_eq!(compact(text), expected);
         }
     }
 
@@ -141,7 +203,15 @@ mod tests {
             assert!(read::<String>(text.as_bytes()).is_err(), "{text}");
         }
         let mut text = r#"{"a\u0000":"\\u0000\\\u0000\u00000"}"#.to_owned();
+        assert_eq!(respelled(&text), (Cow::Borrowed("{\"a\u{fffd}\":\"\\\\u0000\\\\\u{fffd}\u{fffd}0\"}"), 2));
         replace_nul(&mut text);
         assert_eq!(text, r#"{"a\ufffd":"\\u0000\\\ufffd\ufffd0"}"#);
+    }
+
+    #[test]
+    fn texts_are_spelled_in_one_way_and_numbers_stay() {
+        let (text, replaced) = respelled(r#"{"a\u00e9":[1.50,"\/\u007f\"","\ud83d!"],"b":"plain \n"}"#);
+        assert_eq!((text.as_ref(), replaced), ("{\"aé\":[1.50,\"/\u{7f}\\\"\",\"\u{fffd}!\"],\"b\":\"plain \\n\"}", 1));
+        assert_eq!(respelled(&text), (Cow::Borrowed(text.as_ref()), 0));
     }
 }

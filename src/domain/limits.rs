@@ -18,12 +18,15 @@
 //! | changes of a push | `sync::push::MAX_CHANGES` |
 //! | bytes of a line of an import | `exchange::lines::LONGEST`; of its file: those of the disk, since it is staged there |
 
+use std::borrow::Cow;
+
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::change::{Change, Op, Verbatim};
-use super::json;
-use super::merge::{FieldMeta, Record, Stamps};
+use super::json::{self, is_deeper};
+use super::merge::{FieldMeta, Stamps};
+use super::raw::{Raw, RawRecord};
 
 /// Levels of objects and arrays in a column of a row.
 pub const MAX_DEPTH: usize = 64;
@@ -38,9 +41,6 @@ pub const MAX_PARAMS_DEPTH: usize = MAX_DEPTH - 6;
 
 /// Stands in the column of the stamps, which is never null here, for the null of another database.
 pub const NO_FIELD_META: &str = "";
-
-/// Takes the place of U+0000 and of half a surrogate pair.
-const REPLACEMENT: &str = "\u{fffd}";
 
 /// A row as it is stored.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ pub struct Stored<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contents {
     pub op: Op,
-    pub data: Option<Record>,
+    pub data: Option<RawRecord>,
     pub field_meta: Stamps,
 }
 
@@ -124,7 +124,7 @@ pub fn read_back(row: &Stored<'_>) -> Result<Contents, Unusable> {
             return Err(LimitRefusal::TooDeep(column).into());
         }
     }
-    let data: Option<Record> = match row.data {
+    let data: Option<RawRecord> = match row.data {
         None => None,
         Some(text) => serde_json::from_str(text).map_err(|_| Unusable::Damaged("data"))?,
     };
@@ -136,7 +136,7 @@ pub fn read_back(row: &Stored<'_>) -> Result<Contents, Unusable> {
         return Err(Unusable::Damaged("actor"));
     }
     let op = Op::parse(row.op).ok_or(Unusable::Damaged("op"))?;
-    for (name, value) in data.iter().flatten() {
+    for (name, value) in data.iter().flat_map(RawRecord::iter) {
         check_field(op, name, value)?;
     }
     if field_meta.contains_key("__proto__") {
@@ -188,7 +188,7 @@ fn is_object_or_null(text: &str) -> bool {
 }
 
 /// In an update a name with dots is a path (docs/design.md, section 3, rule 4).
-fn check_field(op: Op, name: &str, value: &Value) -> Result<(), LimitRefusal> {
+fn check_field(op: Op, name: &str, value: &Raw) -> Result<(), LimitRefusal> {
     if name == "__proto__" {
         return Err(LimitRefusal::Proto);
     }
@@ -206,7 +206,11 @@ fn check_field(op: Op, name: &str, value: &Value) -> Result<(), LimitRefusal> {
         }
     }
     // The record itself is the level above the first part.
-    if parts > MAX_DEPTH || nests_deeper(value, MAX_DEPTH - parts) { Err(LimitRefusal::LongPath(told())) } else { Ok(()) }
+    if MAX_DEPTH.checked_sub(parts).is_none_or(|depth| is_deeper(value.get(), depth)) {
+        Err(LimitRefusal::LongPath(told()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Whether the objects and arrays of a value nest more than `most` levels deep.
@@ -217,29 +221,6 @@ pub fn nests_deeper(value: &Value, most: usize) -> bool {
         _ => return false,
     };
     most.checked_sub(1).is_none_or(|most| inside.into_iter().any(|value| nests_deeper(value, most)))
-}
-
-/// The same for a text of JSON, which need not be sound, without reading it.
-fn is_deeper(text: &str, most: usize) -> bool {
-    let opens = |byte: &&u8| matches!(byte, b'{' | b'[');
-    // Most texts have fewer brackets than that.
-    if text.as_bytes().iter().filter(opens).count() <= most {
-        return false;
-    }
-    let (mut depth, mut in_text, mut bytes) = (0_usize, false, text.bytes());
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_text = !in_text,
-            b'\\' if in_text => drop(bytes.next()),
-            b'{' | b'[' if !in_text => depth += 1,
-            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > most {
-            return true;
-        }
-    }
-    false
 }
 
 /// A change that the log can take: only [`admit`] makes it.
@@ -258,7 +239,7 @@ pub struct Admitted {
 pub fn admit(mut change: Change) -> Result<Admitted, LimitRefusal> {
     let replaced = clean_change(&mut change);
     let mut texts = change.texts().into_owned();
-    if replaced > 0 {
+    if change.verbatim.is_some() {
         for text in [&mut texts.data, &mut texts.field_meta, &mut texts.actor].into_iter().flatten() {
             json::replace_nul(text);
         }
@@ -269,7 +250,7 @@ pub fn admit(mut change: Change) -> Result<Admitted, LimitRefusal> {
         Unusable::Damaged(column) => LimitRefusal::NotKept(column),
     })?;
     let change = &admitted.change;
-    let actor: Option<Value> = match &admitted.texts.actor {
+    let actor: Option<Raw> = match &admitted.texts.actor {
         None => None,
         Some(text) => serde_json::from_str(text).map_err(|_| LimitRefusal::NotKept("actor"))?,
     };
@@ -347,25 +328,24 @@ fn cleaned(text: String, replaced: &mut u64) -> String {
         return text;
     }
     *replaced += 1;
-    text.replace('\0', REPLACEMENT)
+    text.replace('\0', json::REPLACEMENT)
 }
 
-/// Replaces U+0000 in the texts and keys of a value, and counts them.
-fn clean(value: &mut Value) -> u64 {
-    match value {
-        Value::String(text) => {
-            let mut replaced = 0;
-            *text = cleaned(std::mem::take(text), &mut replaced);
-            replaced
-        }
-        Value::Array(values) => values.iter_mut().map(clean).sum(),
-        Value::Object(fields) => clean_record(fields),
-        _ => 0,
+/// Spells the texts and keys of a value in one way, and counts those with U+0000, which is replaced.
+fn clean(value: &mut Raw) -> u64 {
+    let (text, replaced) = json::respelled(value.get());
+    let cleaned = match text {
+        Cow::Borrowed(_) => return 0,
+        Cow::Owned(text) => Raw::parse(&text),
+    };
+    if let Ok(cleaned) = cleaned {
+        *value = cleaned;
     }
+    replaced
 }
 
-fn clean_record(record: &mut Record) -> u64 {
-    let mut replaced = record.values_mut().map(clean).sum();
+fn clean_record(record: &mut RawRecord) -> u64 {
+    let mut replaced = record.iter_mut().map(|(_, value)| clean(value)).sum();
     if record.keys().any(|key| key.contains('\0')) {
         *record = std::mem::take(record).into_iter().map(|(key, value)| (cleaned(key, &mut replaced), value)).collect();
     }
@@ -380,13 +360,13 @@ mod tests {
     use super::*;
     use crate::domain::change;
 
-    fn line(field: &str, value: Value) -> Record {
+    fn line(field: &str, value: Value) -> RawRecord {
         let mut line = json!({
             "eventId": "0193e4c0-5c5c-4000-8000-00000000abcd", "appId": "ai", "table": "t", "recordId": "r", "userId": "u", "op": "update",
             "createdAt": "2026-04-15T08:00:00Z",
         });
         line[field] = value;
-        line.as_object().cloned().unwrap()
+        RawRecord::from(line.as_object().unwrap())
     }
 
     fn admitted(field: &str, value: Value) -> Result<Admitted, LimitRefusal> {
@@ -452,7 +432,7 @@ mod tests {
         check("data", json!({path(MAX_DEPTH): []}), Some(LimitRefusal::LongPath(path(40) + ".")));
         check("data", json!({path(MAX_DEPTH + 1): 1}), Some(LimitRefusal::LongPath(path(40) + ".")));
         // Only updates have paths.
-        let insert = Record::from_iter(line("data", json!({"a..b": 1})).into_iter().chain([("op".into(), json!("insert"))]));
+        let insert = RawRecord::from_iter(line("data", json!({"a..b": 1})).into_iter().chain([("op".into(), "insert".into())]));
         assert!(admit(change::from_json(insert, String::new).unwrap()).is_ok());
     }
 
@@ -471,7 +451,6 @@ mod tests {
 
     #[test]
     fn what_would_not_read_back_is_refused() {
-        check("data", json!({"a": {"$serde_json::private::Number": "1"}}), Some(LimitRefusal::NotKept("data")));
         let change = change::from_json(line("data", json!({"a": 1})), String::new).unwrap();
         let other = Verbatim { data: Some(r#"{"a":2}"#.into()), field_meta: None, actor: None };
         assert_eq!(admit(Change { verbatim: Some(Box::new(other)), ..change }), Err(LimitRefusal::NotKept("data")));

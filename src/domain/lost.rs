@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::iterations::{Iteration, IterationStatus, IterationStep, StepStatus};
+use super::iterations::{Iteration, IterationStatus};
+use super::step::{IterationStep, StepStatus};
 
 /// What the server wrote and `after` lacks, or has less settled than `before`, as it stood before.
 pub fn lost(before: &[Iteration], after: &[Iteration]) -> Vec<Iteration> {
@@ -39,11 +40,11 @@ pub fn restore(mut now: Vec<Iteration>, lost: &[Iteration]) -> Option<Vec<Iterat
 /// Two states of one iteration as one: the more settled whole, `a` where they are equal, with the more settled of each step.
 pub fn join(a: &Iteration, b: &Iteration) -> Iteration {
     let (mut whole, other) = if rank(b) > rank(a) { (b.clone(), a) } else { (a.clone(), b) };
-    let steps: HashMap<&str, IterationStep<'_>> = other.steps().map(|step| (step.id(), step)).collect();
-    for mut step in whole.steps_mut() {
-        let rank = step_rank(step.status(), step.is_approved_in_advance());
-        if let Some(other) = steps.get(step.id()).filter(|other| rank_of(**other) > rank) {
-            step.become_like(*other);
+    let steps: HashMap<&str, &IterationStep> = other.steps().map(|step| (step.id(), step)).collect();
+    for step in whole.steps_mut() {
+        let rank = rank_of(step);
+        if let Some(other) = steps.get(step.id()).filter(|other| rank_of(other) > rank) {
+            *step = (*other).clone();
         }
     }
     whole
@@ -63,13 +64,9 @@ fn rank(iteration: &Iteration) -> u8 {
     }
 }
 
-fn rank_of(step: IterationStep<'_>) -> u8 {
-    step_rank(step.status(), step.is_approved_in_advance())
-}
-
-fn step_rank(status: StepStatus<'_>, approved_in_advance: bool) -> u8 {
-    match status {
-        StepStatus::Staged | StepStatus::Other("") => u8::from(approved_in_advance),
+fn rank_of(step: &IterationStep) -> u8 {
+    match step.status() {
+        StepStatus::Staged | StepStatus::Other("") => u8::from(step.is_approved_in_advance()),
         StepStatus::Planned | StepStatus::Other(_) => 2,
         StepStatus::Rejected => 3,
         StepStatus::Approved | StepStatus::Skipped | StepStatus::Failed => 4,
@@ -102,7 +99,7 @@ mod tests {
     }
 
     fn short(all: &[Iteration]) -> String {
-        let step = |step: IterationStep<'_>| format!("{}{}", step.status().as_str(), if step.is_approved_in_advance() { "+" } else { "" });
+        let step = |step: &IterationStep| format!("{}{}", step.status().as_str(), if step.is_approved_in_advance() { "+" } else { "" });
         let one = |iteration: &Iteration| {
             let steps: Vec<String> = iteration.steps().map(step).collect();
             format!("{}:{}:{}", iteration.id(), iteration.status().as_str(), steps.join(","))

@@ -12,9 +12,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::change::Op;
-use super::time;
+use super::raw::{Raw, RawRecord};
+use super::{json, time};
 
-/// A merged record: field → value.
+/// A record to be looked into: field → value. As it is kept, it is a [`RawRecord`].
 pub type Record = Map<String, Value>;
 /// Field → time at which its winning value was written, as the client spelled it. In a record, the name of a nested field
 /// is its whole path.
@@ -30,7 +31,7 @@ pub const FUTURE: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone)]
 pub struct Delta {
     pub op: Op,
-    pub data: Option<Record>,
+    pub data: Option<RawRecord>,
     pub field_meta: Stamps,
     pub created_at: Timestamp,
 }
@@ -42,7 +43,7 @@ pub enum Fold {
     #[default]
     Unseen,
     /// It was made. It may still be absent by its `deletedAt`.
-    Known { record: Record, stamps: Stamps },
+    Known { record: RawRecord, stamps: Stamps },
     /// A delete without `deletedAt` ended it for good.
     Ended,
 }
@@ -57,7 +58,7 @@ impl Fold {
             (Op::Insert, Fold::Unseen) => {
                 let data = data.unwrap_or_default();
                 let own = own_stamp(&data);
-                let stamp = |field: &String| Some((field.clone(), given(&mut field_meta, field).or_else(|| own.map(str::to_owned))?));
+                let stamp = |field: &String| Some((field.clone(), given(&mut field_meta, field).or_else(|| own.clone())?));
                 let stamps = data.keys().filter(|field| *field != "id").filter_map(stamp).collect();
                 let mut record = new_record(record_id);
                 record.extend(data);
@@ -65,7 +66,7 @@ impl Fold {
             }
             (Op::Insert, Fold::Known { record, stamps }) => {
                 let data = data.unwrap_or_default();
-                let own = own_stamp(&data).map_or_else(row_time, str::to_owned);
+                let own = own_stamp(&data).unwrap_or_else(row_time);
                 for (field, value) in data {
                     let stamp = given(&mut field_meta, &field).unwrap_or_else(|| own.clone());
                     if field != "id" && take_stamp(stamps, &field, stamp) {
@@ -86,11 +87,11 @@ impl Fold {
                     }
                 }
             }
-            (Op::Delete, _) => match data.and_then(|mut data| data.remove("deletedAt")).filter(holds_something) {
+            (Op::Delete, _) => match data.and_then(|mut data| data.remove("deletedAt")).filter(Raw::holds_something) {
                 None => *self = Fold::Ended,
                 Some(at) => {
                     if let Fold::Known { record, stamps } = self
-                        && take_stamp(stamps, "deletedAt", stamp_text(&at).map_or_else(row_time, str::to_owned))
+                        && take_stamp(stamps, "deletedAt", stamp_of(&at).unwrap_or_else(row_time))
                     {
                         record.insert("deletedAt".into(), at);
                     }
@@ -100,16 +101,16 @@ impl Fold {
     }
 
     /// The record and its stamps, or `None` where it is absent: never seen, ended, or deleted by `deletedAt`.
-    pub fn live(&self) -> Option<(&Record, &Stamps)> {
+    pub fn live(&self) -> Option<(&RawRecord, &Stamps)> {
         match self {
-            Fold::Known { record, stamps } if !record.get("deletedAt").is_some_and(holds_something) => Some((record, stamps)),
+            Fold::Known { record, stamps } if !record.get("deletedAt").is_some_and(Raw::holds_something) => Some((record, stamps)),
             _ => None,
         }
     }
 }
 
-fn new_record(id: &str) -> Record {
-    Record::from_iter([("id".to_owned(), Value::String(id.to_owned()))])
+fn new_record(id: &str) -> RawRecord {
+    RawRecord::from_iter([("id".to_owned(), Raw::from(id))])
 }
 
 /// The stamp that a row gives to a field; an empty one is none.
@@ -118,13 +119,17 @@ fn given(field_meta: &mut Stamps, field: &str) -> Option<String> {
 }
 
 /// The stamp of all fields of an insert that have none of their own, out of its data.
-pub fn own_stamp(data: &Record) -> Option<&str> {
-    ["updatedAt", "createdAt"].into_iter().find_map(|field| data.get(field).and_then(stamp_text))
+pub fn own_stamp(data: &RawRecord) -> Option<String> {
+    ["updatedAt", "createdAt"].into_iter().find_map(|field| data.get(field).and_then(stamp_of))
 }
 
 /// A stamp as clients and older servers write it: a text, or an object whose `at` counts. An empty one is none.
-pub fn stamp_text(stamp: &Value) -> Option<&str> {
-    stamp.as_str().or_else(|| stamp.as_object()?.get("at")?.as_str()).filter(|text| !text.is_empty())
+pub fn stamp_of(stamp: &Raw) -> Option<String> {
+    let text = match stamp.text() {
+        Some(text) => text.into_owned(),
+        None => stamp.object()?.text("at")?.into_owned(),
+    };
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// Whether a write with this stamp wins; the stamp is taken then.
@@ -139,25 +144,34 @@ fn take_stamp(stamps: &mut Stamps, field: &str, stamp: String) -> bool {
 
 /// Writes a field of an update: a name with dots is a path. A parent that holds nothing becomes an object; where another
 /// one is no object, or the path is none that a push may have, nothing is written.
-fn set(record: &mut Record, field: String, value: Value) {
+fn set(record: &mut RawRecord, field: String, value: Raw) {
     if !field.contains('.') {
         record.insert(field, value);
         return;
     }
-    let depth = field.split('.').count();
-    if !field.split('.').all(is_path_name) || depth + nesting(&value, MAX_DEPTH) > MAX_DEPTH {
-        return;
+    let is_path = field.split('.').all(is_path_name);
+    let depth = MAX_DEPTH.checked_sub(field.split('.').count());
+    if is_path && depth.is_some_and(|depth| !json::is_deeper(value.get(), depth)) {
+        set_part(record, &field, value);
     }
-    let (mut at, mut path) = (record, field.as_str());
-    while let Some((name, rest)) = path.split_once('.') {
-        let parent = at.entry(name).or_insert(Value::Null);
-        if !holds_something(parent) {
-            *parent = Value::Object(Record::new());
-        }
-        let Value::Object(inner) = parent else { return };
-        (at, path) = (inner, rest);
+}
+
+/// Answers whether it was written.
+fn set_part(record: &mut RawRecord, path: &str, value: Raw) -> bool {
+    let Some((name, rest)) = path.split_once('.') else {
+        record.insert(path.to_owned(), value);
+        return true;
+    };
+    let inside = match record.get(name).filter(|parent| parent.holds_something()) {
+        None => Some(RawRecord::new()),
+        Some(parent) => parent.object(),
+    };
+    let written = inside.and_then(|mut inside| set_part(&mut inside, rest, value).then_some(inside));
+    let is_written = written.is_some();
+    if let Some(inside) = written {
+        record.insert(name.to_owned(), Raw::from(&inside));
     }
-    at.insert(path.to_owned(), value);
+    is_written
 }
 
 /// What an edit of the fields in `after` writes, in the form of existing clients: inside objects only what differs, by its
@@ -200,29 +214,6 @@ fn is_path_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('.') && name != "__proto__"
 }
 
-/// How deep a value nests, as far as `most`; a value without parts does not.
-fn nesting(value: &Value, most: usize) -> usize {
-    let deepest = |parts: &mut dyn Iterator<Item = &Value>| match most {
-        0 => 1,
-        _ => 1 + parts.map(|part| nesting(part, most - 1)).max().unwrap_or(0),
-    };
-    match value {
-        Value::Array(items) => deepest(&mut items.iter()),
-        Value::Object(fields) => deepest(&mut fields.values()),
-        _ => 0,
-    }
-}
-
-/// What JavaScript takes for true: null, an empty text, `false` and `0` hold nothing.
-fn holds_something(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Number(n) => n.as_f64() != Some(0.0),
-        Value::Bool(true) | Value::Array(_) | Value::Object(_) => true,
-    }
-}
-
 /// Orders two stamps: as instants when both are times, else as strings.
 pub fn compare_stamps(a: &str, b: &str) -> Ordering {
     if a == b {
@@ -261,11 +252,8 @@ impl<'de> Deserialize<'de> for FieldMeta {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldMeta, A::Error> {
                 let mut stamps = Stamps::new();
-                while let Some((field, stamp)) = map.next_entry::<String, Value>()? {
-                    match stamp {
-                        Value::String(stamp) if !stamp.is_empty() => drop(stamps.insert(field, stamp)),
-                        other => stamps.extend(stamp_text(&other).map(|stamp| (field, stamp.to_owned()))),
-                    }
+                while let Some((field, stamp)) = map.next_entry::<String, Raw>()? {
+                    stamps.extend(stamp_of(&stamp).map(|stamp| (field, stamp)));
                 }
                 Ok(FieldMeta(stamps))
             }
@@ -298,7 +286,7 @@ mod tests {
     fn delta(op: Op, data: Value, meta: Value, created_at: &str) -> Delta {
         Delta {
             op,
-            data: data.as_object().cloned(),
+            data: data.as_object().map(RawRecord::from),
             field_meta: serde_json::from_value::<FieldMeta>(meta).unwrap().0,
             created_at: created_at.parse().unwrap(),
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::cadence::Cadence;
 use super::fields::{FieldProblem, FieldReader};
 use super::iterations::Iteration;
-use super::merge::Record;
+use super::raw::RawRecord;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MissionState {
@@ -64,13 +64,14 @@ pub struct Mission {
 
 impl Mission {
     /// Reads a merged record. Fields of a wrong type take their default and are listed.
-    pub fn read(id: &str, record: &Record) -> (Self, Vec<FieldProblem>) {
+    pub fn read(id: &str, record: &RawRecord) -> (Self, Vec<FieldProblem>) {
         let mut fields = FieldReader::new(record);
         let mut inputs = Vec::new();
         for value in fields.array("inputs") {
-            match read_input(value) {
+            let value = value.read();
+            match read_input(&value) {
                 Some(input) => inputs.push(input),
-                None => fields.report("inputs", value, "the list without it"),
+                None => fields.report("inputs", &value, "the list without it"),
             }
         }
         let mission = Mission {
@@ -81,10 +82,10 @@ impl Mission {
             state: fields.read("state", "unknown", |v| v.as_str().and_then(MissionState::parse)).unwrap_or(MissionState::Unknown),
             next_run_at: fields.time("nextRunAt"),
             inputs,
-            cadence: fields.value("cadence").cloned().unwrap_or_default(),
-            iterations: fields.array("iterations").iter().cloned().map(Iteration::from).collect(),
+            cadence: fields.value("cadence").unwrap_or_default(),
+            iterations: fields.array("iterations").into_iter().map(Iteration::from).collect(),
             agent_id: fields.optional_text("agentId"),
-            grant: fields.value("grant").cloned(),
+            grant: fields.value("grant"),
         };
         (mission, fields.into_problems())
     }
@@ -118,7 +119,7 @@ mod tests {
     use serde_json::json;
 
     fn read(record: Value) -> (Mission, Vec<FieldProblem>) {
-        Mission::read("m", record.as_object().unwrap())
+        Mission::read("m", &record.as_object().unwrap().into())
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Kept {
 /// Lets iterations leave until the bounds hold: the oldest settled ones first, then the oldest that await review, and last
 /// those that are running. The newest, which is the last, stays in any case.
 pub fn bound(iterations: Vec<Iteration>, bounds: RetentionBounds) -> Kept {
-    let sizes: Vec<usize> = iterations.iter().map(|iteration| iteration.json().to_string().len() + 1).collect();
+    let sizes: Vec<usize> = iterations.iter().map(|iteration| iteration.bytes() + 1).collect();
     let mut count = iterations.len();
     let mut bytes: usize = sizes.iter().sum();
     let mut leaves = vec![false; iterations.len()];

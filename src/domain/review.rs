@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::iterations::{Iteration, IterationStatus, IterationStep, StepMut, StepStatus};
+use super::iterations::{Iteration, IterationStatus};
 use super::merge::Record;
+use super::step::{IterationStep, StepStatus};
 
 /// A user's decision on a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +36,12 @@ impl StepDecision {
         Self::NAMED.into_iter().find(|(_, decision)| *decision == self).map_or("", |(name, _)| name)
     }
 
-    /// What was decided about a step of an iteration that awaits review.
-    pub fn of(step: IterationStep<'_>) -> Option<Self> {
-        Self::on(step.status(), step.is_approved_in_advance(), step.is_called())
-    }
-
-    /// The same, of what it says of itself; `None` where no review decides about it any more.
-    fn on(status: StepStatus<'_>, approved_in_advance: bool, is_called: bool) -> Option<Self> {
-        match status {
-            done if done.is_done() || is_called => None,
+    /// What was decided about a step of an iteration that awaits review; `None` where no review decides about it any more.
+    pub fn of(step: &IterationStep) -> Option<Self> {
+        match step.status() {
+            done if done.is_done() || step.is_called() => None,
             StepStatus::Rejected => Some(StepDecision::Reject),
-            _ if approved_in_advance => Some(StepDecision::Approve),
+            _ if step.is_approved_in_advance() => Some(StepDecision::Approve),
             _ => Some(StepDecision::Undecided),
         }
     }
@@ -80,25 +76,25 @@ pub enum CarriedOut {
 
 /// The iterations with the review in its place; `None` where there is no such iteration. `carry_out` is asked about each
 /// step that becomes approved.
-pub fn apply(iterations: &[Iteration], review: &Review, carry_out: &mut dyn FnMut(&StepMut<'_>) -> CarriedOut) -> Option<Vec<Iteration>> {
+pub fn apply(iterations: &[Iteration], review: &Review, carry_out: &mut dyn FnMut(&IterationStep) -> CarriedOut) -> Option<Vec<Iteration>> {
     let mut iterations = iterations.to_vec();
-    let iteration = iterations.iter_mut().find(|iteration| iteration.id() == review.iteration_id && iteration.json().is_object())?;
+    let iteration = iterations.iter_mut().find(|iteration| iteration.id() == review.iteration_id && iteration.is_object())?;
     if let Some(feedback) = &review.feedback {
         iteration.set_feedback(feedback);
     }
     if iteration.awaits_review() {
-        for mut step in iteration.steps_mut() {
-            decide(&mut step, review, carry_out);
+        for step in iteration.steps_mut() {
+            decide(step, review, carry_out);
         }
         settle(iteration, review.all);
     }
     Some(iterations)
 }
 
-fn decide(step: &mut StepMut<'_>, review: &Review, carry_out: &mut dyn FnMut(&StepMut<'_>) -> CarriedOut) {
-    let Some(before) = StepDecision::on(step.status(), step.is_approved_in_advance(), step.is_called()) else { return };
+fn decide(step: &mut IterationStep, review: &Review, carry_out: &mut dyn FnMut(&IterationStep) -> CarriedOut) {
+    let Some(before) = StepDecision::of(step) else { return };
     if let Some(params) = review.params.get(step.id()).filter(|_| step.status() != StepStatus::Planned) {
-        step.edit(params.clone());
+        step.edit(params);
     }
     let all = review.all.filter(|all| !(before == StepDecision::Reject && *all == StepDecision::Approve));
     let Some(decision) = review.decisions.get(step.id()).copied().or(all) else { return };
@@ -108,7 +104,7 @@ fn decide(step: &mut StepMut<'_>, review: &Review, carry_out: &mut dyn FnMut(&St
         match carry_out(step) {
             CarriedOut::ByClient => {}
             CarriedOut::Called => return step.call(),
-            CarriedOut::Done(result) => return step.succeed(result),
+            CarriedOut::Done(result) => return step.succeed(&result),
             CarriedOut::Failed(why) => return step.fail(&why),
         }
     }
@@ -144,7 +140,7 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
         // Nothing but skipped steps.
         IterationStatus::Approved
     };
-    for mut step in iteration.steps_mut().filter(StepMut::is_approved_in_advance) {
+    for step in iteration.steps_mut().filter(|step| step.is_approved_in_advance()) {
         step.approve_in_advance(false);
         step.set_status(StepStatus::Planned);
     }
@@ -155,13 +151,13 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
 pub fn conclude(iterations: &[Iteration], iteration_id: &str, step_id: &str, result: &Result<Value, String>) -> Option<Vec<Iteration>> {
     let mut iterations = iterations.to_vec();
     let iteration = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id)?;
-    let mut step = iteration.steps_mut().find(|step| step.id() == step_id && step.is_called())?;
+    let step = iteration.steps_mut().find(|step| step.id() == step_id && step.is_called())?;
     match result {
-        Ok(result) => step.succeed(result.clone()),
+        Ok(result) => step.succeed(result),
         Err(why) => step.fail(why),
     }
     if !iteration.awaits_review() {
-        let went_well = |step: IterationStep<'_>| step.is_called() || matches!(step.status(), StepStatus::Approved | StepStatus::Planned);
+        let went_well = |step: &IterationStep| step.is_called() || matches!(step.status(), StepStatus::Approved | StepStatus::Planned);
         let status = if iteration.steps().any(went_well) { IterationStatus::Approved } else { IterationStatus::Failed };
         iteration.set_status(status);
     } else {
@@ -209,7 +205,7 @@ mod tests {
         assert_eq!(again(&mut it, &[("a", Approve)], None, None), "awaiting-review [staged+ staged staged]");
         assert_eq!(again(&mut it, &[("b", Reject)], None, Some("fewer")), "awaiting-review [staged+ rejected staged] fewer");
         assert_eq!(again(&mut it, &[("c", Approve)], None, None), "approved [planned rejected planned] fewer");
-        assert!(!it.json().to_string().contains("decision"), "{}", it.json());
+        assert!(!it.read().to_string().contains("decision"), "{}", it.read());
     }
 
     #[test]
@@ -272,7 +268,7 @@ mod tests {
     fn a_step_that_is_carried_out_here_says_what_came_of_it_and_is_decided_once() {
         let before = [iteration(&["staged", "staged", "staged"])];
         let mut asked = Vec::new();
-        let mut carry_out = |step: &StepMut<'_>| {
+        let mut carry_out = |step: &IterationStep| {
             asked.push(step.id().to_owned());
             match step.id() {
                 "a" => CarriedOut::Done(json!({"message": "done"})),
@@ -286,7 +282,7 @@ mod tests {
         assert_eq!((asked.as_slice(), &again), (&["a", "b", "c"].map(str::to_owned)[..], &after));
         let steps: Vec<String> = after[0].steps().map(|step| step.status().as_str().to_owned()).collect();
         assert_eq!((steps.join(" ").as_str(), after[0].status().as_str()), ("approved failed planned", "approved"));
-        let plan = &after[0].json()["plan"];
+        let plan = after[0].read()["plan"].clone();
         assert_eq!((&plan[0]["result"]["message"], &plan[1]["error"]), (&json!("done"), &json!("no such note")));
     }
 }

@@ -42,7 +42,7 @@ mod tests {
     }
 
     fn mission(record: Value) -> Mission {
-        Mission::read("m", record.as_object().unwrap()).0
+        Mission::read("m", &record.as_object().unwrap().into()).0
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use super::cadence::Cadence;
-use super::iterations::Iteration;
-use super::merge::{Fold, Record, Stamps, winning_stamp};
+use super::iterations::{self, Iteration};
+use super::merge::{Fold, Stamps, winning_stamp};
 use super::mission::{Mission, MissionState};
+use super::raw::{Raw, RawRecord};
 use super::retention::{self, RetentionBounds};
 use super::time;
 
@@ -33,7 +33,7 @@ pub struct Terms<'a> {
 /// The update of the mission.
 #[derive(Debug, PartialEq)]
 pub struct Write {
-    pub data: Record,
+    pub data: RawRecord,
     pub field_meta: Stamps,
     /// Iterations that had to leave the record.
     pub left: Vec<Iteration>,
@@ -60,9 +60,8 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
     };
     let iterations = mission.iterations.into_iter().chain([finished.iteration.clone()]).collect();
     let kept = retention::bound(iterations, terms.bounds);
-    let mut data = Record::new();
-    data.insert("iterations".into(), kept.iterations.into_iter().map(Value::from).collect());
-    data.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
+    let mut data = iterations::to_record(&kept.iterations);
+    data.insert("nextRunAt".into(), next.map_or_else(Raw::null, |at| time::iso_millis(at).into()));
     let field_meta =
         data.keys().map(|field| (field.clone(), winning_stamp(terms.wrote_at, stamps.get(field).map(String::as_str)))).collect();
     Ok(Write { data, field_meta, left: kept.left, missed, note })
@@ -89,7 +88,7 @@ mod tests {
     use super::*;
     use crate::domain::change::Op;
     use crate::domain::merge::Delta;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const SCHEDULED: &str = "2026-04-15T08:00:00Z";
 
@@ -100,7 +99,7 @@ mod tests {
                 "m",
                 Delta {
                     op: Op::Update,
-                    data: data.as_object().cloned(),
+                    data: data.as_object().map(RawRecord::from),
                     field_meta: serde_json::from_value(meta.clone()).unwrap(),
                     created_at: "2026-04-15T07:00:00Z".parse().unwrap(),
                 },
@@ -133,9 +132,9 @@ mod tests {
             json!({"iterations": "2031-01-01T00:00:00.000Z"}),
         );
         let write = run(&[mission(), feedback]).unwrap();
-        assert_eq!(write.data["iterations"], json!([{"id": "old", "userFeedback": "good"}, {"id": "new"}]));
+        assert_eq!(write.data.value("iterations").unwrap(), json!([{"id": "old", "userFeedback": "good"}, {"id": "new"}]));
         assert_eq!(write.left, [json!({"id": "older"}).into()]);
-        assert_eq!(write.data["nextRunAt"], "2026-04-15T09:00:00.000Z");
+        assert_eq!(write.data.value("nextRunAt").unwrap(), "2026-04-15T09:00:00.000Z");
         assert_eq!(write.field_meta["iterations"], "2031-01-01T00:00:00.001Z", "beats a clock that runs ahead");
         assert_eq!(write.field_meta["nextRunAt"], "2026-04-15T08:00:05.000Z");
     }
@@ -156,13 +155,13 @@ mod tests {
     fn run_now_during_a_run_keeps_its_plan() {
         let now = json!({"nextRunAt": "2026-04-15T08:00:03.000Z"});
         let write = run(&[mission(), (now, json!({"nextRunAt": "2026-04-15T08:00:03.000Z"}))]).unwrap();
-        assert_eq!(write.data["nextRunAt"], "2026-04-15T09:00:00.000Z");
+        assert_eq!(write.data.value("nextRunAt").unwrap(), "2026-04-15T09:00:00.000Z");
     }
 
     #[test]
     fn a_broken_cadence_counts_as_manual_and_is_told() {
         let write = run(&[mission(), (json!({"cadence": {"kind": "sometimes"}}), json!({}))]).unwrap();
-        assert_eq!(write.data["nextRunAt"], Value::Null);
+        assert_eq!(write.data.value("nextRunAt").unwrap(), Value::Null);
         assert!(write.note.unwrap().starts_with("the cadence kind is \"sometimes\""));
     }
 }

@@ -3,13 +3,12 @@
 use std::io::BufRead;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::csv::{Cell, CsvRows, join};
 use super::{BadLine, ExchangeRow, ImportError, Reading};
 use crate::domain::change::{BadChange, Change, Verbatim};
 use crate::domain::json;
-use crate::domain::merge::Record;
+use crate::domain::raw::{Raw, RawRecord};
 
 /// Columns by their name in Postgres, with the field of the JSONL form, and whether they hold JSON. An export has them in
 /// this order, without those of [`NOT_EXPORTED`].
@@ -69,16 +68,17 @@ fn read_row(line: u64, cells: Vec<Cell>, columns: &[Column]) -> Result<ExchangeR
         let what = format!("the row has {} columns, the header has {}", cells.len(), columns.len());
         return Err(BadChange::NotAnObject(what).to_string());
     }
-    let mut object = Record::new();
+    let mut object = RawRecord::new();
     let mut verbatim = Verbatim::default();
     for (cell, column) in cells.into_iter().zip(columns) {
         let (Some((name, field, json)), Some(text)) = (column, cell) else { continue };
         if !*json {
-            object.insert((*field).to_owned(), Value::String(text));
+            object.insert((*field).to_owned(), text);
             continue;
         }
         let text = json::whole(text);
-        let value = json::read(text.as_bytes()).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")).to_string())?;
+        let value: Raw =
+            json::read(text.as_bytes()).map_err(|error| BadChange::NotAnObject(format!("column `{name}`: {error}")).to_string())?;
         object.insert((*field).to_owned(), value);
         match *name {
             "data" => verbatim.data = Some(text),

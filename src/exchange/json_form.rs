@@ -6,7 +6,7 @@ use super::lines::{LONGEST, Line, Lines};
 use super::{BadLine, ExchangeRow, ImportError};
 use crate::domain::change::BadChange;
 use crate::domain::json;
-use crate::domain::merge::Record;
+use crate::domain::raw::RawRecord;
 
 pub(super) struct JsonRows {
     lines: Lines,
@@ -52,6 +52,6 @@ impl Iterator for JsonRows {
 fn row(line: u64, text: &[u8]) -> Result<ExchangeRow, BadLine> {
     // Each line is parsed alone, so serde always calls it line 1.
     let not_json = |error: serde_json::Error| BadChange::NotAnObject(error.to_string().replace(" at line 1 column ", " at column "));
-    let object: Record = json::read(text.trim_ascii()).map_err(|error| BadLine { line, reason: not_json(error).to_string() })?;
+    let object: RawRecord = json::read(text.trim_ascii()).map_err(|error| BadLine { line, reason: not_json(error).to_string() })?;
     Ok(ExchangeRow { line, object, verbatim: None })
 }

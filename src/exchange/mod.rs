@@ -86,7 +86,7 @@ mod tests {
                 .changes
                 .map(|change| match change {
                     Ok(change) => {
-                        let mut json = change.change().to_json();
+                        let mut json = serde_json::to_value(change.change()).unwrap();
                         json["eventId"] = "id".into();
                         json.to_string()
                     }

@@ -1,14 +1,15 @@
 //! A row of a file before it is put to any rule.
 
 use super::BadLine;
-use crate::domain::change::{Change, Verbatim, from_json};
+use crate::domain::change::{Change, Verbatim, from_json, stamps_text};
 use crate::domain::limits::{Admitted, admit};
-use crate::domain::merge::{FieldMeta, Record};
+use crate::domain::merge::FieldMeta;
+use crate::domain::raw::RawRecord;
 
 /// A row as it stands in the file, by the names of the JSONL form.
 pub struct ExchangeRow {
     pub line: u64,
-    pub object: Record,
+    pub object: RawRecord,
     /// The columns of a CSV that hold JSON.
     pub(super) verbatim: Option<Verbatim>,
 }
@@ -41,7 +42,7 @@ impl ExchangeRow {
 fn kept_to_the_byte(change: Change, mut verbatim: Verbatim) -> Change {
     let is_same = |text: &String| serde_json::from_str::<FieldMeta>(text).is_ok_and(|meta| meta.0 == change.field_meta);
     if verbatim.field_meta.as_ref().is_some_and(|text| !is_same(text)) {
-        verbatim.field_meta = Some(serde_json::json!(change.field_meta).to_string());
+        verbatim.field_meta = Some(stamps_text(&change.field_meta));
     }
     Change { verbatim: Some(Box::new(verbatim)), ..change }
 }

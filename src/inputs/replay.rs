@@ -10,6 +10,7 @@ use super::Why;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::InputRef;
+use crate::domain::raw::RawRecord;
 use crate::domain::record_kind::{Kinds, RecordKind, RecordLink, uses};
 use crate::domain::{record_text, time};
 use crate::store::{Bounds, Linked, Store, StoreResult, Wanted};
@@ -54,7 +55,7 @@ pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef], kinds: &
     let kinds: Vec<Option<Arc<RecordKind>>> = inputs.iter().map(|input| kinds.find(&input.module, &input.table).cloned()).collect();
     let known: Vec<Arc<RecordKind>> = kinds.iter().flatten().cloned().collect();
     let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, kind.as_deref()?))).collect();
-    let keep = move |place: usize, table: &str, record: &Record, stamps: &Stamps| kept(known.get(place)?, table, record, stamps);
+    let keep = move |place: usize, table: &str, record: &RawRecord, stamps: &Stamps| kept(known.get(place)?, table, record, stamps);
     let mut found = store.linked(user, wanted, BOUNDS, keep).await?.into_iter();
     let mut replayed: Vec<Result<Replayed, Why>> = Vec::with_capacity(inputs.len());
     let mut links = Vec::new();
@@ -93,7 +94,7 @@ async fn belongings(store: &Store, user: &str, links: Vec<(usize, Arc<RecordLink
     }
     let wanted = links.iter().map(|(_, link, id)| Wanted { app: link.app.clone(), tables: vec![link.table.clone()], id: id.clone() });
     let fields: HashMap<usize, Arc<RecordLink>> = links.iter().enumerate().map(|(n, (_, link, _))| (n, Arc::clone(link))).collect();
-    let keep = move |n: usize, _: &str, record: &Record, _: &Stamps| {
+    let keep = move |n: usize, _: &str, record: &RawRecord, _: &Stamps| {
         let link = fields.get(&n)?;
         trimmed(record, |field| uses(&link.fields, field), usize::MAX)
     };
@@ -105,7 +106,7 @@ async fn belongings(store: &Store, user: &str, links: Vec<(usize, Arc<RecordLink
     Ok(live.collect())
 }
 
-fn kept(kind: &RecordKind, table: &str, record: &Record, stamps: &Stamps) -> Option<KeptRecord> {
+fn kept(kind: &RecordKind, table: &str, record: &RawRecord, stamps: &Stamps) -> Option<KeptRecord> {
     let links = kind.links.iter().flat_map(|link| ids(link, record).into_iter().map(move |id| (Arc::new(link.clone()), id)));
     Some(KeptRecord {
         table: table.to_owned(),
@@ -115,8 +116,10 @@ fn kept(kind: &RecordKind, table: &str, record: &Record, stamps: &Stamps) -> Opt
     })
 }
 
-fn ids(link: &RecordLink, record: &Record) -> Vec<String> {
-    let named: Vec<&Value> = match record_text::at(record, &link.ids) {
+fn ids(link: &RecordLink, record: &RawRecord) -> Vec<String> {
+    let field = link.ids.split('.').next().unwrap_or_default();
+    let part = Record::from_iter(record.value(field).map(|value| (field.to_owned(), value)));
+    let named: Vec<&Value> = match record_text::at(&part, &link.ids) {
         Some(Value::Array(ids)) => ids.iter().collect(),
         Some(id) => vec![id],
         None => Vec::new(),
@@ -126,19 +129,19 @@ fn ids(link: &RecordLink, record: &Record) -> Vec<String> {
 }
 
 /// The used fields of a record; plain texts only as far as they are shown. `None` where that is too large.
-fn trimmed(record: &Record, used: impl Fn(&str) -> bool, limit: usize) -> Option<Record> {
+fn trimmed(record: &RawRecord, used: impl Fn(&str) -> bool, limit: usize) -> Option<Record> {
     let mut trimmed = Record::new();
     let mut bytes = 0_usize;
     for (field, value) in record.iter().filter(|(field, _)| used(field)) {
-        let value = match value {
-            Value::String(text) if !is_ciphertext(text) => Value::String(shown(text, limit)),
-            other => other.clone(),
+        let shown = match value.text() {
+            Some(text) if !is_ciphertext(&text) => Some(shown(&text, limit)),
+            _ => None,
         };
-        bytes = bytes.saturating_add(value.as_str().map_or_else(|| value.to_string().len(), str::len));
+        bytes = bytes.saturating_add(shown.as_ref().map_or(value.get().len(), String::len));
         if bytes > LARGEST {
             return None;
         }
-        trimmed.insert(field.clone(), value);
+        trimmed.insert(field.clone(), shown.map_or_else(|| value.read(), Value::String));
     }
     Some(trimmed)
 }
@@ -149,7 +152,7 @@ fn shown(text: &str, limit: usize) -> String {
     text[..end].to_owned()
 }
 
-fn newest(record: &Record, stamps: &Stamps) -> Option<Timestamp> {
-    let told = ["updatedAt", "createdAt"].iter().filter_map(|field| record.get(*field)?.as_str());
-    stamps.values().map(String::as_str).chain(told).filter_map(time::parse_rfc3339).max()
+fn newest(record: &RawRecord, stamps: &Stamps) -> Option<Timestamp> {
+    let told = ["updatedAt", "createdAt"].iter().filter_map(|field| time::parse_rfc3339(&record.text(field)?));
+    stamps.values().filter_map(|stamp| time::parse_rfc3339(stamp)).chain(told).max()
 }

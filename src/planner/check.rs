@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::tools::{Offered, ParamKind, Parameter, Tool};
 use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_PARAMS_BYTES, Plan};
-use crate::domain::iterations::{Iteration, StepStatus};
+use crate::domain::iterations::Iteration;
+use crate::domain::step::StepStatus;
 
 /// A step that its user rejected before.
 pub type Rejected<'a> = (&'a str, &'a Map<String, Value>);

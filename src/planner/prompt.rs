@@ -10,9 +10,10 @@ use super::dialect::RequestForm;
 use super::fence::{data, line, own, user_data};
 use super::tools::Offered;
 use crate::domain::agent::Agent;
-use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
-use crate::domain::merge::Record;
+use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
+use crate::domain::raw::{Raw, RawRecord};
+use crate::domain::step::{IterationStep, StepStatus};
 use crate::domain::time;
 use crate::inputs::{Input, Resolved};
 
@@ -105,7 +106,7 @@ pub fn repair(problems: &[String]) -> String {
 
 /// Names the template: the first 12 hex digits of the SHA-256 of a prompt about one thing of each kind.
 pub fn version() -> String {
-    let text = |fields: &[&str]| Record::from_iter(fields.iter().map(|field| ((*field).to_owned(), json!(*field))));
+    let text = |fields: &[&str]| RawRecord::from_iter(fields.iter().map(|field| ((*field).to_owned(), Raw::from(*field))));
     let mut record = text(&["title", "objective", "conceptMarkdown"]);
     let step = json!({"summary": "s", "status": "s", "intent": {"toolName": "t"}});
     record.insert("iterations".into(), json!([{"summary": "s", "userFeedback": "f", "plan": [step]}]));
@@ -252,7 +253,7 @@ fn iteration(iteration: &Iteration) -> String {
         let tool = line(step.tool().unwrap_or("no tool"), 100);
         lines.push(format!("- [{}] {tool}: {}", text(&state(iteration, step)), text(step.summary())));
     }
-    for feedback in [text(iteration.feedback()), text(iteration.older_feedback())] {
+    for feedback in [text(iteration.feedback()), text(&iteration.older_feedback())] {
         if !feedback.is_empty() {
             lines.push(format!("Feedback of the user: {feedback}"));
         }
@@ -262,7 +263,7 @@ fn iteration(iteration: &Iteration) -> String {
 
 /// Where a step stands, and what came of it. An approval counts from the moment when it was given, whether the step was
 /// carried out yet or not.
-fn state(iteration: &Iteration, step: IterationStep<'_>) -> String {
+fn state(iteration: &Iteration, step: &IterationStep) -> String {
     let released = step.status() == StepStatus::Planned && !iteration.awaits_review();
     match step.status() {
         _ if step.undone().is_some() => "undone by the user".into(),
@@ -274,8 +275,8 @@ fn state(iteration: &Iteration, step: IterationStep<'_>) -> String {
     }
 }
 
-fn said(step: IterationStep<'_>) -> String {
-    match step.outcome() {
+fn said(step: &IterationStep) -> String {
+    match step.outcome().as_str() {
         "" | "Done" => String::new(),
         outcome => format!(": {}", line(outcome, 300)),
     }
@@ -292,8 +293,8 @@ mod tests {
     use proptest::strategy::Strategy;
 
     fn prompt(agent: Value, mission: Value, inputs: Resolved) -> Prompt {
-        let (agent, _) = Agent::read("a", agent.as_object().unwrap());
-        let (mission, _) = Mission::read("m", mission.as_object().unwrap());
+        let (agent, _) = Agent::read("a", &agent.as_object().unwrap().into());
+        let (mission, _) = Mission::read("m", &mission.as_object().unwrap().into());
         let (policy, _) = Policy::read(&json!({"tools": {"create_task": "propose", "stop_timer": "auto"}, "defaultForAi": "deny"}));
         let catalog = Catalog::builtin();
         let offered = catalog.offered(&policy);
@@ -370,7 +371,7 @@ mod tests {
             content: "word ".repeat(100),
             updated_at: format!("2026-04-{day:02}T00:00:00Z").parse().ok(),
         };
-        let (mission, _) = Mission::read("m", json!({"title": "t", "objective": "Look at the Rent first."}).as_object().unwrap());
+        let (mission, _) = Mission::read("m", &json!({"title": "t", "objective": "Look at the Rent first."}).as_object().unwrap().into());
         let inputs = Resolved { inputs: vec![input("old", "a", 1), input("new", "b", 3), input("rent", "rent", 2)], ..Resolved::default() };
         let write_with = |context| {
             let material =
@@ -421,7 +422,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_may_do_nothing_is_told_so() {
-        let (mission, _) = Mission::read("m", &Record::new());
+        let (mission, _) = Mission::read("m", &RawRecord::new());
         let inputs = Resolved::default();
         let none = write(
             &Material { agent: None, mission: &mission, inputs: &inputs, offered: &[], budget: None, now: Timestamp::UNIX_EPOCH },

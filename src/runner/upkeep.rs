@@ -9,8 +9,8 @@ use super::tick::TickOutcome;
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::change::RUNNER_CLIENT;
-use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
+use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::schedule::{first_time, time_again};
 use crate::domain::time;
 use crate::store::{Edit, RanAhead, StoreError, StoreResult, Table};
@@ -83,9 +83,9 @@ impl Runner {
             origin: "system",
         };
         let mission_id = id.to_owned();
-        let fields = move |record: Option<&Record>| {
+        let fields = move |record: Option<&RawRecord>| {
             let next = record.and_then(|record| decide(&Mission::read(&mission_id, record).0));
-            Ok::<_, StoreError>(next.into_iter().map(|at| ("nextRunAt".to_owned(), time::iso_millis(at).into())).collect())
+            Ok::<_, StoreError>(next.into_iter().map(|at| ("nextRunAt".to_owned(), Raw::from(time::iso_millis(at)))).collect())
         };
         self.store.edit(edit, fields).await
     }

@@ -15,9 +15,10 @@ use crate::domain::agent::Agent;
 use crate::domain::breaker::Permit;
 use crate::domain::decision::{self, Condition, Decision, Load, Situation, decide};
 use crate::domain::iteration::{ErrorDetails, Frame, IterationOutcome, Plan, Usage};
-use crate::domain::iterations::{Iteration, StepStatus};
+use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
 use crate::domain::policy::ToolDecision;
+use crate::domain::step::StepStatus;
 use crate::domain::write_back::still_due;
 use crate::inputs::{self, InputReader, Resolved};
 use crate::planner::prompt::Material;
@@ -25,7 +26,7 @@ use crate::planner::provider::ProviderErrorKind;
 use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
 use crate::steps::{GoAhead, StepOutcome};
-use crate::store::{Attempt, Claimed, Close, Closed, LoadQuery, StoreError, StoreResult, Table};
+use crate::store::{Attempt, Claimed, Close, Closed, IterationEnd, LoadQuery, StoreError, StoreResult, Table};
 use crate::text::decision::compared;
 
 /// A run in the queue, and who waits to hear of its end.
@@ -283,13 +284,13 @@ impl Runner {
         let tools: Vec<String> = plan.steps.iter().map(|step| step.tool.clone()).collect();
         let policy = |tool: &str| offered.iter().find(|o| o.tool.name == tool).map_or(ToolDecision::Propose, |o| o.decision);
         let mut close = self.write(&end, &IterationOutcome::Planned(plan), None);
-        if let Close::Write { go_ahead, .. } = &mut close {
+        if let Close::Write(write) = &mut close {
             let decisions: Vec<_> = tools.iter().map(|tool| (tool.clone(), policy(tool))).collect();
             let executors = self.settings.executors.clone();
             // Where clients review by themselves, they carry out everything.
             let is_held = self.settings.first_step_status == StepStatus::Staged;
             let is_auto = is_held && decisions.iter().any(|(_, decision)| *decision == ToolDecision::Auto);
-            *go_ahead = is_auto.then(|| Box::new(GoAhead { executors, agent: end.agent.cloned(), decisions }));
+            write.go_ahead = is_auto.then(|| GoAhead { executors, agent: end.agent.cloned(), decisions });
         }
         let mut settled = self.close(end.run, end.attempt, close).await?;
         settled.produced = true;
@@ -338,7 +339,7 @@ impl Runner {
 
     fn write(&self, end: &AttemptEnd<'_>, outcome: &IterationOutcome, failed: Option<String>) -> Close {
         let work = actor::Work { mission_id: &end.mission.id, iteration_id: &end.frame.id, rationale: &end.mission.objective };
-        Close::Write {
+        Close::Write(Box::new(IterationEnd {
             iteration: Iteration::of_run(&end.frame, outcome, self.settings.first_step_status),
             actor: actor::runner(end.agent, Some(work)),
             failed,
@@ -346,7 +347,7 @@ impl Runner {
             zone: self.settings.zone.clone(),
             bounds: self.bounds(),
             go_ahead: None,
-        }
+        }))
     }
 
     /// Closes a run, patiently, and tells how it ended.
@@ -390,9 +391,9 @@ impl Runner {
     fn outcome(&self, closed: Closed, close: Close) -> RunOutcome {
         let count = |label: &str| self.metrics.runs_total.with_label_values(&[label]).inc();
         match (closed, close) {
-            (Closed::Written { missed, note, outcomes }, Close::Write { failed, .. }) => {
+            (Closed::Written { missed, note, outcomes }, Close::Write(write)) => {
                 self.metrics.coalesced_times_total.inc_by(missed.into());
-                match failed {
+                match write.failed {
                     Some(reason) => {
                         count("failed");
                         RunOutcome::Failed { reason }

@@ -8,11 +8,13 @@ use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepKey, StepO
 use crate::domain::actor::{self, Work};
 use crate::domain::agent::Agent;
 use crate::domain::change::{Change, Op};
-use crate::domain::iterations::{Iteration, IterationStep, StepMut};
+use crate::domain::iterations::Iteration;
 use crate::domain::limits::{Admitted, admit};
 use crate::domain::merge::{Record, Stamps, winning_stamp};
 use crate::domain::policy::ToolDecision;
+use crate::domain::raw::RawRecord;
 use crate::domain::review::{CarriedOut, Review, StepDecision, apply};
+use crate::domain::step::IterationStep;
 use crate::domain::time;
 use crate::modules::effects::{self, Obstacle, RecordWrite, ToolCall};
 use crate::text;
@@ -96,7 +98,7 @@ impl<'a> Carrier<'a> {
     }
 
     /// What approving a step would do.
-    pub fn foresee(&self, step: IterationStep<'_>) -> Foreseen {
+    pub fn foresee(&self, step: &IterationStep) -> Foreseen {
         let Some((tool, params)) = step.tool().zip(step.params().and_then(Value::as_object)) else { return Foreseen::ByDevice };
         if self.executors.calls(tool) {
             return Foreseen::ByEndpoint;
@@ -109,10 +111,10 @@ impl<'a> Carrier<'a> {
     }
 
     /// Carries out an approved step, as far as the log or a webhook does it.
-    pub fn carry_out(&mut self, step: &StepMut<'_>) -> CarriedOut {
+    pub fn carry_out(&mut self, step: &IterationStep) -> CarriedOut {
         let empty = Record::new();
         let Some(tool) = step.tool() else { return CarriedOut::ByClient };
-        let params = step.params().unwrap_or(&empty);
+        let params = step.params().and_then(Value::as_object).unwrap_or(&empty);
         if self.executors.calls(tool) {
             let call = self.outgoing(tool, step, params);
             self.effects.calls.push(call);
@@ -165,7 +167,7 @@ impl<'a> Carrier<'a> {
         true
     }
 
-    fn outgoing(&self, tool: &str, step: &StepMut<'_>, params: &Record) -> OutboxCall {
+    fn outgoing(&self, tool: &str, step: &IterationStep, params: &Record) -> OutboxCall {
         let Occasion { user, mission, iteration, agent, .. } = self.occasion;
         OutboxCall {
             step: self.occasion.key(step.id()),
@@ -184,39 +186,56 @@ impl<'a> Carrier<'a> {
     }
 
     /// The rows of what a step writes.
-    fn rows(&self, step: &StepMut<'_>, writes: &[RecordWrite]) -> Result<Vec<Admitted>, Obstacle> {
+    fn rows(&self, step: &IterationStep, writes: &[RecordWrite]) -> Result<Vec<Admitted>, Obstacle> {
         let work = Work { mission_id: self.occasion.mission, iteration_id: self.occasion.iteration, rationale: step.rationale() };
         let actor = actor::runner(self.occasion.agent, Some(work));
         let key = self.occasion.key(step.id());
         let row = |(n, write): (usize, &RecordWrite)| {
             let event_id = key.derived_id("row", n);
-            let change = row(self.occasion.user, self.occasion.client, event_id, write, actor.clone(), "agent", &self.log);
+            let (user, client) = (self.occasion.user, self.occasion.client);
+            let change = row(user, client, event_id, Target::of(write), RawRecord::from(&write.fields), &actor, "agent", &self.log);
             admit(change).map_err(|refusal| Obstacle::Refused { why: refusal.to_string() })
         };
         writes.iter().enumerate().map(row).collect()
     }
 }
 
+/// What a row does, and to which record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target<'a> {
+    pub app: &'a str,
+    pub table: &'a str,
+    pub record_id: &'a str,
+    pub op: Op,
+}
+
+impl<'a> Target<'a> {
+    pub fn of(write: &'a RecordWrite) -> Self {
+        Target { app: &write.app, table: &write.table, record_id: &write.record_id, op: write.op }
+    }
+}
+
 /// A row of the log that makes a write win over what its record has.
+#[expect(clippy::too_many_arguments)]
 pub(super) fn row(
     user: &str,
     client: &str,
     event_id: String,
-    write: &RecordWrite,
-    actor: Value,
+    Target { app, table, record_id, op }: Target<'_>,
+    mut data: RawRecord,
+    actor: &Value,
     origin: &str,
     log: &dyn UserLog,
 ) -> Change {
-    let mut data = write.fields.clone();
-    let known = if write.op == Op::Insert { Stamps::new() } else { log.stamps(&write.app, &write.table, &write.record_id) };
+    let known = if op == Op::Insert { Stamps::new() } else { log.stamps(app, table, record_id) };
     let stamp = |field: &str| winning_stamp(log.wall(), known.get(field).map(String::as_str));
-    let field_meta = match write.op {
+    let field_meta = match op {
         // As clients do it: the fields of a new record count from the record's own time.
         Op::Insert => Stamps::new(),
         Op::Update => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
         Op::Delete => {
             // What a delete writes is its own stamp.
-            for (field, at) in &mut data {
+            for (field, at) in data.iter_mut() {
                 *at = stamp(field).into();
             }
             Stamps::new()
@@ -224,19 +243,19 @@ pub(super) fn row(
     };
     Change {
         event_id,
-        app_id: write.app.clone(),
-        table: write.table.clone(),
-        record_id: write.record_id.clone(),
+        app_id: app.to_owned(),
+        table: table.to_owned(),
+        record_id: record_id.to_owned(),
         user_id: user.to_owned(),
-        space_id: data.get("spaceId").and_then(Value::as_str).map(str::to_owned),
-        op: write.op,
+        space_id: data.text("spaceId").map(|space| space.into_owned()),
+        op,
         data: Some(data),
         field_meta,
         client_id: client.to_owned(),
         created_at: None,
         schema_version: 1,
         verbatim: None,
-        actor: Some(actor),
+        actor: Some(actor.into()),
         origin: Some(origin.to_owned()),
     }
 }

@@ -5,13 +5,14 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::UserLog;
-use super::carry::row;
+use super::carry::{Target, row};
 use super::pending::Pending;
 use crate::domain::actor;
 use crate::domain::change::Op;
 use crate::domain::edits::DELETED_AT;
 use crate::domain::limits::{Admitted, admit};
 use crate::domain::merge::Record;
+use crate::domain::raw::RawRecord;
 use crate::domain::time;
 use crate::modules::effects::{Obstacle, RecordWrite, ToolCall, added, edited};
 use crate::modules::{Modules, TableSpec};
@@ -129,7 +130,8 @@ impl OwnHand<'_> {
     }
 
     fn row(&self, write: &RecordWrite, next_id: &mut impl FnMut() -> String) -> Result<Admitted, Obstacle> {
-        let change = row(self.user, self.client, next_id(), write, actor::user(self.user), "user", self.log);
+        let fields = RawRecord::from(&write.fields);
+        let change = row(self.user, self.client, next_id(), Target::of(write), fields, &actor::user(self.user), "user", self.log);
         admit(change).map_err(|refusal| Obstacle::Refused { why: refusal.to_string() })
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::carry::row;
+use super::carry::{Target, row};
 use super::undo::{Undo, undo};
 use super::{StepKey, UserLog};
-use crate::domain::iterations::{Iteration, StepMut, StepStatus};
+use crate::domain::iterations::Iteration;
 use crate::domain::limits::{Admitted, LimitRefusal, admit};
-use crate::modules::effects::RecordWrite;
+use crate::domain::step::{IterationStep, StepStatus};
 
 /// What taking a step back does.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ impl<'a> TakeBack<'a> {
     ///
     /// # Errors
     /// Where a row would break a limit of the log.
-    pub fn step(&mut self, step: &StepMut<'_>) -> Result<Option<Back>, LimitRefusal> {
+    pub fn step(&mut self, step: &IterationStep) -> Result<Option<Back>, LimitRefusal> {
         let mut back = Back::default();
         let mut ids = Vec::new();
         let key = self.key(step.id());
@@ -83,8 +83,8 @@ impl<'a> TakeBack<'a> {
             if let Some((op, fields)) = write {
                 let event_id = (0..TRIES).map(|again| undo_id(&key, n, again)).find(|id| !known.contains(id));
                 let event_id = event_id.unwrap_or_else(|| own.clone());
-                let write = RecordWrite { app: app.clone(), table: table.clone(), record_id: id.clone(), op, fields };
-                let change = row(self.user, self.client, event_id.clone(), &write, self.actor.clone(), "user", self.log);
+                let target = Target { app: &app, table: &table, record_id: &id, op };
+                let change = row(self.user, self.client, event_id.clone(), target, fields, &self.actor, "user", self.log);
                 back.rows.push(admit(change)?);
                 ids.push(event_id);
             }

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use crate::domain::change::Op;
 use crate::domain::edits::DELETED_AT;
-use crate::domain::merge::{Delta, Fold, Record};
+use crate::domain::merge::{Delta, Fold};
+use crate::domain::raw::{Raw, RawRecord};
 
 /// What it takes to undo one row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Undo {
     /// What is to be written; `None`: nothing is left to undo.
-    pub write: Option<(Op, Record)>,
+    pub write: Option<(Op, RawRecord)>,
     /// Fields that somebody changed since; they stay.
     pub conflicts: Vec<FieldConflict>,
 }
@@ -41,13 +42,13 @@ pub fn undo(record_id: &str, rows: &[(String, Delta)], own: &str) -> Undo {
         (_, Fold::Known { record, stamps }) => (record, stamps),
         (Op::Delete, _) => {
             let data = row.data.clone().unwrap_or_default();
-            let stamps = data.get(DELETED_AT).and_then(Value::as_str).map(|at| (DELETED_AT.to_owned(), at.to_owned()));
+            let stamps = data.text(DELETED_AT).map(|at| (DELETED_AT.to_owned(), at.into_owned()));
             (data, stamps.into_iter().collect())
         }
         _ => return Undo::default(),
     };
     let still = |field: &str| now.get(field) == wrote.get(field) && stamps.get(field) == wrote_at.get(field);
-    let conflict = |field: &str| FieldConflict { field: field.to_owned(), now: now.get(field).cloned().unwrap_or_default() };
+    let conflict = |field: &str| FieldConflict { field: field.to_owned(), now: now.value(field).unwrap_or_default() };
     let is_gone = now.get(DELETED_AT).is_some_and(|at| !at.is_null()) && !wrote.contains_key(DELETED_AT);
     let made_it = row.op == Op::Insert && place == 0;
     match (made_it, is_gone) {
@@ -55,19 +56,19 @@ pub fn undo(record_id: &str, rows: &[(String, Delta)], own: &str) -> Undo {
         (false, true) => Undo { write: None, conflicts: vec![conflict(DELETED_AT)] },
         (true, false) => {
             let conflicts: Vec<_> = fields(now).filter(|field| !still(field)).map(conflict).collect();
-            let write = conflicts.is_empty().then(|| (Op::Delete, Record::from_iter([(DELETED_AT.to_owned(), Value::Null)])));
+            let write = conflicts.is_empty().then(|| (Op::Delete, RawRecord::from_iter([(DELETED_AT.to_owned(), Raw::null())])));
             Undo { write, conflicts }
         }
         (false, false) => {
-            let none = Record::new();
+            let none = RawRecord::new();
             let old = record(&before).unwrap_or(&none);
             // What stood there when the step came; a value that is back already is no conflict.
             let mut first = Fold::default();
             rows[..place].iter().for_each(|(_, delta)| first.apply(record_id, delta.clone()));
             let first = record(&first).cloned().unwrap_or_default();
-            let (mut back, mut conflicts) = (Record::new(), Vec::new());
+            let (mut back, mut conflicts) = (RawRecord::new(), Vec::new());
             for field in fields(&wrote) {
-                let value = |record: &Record| record.get(field).cloned().unwrap_or_default();
+                let value = |record: &RawRecord| record.get(field).cloned().unwrap_or_default();
                 if still(field) {
                     if value(old) != value(now) {
                         back.insert(field.to_owned(), value(old));
@@ -81,14 +82,14 @@ pub fn undo(record_id: &str, rows: &[(String, Delta)], own: &str) -> Undo {
     }
 }
 
-fn record(fold: &Fold) -> Option<&Record> {
+fn record(fold: &Fold) -> Option<&RawRecord> {
     match fold {
         Fold::Known { record, .. } => Some(record),
         _ => None,
     }
 }
 
-fn fields(record: &Record) -> impl Iterator<Item = &str> {
+fn fields(record: &RawRecord) -> impl Iterator<Item = &str> {
     record.keys().map(String::as_str).filter(|field| *field != "id")
 }
 
@@ -106,7 +107,7 @@ mod tests {
 
     fn delta(op: Op, data: Value, second: u32) -> Delta {
         let at = format!("2026-04-15T08:00:{second:02}.000Z");
-        let data = data.as_object().unwrap().clone();
+        let data = RawRecord::from(data.as_object().unwrap());
         let field_meta = match op {
             Op::Update => data.keys().map(|field| (field.clone(), at.clone())).collect(),
             _ => Stamps::new(),
@@ -128,7 +129,7 @@ mod tests {
         let done = delta(Op::Update, json!({"done": true, "doneAt": "x"}), 10);
         let undone = undo("r", &rows(&[("new", created()), (OWN, done)]), OWN);
         let back = json!({"done": false, "doneAt": null});
-        assert_eq!(undone, Undo { write: Some((Op::Update, back.as_object().unwrap().clone())), conflicts: vec![] });
+        assert_eq!(undone, Undo { write: Some((Op::Update, back.as_object().unwrap().into())), conflicts: vec![] });
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
         let step = delta(Op::Update, json!({"title": "b", "done": true}), 10);
         let later = delta(Op::Update, json!({"title": "c"}), 20);
         let undone = undo("r", &rows(&[("new", created()), (OWN, step), ("later", later)]), OWN);
-        assert_eq!(undone.write, Some((Op::Update, json!({"done": false}).as_object().unwrap().clone())));
+        assert_eq!(undone.write, Some((Op::Update, json!({"done": false}).as_object().unwrap().into())));
         assert_eq!(undone.conflicts, [FieldConflict { field: "title".into(), now: json!("c") }]);
     }
 
@@ -158,7 +159,7 @@ mod tests {
     fn a_deletion_is_taken_back() {
         let gone = delta(Op::Delete, json!({"deletedAt": "2026-04-15T08:00:10.000Z"}), 10);
         let undone = undo("r", &rows(&[("new", created()), (OWN, gone)]), OWN);
-        assert_eq!(undone.write, Some((Op::Update, json!({"deletedAt": null}).as_object().unwrap().clone())));
+        assert_eq!(undone.write, Some((Op::Update, json!({"deletedAt": null}).as_object().unwrap().into())));
     }
 
     #[test]
@@ -203,12 +204,12 @@ mod tests {
             let mut after = now.clone();
             after.extend(write.map(|(_, fields)| fields).unwrap_or_default());
             for field in ["a", "b", "c", "d"] {
-                let (is, was) = (after.get(field).unwrap_or(&Value::Null), before.get(field).unwrap_or(&Value::Null));
+                let (is, was) = (after.value(field).unwrap_or_default(), before.value(field).unwrap_or_default());
                 let by_step = own.field_meta.contains_key(field) && stamps.get(field) == own.field_meta.get(field);
                 if by_step {
                     prop_assert_eq!(is, was, "{} was the step's", field);
                 } else {
-                    prop_assert_eq!(is, now.get(field).unwrap_or(&Value::Null), "{} was somebody else's", field);
+                    prop_assert_eq!(is, now.value(field).unwrap_or_default(), "{} was somebody else's", field);
                 }
                 prop_assert!(conflicts.iter().all(|conflict| conflict.field != field || !by_step));
             }

@@ -7,8 +7,9 @@ use super::refresh::{Folded, Save, cursor};
 use super::snapshots::Table;
 use super::{Store, StoreResult, migrate};
 use crate::domain::limits::Unusable;
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::Stamps;
 use crate::domain::mission::MissionState;
+use crate::domain::raw::RawRecord;
 
 /// What a check looked at, and what it found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -204,7 +205,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
 /// A snapshot as its readers see it.
 #[derive(PartialEq, Default)]
 struct Projected {
-    record: Record,
+    record: RawRecord,
     stamps: Stamps,
     liveness: String,
     state: String,

@@ -15,7 +15,8 @@ use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::{Change, Op};
 use crate::domain::edits::DELETED_AT;
 use crate::domain::limits::Admitted;
-use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
+use crate::domain::merge::{Fold, Stamps, winning_stamp};
+use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
 use crate::steps::{Effects, UserLog};
 
@@ -56,13 +57,13 @@ impl Store {
                 user_id: user_id.clone(),
                 space_id: space_of(tx, table, &user_id, &record_id)?,
                 op: Op::Update,
-                data: Some(Record::from_iter([(DELETED_AT.to_owned(), Value::Null)])),
+                data: Some(RawRecord::from_iter([(DELETED_AT.to_owned(), Raw::null())])),
                 field_meta: Stamps::from([(DELETED_AT.to_owned(), stamp)]),
                 client_id,
                 created_at: None,
                 schema_version: 1,
                 verbatim: None,
-                actor: Some(actor),
+                actor: Some(actor.into()),
                 origin: Some(origin.into()),
             };
             append_to::<StoreError>(tx, table, newest, &change)
@@ -75,7 +76,11 @@ impl Store {
     ///
     /// # Errors
     /// What `decide` says, or the database; nothing is written then.
-    pub async fn edit<E>(&self, edit: Edit, decide: impl FnOnce(Option<&Record>) -> Result<Record, E> + Send + 'static) -> Result<(), E>
+    pub async fn edit<E>(
+        &self,
+        edit: Edit,
+        decide: impl FnOnce(Option<&RawRecord>) -> Result<RawRecord, E> + Send + 'static,
+    ) -> Result<(), E>
     where
         E: From<StoreError> + Send + 'static,
     {
@@ -90,7 +95,7 @@ impl Store {
     pub async fn edit_with<E>(
         &self,
         edit: Edit,
-        decide: impl FnOnce(Option<&Record>, &dyn UserLog) -> Result<(Record, Effects), E> + Send + 'static,
+        decide: impl FnOnce(Option<&RawRecord>, &dyn UserLog) -> Result<(RawRecord, Effects), E> + Send + 'static,
     ) -> Result<Effects, E>
     where
         E: From<StoreError> + Send + 'static,
@@ -159,7 +164,7 @@ pub(super) fn take_effect(tx: &Tx<'_>, user: &str, effects: &Effects) -> StoreRe
     Ok(())
 }
 
-fn write_fields<E: From<StoreError>>(tx: &Tx<'_>, edit: Edit, newest: Folded, mut data: Record) -> Result<(), E> {
+fn write_fields<E: From<StoreError>>(tx: &Tx<'_>, edit: Edit, newest: Folded, mut data: RawRecord) -> Result<(), E> {
     let Edit { table, user_id, record_id, event_id, client_id, actor, origin } = edit;
     let live = newest.fold.live();
     if data.is_empty() {
@@ -174,14 +179,14 @@ fn write_fields<E: From<StoreError>>(tx: &Tx<'_>, edit: Edit, newest: Folded, mu
         None => Stamps::new(),
         Some(_) => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
     };
-    let op = match (live, data.get_mut(DELETED_AT)) {
-        (None, _) => Op::Insert,
-        (Some(_), Some(at @ Value::String(_))) => {
+    let op = match live {
+        None => Op::Insert,
+        Some(_) if data.text(DELETED_AT).is_some() => {
             // What a delete writes is its own stamp.
-            *at = stamp(&DELETED_AT.to_owned()).into();
+            data.insert(DELETED_AT.to_owned(), stamp(&DELETED_AT.to_owned()));
             Op::Delete
         }
-        (Some(_), _) => Op::Update,
+        Some(_) => Op::Update,
     };
     let change = Change {
         event_id,
@@ -197,7 +202,7 @@ fn write_fields<E: From<StoreError>>(tx: &Tx<'_>, edit: Edit, newest: Folded, mu
         created_at: None,
         schema_version: 1,
         verbatim: None,
-        actor: Some(actor),
+        actor: Some(actor.into()),
         origin: Some(origin.into()),
     };
     append_to(tx, table, newest, &change)

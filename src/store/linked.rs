@@ -5,7 +5,8 @@ use rusqlite::{Connection, Row, params};
 
 use super::changes::{COLUMNS, RECORD, delta};
 use super::{Store, StoreResult};
-use crate::domain::merge::{Fold, Record, Stamps};
+use crate::domain::merge::{Fold, Stamps};
+use crate::domain::raw::RawRecord;
 
 /// A record that is wanted.
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl Store {
         user: &str,
         wanted: Vec<Wanted>,
         mut bounds: Bounds,
-        keep: impl Fn(usize, &str, &Record, &Stamps) -> Option<T> + Send + 'static,
+        keep: impl Fn(usize, &str, &RawRecord, &Stamps) -> Option<T> + Send + 'static,
     ) -> StoreResult<Vec<Linked<T>>> {
         let user = user.to_owned();
         self.read(move |c| {
@@ -68,7 +69,7 @@ fn one<T>(
     user: &str,
     wanted: &Wanted,
     bounds: &mut Bounds,
-    keep: impl Fn(&str, &Record, &Stamps) -> Option<T>,
+    keep: impl Fn(&str, &RawRecord, &Stamps) -> Option<T>,
 ) -> rusqlite::Result<Linked<T>> {
     for table in &wanted.tables {
         let Some(fold) = fold(connection, user, &wanted.app, table, &wanted.id, bounds)? else { return Ok(Linked::TooLong) };

@@ -9,7 +9,7 @@ use super::changes::from_text;
 use super::runs::{OPEN_COLUMNS, OpenRun, open_run};
 use super::{Store, StoreError, StoreResult};
 use crate::domain::decision::{Used, day};
-use crate::domain::merge::Record;
+use crate::domain::raw::RawRecord;
 use crate::domain::time;
 
 /// A user and the agents that matter.
@@ -23,7 +23,7 @@ pub struct LoadQuery {
 #[derive(Debug, Clone, Default)]
 pub struct UserLoad {
     /// The wanted agents that live, each with the tokens that it used in the last 24 hours.
-    pub agents: HashMap<String, (Record, u64)>,
+    pub agents: HashMap<String, (RawRecord, u64)>,
     /// Runs that have not ended.
     pub open: Vec<OpenRun>,
     pub used: Used,

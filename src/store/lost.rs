@@ -11,10 +11,11 @@ use super::snapshots::Table;
 use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::change::{Change, Op, RUNNER_CLIENT};
-use crate::domain::iterations::Iteration;
+use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::{join, restore};
-use crate::domain::merge::{Fold, Record, Stamps, winning_stamp};
+use crate::domain::merge::{Fold, Stamps, winning_stamp};
 use crate::domain::mission::Mission;
+use crate::domain::raw::Raw;
 use crate::domain::retention::{self, RetentionBounds};
 use crate::domain::time;
 
@@ -78,13 +79,16 @@ impl Store {
                 user_id: of.user_id.clone(),
                 space_id: space_of(tx, Table::Missions, &of.user_id, &of.mission_id)?,
                 op: Op::Update,
-                field_meta: Stamps::from([("iterations".into(), winning_stamp(tx.now(), stamps.get("iterations").map(String::as_str)))]),
-                data: Some(Record::from_iter([("iterations".into(), kept.iterations.into_iter().map(Value::from).collect())])),
+                field_meta: Stamps::from([(
+                    iterations::FIELD.into(),
+                    winning_stamp(tx.now(), stamps.get(iterations::FIELD).map(String::as_str)),
+                )]),
+                data: Some(iterations::to_record(&kept.iterations)),
                 client_id: RUNNER_CLIENT.into(),
                 created_at: None,
                 schema_version: 1,
                 verbatim: None,
-                actor: Some(actor),
+                actor: Some(actor.into()),
                 origin: Some("system".into()),
             };
             append_to::<StoreError>(tx, Table::Missions, newest, &change)?;
@@ -113,8 +117,8 @@ pub(super) fn note(tx: &Tx<'_>, user: &str, mission: &str, lost: &Lost) -> Store
         let noted = "SELECT iteration FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3";
         let noted: Option<String> = tx.sql(|c| c.prepare_cached(noted)?.query_row([user, mission, id], |row| row.get(0)).optional())?;
         let whole = match noted {
-            Some(noted) => to_text(join(iteration, &tx.sql(|_| read(&noted, mission))?).json()),
-            None => to_text(iteration.json()),
+            Some(noted) => to_text(&join(iteration, &tx.sql(|_| read(&noted, mission))?)),
+            None => to_text(iteration),
         };
         // What somebody blew up comes back as it was written.
         let text = if whole.len() <= retention::MAX_BYTES { whole } else { written };
@@ -132,7 +136,7 @@ fn take_noted(tx: &Tx<'_>, of: &Lossy) -> StoreResult<Vec<Iteration>> {
 }
 
 fn read(text: &str, mission: &str) -> rusqlite::Result<Iteration> {
-    from_text::<Value>(text, || format!("a lost iteration of mission {mission}")).map(Iteration::from)
+    from_text::<Raw>(text, || format!("a lost iteration of mission {mission}")).map(Iteration::from)
 }
 
 /// Marks iterations that leave a record by its bounds, and keeps how they last stood.
@@ -142,7 +146,7 @@ pub(super) fn supersede(tx: &Tx<'_>, user: &str, mission: &str, left: &[Iteratio
     let forget = "DELETE FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3";
     let at = time::to_micros(tx.now());
     for iteration in left {
-        let text = Some(to_text(iteration.json())).filter(|text| text.len() <= retention::MAX_BYTES);
+        let text = Some(to_text(iteration)).filter(|text| text.len() <= retention::MAX_BYTES);
         tx.sql(|c| {
             c.prepare_cached(update)?.execute(params![user, mission, iteration.id(), at, text])?;
             c.prepare_cached(forget)?.execute([user, mission, iteration.id()])

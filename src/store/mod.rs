@@ -73,7 +73,7 @@ pub use snapshots::{Due, DueKey, Snapshot, Table};
 pub use staging::Staging;
 pub use stats::Stats;
 pub use views::Day;
-pub use write_back::{Close, Closed};
+pub use write_back::{Close, Closed, IterationEnd};
 
 use files::FileId;
 use readers::Pool;

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::changes::from_text;
 use super::snapshots::Table;
 use super::{Store, StoreResult};
 use crate::domain::decision::Plans;
 use crate::domain::iterations::Iteration;
-use crate::domain::merge::Record;
+use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
 
 /// Bytes of plans after which no further one is read; one alone may be larger.
@@ -52,7 +52,7 @@ impl Longest {
 /// Some fields of a live record.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordPart {
-    pub record: Record,
+    pub record: RawRecord,
     /// How many bytes are missing of the fields that were cut or left out.
     pub missing: BTreeMap<String, u64>,
 }
@@ -101,7 +101,7 @@ impl Store {
                         if missing > 0 {
                             part.missing.insert(field.clone(), missing);
                         }
-                        Value::String(text)
+                        Raw::from(text)
                     }
                     Some(text) => from_text(&text, || format!("a snapshot ({id} of user {user})"))?,
                     None => {
@@ -140,7 +140,7 @@ impl Store {
             {
                 let text = row.get_ref(0)?.as_str()?;
                 bytes += text.len();
-                let value: Value = from_text(text, || format!("a snapshot ({id} of user {user})"))?;
+                let value: Raw = from_text(text, || format!("a snapshot ({id} of user {user})"))?;
                 iterations.push(Iteration::from(value));
             }
             Ok(SomePlans { iterations, all, plans })

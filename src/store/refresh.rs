@@ -8,7 +8,6 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value;
 
 use super::changes::{SetAside, columns, delta, from_text, last_seq, place, to_text};
 use super::check::fold;
@@ -21,10 +20,11 @@ use crate::domain::agent::Agent;
 use crate::domain::change::is_own_client;
 use crate::domain::decision;
 use crate::domain::grant;
-use crate::domain::iterations::Iteration;
+use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::{join, lost};
-use crate::domain::merge::{Delta, Fold, Record, Stamps};
+use crate::domain::merge::{Delta, Fold, Stamps};
 use crate::domain::mission::Mission;
+use crate::domain::raw::RawRecord;
 use crate::domain::time;
 
 /// A batch ends at this many records, or this many bytes of their texts, so that its memory does not grow with the log.
@@ -68,9 +68,6 @@ pub(super) const NEW_ROWS_OF_RECORD: &str = concat!(
     columns!(),
     " FROM sync_changes WHERE user_id = ?3 AND app_id = 'ai' AND table_name = ?1 AND record_id = ?4 AND seq > ?2 ORDER BY seq"
 );
-
-/// The field that clients send as a whole.
-const ITERATIONS: &str = "iterations";
 
 impl Store {
     /// Folds the next new rows of a table, at most `limit`, and moves its cursor in the transaction that writes them.
@@ -221,7 +218,7 @@ impl Folded {
             return false;
         }
         let at_risk = match &delta.data {
-            Some(data) if data.contains_key(ITERATIONS) && !is_own_client(client_id) => self.iterations(),
+            Some(data) if data.contains_key(iterations::FIELD) && !is_own_client(client_id) => self.iterations(),
             _ => Vec::new(),
         };
         self.take(record_id, delta, seq, sync_at);
@@ -245,7 +242,7 @@ impl Folded {
     /// The iterations of the record as it stands.
     fn iterations(&self) -> Vec<Iteration> {
         let Fold::Known { record, .. } = &self.fold else { return Vec::new() };
-        record.get(ITERATIONS).and_then(Value::as_array).into_iter().flatten().cloned().map(Iteration::from).collect()
+        iterations::of_record(record)
     }
 
     /// Folds in the change that became row `seq` at `sync_at`.
@@ -253,7 +250,7 @@ impl Folded {
         let grants = grant::is_written_by(&delta);
         self.fold.apply(record_id, delta);
         if grants && let Fold::Known { record, .. } = &self.fold {
-            grant::note(&mut self.grant_ends, record.get("grant"));
+            grant::note(&mut self.grant_ends, record);
         }
         self.last_seq = seq;
         self.last_applied_at = sync_at;
@@ -323,7 +320,7 @@ pub(super) struct Save {
 impl Save {
     /// Makes it, and names the fields of a wrong type.
     pub fn new(table: Table, user: &str, id: &str, folded: &Folded) -> (Self, Vec<&'static str>) {
-        let empty = (Record::new(), Stamps::new());
+        let empty = (RawRecord::new(), Stamps::new());
         let (record, stamps, liveness) = match &folded.fold {
             Fold::Known { record, stamps } => (record, stamps, if folded.fold.live().is_some() { "live" } else { "deleted" }),
             Fold::Ended | Fold::Unseen => (&empty.0, &empty.1, "ended"),

@@ -7,7 +7,8 @@ use super::changes::from_text;
 use super::refresh::newest;
 use super::{Store, StoreResult};
 use crate::domain::decision::Plans;
-use crate::domain::merge::{Record, Stamps, is_future};
+use crate::domain::merge::{Stamps, is_future};
+use crate::domain::raw::RawRecord;
 use crate::domain::time;
 
 /// A projected table of the app `ai`.
@@ -40,7 +41,7 @@ impl Table {
 pub struct Snapshot {
     pub user_id: String,
     pub id: String,
-    pub record: Record,
+    pub record: RawRecord,
     pub field_meta: Stamps,
 }
 
@@ -132,7 +133,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn newest(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<Record>> {
+    pub async fn newest(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<RawRecord>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             // One state of the log for the snapshot and what is newer.

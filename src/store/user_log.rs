@@ -82,7 +82,7 @@ impl<'a> Logged<'a> {
 
 impl Records for Logged<'_> {
     fn record(&self, table: &TableSpec, id: &str) -> Option<Record> {
-        self.fold(&table.app, &table.table, id).live().map(|(record, _)| record.clone())
+        self.fold(&table.app, &table.table, id).live().map(|(record, _)| record.read())
     }
 
     fn count(&self, table: &TableSpec) -> u64 {
@@ -95,7 +95,7 @@ impl Records for Logged<'_> {
             statement.query_map(params![self.user, table.app, table.table, LOOKED_THROUGH], |row| row.get(0))?.collect()
         });
         let mut shown = |id: &String| match self.fold(&table.app, &table.table, id).live() {
-            Some((record, _)) => visit(id, record),
+            Some((record, _)) => visit(id, &record.read()),
             None => true,
         };
         let _ = ids.iter().all(&mut shown);
@@ -117,7 +117,7 @@ impl UserLog for Logged<'_> {
     fn deleted(&self, app: &str, table: &str, id: &str) -> Option<Record> {
         match self.fold(app, table, id) {
             fold if fold.live().is_some() => None,
-            Fold::Known { record, .. } => Some(record),
+            Fold::Known { record, .. } => Some(record.read()),
             _ => None,
         }
     }

@@ -24,23 +24,29 @@ use crate::steps::{Effects, GoAhead, Occasion, StepOutcome};
 /// How a run is to be closed, or set to wait.
 #[derive(Debug, Clone)]
 pub enum Close {
-    /// Append an iteration to the mission; `failed` tells why, where the iteration says so; `note` is kept on the run.
-    Write {
-        iteration: Iteration,
-        actor: Value,
-        failed: Option<String>,
-        note: Option<String>,
-        zone: TimeZone,
-        bounds: RetentionBounds,
-        /// What of it is carried out in the same transaction, without review.
-        go_ahead: Option<Box<GoAhead>>,
-    },
+    /// Append an iteration to the mission.
+    Write(Box<IterationEnd>),
     /// Try again at a time; the attempt counts.
     Retry { at: Timestamp, reason: String },
     /// Give the claim back without an attempt; claimable again at a time.
     Release { at: Option<Timestamp>, reason: String },
     /// End without a trace in the mission.
     Drop { reason: String },
+}
+
+/// An iteration that a run ends with.
+#[derive(Debug, Clone)]
+pub struct IterationEnd {
+    pub iteration: Iteration,
+    pub actor: Value,
+    /// Why the run failed, where the iteration says so.
+    pub failed: Option<String>,
+    /// Kept on the run.
+    pub note: Option<String>,
+    pub zone: TimeZone,
+    pub bounds: RetentionBounds,
+    /// What of it is carried out in the same transaction, without review.
+    pub go_ahead: Option<GoAhead>,
 }
 
 /// What the closing transaction did.
@@ -79,11 +85,7 @@ impl Store {
                 Close::Retry { at, reason } => wait(tx, &run, Some(at), &reason, 1),
                 Close::Release { at, reason } => wait(tx, &run, at, &reason, 0),
                 Close::Drop { reason } => drop_run(tx, &run, now, reason),
-                Close::Write { iteration, actor, failed, note, zone, bounds, go_ahead } => {
-                    let terms = Terms { now, wrote_at: tx.now(), zone: &zone, bounds };
-                    let end = End { iteration, actor, failed, note, go_ahead };
-                    write_back(tx, &run, end, &terms)
-                }
+                Close::Write(end) => write_back(tx, &run, *end, now),
             }
         })
         .await
@@ -106,31 +108,24 @@ fn drop_run(tx: &Tx<'_>, run: &Claimed, now: Timestamp, reason: String) -> Store
     Ok(Closed::Dropped { reason })
 }
 
-/// What is written at the end of a run.
-struct End {
-    iteration: Iteration,
-    actor: Value,
-    failed: Option<String>,
-    note: Option<String>,
-    go_ahead: Option<Box<GoAhead>>,
-}
-
-fn write_back(tx: &Tx<'_>, run: &Claimed, end: End, terms: &Terms<'_>) -> StoreResult<Closed> {
+fn write_back(tx: &Tx<'_>, run: &Claimed, end: IterationEnd, now: Timestamp) -> StoreResult<Closed> {
     let due = &run.due;
-    let End { iteration, actor, failed, note, go_ahead } = end;
+    let IterationEnd { iteration, actor, failed, note, zone, bounds, go_ahead } = end;
+    let terms = Terms { now, wrote_at: tx.now(), zone: &zone, bounds };
     let failed = failed.as_deref();
     let newest = tx.sql(|c| newest(c, Table::Missions, &due.user_id, &due.mission_id))?;
     let (iteration, effects) = match (go_ahead, newest.fold.live()) {
         (Some(go_ahead), Some((record, _))) => {
             let log = Logged::new(tx.connection, &due.user_id, tx.now());
+            let space = record.text("spaceId");
             let occasion = Occasion {
                 user: &due.user_id,
                 mission: &due.mission_id,
                 iteration: iteration.id(),
-                space: record.get("spaceId").and_then(Value::as_str),
+                space: space.as_deref(),
                 agent: None,
                 client: RUNNER_CLIENT,
-                now: terms.now,
+                now,
             };
             let carried = go_ahead.run(&iteration, occasion, &log);
             tx.sql(|_| log.end())?;
@@ -139,10 +134,10 @@ fn write_back(tx: &Tx<'_>, run: &Claimed, end: End, terms: &Terms<'_>) -> StoreR
         _ => (iteration, Effects::default()),
     };
     let finished = Finished { mission_id: &due.mission_id, scheduled_for: due.scheduled_for, iteration: &iteration };
-    let write = match write(&newest.fold, &finished, terms) {
+    let write = match write(&newest.fold, &finished, &terms) {
         Ok(write) => write,
         Err(reason) => {
-            return drop_run(tx, run, terms.now, failed.map_or(reason.clone(), |error| format!("{reason}; before that: {error}")));
+            return drop_run(tx, run, now, failed.map_or(reason.clone(), |error| format!("{reason}; before that: {error}")));
         }
     };
     take_effect(tx, &due.user_id, &effects)?;
@@ -161,7 +156,7 @@ fn write_back(tx: &Tx<'_>, run: &Claimed, end: End, terms: &Terms<'_>) -> StoreR
         created_at: None,
         schema_version: 1,
         verbatim: None,
-        actor: Some(actor),
+        actor: Some(actor.into()),
         origin: Some("agent".into()),
     };
     append_to::<StoreError>(tx, Table::Missions, newest, &change)?;
@@ -175,11 +170,11 @@ fn write_back(tx: &Tx<'_>, run: &Claimed, end: End, terms: &Terms<'_>) -> StoreR
         c.prepare_cached(update)?.execute(params![
             run.run_id,
             outcome,
-            time::to_micros(terms.now),
+            time::to_micros(now),
             failed,
             note,
             write.missed,
-            to_text(iteration.json()),
+            to_text(&iteration),
             u32::from(failed.is_some()),
         ])
     })?;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::hmac;
 use serde::Deserialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::change::{Change, Found, Op, read_stamp};
+use crate::domain::edits::DELETED_AT;
 use crate::domain::limits::{Admitted, LimitRefusal, admit, check_id};
-use crate::domain::merge::{Record, Stamps};
+use crate::domain::merge::Stamps;
+use crate::domain::raw::{Raw, RawRecord};
 
 /// The wire version that this program speaks.
 const SCHEMA_VERSION: i64 = 1;
@@ -59,7 +60,7 @@ pub struct ChangeIn {
     /// The fields of a new record
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    data: Option<Record>,
+    data: Option<RawRecord>,
     /// The fields that changed, each with the time at which the client wrote it
     #[serde(default)]
     fields: Option<BTreeMap<String, FieldIn>>,
@@ -70,7 +71,7 @@ pub struct ChangeIn {
     /// Who did it, as `{kind, principalId, displayName}`
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
-    actor: Option<Record>,
+    actor: Option<RawRecord>,
     /// Any word; usually user, agent, system or migration
     #[serde(default)]
     #[schema(max_length = 64)]
@@ -82,15 +83,16 @@ pub struct ChangeIn {
 #[serde(rename_all = "camelCase")]
 pub struct FieldIn {
     #[serde(default)]
-    value: Value,
+    #[schema(value_type = Value)]
+    value: Raw,
     /// When the client wrote it: a time, or an object with it as `at`; an empty one is none
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    at: Value,
+    at: Raw,
     /// The older name of `at`
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    updated_at: Value,
+    updated_at: Raw,
 }
 
 /// A push that cannot be taken: nothing of it is kept.
@@ -167,19 +169,19 @@ impl ChangeIn {
         let mut data = self.data.unwrap_or_default();
         let mut field_meta = Stamps::new();
         for (name, field) in self.fields.unwrap_or_default() {
-            let stamp = |value: Value| {
+            let stamp = |value: &Raw| {
                 read_stamp(value)
-                    .map_err(|other| format!("the time of the field {name:?} is {}, but must be an ISO time", Found::value(&other)))
+                    .map_err(|other| format!("the time of the field {name:?} is {}, but must be an ISO time", Found::value(&other.read())))
             };
-            if let Some(at) = stamp(field.at)?.or(stamp(field.updated_at)?) {
+            if let Some(at) = stamp(&field.at)?.or(stamp(&field.updated_at)?) {
                 field_meta.insert(name.clone(), at);
             }
             data.insert(name, field.value);
         }
         if op == Op::Delete {
-            data.insert("deletedAt".into(), self.deleted_at.unwrap_or_else(|| now.to_owned()).into());
+            data.insert(DELETED_AT.into(), self.deleted_at.unwrap_or_else(|| now.to_owned()));
         }
-        let in_data = data.get("spaceId").and_then(Value::as_str).map(str::to_owned);
+        let in_data = data.text("spaceId").map(|space| space.into_owned());
         let event_id = given_id.unwrap_or_else(|| match op {
             Op::Insert => insert_id(sender, client_id, &self.table, &self.id, &data),
             Op::Update | Op::Delete => make_id(),
@@ -198,7 +200,7 @@ impl ChangeIn {
             created_at: None,
             schema_version: SCHEMA_VERSION,
             verbatim: None,
-            actor: self.actor.map(Value::Object),
+            actor: self.actor.as_ref().map(Raw::from),
             origin: self.origin,
         })
     }
@@ -207,10 +209,10 @@ impl ChangeIn {
 /// The event id of an insert that brings none, made of what it says (RFC 9562, version 8) and a key, so that nobody can tell
 /// it before. An answer that got lost makes a client push again; a second insert without stamps would undo edits that were
 /// made between the two.
-fn insert_id(sender: Sender<'_>, client_id: &str, table: &str, id: &str, data: &Record) -> Uuid {
-    let said = serde_json::json!([sender.user_id, sender.app_id, client_id, table, id, data]);
+fn insert_id(sender: Sender<'_>, client_id: &str, table: &str, id: &str, data: &RawRecord) -> Uuid {
+    let said = Raw::of(&(sender.user_id, sender.app_id, client_id, table, id, data));
     let key = hmac::Key::new(hmac::HMAC_SHA256, sender.event_key);
-    let tag = hmac::sign(&key, said.to_string().as_bytes());
+    let tag = hmac::sign(&key, said.get().as_bytes());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&tag.as_ref()[..16]);
     Uuid::new_v8(bytes)
@@ -219,7 +221,7 @@ fn insert_id(sender: Sender<'_>, client_id: &str, table: &str, id: &str, data: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const SENDER: Sender<'_> = Sender { user_id: "u", app_id: "notes", client_id: None, event_key: &[7; 32] };
 
@@ -237,7 +239,7 @@ mod tests {
         let row = one(json!({"table": "notes", "id": "1", "op": "insert", "data": {"title": "a", "spaceId": "s"}})).unwrap();
         assert_eq!(
             (row.op, row.data, row.field_meta.len(), row.space_id),
-            (Op::Insert, json!({"title": "a", "spaceId": "s"}).as_object().cloned(), 0, Some("s".into()))
+            (Op::Insert, json!({"title": "a", "spaceId": "s"}).as_object().map(RawRecord::from), 0, Some("s".into()))
         );
         let fields = json!({"a": {"value": 1, "at": "t1", "updatedAt": "t0"}, "b": {"value": null, "updatedAt": "t2"}, "c": {"value": []}});
         let row = one(json!({"table": "notes", "id": "1", "op": "update", "fields": fields, "spaceId": "top", "origin": "user"})).unwrap();
@@ -302,7 +304,7 @@ mod tests {
 
     #[test]
     fn nobody_without_the_key_can_tell_an_id() {
-        let id = |event_key: &[u8]| insert_id(Sender { event_key, ..SENDER }, "c", "notes", "1", &Record::new());
+        let id = |event_key: &[u8]| insert_id(Sender { event_key, ..SENDER }, "c", "notes", "1", &RawRecord::new());
         assert_ne!(id(&[1; 32]), id(&[2; 32]));
     }
 

@@ -1,12 +1,14 @@
 //! What a client is told.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Cursor;
 use crate::domain::change::Op;
-use crate::domain::merge::Record;
+use crate::domain::edits::DELETED_AT;
+use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
 use crate::store::{LogRow, Page};
 
@@ -38,27 +40,28 @@ pub struct ChangeOut {
     /// The record of an insert
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub data: Option<Record>,
+    pub data: Option<RawRecord>,
     /// The fields of an update; of an insert only those that have a time of their own
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, FieldOut>>)]
-    pub fields: Option<serde_json::Map<String, Value>>,
+    pub fields: Option<IndexMap<String, FieldOut>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub space_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub actor: Option<Value>,
+    pub actor: Option<Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
 }
 
 /// A field's value and the time at which it was written.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FieldOut {
-    value: Value,
+    #[schema(value_type = Value)]
+    value: Raw,
     at: String,
     /// The older name of `at`
     updated_at: String,
@@ -88,9 +91,9 @@ impl ChangeOut {
         let fields = |with_all: bool| {
             let stamped = data.iter().filter_map(|(name, value)| {
                 let at = change.field_meta.get(name).or(with_all.then_some(&written))?;
-                Some((name.clone(), serde_json::json!({"value": value, "at": at, "updatedAt": at})))
+                Some((name.clone(), FieldOut { value: value.clone(), at: at.clone(), updated_at: at.clone() }))
             });
-            stamped.collect::<serde_json::Map<_, _>>()
+            stamped.collect::<IndexMap<_, _>>()
         };
         let (data, fields, deleted_at) = match change.op {
             Op::Insert => {
@@ -99,7 +102,7 @@ impl ChangeOut {
             }
             Op::Update => (None, Some(fields(true)), None),
             Op::Delete => {
-                let at = data.get("deletedAt").and_then(Value::as_str).map_or(written, str::to_owned);
+                let at = data.text(DELETED_AT).map_or(written, |at| at.into_owned());
                 (None, None, Some(at))
             }
         };
@@ -130,7 +133,7 @@ mod tests {
             "eventId": "0193e4c0-5c5c-4000-8000-00000000abcd", "appId": "notes", "table": "notes", "recordId": "1", "userId": "u", "op": op,
             "data": data, "fieldMeta": field_meta, "clientId": "c", "createdAt": "2026-04-15T08:00:00.000000Z",
         });
-        let change = change::from_json(line.as_object().unwrap().clone(), String::new).unwrap();
+        let change = change::from_json(line.as_object().unwrap().into(), String::new).unwrap();
         let told = serde_json::to_value(ChangeOut::new(LogRow { seq: 1, sync_at: 1, change })).unwrap();
         assert_eq!(
             (&told["schemaVersion"], &told["table"], &told["id"], &told["op"]),

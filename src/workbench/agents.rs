@@ -113,7 +113,7 @@ async fn body(
     (given, was): (&Record, &Record),
     wrong: Option<&str>,
 ) -> Result<Markup, Failed> {
-    let (agent, problems) = Agent::read(id, record);
+    let (agent, problems) = Agent::read(id, &record.into());
     let AgentView { missions, used } = shared.app.agent_view(&who.user, id, PAGE).await?;
     let state = format!("{}/state", path("agents", id));
     let set = |to: &str, label: &str| button(who, &state, label, &[("state", to)], "");

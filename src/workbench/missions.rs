@@ -147,7 +147,7 @@ pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, po
 
 pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
     let record = shared.app.mission_fields(&who.user, &id, &["title"]).await?;
-    let (mission, _) = Mission::read(&id, &record);
+    let (mission, _) = Mission::read(&id, &record.into());
     let place = path("missions", &id);
     let body = html! {
         h1 { "Delete " bdi { (shorter(mission.label(), 80)) } "?" }

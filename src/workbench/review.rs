@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::Shared;
 use super::page::{Failed, Response, badge, button, csrf, moment, path, prose, shorter, to};
 use super::session::{Posted, SignedIn};
-use crate::domain::iterations::{Iteration, IterationStep, StepStatus};
+use crate::domain::iterations::Iteration;
 use crate::domain::review::{Review, StepDecision};
+use crate::domain::step::{IterationStep, StepStatus};
 use crate::modules::effects::Preview;
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, RunRow};
@@ -74,7 +75,7 @@ pub(super) fn plan(
                 p.hint { (facts(iteration, run)) }
             }
             (prose(iteration.summary()))
-            @if let Some(error) = iteration.error() { p.wrong dir="auto" { (shorter(error, 600)) } }
+            @if let Some(error) = iteration.error() { p.wrong dir="auto" { (shorter(&error, 600)) } }
             @if iteration.awaits_review() {
                 @if iteration.steps().any(|step| step.status() == StepStatus::Planned) {
                     p.health { "Its steps were released before a review, so a device of yours may have carried them out already." }
@@ -95,7 +96,7 @@ pub(super) fn plan(
                     (told(step)) " " (badge(step.status().as_str())) (outcome(step, tries))
                     @if can_undo(step) { (undo_button(who, mission, id, step.id(), "Undo")) }
                 } } } }
-                @if iteration.steps().filter(|step| can_undo(*step)).count() > 1 { (undo_button(who, mission, id, id, "Undo all")) }
+                @if iteration.steps().filter(|step| can_undo(step)).count() > 1 { (undo_button(who, mission, id, id, "Undo all")) }
                 @if iteration.steps().any(|step| step.status() == StepStatus::Planned) {
                     p.hint { "What is planned is released: a device of yours carries it out." }
                 }
@@ -127,7 +128,7 @@ fn facts(iteration: &Iteration, run: Option<&RunRow>) -> String {
 }
 
 /// A step: what, why, and the call that it stands for.
-fn told(step: IterationStep<'_>) -> Markup {
+fn told(step: &IterationStep) -> Markup {
     html! {
         b.step dir="auto" { (shorter(step.summary(), 300)) }
         (reasons(step))
@@ -135,7 +136,7 @@ fn told(step: IterationStep<'_>) -> Markup {
 }
 
 /// Why a step is proposed, and the call with its parameters.
-fn reasons(step: IterationStep<'_>) -> Markup {
+fn reasons(step: &IterationStep) -> Markup {
     html! {
         @if !step.rationale().is_empty() { (prose(step.rationale())) }
         @if step.has_intent() {
@@ -166,7 +167,7 @@ fn parameter(value: &Value, depth: usize) -> Markup {
 }
 
 /// Whether what a step wrote can be taken back.
-fn can_undo(step: IterationStep<'_>) -> bool {
+fn can_undo(step: &IterationStep) -> bool {
     step.status() == StepStatus::Approved && !step.written().is_empty()
 }
 
@@ -175,10 +176,10 @@ fn undo_button(who: &SignedIn, mission: &str, iteration: &str, target: &str, lab
 }
 
 /// What came of a step, and of taking it back.
-fn outcome(step: IterationStep<'_>, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
+fn outcome(step: &IterationStep, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
     let failed = tries.get(step.id()).map_or(&[][..], Vec::as_slice);
     let undone = step.undone();
-    let kept = undone.and_then(|undone| undone.get("kept")).and_then(Value::as_array);
+    let kept = undone.as_ref().and_then(|undone| undone.get("kept")).and_then(Value::as_array);
     html! {
         @if step.is_called() { p.hint { "Its webhook is being called." } }
         @if !failed.is_empty() {
@@ -187,8 +188,8 @@ fn outcome(step: IterationStep<'_>, tries: &BTreeMap<String, Vec<FailedTry>>) ->
             } } }
         }
         @if step.is_automatic() { p.hint { "Done without review." } }
-        @if step.status() == StepStatus::Failed { p.wrong dir="auto" { (shorter(step.outcome(), 600)) } }
-        @else if !step.outcome().is_empty() && step.outcome() != "Done" { p.hint dir="auto" { (shorter(step.outcome(), 600)) } }
+        @if step.status() == StepStatus::Failed { p.wrong dir="auto" { (shorter(&step.outcome(), 600)) } }
+        @else if !step.outcome().is_empty() && step.outcome() != "Done" { p.hint dir="auto" { (shorter(&step.outcome(), 600)) } }
         @if let Some(kept) = kept { p.wrong { "Not undone: " (obstacle::kept(kept)) "." } }
         @else if undone.is_some() { p.hint { "Undone." } }
     }
@@ -220,7 +221,7 @@ fn changes(preview: &Preview) -> &'static str {
     }
 }
 
-fn choice(id: &str, step: IterationStep<'_>, foreseen: Option<&Foreseen>, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
+fn choice(id: &str, step: &IterationStep, foreseen: Option<&Foreseen>, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
     let Some(decided) = StepDecision::of(step) else {
         return html! { div.step { (told(step)) " " (badge(step.status().as_str())) (outcome(step, tries)) } };
     };

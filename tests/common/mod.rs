@@ -35,7 +35,7 @@ pub fn open(dir: &Path) -> Store {
 
 /// The change that a line of JSONL stands for.
 pub fn change(line: &Value) -> Change {
-    change::from_json(line.as_object().unwrap().clone(), || uuid::Uuid::new_v4().to_string()).unwrap()
+    change::from_json(line.as_object().unwrap().into(), || uuid::Uuid::new_v4().to_string()).unwrap()
 }
 
 /// A line that creates a record of the app `ai`.

@@ -21,7 +21,7 @@ async fn appending_is_idempotent_by_event_id_and_keeps_the_time_of_origin() {
     append(&store, [change(&line(1)), change(&line(2)), change(&line(1))]).await;
     append(&store, [change(&line(2))]).await;
     let rows = store.rows_after(RowFilter::default(), 0, 10).await.unwrap();
-    let kept: Vec<_> = rows.iter().map(|row| row.change.to_json()["createdAt"].clone()).collect();
+    let kept: Vec<_> = rows.iter().map(|row| json!(row.change)["createdAt"].clone()).collect();
     assert_eq!(kept, ["2026-04-15T08:00:00.000001Z", "2026-04-15T08:00:00.000001Z"]);
 }
 

@@ -31,7 +31,7 @@ fn planner(model: &Model, dialect: Dialect) -> Planner {
 }
 
 async fn plan(planner: &Planner, mission: &Value) -> Planned {
-    let (mission, _) = Mission::read("m", mission.as_object().unwrap());
+    let (mission, _) = Mission::read("m", &mission.as_object().unwrap().into());
     let offered = planner.offered(&Policy::default());
     let inputs = Resolved::default();
     let now = "2026-04-15T08:00:00Z".parse().unwrap();

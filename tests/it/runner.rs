@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::decision::{Ceilings, Condition, Decision};
-use mana_ai::domain::iterations::StepStatus;
+use mana_ai::domain::step::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{RunOutcome, RunReport, Runner, RunnerSettings, TickStats};
@@ -76,7 +76,7 @@ impl House {
     }
 
     async fn mission(&self, user: &str, id: &str) -> Value {
-        Value::Object(self.store.snapshot(Table::Missions, user, id).await.unwrap().unwrap().record)
+        Value::Object(self.store.snapshot(Table::Missions, user, id).await.unwrap().unwrap().record.read())
     }
 
     async fn append(&self, lines: impl IntoIterator<Item = Value>) {

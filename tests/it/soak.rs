@@ -12,7 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::decision::Ceilings;
-use mana_ai::domain::iterations::StepStatus;
+use mana_ai::domain::raw::Raw;
+use mana_ai::domain::step::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, RunnerSettings};
@@ -100,8 +101,12 @@ async fn live_a_day(seed: u64) {
     assert!(restarts > 0 && !feedback.is_empty(), "seed {seed} is too quiet");
 
     let rows = store.rows_after(RowFilter { table: Some("aiMissions".into()), ..RowFilter::default() }, 0, 1_000_000).await.unwrap();
-    let written: Vec<&Value> =
-        rows.iter().filter(|row| row.change.client_id == "mana-ai-runner").filter_map(|row| row.change.actor.as_ref()).collect();
+    let written: Vec<Value> = rows
+        .iter()
+        .filter(|row| row.change.client_id == "mana-ai-runner")
+        .filter_map(|row| row.change.actor.as_ref())
+        .map(Raw::read)
+        .collect();
     let iterations: BTreeSet<&str> = written.iter().filter_map(|actor| actor["iterationId"].as_str()).collect();
     assert_eq!(iterations.len(), written.len(), "no iteration is written twice");
     let runs = store.runs(None, None, 1_000_000).await.unwrap();
@@ -112,7 +117,7 @@ async fn live_a_day(seed: u64) {
         let of_it: Vec<_> = ended.iter().filter(|run| run.run.mission_id == mission.id).collect();
         let covered: i64 = of_it.iter().map(|run| 1 + i64::from(run.missed_times)).sum();
         assert_eq!(covered, 24, "{}: every hour is served, or covered by a later run", mission.id);
-        assert_eq!(mission.record.get("userNote").and_then(Value::as_str), feedback.get(&mission.id).map(String::as_str));
+        assert_eq!(mission.record.text("userNote").as_deref(), feedback.get(&mission.id).map(String::as_str));
     }
     let check = store.check_projection(store.check_log().await.unwrap()).await.unwrap();
     assert!(check.findings.is_empty());

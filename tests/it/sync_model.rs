@@ -19,7 +19,7 @@ use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::ceilings::LogCeilings;
 use mana_ai::domain::decision::Ceilings;
-use mana_ai::domain::iterations::StepStatus;
+use mana_ai::domain::step::StepStatus;
 use mana_ai::http::{Api, router};
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
@@ -357,7 +357,7 @@ async fn schedule(server: &mut Server, seed: u64) {
         let at = change.created_at.unwrap().to_string();
         let data = change.data.clone().unwrap_or_default();
         let op = change.op.as_str();
-        take(&mut truth, &change.table, &change.record_id, op, &data, |name| change.field_meta.get(name).cloned(), &at);
+        take(&mut truth, &change.table, &change.record_id, op, &data.read(), |name| change.field_meta.get(name).cloned(), &at);
     }
     for client in &clients {
         let others = log.iter().filter(|row| Some(row.change.client_id.as_str()) != client.excluded());

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Diagnosis;
 use super::machine::open_to_others;
 use crate::auth::{LocalKey, ServiceKey, Users};
-use crate::config::{Config, Raw};
+use crate::config::{Config, GivenSettings};
 use crate::grants::PrivateKey;
 
 pub(super) fn service_key(config: &Config) -> Diagnosis {
@@ -34,7 +34,7 @@ pub(super) async fn users(config: &Config) -> Diagnosis {
     }
 }
 
-pub(super) fn grant_key(raw: &Raw, config: &Config) -> Diagnosis {
+pub(super) fn grant_key(raw: &GivenSettings, config: &Config) -> Diagnosis {
     let Some(pem) = &config.private_key_pem else {
         return Diagnosis::ok("none (MANA_AI_PRIVATE_KEY_PEM), so encrypted inputs are left out of prompts");
     };

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, access, statvfs};
 
 use super::Diagnosis;
-use crate::config::{Config, Raw, SETTINGS, SettingSource};
+use crate::config::{Config, GivenSettings, SETTINGS, SettingSource};
 use crate::store::{self, Examined, StoreError};
 
 /// Less free space is a warning, and far less a failure, in bytes.
@@ -21,7 +21,7 @@ const FIRST_RELEASE: i64 = 1_767_225_600;
 /// A row this far in the future was not written by a clock that merely ran a little ahead.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-pub(super) fn config_file(raw: &Raw, config: &Config) -> Diagnosis {
+pub(super) fn config_file(raw: &GivenSettings, config: &Config) -> Diagnosis {
     let from = |setting: &crate::config::Setting| match raw.source(setting.key) {
         SettingSource::File(path) => Some(path),
         _ => None,
@@ -145,7 +145,7 @@ pub(super) fn clock(examined: &Database, now: Timestamp) -> Diagnosis {
     }
 }
 
-pub(super) fn time_zone(raw: &Raw, config: &Config, now: Timestamp) -> Diagnosis {
+pub(super) fn time_zone(raw: &GivenSettings, config: &Config, now: Timestamp) -> Diagnosis {
     let name = config.time_zone.iana_name().unwrap_or("UTC").to_owned();
     let local = now.to_zoned(config.time_zone.clone()).strftime("%H:%M").to_string();
     let system = TimeZone::system();

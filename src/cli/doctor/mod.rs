@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::output::{json_lines, paints, safe, stdout};
 use super::{CommandResult, Failure};
-use crate::config::{Config, ConfigError, Raw};
+use crate::config::{Config, ConfigError, GivenSettings};
 use crate::grants::PrivateKey;
 
 #[derive(clap::Args)]
@@ -73,7 +73,7 @@ impl Diagnosis {
 const CHECKS: [&str; 12] =
     ["config", "directory", "database", "disk", "clock", "time-zone", "port", "service-key", "users", "grant-key", "tools", "model"];
 
-pub(super) async fn run(raw: Result<Raw, ConfigError>, args: DoctorArgs) -> CommandResult {
+pub(super) async fn run(raw: Result<GivenSettings, ConfigError>, args: DoctorArgs) -> CommandResult {
     if let Some(database) = args.database {
         // A log can be looked at where nothing is set up, or not well.
         let config = raw.ok().and_then(|raw| readable(raw).ok());
@@ -114,7 +114,7 @@ fn outcome<'a>(findings: impl IntoIterator<Item = &'a Diagnosis>) -> CommandResu
     }
 }
 
-async fn look(check: &str, raw: &Raw, config: &Config, examined: &machine::Database) -> Diagnosis {
+async fn look(check: &str, raw: &GivenSettings, config: &Config, examined: &machine::Database) -> Diagnosis {
     match check {
         "config" => machine::config_file(raw, config),
         "directory" => machine::directory(&config.data_dir),
@@ -135,7 +135,7 @@ async fn look(check: &str, raw: &Raw, config: &Config, examined: &machine::Datab
 type Wrong = Vec<(&'static str, String)>;
 
 /// The settings with the defaults of those that are wrong.
-fn readable(mut raw: Raw) -> Result<(Raw, Config, Wrong), Failure> {
+fn readable(mut raw: GivenSettings) -> Result<(GivenSettings, Config, Wrong), Failure> {
     let mut wrong = Vec::new();
     loop {
         match Config::read(&raw) {

@@ -11,6 +11,7 @@ use super::Diagnosis;
 use crate::config::Config;
 use crate::domain::mission::Mission;
 use crate::domain::policy::Policy;
+use crate::domain::raw::Raw;
 use crate::http;
 use crate::inputs::{Input, Resolved};
 use crate::planner::prompt::Material;
@@ -75,7 +76,7 @@ pub(super) async fn model(config: &Config) -> Diagnosis {
         Err(Failure::NoReader) => return Diagnosis::ok("not looked at"),
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
-    let (mission, _) = Mission::read("doctor", record.as_object().unwrap_or(&serde_json::Map::new()));
+    let (mission, _) = Mission::read("doctor", &Raw::from(record).object().unwrap_or_default());
     let mut offered = planner.offered(&Policy::default());
     offered.sort_by_key(|offered| offered.tool.name != "create_task");
     let tokens = usable.llm_context_tokens.min(MOST_TOKENS);

@@ -133,12 +133,12 @@ fn a_null_that_the_log_does_not_have_takes_its_default() {
 
 #[test]
 #[ignore = "needs the Postgres server programs"]
-fn keys_that_the_json_library_would_change_are_refused_and_never_bent() {
+fn keys_by_which_the_json_library_spells_values_come_back_too() {
     for name in ["$serde_json::private::Number", "$serde_json::private::RawValue"] {
-        for column in ["data", "actor"] {
-            never_bent(column, Some(&format!("{{\"{name}\": \"1\"}}")));
-            never_bent(column, Some(&format!("{{\"a\": [{{\"{name}\": \"no number\"}}]}}")));
-        }
+        let (flat, nested) = (format!("{{\"{name}\": \"1\"}}"), format!("{{\"a\": [{{\"{name}\": \"no number\"}}]}}"));
+        let database = Database::with_log("jsonb");
+        database.fill(&[&flat, &nested].map(|json| row([("data", Some(json.as_str())), ("actor", Some(json.as_str()))])));
+        comes_back_the_same(&database);
     }
 }
 

@@ -9,14 +9,14 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use self::sealed::Sealed;
 use super::Diagnosis;
 use super::seen::{Tally, counted};
 use crate::domain::change::{Change, Op};
 use crate::domain::limits::admit;
-use crate::domain::merge::{Record, is_future, own_stamp, stamp_text};
+use crate::domain::merge::{is_future, own_stamp, stamp_of};
+use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
 use crate::exchange::{BadLine, ExchangeRow};
 use crate::grants::PrivateKey;
@@ -107,7 +107,7 @@ impl Survey {
     pub fn row(&mut self, row: ExchangeRow) {
         self.rows += 1;
         let line = row.line;
-        let has_id = row.object.get("eventId").and_then(Value::as_str).is_some_and(|id| !id.is_empty());
+        let has_id = row.object.text("eventId").is_some_and(|id| !id.is_empty());
         let stamps = spelled(&row.object);
         let change = match row.read() {
             Ok(change) => change,
@@ -161,12 +161,12 @@ impl Survey {
         let field = change.field_meta.iter().find(|(_, stamp)| is_future(stamp, now));
         let own = change.data.as_ref().and_then(|data| match change.op {
             Op::Insert => own_stamp(data).map(|stamp| ("updatedAt or createdAt", stamp)),
-            Op::Delete => data.get("deletedAt").and_then(stamp_text).map(|stamp| ("deletedAt", stamp)),
+            Op::Delete => data.get("deletedAt").and_then(stamp_of).map(|stamp| ("deletedAt", stamp)),
             Op::Update => None,
         });
         let taken_in = change.created_at.map(time::iso_millis);
         let told = field.map(|(field, stamp)| (field.as_str(), stamp.as_str()));
-        let told = told.or(own).filter(|(_, stamp)| is_future(stamp, now));
+        let told = told.or(own.as_ref().map(|(field, stamp)| (*field, stamp.as_str()))).filter(|(_, stamp)| is_future(stamp, now));
         let told = told.or(taken_in.as_deref().filter(|at| is_future(at, now)).map(|at| ("the time of the row", at)));
         if let Some((what, stamp)) = told {
             self.ahead.add(|| format!("{what} {stamp} by client {} in {}", change.client_id, place(change, line)));
@@ -289,24 +289,23 @@ struct Spelled {
     no_time: Option<String>,
 }
 
-fn spelled(object: &Record) -> Spelled {
+fn spelled(object: &RawRecord) -> Spelled {
     let mut spelled = Spelled { object: None, empty: None, no_time: None };
     let given = object.get("fieldMeta").filter(|meta| !meta.is_null()).or_else(|| object.get("fieldTimestamps"));
-    for (field, stamp) in given.and_then(Value::as_object).into_iter().flatten() {
-        let text = stamp_text(stamp);
-        let kind = match (stamp, text) {
+    for (field, stamp) in given.and_then(Raw::object).into_iter().flatten() {
+        let kind = match (stamp.text(), stamp_of(&stamp)) {
             (_, None) => &mut spelled.empty,
-            (_, Some(text)) if time::parse_rfc3339(text).is_none() => &mut spelled.no_time,
-            (Value::Object(_), _) => &mut spelled.object,
+            (_, Some(text)) if time::parse_rfc3339(&text).is_none() => &mut spelled.no_time,
+            (None, Some(_)) => &mut spelled.object,
             _ => continue,
         };
-        kind.get_or_insert_with(|| field.clone());
+        kind.get_or_insert(field);
     }
     spelled
 }
 
-fn has_created_at(data: &Record) -> bool {
-    data.get("createdAt").and_then(Value::as_str).is_some_and(|at| time::parse_rfc3339(at).is_some())
+fn has_created_at(data: &RawRecord) -> bool {
+    data.text("createdAt").is_some_and(|at| time::parse_rfc3339(&at).is_some())
 }
 
 /// Where a row is, for people.

@@ -1,5 +1,6 @@
 //! Missions with their grants, and the encrypted records that these open or not: what only the whole log tells.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
@@ -10,9 +11,12 @@ use super::Tally;
 use super::counted;
 use crate::domain::actor::LEGACY_AI;
 use crate::domain::change::{Change, Op};
+use crate::domain::edits::DELETED_AT;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::grant;
-use crate::domain::merge::{Delta, Fold, Record};
+use crate::domain::merge::{Delta, Fold};
+use crate::domain::mission::Mission;
+use crate::domain::raw::RawRecord;
 use crate::grants::{self, Grant, MissionKey, Opened, PrivateKey, Skip};
 
 /// Bytes of ids, grants, inputs and ciphertexts that are kept.
@@ -56,7 +60,7 @@ impl Sealed {
             if !self.records.contains_key(&key) && !self.has_room(size(&key)) {
                 return;
             }
-            let kept = if sealed.len() <= MAX_CIPHERTEXT && self.has_room(sealed.len()) { sealed.to_owned() } else { String::new() };
+            let kept = if sealed.len() <= MAX_CIPHERTEXT && self.has_room(sealed.len()) { sealed.into_owned() } else { String::new() };
             self.records.insert(key, kept);
         }
     }
@@ -69,21 +73,21 @@ impl Sealed {
         let is_folded = |field: &str| change.table == "aiMissions" && FOLDED.contains(&field.split('.').next().unwrap_or_default());
         // An insert without a stamp of its own takes that of these.
         let is_kept = |field: &str| is_folded(field) || ["createdAt", "updatedAt"].contains(&field);
-        let mut data: Record =
-            change.data.iter().flatten().filter(|(name, _)| is_kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
-        let size = data.values().map(|value| if value.is_string() { 64 } else { value.to_string().len() }).sum();
+        let fields = change.data.iter().flat_map(RawRecord::iter);
+        let mut data: RawRecord = fields.filter(|(name, _)| is_kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        let size = data.iter().map(|(_, value)| if value.text().is_some() { 64 } else { value.get().len() }).sum();
         if !self.has_room(size) {
-            data.retain(|field, _| field == "deletedAt");
+            data = data.into_iter().filter(|(field, _)| field == DELETED_AT).collect();
         }
         let Some(created_at) = change.created_at else { return };
         let field_meta =
-            change.field_meta.iter().filter(|(name, _)| data.contains_key(*name)).map(|(n, s)| (n.clone(), s.clone())).collect();
+            change.field_meta.iter().filter(|(name, _)| data.contains_key(name)).map(|(n, s)| (n.clone(), s.clone())).collect();
         let delta = Delta { op: change.op, data: Some(data), field_meta, created_at };
         let grants = grant::is_written_by(&delta);
         let fold = self.owned.entry(key).or_default();
         fold.apply(&change.record_id, delta);
         if grants && let Fold::Known { record, .. } = fold {
-            grant::note(self.ends.entry(change.user_id.clone()).or_default(), record.get("grant"));
+            grant::note(self.ends.entry(change.user_id.clone()).or_default(), record);
         }
     }
 
@@ -161,13 +165,12 @@ fn size((a, b, c): &(String, String, String)) -> usize {
 
 /// The inputs of a mission.
 fn inputs(((_, _, user), mission): (&Owned, &Fold)) -> Vec<RecordKey> {
-    let inputs = mission.live().and_then(|(record, _)| record.get("inputs")?.as_array());
-    let text = |input: &Value, field: &str| Some(input.get(field)?.as_str()?.to_owned());
-    inputs.into_iter().flatten().filter_map(|input| Some((user.clone(), text(input, "table")?, text(input, "id")?))).collect()
+    let inputs = mission.live().map(|(record, _)| Mission::read("", record).0.inputs).unwrap_or_default();
+    inputs.into_iter().map(|input| (user.clone(), input.table, input.id)).collect()
 }
 
-fn shortest_ciphertext(data: &Record) -> Option<&str> {
-    data.values().filter_map(Value::as_str).filter(|text| is_ciphertext(text)).min_by_key(|text| text.len())
+fn shortest_ciphertext(data: &RawRecord) -> Option<Cow<'_, str>> {
+    data.iter().filter_map(|(_, value)| value.text()).filter(|text| is_ciphertext(text)).min_by_key(|text| text.len())
 }
 
 /// The grants of live missions that can be used.
@@ -192,10 +195,10 @@ impl<'a> Grants<'a> {
         let mut grants =
             Grants { count: 0, tried: key.is_some(), unusable: Tally::default(), keys: Vec::new(), for_record: HashMap::new() };
         for ((_, mission, user), fold) in owned {
-            let Some(grant) = fold.live().and_then(|(record, _)| record.get("grant")).filter(|grant| !grant.is_null()) else { continue };
+            let Some(grant) = fold.live().and_then(|(record, _)| record.value("grant")).filter(|grant| !grant.is_null()) else { continue };
             grants.count += 1;
-            let ends_at = grant::wrapped_key(grant).and_then(|key| ends.get(user)?.get(&key).copied());
-            match usable(grant, mission, ends_at, key.filter(|_| grants.keys.len() < MAX_OPENED), now) {
+            let ends_at = grant::wrapped_key(&grant).and_then(|key| ends.get(user)?.get(&key).copied());
+            match usable(&grant, mission, ends_at, key.filter(|_| grants.keys.len() < MAX_OPENED), now) {
                 Ok((terms, key)) => {
                     let tables: BTreeSet<&str> = terms.derivation.tables.iter().map(String::as_str).collect();
                     for id in &terms.derivation.record_ids {
