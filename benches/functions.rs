@@ -59,7 +59,7 @@ fn bare(dir: &Path) -> Connection {
     Connection::open(dir.join(Store::FILE_NAME)).expect("the database")
 }
 
-fn runner(store: Store, dir: &Path) -> Arc<Runner> {
+fn runner(store: Store) -> Arc<Runner> {
     let server = provider::ProviderSettings {
         url: "http://127.0.0.1:9".parse().expect("an address"),
         api_key: None,
@@ -83,7 +83,7 @@ fn runner(store: Store, dir: &Path) -> Arc<Runner> {
         private_key: None,
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
-    Runner::new(store, planner, metrics, settings, Arc::new(Timestamp::now), dir).expect("a runner")
+    Runner::new(store, planner, metrics, settings, Arc::new(Timestamp::now)).expect("a runner")
 }
 
 /// The pure rules, without I/O.
@@ -142,7 +142,7 @@ fn idle(runtime: &Runtime) {
         let dir = tempfile::tempdir().expect("a directory");
         let log = Log { users: 100, agents: 100, missions: 1_000, updates: 0, others: rows - 1_100, due_every: 0 };
         log.make(dir.path());
-        let runner = runner(open(dir.path()), dir.path());
+        let runner = runner(open(dir.path()));
         let tick = || {
             runtime.block_on(async { runner.tick().await.expect("a tick").settle().await });
         };
@@ -281,7 +281,7 @@ fn metrics(runtime: &Runtime) {
         Log { users: 100, agents, missions: 1_000, updates: 0, others: 0, due_every: 0 }.make(dir.path());
         let store = open(dir.path());
         runtime.block_on(projection::refresh(&store)).expect("a refresh");
-        let runner = runner(store, dir.path());
+        let runner = runner(store);
         (0..agents).for_each(|n| runner.metrics().count_tokens(&format!("00000000-0000-4000-8000-{n:012}"), 100));
         let scrape = || {
             runtime.block_on(runner.observe_store()).expect("a look at the store");

@@ -65,7 +65,7 @@ async fn day(args: Args) {
             .expect("records");
     }
     let clock = Arc::new(Mutex::new(START.parse::<Timestamp>().expect("a time")));
-    let runner = runner(&store, &clock, dir.path()).await;
+    let runner = runner(&store, &clock).await;
     let (mut ticks, mut pushes, mut planned) = (Vec::new(), Vec::new(), 0);
     // The peak that making the log took does not count.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
@@ -154,7 +154,7 @@ fn note(user: u64, n: u64) -> Change {
 }
 
 /// A runner whose model answers at once, so that what is measured is ours.
-async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::Path) -> Arc<Runner> {
+async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>) -> Arc<Runner> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("an address");
     tokio::spawn(async move { axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await });
@@ -177,7 +177,7 @@ async fn runner(store: &Store, clock: &Arc<Mutex<Timestamp>>, dir: &std::path::P
     };
     let metrics = Arc::new(Metrics::new().expect("metrics"));
     let clock = Arc::clone(clock);
-    Runner::new(store.clone(), planner, metrics, settings, Arc::new(move || *clock.lock().expect("the clock")), dir).expect("a runner")
+    Runner::new(store.clone(), planner, metrics, settings, Arc::new(move || *clock.lock().expect("the clock"))).expect("a runner")
 }
 
 async fn answer() -> Json<Value> {

@@ -1,7 +1,6 @@
 //! Calls of tools that leave this machine: made, tried again, and closed (docs/design.md, section 13.1).
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -19,9 +18,9 @@ use crate::domain::iterations;
 use crate::domain::raw::RawRecord;
 use crate::domain::review::conclude;
 use crate::domain::time;
-use crate::runner::{Clock, ProcessLock, ProcessLockError};
+use crate::runner::Clock;
 use crate::steps::{Effects, OutboxCall, StepOutcome, UserLog};
-use crate::store::{DueCall, Edit, Store, StoreError, StoreResult, Table};
+use crate::store::{DueCall, Edit, ProcessLock, ProcessLockError, Store, StoreError, StoreResult, Table};
 use crate::webhooks::{Called, Webhook};
 
 /// Tries before a call is given up, and the waits between them: half a day in all.
@@ -48,18 +47,12 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// An outbox that shows its presence in `data_dir`, so that its calls are taken over when it dies.
+    /// An outbox that shows its presence, so that its calls are taken over when it dies.
     ///
     /// # Errors
     /// When the presence cannot be shown.
-    pub fn new(
-        store: Store,
-        reviews: Arc<Reviews>,
-        webhooks: BTreeMap<String, Webhook>,
-        clock: Clock,
-        data_dir: &Path,
-    ) -> Result<Self, ProcessLockError> {
-        Ok(Outbox { presence: ProcessLock::show(data_dir)?, store, reviews, webhooks, clock })
+    pub fn new(store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>, clock: Clock) -> Result<Self, ProcessLockError> {
+        Ok(Outbox { presence: store.show_presence()?, store, reviews, webhooks, clock })
     }
 
     /// Makes some of the calls whose time has come, and answers how many.

@@ -62,7 +62,7 @@ async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Find
     while !check.findings.is_empty() {
         match store.repair(&check.findings).await {
             // What the rows themselves do not allow, no second try fixes.
-            Err(StoreError::Sqlite { .. }) => break,
+            Err(StoreError::Engine { .. }) => break,
             outcome => outcome?,
         }
         let again = look(store).await?;

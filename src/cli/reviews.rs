@@ -174,7 +174,7 @@ async fn decide(context: &Context, user: &str, steps: &[String], review: &StepRe
     // Where a server runs, it makes the call, or finds that it was made.
     let webhooks = setup::webhooks(&context.config)?;
     if !webhooks.is_empty() {
-        setup::outbox(&context.config, store, Arc::clone(&reviews), webhooks)?.deliver().await?;
+        setup::outbox(store, Arc::clone(&reviews), webhooks)?.deliver().await?;
     }
     let decided =
         reviews.as_they_are(user, decided, review.iteration.as_deref()).await.map_err(|error| failure(error, user, &steps.join(", ")))?;

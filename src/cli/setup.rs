@@ -73,7 +73,7 @@ pub(super) fn app(config: &Config, store: Store) -> Result<Arc<App>, Failure> {
     let parts = AppParts {
         runner,
         users: Arc::new(users(config)?),
-        outbox: outbox(config, store.clone(), Arc::clone(&reviews), webhooks(config)?)?,
+        outbox: outbox(store.clone(), Arc::clone(&reviews), webhooks(config)?)?,
         reviews,
         rules: rules_told(config),
         ceilings: config.log_ceilings,
@@ -88,8 +88,8 @@ pub(super) fn reviews(config: &Config, store: Store, metrics: Arc<Metrics>) -> R
 }
 
 /// Makes the calls that decisions leave behind.
-pub(super) fn outbox(config: &Config, store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>) -> Result<Outbox, Failure> {
-    Outbox::new(store, reviews, webhooks, Arc::new(Timestamp::now), &config.data_dir).map_err(Failure::failed)
+pub(super) fn outbox(store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>) -> Result<Outbox, Failure> {
+    Outbox::new(store, reviews, webhooks, Arc::new(Timestamp::now)).map_err(Failure::failed)
 }
 
 /// Who carries out which tool.
@@ -130,8 +130,7 @@ pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> R
         Some(now) => Arc::new(move || now),
         None => Arc::new(Timestamp::now),
     };
-    let dir: &Path = &config.data_dir;
-    Runner::new(store, planner, metrics, rules(config)?, clock, dir).map_err(Failure::failed)
+    Runner::new(store, planner, metrics, rules(config)?, clock).map_err(Failure::failed)
 }
 
 /// The configured model server.

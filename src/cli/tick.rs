@@ -33,7 +33,7 @@ pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     let webhooks = setup::webhooks(&context.config)?;
     if !webhooks.is_empty() {
         let reviews = setup::reviews(&context.config, store.clone(), Arc::clone(runner.metrics()))?;
-        setup::outbox(&context.config, store, Arc::new(reviews), webhooks)?.deliver().await?;
+        setup::outbox(store, Arc::new(reviews), webhooks)?.deliver().await?;
     }
     if args.json {
         output::json_lines([stats.to_json()])?

@@ -6,7 +6,6 @@
 mod explain;
 mod lost;
 mod outage;
-mod process_lock;
 mod queue;
 mod scan;
 mod tick;
@@ -14,7 +13,6 @@ mod upkeep;
 mod work;
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +22,6 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 pub use explain::{Explanation, Rules, explain};
-pub use process_lock::{ProcessLock, ProcessLockError};
 pub use tick::{Note, Tick, TickStats};
 pub use work::{RunOutcome, RunReport};
 
@@ -39,7 +36,7 @@ use crate::planner::Planner;
 use crate::planner::provider::MAX_RETRY_AFTER;
 use crate::planner::tools::Tool;
 use crate::steps::Executors;
-use crate::store::{Store, StoreResult};
+use crate::store::{ProcessLock, ProcessLockError, Store, StoreResult};
 use queue::FairQueue;
 use upkeep::ScanProgress;
 use work::PlanJob;
@@ -110,7 +107,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner that shows its presence in `data_dir`, so that its claims are taken over when it dies.
+    /// A runner that shows its presence, so that its claims are taken over when it dies.
     ///
     /// # Errors
     /// When the presence cannot be shown.
@@ -120,10 +117,9 @@ impl Runner {
         metrics: Arc<Metrics>,
         settings: RunnerSettings,
         clock: Clock,
-        data_dir: &Path,
     ) -> Result<Arc<Self>, ProcessLockError> {
         Ok(Arc::new(Runner {
-            presence: ProcessLock::show(data_dir)?,
+            presence: store.show_presence()?,
             kinds: settings.executors.modules().kinds(),
             breaker: Mutex::new(Breaker::new(settings.breaker)),
             queue: Mutex::default(),

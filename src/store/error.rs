@@ -1,10 +1,6 @@
 //! What can go wrong with the database, in words that say what to do.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use rusqlite::ErrorCode;
-use rusqlite::types::Type;
+use std::path::PathBuf;
 
 use crate::domain::ceilings::OverCeiling;
 use crate::domain::limits::LimitRefusal;
@@ -30,8 +26,9 @@ pub enum StoreError {
     Corrupt { path: PathBuf, reason: String },
     #[error("the disk of {} failed ({reason}); nothing of this write was kept, check its free space, its limits and its health", path.display())]
     Io { path: PathBuf, reason: String },
-    #[error("the database {} failed: {cause}", path.display())]
-    Sqlite { path: PathBuf, cause: Arc<rusqlite::Error> },
+    /// What the engine refused, and nothing above tells of.
+    #[error("the database {} failed: {reason}", path.display())]
+    Engine { path: PathBuf, reason: String },
     #[error("cannot write the copy {}: {reason}; choose a new file in a directory that you may write to, with room for it", path.display())]
     Backup { path: PathBuf, reason: String },
     #[error("{} exists already; --replace puts the copy in its place and keeps the old database beside it", path.display())]
@@ -62,52 +59,7 @@ pub enum StoreError {
     Stopped,
 }
 
-/// Own data that cannot be read, on its way through SQLite.
-#[derive(Debug, thiserror::Error)]
-#[error("{what} cannot be read: {reason}")]
-pub(super) struct Unreadable {
-    what: String,
-    reason: String,
-}
-
-impl Unreadable {
-    /// `what` names the row.
-    pub fn new(what: String, reason: &impl ToString) -> Self {
-        Unreadable { what, reason: reason.to_string() }
-    }
-}
-
-impl From<Unreadable> for rusqlite::Error {
-    fn from(unreadable: Unreadable) -> Self {
-        rusqlite::Error::FromSqlConversionFailure(0, Type::Text, Box::new(unreadable))
-    }
-}
-
 impl StoreError {
-    /// Sorts an error of SQLite by what its user can do about it.
-    pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> Self {
-        let path = path.to_owned();
-        if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = &error
-            && let Some(Unreadable { what, reason }) = cause.downcast_ref()
-        {
-            return StoreError::Unreadable { path, what: what.clone(), reason: reason.clone() };
-        }
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => StoreError::Full { path },
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy { path },
-            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => StoreError::ReadOnly { path },
-            Some(ErrorCode::NotADatabase) => StoreError::NotOurs { path },
-            Some(ErrorCode::SystemIoFailure) => StoreError::Io { path, reason: error.to_string() },
-            Some(ErrorCode::DatabaseCorrupt) => StoreError::Corrupt { path, reason: error.to_string() },
-            _ => StoreError::Sqlite { path, cause: Arc::new(error) },
-        }
-    }
-
-    /// No reader could be had.
-    pub(super) fn reader(path: &Path, error: &r2d2::Error) -> Self {
-        StoreError::Directory { path: path.to_owned(), reason: format!("no connection for reading ({error})") }
-    }
-
     /// Whether the machine is to blame, and not what was to be read or written: another mission would meet the same.
     pub fn is_of_machine(&self) -> bool {
         matches!(

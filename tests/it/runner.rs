@@ -22,7 +22,8 @@ const DUE: &str = "2026-04-15T08:00:00.000Z";
 
 /// A store, a scripted model, and a clock; runners live and die in between.
 struct House {
-    dir: tempfile::TempDir,
+    /// Holds the database.
+    _dir: tempfile::TempDir,
     store: Store,
     clock: Arc<Mutex<Timestamp>>,
     model: Model,
@@ -32,7 +33,7 @@ impl House {
     async fn new(model: Model, lines: impl IntoIterator<Item = Value>) -> Self {
         let (dir, store) = crate::common::store();
         append(&store, lines.into_iter().map(|line| change(&line))).await;
-        House { dir, store, clock: Arc::new(Mutex::new(DUE.parse().unwrap())), model }
+        House { _dir: dir, store, clock: Arc::new(Mutex::new(DUE.parse().unwrap())), model }
     }
 
     fn runner(&self) -> Arc<Runner> {
@@ -64,7 +65,7 @@ impl House {
         let planner = Planner::new(server, Catalog::builtin(), 16_384).unwrap();
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || *clock.lock().unwrap());
-        Runner::new(self.store.clone(), planner, Arc::new(Metrics::new().unwrap()), settings, clock, self.dir.path()).unwrap()
+        Runner::new(self.store.clone(), planner, Arc::new(Metrics::new().unwrap()), settings, clock).unwrap()
     }
 
     fn advance(&self, seconds: i64) {
@@ -323,7 +324,7 @@ async fn the_claims_of_a_dead_process_are_taken_over_and_it_can_write_no_more() 
 #[tokio::test]
 async fn the_claims_of_a_process_that_lives_are_left_alone() {
     let house = House::new(model(), [hourly("u", "m", None, DUE)]).await;
-    let living = mana_ai::runner::ProcessLock::show(house.dir.path()).unwrap();
+    let living = house.store.show_presence().unwrap();
     claim_as(&house, living.owner()).await;
     let tick = house.runner().tick().await.unwrap();
     assert_eq!(tick.notes[0].decision, Decision::Wait(Condition::Idle { in_flight: true }));

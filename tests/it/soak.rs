@@ -26,7 +26,7 @@ const START: &str = "2026-04-15T00:00:00.000Z";
 const MISSIONS: usize = 12;
 const MINUTES: i64 = 24 * 60;
 
-fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex<Timestamp>>) -> Arc<Runner> {
+fn runner(store: &Store, model: &Model, clock: &Arc<Mutex<Timestamp>>) -> Arc<Runner> {
     let minutes = SignedDuration::from_mins;
     let settings = RunnerSettings {
         max_parallel: 4,
@@ -52,7 +52,7 @@ fn runner(store: &Store, dir: &std::path::Path, model: &Model, clock: &Arc<Mutex
     let planner = Planner::new(server, Catalog::builtin(), 16_384).unwrap();
     let clock = Arc::clone(clock);
     let clock = Arc::new(move || *clock.lock().unwrap());
-    Runner::new(store.clone(), planner, Arc::new(Metrics::new().unwrap()), settings, clock, dir).unwrap()
+    Runner::new(store.clone(), planner, Arc::new(Metrics::new().unwrap()), settings, clock).unwrap()
 }
 
 /// Fails now and then, in bursts, so that the breaker has something to do.
@@ -73,7 +73,7 @@ async fn live_a_day(seed: u64) {
     let agents = (0..3).map(|u| insert(&format!("u{u}"), "agents", "a", json!({"name": "Penny", "maxConcurrentMissions": 2})));
     append(&store, missions.chain(agents).map(|line| change(&line))).await;
     let clock = Arc::new(Mutex::new(START.parse::<Timestamp>().unwrap()));
-    let mut house = runner(&store, dir.path(), &model, &clock);
+    let mut house = runner(&store, &model, &clock);
     let mut feedback: BTreeMap<String, String> = BTreeMap::new();
     let mut restarts = 0;
     for minute in 0..MINUTES {
@@ -85,7 +85,7 @@ async fn live_a_day(seed: u64) {
         }
         if rng.random_range(0..200) == 0 {
             drop(house);
-            house = runner(&store, dir.path(), &model, &clock);
+            house = runner(&store, &model, &clock);
             restarts += 1;
         }
         if rng.random_range(0..20) == 0 {

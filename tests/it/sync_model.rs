@@ -103,14 +103,14 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         private_key: None,
     };
     let planner = Planner::new(model, Catalog::builtin(), 16_384).unwrap();
-    let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now), dir).unwrap();
+    let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now)).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());
     let told = Rules { zone: TimeZone::UTC, ceilings: NO_CEILINGS, breaker: BREAKER, provider: "none".into() };
     let clock: Clock = Arc::new(Timestamp::now);
     let executors = Executors::none(TimeZone::UTC);
     let reviews =
         Arc::new(Reviews::new(store.clone(), executors, Catalog::builtin(), Arc::new(Metrics::new().unwrap()), Arc::clone(&clock)));
-    let outbox = Outbox::new(store.clone(), Arc::clone(&reviews), BTreeMap::new(), Arc::clone(&clock), dir).unwrap();
+    let outbox = Outbox::new(store.clone(), Arc::clone(&reviews), BTreeMap::new(), Arc::clone(&clock)).unwrap();
     let parts = AppParts { runner, users: users.into(), reviews, outbox, rules: told, ceilings: LogCeilings::default() };
     let app = App::new(store.clone(), parts, clock);
     let api = Api {

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Row, params};
 use serde_json::Value;
 
-use super::snapshots::Table;
+use super::Table;
 use super::{Store, StoreResult};
 use crate::domain::agent::AgentState;
 use crate::domain::mission::MissionState;

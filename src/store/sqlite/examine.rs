@@ -9,8 +9,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::changes::{COLUMNS, delta, place};
-use super::error::{StoreError, StoreResult};
+use super::error::store_error;
 use super::{Store, files, migrate};
+use super::{StoreError, StoreResult};
 use crate::domain::merge::{future_stamps, is_future};
 use crate::domain::time;
 
@@ -55,7 +56,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 pub fn examine(data_dir: &Path, now: Timestamp) -> StoreResult<Option<Examined>> {
     let path = data_dir.join(Store::FILE_NAME);
     let Some(bytes) = path.metadata().ok().map(|file| file.len()).filter(|bytes| *bytes > 0) else { return Ok(None) };
-    let sqlite = |error| StoreError::sqlite(&path, error);
+    let sqlite = |error| store_error(&path, error);
     // Nobody puts another in its place meanwhile.
     let lock = File::open(files::lock_path(data_dir)).ok();
     if lock.as_ref().is_some_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))) {

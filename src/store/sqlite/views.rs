@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::loads::tokens;
-use super::runs::{RunRow, attempts_of, run_columns, run_row};
-use super::{Store, StoreResult};
+use super::runs::{attempts_of, run_columns, run_row};
+use super::{RunRow, Store, StoreResult};
 use crate::domain::time;
 
 /// An hour in microseconds.

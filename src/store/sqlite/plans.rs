@@ -13,9 +13,9 @@ use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
 use super::schedule::{RAN_AHEAD, UNSCHEDULED};
-use super::snapshots::{DUE, Table, WITH_ID, all_query};
+use super::snapshots::{DUE, WITH_ID, all_query};
 use super::views::{DECISIONS, RECORDS, RUNS, RUNS_OF, TOKENS};
-use super::{Options, Store};
+use super::{Options, Store, Table};
 
 /// The plan of a query, one step a line.
 fn plan(query: &str, parameters: usize) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, Rows, params};
 
-use super::changes::{COLUMNS, LogRow, last_seq, log_row};
-use super::{Store, StoreResult};
+use super::changes::{COLUMNS, last_seq, log_row};
+use super::{LogRow, Store, StoreResult};
 
 /// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
 const LOOKED_AT: usize = 20_000;

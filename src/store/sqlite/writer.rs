@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::error::{StoreError, StoreResult};
+use super::error::store_error;
 use super::files::FileId;
+use super::{StoreError, StoreResult};
 use crate::domain::time;
 
 /// At most this many jobs share a commit.
@@ -24,9 +25,9 @@ const LOOK_EVERY: Duration = Duration::from_micros(100);
 const QUEUE: usize = 1_024;
 
 /// A transaction as a job sees it.
-pub(super) struct Tx<'a> {
+pub(super) struct SqliteTx<'a> {
     pub connection: &'a Connection,
-    path: &'a std::path::Path,
+    pub path: &'a Path,
     clock: fn() -> Timestamp,
     last_sync_at: Cell<Option<i64>>,
     oddities: &'a Oddities,
@@ -41,15 +42,11 @@ pub(super) struct Oddities {
     pub future_stamps: AtomicU64,
 }
 
-impl Tx<'_> {
-    /// Counts texts in which something was replaced on their way into the log.
-    pub fn count_replaced(&self, texts: u64) {
-        self.oddities.replaced_texts.fetch_add(texts, Ordering::Relaxed);
-    }
-
-    /// Counts stamps that are far ahead of the clock.
-    pub fn count_future(&self, stamps: u64) {
-        self.oddities.future_stamps.fetch_add(stamps, Ordering::Relaxed);
+impl SqliteTx<'_> {
+    /// Counts what was odd in new rows.
+    pub fn count_oddities(&self, replaced_texts: u64, future_stamps: u64) {
+        self.oddities.replaced_texts.fetch_add(replaced_texts, Ordering::Relaxed);
+        self.oddities.future_stamps.fetch_add(future_stamps, Ordering::Relaxed);
     }
 
     /// The wall clock.
@@ -73,14 +70,14 @@ impl Tx<'_> {
 
     /// Runs statements and sorts their error.
     pub fn sql<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> StoreResult<T> {
-        run(self.connection).map_err(|error| StoreError::sqlite(self.path, error))
+        run(self.connection).map_err(|error| store_error(self.path, error))
     }
 }
 
 /// Tells a job's caller how it went, once the commit is known.
 type JobAnswer = Box<dyn FnOnce(StoreResult<()>)>;
 /// A job runs in the transaction, or hears why there is none.
-type WriteJob = Box<dyn FnOnce(StoreResult<&Tx<'_>>) -> JobAnswer + Send>;
+type WriteJob = Box<dyn FnOnce(StoreResult<&SqliteTx<'_>>) -> JobAnswer + Send>;
 
 pub(super) struct Writer {
     jobs: mpsc::Sender<WriteJob>,
@@ -137,7 +134,7 @@ impl Writer {
         self.commits.clone()
     }
 
-    pub async fn submit<T, E>(&self, job: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn submit<T, E>(&self, job: impl FnOnce(&SqliteTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -197,7 +194,7 @@ impl GroupCommit {
 }
 
 /// Runs a job so that its failure undoes its own statements and no one else's.
-fn in_savepoint<T, E: From<StoreError>>(tx: &Tx<'_>, job: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
+fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&SqliteTx<'_>) -> Result<T, E>) -> Result<T, E> {
     tx.sql(|c| c.execute_batch("SAVEPOINT job"))?;
     let outcome = job(tx);
     let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
@@ -226,7 +223,7 @@ impl Place<'_> {
 /// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
 fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<WriteJob>) {
     let path = place.path;
-    let fail = |error| StoreError::sqlite(path, error);
+    let fail = |error| store_error(path, error);
     let begun = place.check().and_then(|()| connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail));
     let transaction = match begun {
         Ok(transaction) => transaction,
@@ -237,7 +234,7 @@ fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Ti
             return;
         }
     };
-    let tx = Tx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), oddities };
+    let tx = SqliteTx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), oddities };
     let mut lost = None;
     let answers: Vec<JobAnswer> = group
         .into_iter()

@@ -13,11 +13,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::fs::FlockOperation;
 
+use super::SetAside;
 use super::backup::Progress;
-use super::changes::SetAside;
-use super::error::{StoreError, StoreResult};
+use super::error::store_error;
 use super::files::beside;
 use super::{Store, check, files, migrate};
+use super::{StoreError, StoreResult};
 use crate::domain::time;
 use crate::durable::{chown_to_directory_owner, directory_of, draft_of, sync_directory};
 
@@ -101,7 +102,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
     copy(from, draft, progress)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let examine = || -> StoreResult<Restored> {
-        let sqlite = |error| StoreError::sqlite(draft, error);
+        let sqlite = |error| store_error(draft, error);
         let mut connection = Connection::open_with_flags(draft, flags).map_err(sqlite)?;
         connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
         // Takes in a write-ahead log that was copied too; afterwards the database is one file.
@@ -193,7 +194,7 @@ fn close_for_good(path: &Path) -> StoreResult<Option<Connection>> {
     };
     match close() {
         Ok(connection) => Ok(Some(connection)),
-        Err(error) => match StoreError::sqlite(path, error) {
+        Err(error) => match store_error(path, error) {
             StoreError::Busy { path } => Err(StoreError::InUse { path }),
             error @ (StoreError::Full { .. } | StoreError::Io { .. }) => Err(error),
             _ if is_in_use(path) => Err(StoreError::InUse { path: path.to_owned() }),

@@ -10,8 +10,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::OFlags;
 
-use super::error::{StoreError, StoreResult};
+use super::error::store_error;
 use super::{Options, Store};
+use super::{StoreError, StoreResult};
 use crate::durable::{chown_to_directory_owner, directory_of};
 
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
@@ -136,7 +137,7 @@ pub(super) fn connect(path: &Path, options: &Options) -> StoreResult<Connection>
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
-    open().map_err(|error| StoreError::sqlite(path, error))
+    open().map_err(|error| store_error(path, error))
 }
 
 /// Turns on the write-ahead log and says how durable a commit is.
@@ -163,7 +164,7 @@ pub(super) fn enter_wal(connection: &Connection, path: &Path, options: &Options)
             {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            outcome => return outcome.map_err(|error| StoreError::sqlite(path, error)),
+            outcome => return outcome.map_err(|error| store_error(path, error)),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::{StoreError, StoreResult};
+use super::error::store_error;
+use super::{StoreError, StoreResult};
 
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
@@ -40,7 +41,7 @@ fn migrations() -> Vec<(i64, &'static str)> {
 /// # Errors
 /// A file that is not ours, that a newer program wrote, or that defines what it must not.
 pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
-    let sqlite = |error| StoreError::sqlite(path, error);
+    let sqlite = |error| store_error(path, error);
     let found = version(connection).map_err(sqlite)?;
     if pragma(connection, "application_id").map_err(sqlite)? != APPLICATION_ID {
         return Err(StoreError::NotOurs { path: path.to_owned() });
@@ -110,7 +111,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
 /// # Errors
 /// A file that is not ours or that a newer program wrote is refused untouched.
 pub(super) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<()> {
-    let sqlite = |error| StoreError::sqlite(path, error);
+    let sqlite = |error| store_error(path, error);
     // In one state of the file, since another process may be making it.
     let state = connection.transaction().map_err(sqlite)?;
     let found = version(&state).map_err(sqlite)?;
@@ -138,7 +139,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<(
 
 /// The rows of the log, where the disk has room for a second log beside the first.
 fn rows_to_copy(connection: &Connection, path: &Path, from: i64) -> StoreResult<i64> {
-    let sqlite = |error| StoreError::sqlite(path, error);
+    let sqlite = |error| store_error(path, error);
     let last = "SELECT coalesce((SELECT seq FROM sync_changes ORDER BY seq DESC LIMIT 1), 0)";
     let rows = connection.query_row(last, [], |row| row.get(0)).map_err(sqlite)?;
     let bytes = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";

@@ -7,48 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
 
 use super::error::Unreadable;
-use super::writer::Tx;
-use super::{Store, StoreError, StoreResult};
-use crate::domain::ceilings::{LogCeilings, LogUsage};
-use crate::domain::change::{Change, Op, Verbatim};
-use crate::domain::limits::{Admitted, Contents, LimitRefusal, NO_FIELD_META, Stored, Unusable, admit, read_back};
-use crate::domain::merge::{Delta, Fold, future_stamps, own_stamp};
+use super::{LogRow, RowFilter, SetAside, Store, StoreResult};
+use crate::domain::ceilings::LogUsage;
+use crate::domain::change::{Change, Verbatim};
+use crate::domain::limits::{Contents, NO_FIELD_META, Stored, Unusable, read_back};
+use crate::domain::merge::{Delta, Fold};
 use crate::domain::time;
-
-/// What an append did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Appended {
-    /// Rows that are new in the log.
-    pub added: u64,
-    /// Rows whose event id the log already had.
-    pub known: u64,
-}
-
-/// A row with its place in the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogRow {
-    pub seq: i64,
-    /// Microseconds, strictly increasing with `seq`.
-    pub sync_at: i64,
-    /// `created_at` is always set.
-    pub change: Change,
-}
-
-/// A row that is kept in the file and not used: it breaks a limit, or cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("row {seq} of the log is set aside: {why}")]
-pub struct SetAside {
-    pub seq: i64,
-    pub why: Unusable,
-}
-
-/// Which rows a reader of the log wants; `None` takes all.
-#[derive(Debug, Clone, Default)]
-pub struct RowFilter {
-    pub user: Option<String>,
-    pub app: Option<String>,
-    pub table: Option<String>,
-}
 
 /// The columns of a row, in the order in which they are read here.
 macro_rules! columns {
@@ -94,59 +58,6 @@ const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_i
      WHERE NOT EXISTS (SELECT 1 FROM sync_changes WHERE user_id = ?5 AND id = ?1)";
 
 impl Store {
-    /// Appends all changes in one transaction, in their order; changes whose event id is known are passed over.
-    ///
-    /// # Errors
-    /// The first error of `changes` or of the database; nothing is kept then.
-    pub async fn append<I, E>(&self, changes: I) -> Result<Appended, E>
-    where
-        I: IntoIterator<Item = Result<Admitted, E>> + Send + 'static,
-        E: From<StoreError> + Send + 'static,
-    {
-        self.write(move |tx| {
-            let mut appended = Appended::default();
-            for change in changes {
-                appended.count(append_admitted(tx, &change?)?);
-            }
-            Ok(appended)
-        })
-        .await
-    }
-
-    /// Appends what a client pushed, all in one transaction; changes whose event id is known are passed over.
-    ///
-    /// # Errors
-    /// When the database cannot be written; nothing is kept then.
-    pub async fn push(&self, changes: Vec<Admitted>) -> StoreResult<Appended> {
-        self.write(move |tx| {
-            let mut appended = Appended::default();
-            for change in changes {
-                appended.count(push_one(tx, change)?);
-            }
-            Ok(appended)
-        })
-        .await
-    }
-
-    /// Like [`Store::push`], as far as the ceilings of the user allow.
-    ///
-    /// # Errors
-    /// The ceiling that the push would pass, and when the database cannot be written; nothing is kept then.
-    pub async fn push_within(&self, user: String, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
-        self.write(move |tx| {
-            let mut appended = Appended::default();
-            for change in changes {
-                appended.count(push_one(tx, change)?);
-            }
-            if appended.added > 0 {
-                let usage = tx.sql(|c| log_usage(c, &user))?;
-                ceilings.check(usage).map_err(StoreError::OverCeiling)?;
-            }
-            Ok(appended)
-        })
-        .await
-    }
-
     /// What a user has in the log.
     ///
     /// # Errors
@@ -269,86 +180,32 @@ fn page<T>(
     Ok(page)
 }
 
-impl Appended {
-    /// Counts a row, new or known.
-    pub(super) fn count(&mut self, new: bool) {
-        self.added += u64::from(new);
-        self.known += u64::from(!new);
-    }
-}
-
-/// Appends one change of our own in the running transaction; `None` where its user's log has a row of its event id.
-pub(super) fn append_one(tx: &Tx<'_>, change: &Change) -> StoreResult<Option<Admitted>> {
-    let admitted = admit(change.clone()).map_err(|refusal| refused(change, refusal))?;
-    Ok(append_admitted(tx, &admitted)?.then_some(admitted))
-}
-
-pub(super) fn append_admitted(tx: &Tx<'_>, change: &Admitted) -> StoreResult<bool> {
-    let sync_at = tx.sql(|_| tx.next_sync_at())?;
-    insert(tx, change, sync_at)
-}
-
-fn refused(change: &Change, refusal: LimitRefusal) -> StoreError {
-    StoreError::Refused { table: change.table.clone(), record: change.record_id.clone(), refusal }
-}
-
-/// Appends a change of a client. A later insert of a record that says no time of its own counts from the time of its row
-/// (docs/design.md, section 3, rule 2); that is spelled out, since other clients see the rows but not which came first.
-fn push_one(tx: &Tx<'_>, mut change: Admitted) -> StoreResult<bool> {
-    let sync_at = tx.sql(|_| tx.next_sync_at())?;
-    let says_no_time = change.change().data.as_ref().is_some_and(|data| own_stamp(data).is_none());
-    if change.change().op == Op::Insert && says_no_time && is_known(tx, change.change())? {
-        let stamp = time::stamp(time::from_micros(sync_at));
-        let (table, record) = (change.change().table.clone(), change.change().record_id.clone());
-        change = change.stamped(&stamp).map_err(|refusal| StoreError::Refused { table, record, refusal })?;
-    }
-    insert(tx, &change, sync_at)
-}
-
 pub(super) fn log_usage(connection: &Connection, user: &str) -> rusqlite::Result<LogUsage> {
     let mut query = connection.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
     let usage = query.query_row([user], |row| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? })).optional()?;
     Ok(usage.unwrap_or_default())
 }
 
-/// Whether the log has a row of this change's record.
-fn is_known(tx: &Tx<'_>, change: &Change) -> StoreResult<bool> {
-    let query = RECORD.replace("{}", "1");
-    tx.sql(|c| c.prepare_cached(&query)?.exists(params![change.user_id, change.app_id, change.table, change.record_id]))
-}
-
-fn insert(tx: &Tx<'_>, change: &Admitted, sync_at: i64) -> StoreResult<bool> {
-    let created_at = change.change().created_at.map_or(sync_at, time::to_micros);
-    let new = insert_stored(tx, &change.stored(), created_at, sync_at)?;
-    if new {
-        tx.count_replaced(change.replaced());
-        tx.count_future(future_stamps(&change.change().field_meta, tx.now()));
-    }
-    Ok(new)
-}
-
-/// Writes a row that was put to the limits; `false` where its user's log has a row of its event id.
-pub(super) fn insert_stored(tx: &Tx<'_>, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<bool> {
-    tx.sql(|c| {
-        let added = c.prepare_cached(INSERT)?.execute(params![
-            row.event_id,
-            row.app_id,
-            row.table,
-            row.record_id,
-            row.user_id,
-            row.space_id,
-            row.op,
-            row.data,
-            row.field_meta,
-            row.client_id,
-            created_at,
-            sync_at,
-            row.schema_version,
-            row.actor,
-            row.origin,
-        ])?;
-        Ok(added == 1)
-    })
+/// Writes a row that was put to the limits, and answers its `seq`; `None` where its user's log has a row of its event id.
+pub(super) fn insert(c: &Connection, row: &Stored<'_>, created_at: i64, sync_at: i64) -> rusqlite::Result<Option<i64>> {
+    let added = c.prepare_cached(INSERT)?.execute(params![
+        row.event_id,
+        row.app_id,
+        row.table,
+        row.record_id,
+        row.user_id,
+        row.space_id,
+        row.op,
+        row.data,
+        row.field_meta,
+        row.client_id,
+        created_at,
+        sync_at,
+        row.schema_version,
+        row.actor,
+        row.origin,
+    ])?;
+    Ok((added == 1).then(|| c.last_insert_rowid()))
 }
 
 /// A row, or why it is set aside. Its query has [`COLUMNS`] first.
@@ -433,11 +290,6 @@ pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Result<Delta, SetAside>> 
         Ok(Contents { op, data, field_meta }) => Ok(Delta { op, data, field_meta, created_at }),
         Err(why) => Err(SetAside { seq: row.get(place::SEQ)?, why }),
     })
-}
-
-/// JSON text for a column.
-pub(super) fn to_text(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
 }
 
 /// Reads a column that this program wrote; `what` names its row for whoever reads the error.

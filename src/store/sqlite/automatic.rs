@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::StoreResult;
-use super::writer::Tx;
+use super::writer::SqliteTx;
 use crate::domain::time;
 use crate::steps::AutoLimits;
 
@@ -19,7 +19,7 @@ pub(super) fn since(connection: &Connection, user: &str, agent: &str, tool: &str
 }
 
 /// Counts one, and forgets those that no longer count.
-pub(super) fn count(tx: &Tx<'_>, user: &str, agent: &str, tool: &str) -> StoreResult<()> {
+pub(super) fn count(tx: &SqliteTx<'_>, user: &str, agent: &str, tool: &str) -> StoreResult<()> {
     let now = tx.now();
     let old = now.checked_sub(AutoLimits::WINDOW).unwrap_or(Timestamp::MIN);
     tx.sql(|c| {

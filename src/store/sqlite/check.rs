@@ -2,14 +2,16 @@
 
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use super::changes::{COLUMNS, RECORD, SetAside, delta, from_text, last_seq, log_row, place};
-use super::refresh::{Folded, Save, cursor};
-use super::snapshots::Table;
-use super::{Store, StoreResult, migrate};
+use super::changes::{COLUMNS, RECORD, delta, from_text, last_seq, log_row, place};
+use super::refresh::cursor;
+use super::snapshots::columns_of;
+use super::{Store, migrate};
 use crate::domain::limits::Unusable;
 use crate::domain::merge::Stamps;
 use crate::domain::mission::MissionState;
 use crate::domain::raw::RawRecord;
+use crate::store::script::{Folded, Save};
+use crate::store::{SetAside, StoreResult, Table};
 
 /// What a check looked at, and what it found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -148,7 +150,7 @@ const LAST_TIME: i64 = 253_402_207_200_999_999;
 
 /// Folds every record of a table from its first row, and compares with what is stored.
 fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqlite::Result<()> {
-    let (name, key) = table.snapshots();
+    let (name, key) = columns_of(table);
     let read = cursor(connection, table)?;
     let end = last_seq(connection)?;
     if read.is_none() {

@@ -6,10 +6,11 @@ use rusqlite::params;
 
 use super::changes::last_seq;
 use super::check::{Finding, Fix, ORPHANED_ATTEMPTS, fold};
-use super::refresh::{Save, put};
-use super::writer::Tx;
+use super::snapshots::columns_of;
+use super::writer::SqliteTx;
 use super::{Store, StoreResult};
 use crate::domain::mission::MissionState;
+use crate::store::script::{self, Save};
 
 impl Store {
     /// Fixes what can be fixed of what a check found, in one transaction; whatever else is written meanwhile stays.
@@ -27,7 +28,7 @@ impl Store {
 }
 
 /// The fixes come in the order of their kinds, so that what is counted is fixed already.
-fn apply(tx: &Tx<'_>, fix: &Fix) -> StoreResult<()> {
+fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
     match fix {
         Fix::Indexes => tx.sql(|c| c.execute_batch("REINDEX")),
         Fix::Cursor(table) => tx.sql(|c| {
@@ -37,12 +38,12 @@ fn apply(tx: &Tx<'_>, fix: &Fix) -> StoreResult<()> {
             c.execute(back, params![table.log_name(), last_seq(c)?]).map(drop)
         }),
         Fix::Snapshot { table, user, id } => {
-            let (name, key) = table.snapshots();
+            let (name, key) = columns_of(*table);
             let folded = tx.sql(|c| {
                 c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), [user, id])?;
                 fold(c, *table, user, id, i64::MAX)
             })?;
-            folded.map_or(Ok(()), |folded| put(tx, *table, &Save::new(*table, user, id, &folded).0))
+            folded.map_or(Ok(()), |folded| script::put(tx, *table, &Save::new(*table, user, id, &folded).0))
         }
         Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
         Fix::Counts => tx.sql(|c| {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Row, params};
 
-use super::writer::Tx;
+use super::writer::SqliteTx;
 use super::{Store, StoreResult};
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey};
@@ -46,7 +46,7 @@ fn call(row: &Row<'_>) -> rusqlite::Result<OutboxCall> {
 }
 
 /// Adds a call; a step that made one makes no other.
-pub(super) fn add(tx: &Tx<'_>, call: &OutboxCall) -> StoreResult<()> {
+pub(super) fn add(tx: &SqliteTx<'_>, call: &OutboxCall) -> StoreResult<()> {
     let insert = "INSERT INTO outbox (user_id, mission_id, iteration_id, step_id, tool, body, next_at) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
     let OutboxCall { step: StepKey { user_id, mission_id, iteration_id, step_id }, tool, body } = call;
@@ -54,7 +54,7 @@ pub(super) fn add(tx: &Tx<'_>, call: &OutboxCall) -> StoreResult<()> {
     tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, mission_id, iteration_id, step_id, tool, body, now]).map(drop))
 }
 
-pub(super) fn end(tx: &Tx<'_>, step: &StepKey) -> StoreResult<()> {
+pub(super) fn end(tx: &SqliteTx<'_>, step: &StepKey) -> StoreResult<()> {
     let update = format!("UPDATE outbox SET next_at = NULL, owner = NULL, body = '' WHERE {KEY}");
     let StepKey { user_id, mission_id, iteration_id, step_id } = step;
     tx.sql(|c| c.prepare_cached(&update)?.execute([user_id, mission_id, iteration_id, step_id]).map(drop))

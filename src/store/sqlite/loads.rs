@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::changes::from_text;
-use super::runs::{OPEN_COLUMNS, OpenRun, open_run};
-use super::{Store, StoreError, StoreResult};
+use super::error::store_error;
+use super::runs::{OPEN_COLUMNS, open_run};
+use super::{OpenRun, Store, StoreResult};
 use crate::domain::decision::{Used, day};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
@@ -58,7 +59,7 @@ impl Store {
         let path = self.path().to_owned();
         self.read(move |c| {
             let load = |wanted: LoadQuery| {
-                let load = load(c, &wanted, now).map_err(|error| StoreError::sqlite(&path, error));
+                let load = load(c, &wanted, now).map_err(|error| store_error(&path, error));
                 (wanted.user_id, load)
             };
             Ok(users.into_iter().map(load).collect())

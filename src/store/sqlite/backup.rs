@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::error::{StoreError, StoreResult};
 use super::{Store, files};
+use super::{StoreError, StoreResult};
 use crate::durable;
 
 /// Hears how many bytes of how many, by estimate, are written, and answers whether to go on.

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::changes::{Appended, insert_stored};
-use super::writer::Tx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::limits::{Admitted, Stored};
 use crate::domain::merge::future_stamps;
 use crate::domain::time;
+use crate::store::Appended;
+use crate::store::tx::Tx;
 
 /// The length that stands for null.
 const NULL: u32 = u32::MAX;
@@ -72,8 +72,7 @@ impl Store {
                     progress(n);
                 }
             }
-            tx.count_replaced(replaced);
-            tx.count_future(future);
+            tx.count_oddities(replaced, future);
             Ok(appended)
         })
         .await
@@ -172,8 +171,8 @@ impl StagedRow {
         Ok(())
     }
 
-    fn append(&self, tx: &Tx<'_>) -> StoreResult<bool> {
-        let sync_at = tx.sql(|_| tx.next_sync_at())?;
+    fn append(&self, tx: &impl Tx) -> StoreResult<bool> {
+        let sync_at = tx.next_sync_at()?;
         let text = |at: usize| self.texts[at].as_str();
         let optional = |at: usize| (!self.is_null[at]).then_some(text(at));
         let row = Stored {
@@ -192,7 +191,7 @@ impl StagedRow {
             schema_version: self.schema_version,
         };
         let created_at = if self.created_at == i64::MIN { sync_at } else { self.created_at };
-        insert_stored(tx, &row, created_at, sync_at)
+        Ok(tx.insert(&row, created_at, sync_at)?.is_some())
     }
 }
 

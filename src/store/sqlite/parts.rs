@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::json;
 
 use super::changes::from_text;
-use super::snapshots::Table;
-use super::{Store, StoreResult};
+use super::snapshots::columns_of;
+use super::{Store, StoreResult, Table};
 use crate::domain::decision::Plans;
 use crate::domain::iterations::Iteration;
 use crate::domain::raw::{Raw, RawRecord};
@@ -19,7 +19,7 @@ const PLANS_BYTES: usize = 1_000_000;
 
 /// Some fields: the first characters of a text, and lists and objects up to a number of bytes. Plans are read by themselves.
 pub(super) fn fields_query(table: Table) -> String {
-    let (name, key) = table.snapshots();
+    let (name, key) = columns_of(table);
     format!(
         "SELECT f.key, f.type, octet_length(f.value), CASE WHEN f.type = 'text' THEN substr(f.value, 1, ?4) \
          WHEN f.type IN ('array', 'object') AND octet_length(f.value) > ?5 THEN NULL ELSE record -> f.fullkey END \
@@ -82,7 +82,7 @@ impl Store {
     ) -> StoreResult<Option<RecordPart>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
-            let (name, key) = table.snapshots();
+            let (name, key) = columns_of(table);
             let live = format!("SELECT 1 FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
             // One state of the record for both.
             let c = c.unchecked_transaction()?;

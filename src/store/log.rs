@@ -1,0 +1,47 @@
+//! Rows of the change log, as they are appended and read (docs/design.md, section 2).
+
+use crate::domain::change::Change;
+use crate::domain::limits::Unusable;
+
+/// What an append did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Appended {
+    /// Rows that are new in the log.
+    pub added: u64,
+    /// Rows whose event id the log already had.
+    pub known: u64,
+}
+
+impl Appended {
+    /// Counts a row, new or known.
+    pub(super) fn count(&mut self, new: bool) {
+        self.added += u64::from(new);
+        self.known += u64::from(!new);
+    }
+}
+
+/// A row with its place in the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogRow {
+    pub seq: i64,
+    /// Microseconds, strictly increasing with `seq`.
+    pub sync_at: i64,
+    /// `created_at` is always set.
+    pub change: Change,
+}
+
+/// A row that is kept in the file and not used: it breaks a limit, or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {seq} of the log is set aside: {why}")]
+pub struct SetAside {
+    pub seq: i64,
+    pub why: Unusable,
+}
+
+/// Which rows a reader of the log wants; `None` takes all.
+#[derive(Debug, Clone, Default)]
+pub struct RowFilter {
+    pub user: Option<String>,
+    pub app: Option<String>,
+    pub table: Option<String>,
+}

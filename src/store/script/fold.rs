@@ -1,0 +1,299 @@
+//! Folding new rows of the log into the snapshots (docs/design.md, section 4).
+//!
+//! A batch is read and folded on a reader and then written in one short transaction, so that a long catch-up does not
+//! hold up other writes. Meanwhile somebody else may have written a snapshot: whoever writes one has folded every row of
+//! its record up to the snapshot's `last_seq`, so the one with the higher `last_seq` knows more, and stays.
+
+use std::collections::BTreeSet;
+use std::collections::hash_map::{Entry, HashMap};
+
+use super::super::tx::{FoldRow, Reads, Tx};
+use super::super::{SetAside, StoreResult, Table};
+use super::lost::{Lost, note};
+use crate::domain::agent::Agent;
+use crate::domain::change::{is_own_client, stamps_text};
+use crate::domain::iterations::{self, Iteration};
+use crate::domain::lost::{join, lost};
+use crate::domain::merge::{Delta, Fold, Stamps};
+use crate::domain::mission::Mission;
+use crate::domain::raw::{Raw, RawRecord};
+use crate::domain::{decision, grant, time};
+
+/// What a refresh of one table did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    /// Rows of the log that were folded in.
+    pub rows: u64,
+    pub new: u64,
+    pub updated: u64,
+    pub users: BTreeSet<String>,
+    /// Fields of a wrong type that were passed over, as (record id, field), in the records that this refresh touched.
+    pub problems: Vec<(String, &'static str)>,
+}
+
+impl Refreshed {
+    /// Adds what another batch did.
+    pub fn absorb(&mut self, other: Refreshed) {
+        self.rows += other.rows;
+        self.new += other.new;
+        self.updated += other.updated;
+        self.users.extend(other.users);
+        self.problems.extend(other.problems);
+    }
+}
+
+/// New rows, folded and ready to be written.
+pub struct Batch {
+    /// The last row of the log in it.
+    last: i64,
+    /// Whether there may be more rows.
+    pub more: bool,
+    saves: Vec<Save>,
+    pub report: Refreshed,
+}
+
+/// How much a batch folds, so that its memory does not grow with the log.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchBounds {
+    pub rows: u32,
+    pub records: usize,
+    /// Bytes of the records' texts.
+    pub bytes: usize,
+}
+
+/// Reads on from the cursor, in one state of the database; `None` where nothing is new.
+pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> StoreResult<Option<Batch>> {
+    let mut folds: HashMap<Key, Folded> = HashMap::new();
+    let mut report = Refreshed::default();
+    let (mut last, mut seen, mut held) = (reads.cursor(table)?, 0, 0);
+    let mut full = false;
+    reads.new_rows(table, last, bounds.rows, &mut |row| {
+        last = row.seq;
+        seen += 1;
+        let Some(delta) = used(row.delta) else { return Ok(true) };
+        let key = Key { record: row.record.to_owned(), user: row.user.to_owned() };
+        let folded = match folds.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let folded = reads.stored(table, row.user, row.record)?;
+                held += folded.bytes();
+                entry.insert(folded)
+            }
+        };
+        let before = folded.bytes();
+        report.rows += u64::from(folded.apply(row.record, delta, row.seq, row.sync_at, row.client));
+        held = (held + folded.bytes()).saturating_sub(before);
+        full = folds.len() >= bounds.records || held >= bounds.bytes;
+        Ok(!full)
+    })?;
+    if seen == 0 {
+        return Ok(None);
+    }
+    let mut saves = Vec::with_capacity(folds.len());
+    for (Key { user, record }, folded) in folds {
+        if folded.is_to_be_saved() {
+            report.new += u64::from(!folded.stored);
+            report.updated += u64::from(folded.stored);
+            let (save, problems) = Save::new(table, &user, &record, &folded);
+            report.problems.extend(problems.into_iter().map(|field| (record.clone(), field)));
+            saves.push(save);
+        }
+        if !report.users.contains(&user) {
+            report.users.insert(user);
+        }
+    }
+    // In the order of the key, neighbours share pages.
+    saves.sort_unstable_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
+    Ok(Some(Batch { last, more: full || seen == bounds.rows, saves, report }))
+}
+
+/// Writes a batch, and moves the cursor with it.
+pub fn write_batch(tx: &impl Tx, table: Table, batch: &Batch) -> StoreResult<()> {
+    batch.saves.iter().try_for_each(|save| put(tx, table, save))?;
+    tx.move_cursor(table, batch.last)
+}
+
+/// A record of a user.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    record: String,
+    user: String,
+}
+
+/// The newest state of one record, rows included that no refresh has seen yet.
+pub fn newest(reads: &impl Reads, table: Table, user: &str, id: &str) -> StoreResult<Folded> {
+    let mut folded = reads.stored(table, user, id)?;
+    let after = reads.cursor(table)?;
+    reads.rows_of(table, user, id, after, &mut |FoldRow { seq, sync_at, client, delta, .. }| {
+        if let Some(delta) = used(delta) {
+            folded.apply(id, delta, seq, sync_at, client);
+        }
+    })?;
+    Ok(folded)
+}
+
+/// A row that is set aside is passed over, and told.
+fn used(row: Result<Delta, SetAside>) -> Option<Delta> {
+    row.inspect_err(|SetAside { seq, why }| tracing::warn!(row = seq, %why, "a log row is skipped; `mana-ai check` lists them all")).ok()
+}
+
+/// A stamp, and what each field takes besides its texts.
+const FIELD_BYTES: usize = 48;
+
+/// A record while it is being folded.
+#[derive(Default)]
+pub struct Folded {
+    pub fold: Fold,
+    lost: Lost,
+    /// When the keys of its grants end, as far as the rows say that were folded in.
+    grant_ends: grant::Ends,
+    last_seq: i64,
+    last_applied_at: i64,
+    /// Whether there is a snapshot.
+    stored: bool,
+    changed: bool,
+}
+
+impl Folded {
+    /// What a snapshot holds.
+    pub fn stored(fold: Fold, last_seq: i64, last_applied_at: i64) -> Self {
+        Folded { fold, last_seq, last_applied_at, stored: true, ..Folded::default() }
+    }
+
+    /// The same for a snapshot that could not be read, and was folded again from the rows that it held.
+    pub fn rebuilt(self) -> Self {
+        Folded { stored: true, changed: false, ..self }
+    }
+
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize {
+        match &self.fold {
+            Fold::Known { record, .. } => record.iter().map(|(field, value)| 2 * field.len() + value.get().len() + FIELD_BYTES).sum(),
+            Fold::Unseen | Fold::Ended => 0,
+        }
+    }
+
+    /// Folds in a row of a client; `false` where the snapshot already holds it.
+    fn apply(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64, client_id: &str) -> bool {
+        if seq <= self.last_seq {
+            return false;
+        }
+        let at_risk = match &delta.data {
+            Some(data) if data.contains_key(iterations::FIELD) && !is_own_client(client_id) => self.iterations(),
+            _ => Vec::new(),
+        };
+        self.take(record_id, delta, seq, sync_at);
+        if at_risk.is_empty() {
+            return true;
+        }
+        for iteration in lost(&at_risk, &self.iterations()) {
+            let known = self.lost.remove(iteration.id());
+            let whole = known.map_or_else(|| iteration.clone(), |(_, known)| join(&iteration, &known));
+            self.lost.insert(iteration.id().to_owned(), (seq, whole));
+        }
+        true
+    }
+
+    /// Whether rows were folded in that made a record. One that only rows without effect speak of needs no snapshot: the
+    /// next row finds it unseen, as it is.
+    pub fn is_to_be_saved(&self) -> bool {
+        self.changed && !matches!(self.fold, Fold::Unseen)
+    }
+
+    /// The iterations of the record as it stands.
+    fn iterations(&self) -> Vec<Iteration> {
+        let Fold::Known { record, .. } = &self.fold else { return Vec::new() };
+        iterations::of_record(record)
+    }
+
+    /// Folds in the change that became row `seq` at `sync_at`.
+    pub fn take(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64) {
+        let grants = grant::is_written_by(&delta);
+        self.fold.apply(record_id, delta);
+        if grants && let Fold::Known { record, .. } = &self.fold {
+            grant::note(&mut self.grant_ends, record);
+        }
+        self.last_seq = seq;
+        self.last_applied_at = sync_at;
+        self.changed = true;
+    }
+}
+
+/// A snapshot as it is written, with the columns that the due scan and the lists need.
+pub struct Save {
+    pub user: String,
+    pub id: String,
+    pub record: String,
+    pub stamps: String,
+    pub liveness: &'static str,
+    pub state: &'static str,
+    /// Of missions only.
+    pub agent_id: Option<String>,
+    pub next_run_at: Option<i64>,
+    pub awaiting_review: u64,
+    pub client_active_at: Option<i64>,
+    /// Whether its schedule has times, and it has none.
+    pub unscheduled: bool,
+    pub last_seq: i64,
+    pub last_applied_at: i64,
+    lost: Lost,
+    grant_ends: grant::Ends,
+}
+
+impl Save {
+    /// Makes it, and names the fields of a wrong type.
+    pub fn new(table: Table, user: &str, id: &str, folded: &Folded) -> (Self, Vec<&'static str>) {
+        let empty = (RawRecord::new(), Stamps::new());
+        let (record, stamps, liveness) = match &folded.fold {
+            Fold::Known { record, stamps } => (record, stamps, if folded.fold.live().is_some() { "live" } else { "deleted" }),
+            Fold::Ended | Fold::Unseen => (&empty.0, &empty.1, "ended"),
+        };
+        let mut save = Save {
+            user: user.to_owned(),
+            id: id.to_owned(),
+            record: Raw::from(record).to_string(),
+            stamps: stamps_text(stamps),
+            liveness,
+            state: "",
+            agent_id: None,
+            next_run_at: None,
+            awaiting_review: 0,
+            client_active_at: None,
+            unscheduled: false,
+            last_seq: folded.last_seq,
+            last_applied_at: folded.last_applied_at,
+            lost: folded.lost.clone(),
+            grant_ends: folded.grant_ends.clone(),
+        };
+        let problems = match table {
+            Table::Agents => {
+                let (agent, problems) = Agent::read(id, record);
+                save.state = agent.state.as_str();
+                problems
+            }
+            Table::Missions => {
+                let (mission, problems) = Mission::read(id, record);
+                let plans = decision::plans(&mission.iterations);
+                save.state = mission.state.as_str();
+                save.next_run_at = mission.next_run_at.map(time::to_micros);
+                save.awaiting_review = plans.awaiting_review;
+                save.client_active_at = plans.client_active_at.map(time::to_micros);
+                save.unscheduled = liveness == "live" && mission.lacks_time();
+                save.agent_id = mission.agent_id;
+                problems
+            }
+        };
+        (save, problems.into_iter().map(|problem| problem.field).collect())
+    }
+}
+
+/// Writes a snapshot, unless what is there knows more, and what was noted beside it.
+pub fn put(tx: &impl Tx, table: Table, save: &Save) -> StoreResult<()> {
+    let is_written = tx.put(table, save)?;
+    // Whoever knew more has folded the same rows, and noted the same losses and ends.
+    if is_written && table == Table::Missions {
+        note(tx, &save.user, &save.id, &save.lost)?;
+        save.grant_ends.iter().try_for_each(|(key, at)| tx.note_grant_end(&save.user, key, *at))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,19 @@
+//! Transaction scripts: the rules that decide between one operation of the database and the next. They are the same on every
+//! engine, and know none.
+
+mod claim;
+mod close;
+mod edit;
+mod fold;
+mod lost;
+mod push;
+
+pub(super) use claim::claim;
+pub(super) use close::close;
+pub use edit::Edit;
+pub(super) use edit::{append_decided, edit, undelete};
+pub use fold::Refreshed;
+pub(super) use fold::{BatchBounds, Folded, Save, fold_batch, newest, put, write_batch};
+pub use lost::Lossy;
+pub(super) use lost::restore_iterations;
+pub(super) use push::{append, push, push_within};

@@ -1,0 +1,149 @@
+//! Snapshots as SQLite keeps them: what a fold reads, and how it is written.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::Store;
+use super::changes::{columns, delta, from_text, last_seq, place};
+use super::check::fold;
+use crate::domain::merge::Fold;
+use crate::store::script::{self, BatchBounds, Folded, Save};
+use crate::store::tx::FoldRow;
+use crate::store::{Refreshed, StoreResult, Table};
+
+/// A batch ends at this many records, or this many bytes of their texts.
+const BATCH_RECORDS: usize = 20_000;
+const BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// New rows of one projected table.
+pub(super) const NEW_ROWS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sync_changes WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions') AND table_name = ?1 AND seq > ?2 \
+     ORDER BY seq LIMIT ?3"
+);
+
+/// New rows of one record, for a write that cannot wait for the refresh; by the record, since the refresh may be far behind.
+pub(super) const NEW_ROWS_OF_RECORD: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM sync_changes WHERE user_id = ?3 AND app_id = 'ai' AND table_name = ?1 AND record_id = ?4 AND seq > ?2 ORDER BY seq"
+);
+
+impl Store {
+    /// Folds the next new rows of a table, at most `limit`, and moves its cursor in the transaction that writes them.
+    /// `false`: nothing is left to fold.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn refresh_batch(&self, table: Table, limit: u32) -> StoreResult<(Refreshed, bool)> {
+        // Whoever comes second finds the rows folded; reading them twice would only take twice the memory.
+        let _alone = self.shared.folding[table as usize].lock().await;
+        let bounds = BatchBounds { rows: limit, records: BATCH_RECORDS, bytes: BATCH_BYTES };
+        let Some(batch) = self.read_as_of_now(move |reads| script::fold_batch(reads, table, bounds)).await? else {
+            return Ok((Refreshed::default(), false));
+        };
+        self.write(move |tx| {
+            script::write_batch(tx, table, &batch)?;
+            Ok((batch.report, batch.more))
+        })
+        .await
+    }
+
+    /// How far a projection has read the log, and where the log ends.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn projected(&self, table: Table) -> StoreResult<(i64, i64)> {
+        self.read(move |c| Ok((cursor(c, table)?.unwrap_or(0), last_seq(c)?))).await
+    }
+}
+
+/// How far a projection has read the log; a database without the row was damaged.
+pub(super) fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<Option<i64>> {
+    let query = "SELECT seq FROM projection_cursors WHERE table_name = ?1";
+    connection.prepare_cached(query)?.query_row([table.log_name()], |row| row.get(0)).optional()
+}
+
+/// What a snapshot holds; the default where there is none.
+pub(super) fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite::Result<Folded> {
+    let query = match table {
+        Table::Agents => {
+            "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2"
+        }
+        Table::Missions => {
+            "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2"
+        }
+    };
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([user, id])?;
+    let Some(row) = rows.next()? else { return Ok(Folded::default()) };
+    let last_seq = row.get(3)?;
+    let what = || format!("the snapshot of {} {id} of user {user}", table.log_name());
+    let read = || -> rusqlite::Result<_> {
+        Ok(match row.get_ref(2)?.as_str()? {
+            "ended" => Fold::Ended,
+            _ => Fold::Known { record: from_text(row.get_ref(0)?.as_str()?, what)?, stamps: from_text(row.get_ref(1)?.as_str()?, what)? },
+        })
+    };
+    match read() {
+        Ok(fold) => Ok(Folded::stored(fold, last_seq, row.get(4)?)),
+        // The log tells what a damaged snapshot should hold.
+        Err(error) => {
+            tracing::warn!(%error, "a snapshot is rebuilt from the log");
+            Ok(fold(connection, table, user, id, last_seq)?.unwrap_or_default().rebuilt())
+        }
+    }
+}
+
+/// Shows rows of the log, whose query has [`COLUMNS`](super::changes::COLUMNS) first.
+pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<FoldRow<'a>> {
+    Ok(FoldRow {
+        delta: delta(row)?,
+        seq: row.get(place::SEQ)?,
+        sync_at: row.get(place::SYNC_AT)?,
+        user: row.get_ref(place::USER_ID)?.as_str()?,
+        record: row.get_ref(place::RECORD_ID)?.as_str()?,
+        client: row.get_ref(place::CLIENT_ID)?.as_str()?,
+    })
+}
+
+/// Writes a snapshot, unless what is there knows more.
+pub(super) fn put(c: &Connection, table: Table, save: &Save, updated_at: i64) -> rusqlite::Result<bool> {
+    let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, .. } = save;
+    let Save { agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, .. } = save;
+    let written = match table {
+        Table::Agents => c
+            .prepare_cached(
+                "INSERT INTO agent_snapshots (user_id, agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (user_id, agent_id) DO UPDATE SET record = ?3, field_meta = ?4, \
+                 liveness = ?5, state = ?6, last_seq = ?7, last_applied_at = ?8, updated_at = ?9 WHERE last_seq < ?7",
+            )?
+            .execute(params![user, id, record, stamps, liveness, state, last_seq, last_applied_at, updated_at]),
+        Table::Missions => c
+            .prepare_cached(
+                "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
+                 updated_at, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+                 ON CONFLICT (user_id, mission_id) DO UPDATE SET record = ?3, field_meta = ?4, liveness = ?5, state = ?6, last_seq = ?7, \
+                 last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, \
+                 unscheduled = ?14 WHERE last_seq < ?7",
+            )?
+            .execute(params![
+                user,
+                id,
+                record,
+                stamps,
+                liveness,
+                state,
+                last_seq,
+                last_applied_at,
+                updated_at,
+                agent_id,
+                next_run_at,
+                awaiting_review,
+                client_active_at,
+                unscheduled
+            ]),
+    };
+    written.map(|rows| rows > 0)
+}

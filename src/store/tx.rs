@@ -1,0 +1,161 @@
+//! What a transaction does to the database, as named operations: scripts are made of them, and an engine implements them.
+
+use jiff::Timestamp;
+
+use super::log::SetAside;
+use super::runs::{Attempt, Candidate, Claimed, OpenRun};
+use super::script::{Folded, Save};
+use super::snapshots::Table;
+use super::{Due, StoreError, StoreResult};
+use crate::domain::ceilings::LogUsage;
+use crate::domain::limits::Stored;
+use crate::domain::merge::Delta;
+use crate::steps::{OutboxCall, StepKey, UserLog};
+
+/// A row of the log that is to be folded.
+pub(super) struct FoldRow<'a> {
+    pub seq: i64,
+    pub sync_at: i64,
+    pub user: &'a str,
+    pub record: &'a str,
+    pub client: &'a str,
+    pub delta: Result<Delta, SetAside>,
+}
+
+/// One state of the database.
+pub(super) trait Reads {
+    /// How far a projection has read the log, a `seq`; 0 where nothing is known.
+    fn cursor(&self, table: Table) -> StoreResult<i64>;
+
+    /// What the snapshot of a record holds; the default where there is none.
+    fn stored(&self, table: Table, user: &str, id: &str) -> StoreResult<Folded>;
+
+    /// Shows the rows of a table after a `seq` in their order, at most `limit`, for as long as `visit` wants more.
+    fn new_rows(&self, table: Table, after: i64, limit: u32, visit: &mut dyn FnMut(FoldRow<'_>) -> StoreResult<bool>) -> StoreResult<()>;
+
+    /// Shows the rows of one record after a `seq` in their order.
+    fn rows_of(&self, table: Table, user: &str, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()>;
+}
+
+/// How a run ended.
+pub(super) struct RunEnd<'a> {
+    /// `planned`, `failed` or `dropped`.
+    pub outcome: &'static str,
+    pub at: Timestamp,
+    pub reason: Option<&'a str>,
+    pub note: Option<&'a str>,
+    pub missed: u32,
+    /// The iteration as it was written.
+    pub iteration: Option<&'a str>,
+    /// Attempts that failed, added to those before.
+    pub failed_attempts: u32,
+}
+
+/// A transaction that writes.
+pub(super) trait Tx: Reads {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+
+    /// The error for data of our own that cannot be read.
+    fn unreadable(&self, what: String, reason: String) -> StoreError;
+
+    // The log
+
+    /// The `sync_at` of the next row: max(now, last + 1), in microseconds (docs/design.md, section 2).
+    fn next_sync_at(&self) -> StoreResult<i64>;
+
+    /// Appends a row and answers its `seq`; `None` where its user's log has a row of its event id.
+    fn insert(&self, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<Option<i64>>;
+
+    /// Whether the log has a row of a record.
+    fn has_record(&self, user: &str, app: &str, table: &str, record: &str) -> StoreResult<bool>;
+
+    /// The space in which the newest row of a record of the app `ai` puts it.
+    fn space_of(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<String>>;
+
+    /// What a user has in the log.
+    fn log_usage(&self, user: &str) -> StoreResult<LogUsage>;
+
+    /// Shows a user's log, as it is in this transaction.
+    fn look(&self, user: &str, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()>;
+
+    /// Counts what was odd in new rows: texts in which something was replaced, and stamps far ahead of the clock.
+    fn count_oddities(&self, replaced_texts: u64, future_stamps: u64);
+
+    // Snapshots
+
+    /// Writes a snapshot, unless what is there knows more. Answers whether it was written.
+    fn put(&self, table: Table, save: &Save) -> StoreResult<bool>;
+
+    /// Moves the cursor of a projection; it never goes back.
+    fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()>;
+
+    /// Notes when the key of a grant ends; the earliest stays.
+    fn note_grant_end(&self, user: &str, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()>;
+
+    // Runs
+
+    /// Whether a mission is still due for the time at which it was found.
+    fn is_due(&self, due: &Due) -> StoreResult<bool>;
+
+    /// Runs of an agent that processes work on.
+    fn in_flight(&self, user: &str, agent: Option<&str>) -> StoreResult<u64>;
+
+    /// The run of a mission that has not ended, with the id of its iteration.
+    fn open_run(&self, user: &str, mission: &str) -> StoreResult<Option<(OpenRun, String)>>;
+
+    fn add_run(&self, run: &Candidate, owner: &str, now: Timestamp) -> StoreResult<()>;
+
+    /// Claims a run that waits.
+    fn resume_run(&self, run: &str, agent: Option<&str>, owner: &str, now: Timestamp) -> StoreResult<()>;
+
+    /// Whether a process holds a run.
+    fn holds(&self, run: &str, owner: &str) -> StoreResult<bool>;
+
+    /// Records an attempt of a run, numbered after the ones before.
+    fn add_attempt(&self, run: &Claimed, attempt: &Attempt) -> StoreResult<()>;
+
+    /// Lets a run go until a time; `failed_attempts` are added to those before.
+    fn let_wait(&self, run: &str, at: Option<Timestamp>, reason: &str, failed_attempts: u32) -> StoreResult<()>;
+
+    fn end_run(&self, run: &str, end: &RunEnd<'_>) -> StoreResult<()>;
+
+    // Iterations that went
+
+    /// The row after which lost iterations come back.
+    fn come_back_after(&self) -> StoreResult<i64>;
+
+    /// How this program wrote an iteration, unless it let it go or brought it back `most` times.
+    fn written_iteration(&self, user: &str, mission: &str, iteration: &str, most: u32) -> StoreResult<Option<String>>;
+
+    /// How a lost iteration is noted.
+    fn noted(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<Option<String>>;
+
+    fn note_lost(&self, user: &str, mission: &str, iteration: &str, text: &str) -> StoreResult<()>;
+
+    /// Takes what a mission lost out of the notes.
+    fn take_lost(&self, user: &str, mission: &str) -> StoreResult<Vec<String>>;
+
+    /// Counts that an iteration came back.
+    fn count_restored(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<()>;
+
+    /// Marks an iteration that left its record by the bounds of it, and keeps how it last stood where `text` tells.
+    fn supersede(&self, user: &str, mission: &str, iteration: &str, text: Option<&str>) -> StoreResult<()>;
+
+    // Steps
+
+    /// Adds a call; a step that made one makes no other.
+    fn add_call(&self, call: &OutboxCall) -> StoreResult<()>;
+
+    fn end_call(&self, step: &StepKey) -> StoreResult<()>;
+
+    /// Counts a step that an agent carried out without review.
+    fn count_automatic(&self, user: &str, agent: &str, tool: &str) -> StoreResult<()>;
+}
+
+/// Looks at a user's log in a transaction.
+pub(super) fn looked<T>(tx: &impl Tx, user: &str, look: impl FnOnce(&dyn UserLog) -> T) -> StoreResult<Option<T>> {
+    let (mut look, mut seen) = (Some(look), None);
+    tx.look(user, &mut |log| seen = look.take().map(|look| look(log)))?;
+    Ok(seen)
+}
