@@ -68,7 +68,7 @@ fn moody_model(seed: u64) -> Model {
 async fn live_a_day(seed: u64) {
     let mut rng = StdRng::seed_from_u64(seed);
     let model = moody_model(seed);
-    let (dir, store) = crate::common::store();
+    let (_dir, store) = crate::common::store();
     let missions = (0..MISSIONS).map(|n| hourly(&format!("u{}", n % 3), &format!("m{n}"), (n % 2 == 0).then_some("a"), START));
     let agents = (0..3).map(|u| insert(&format!("u{u}"), "agents", "a", json!({"name": "Penny", "maxConcurrentMissions": 2})));
     append(&store, missions.chain(agents).map(|line| change(&line))).await;
