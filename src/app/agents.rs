@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{App, AppError, edit_by};
 use crate::domain::agent::AgentState;
 use crate::domain::edits::{changed, created, differing};
+use crate::domain::ids::{AgentId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::raw::RawRecord;
 use crate::store::{AgentCard, MissionCard, StoreError, StoreResult, Table};
@@ -22,7 +23,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn agents(&self, user: &str, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
+    pub async fn agents(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
         self.refresh().await?;
         self.store.agent_cards(user, after, limit).await
     }
@@ -31,7 +32,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be read.
-    pub async fn agent(&self, user: &str, id: &str) -> Result<Record, AppError> {
+    pub async fn agent(&self, user: &UserId, id: &AgentId) -> Result<Record, AppError> {
         Ok(self.store.newest(Table::Agents, user, id).await?.ok_or(AppError::NotFound)?.read())
     }
 
@@ -39,7 +40,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be read.
-    pub async fn agent_fields(&self, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+    pub async fn agent_fields(&self, user: &UserId, id: &AgentId, fields: &'static [&'static str]) -> Result<Record, AppError> {
         self.fields(Table::Agents, user, id, fields).await
     }
 
@@ -47,7 +48,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn agent_view(&self, user: &str, id: &str, limit: u32) -> StoreResult<AgentView> {
+    pub async fn agent_view(&self, user: &UserId, id: &AgentId, limit: u32) -> StoreResult<AgentView> {
         self.refresh().await?;
         Ok(AgentView { missions: self.store.missions_of(user, id, limit).await?, used: self.store.tokens_of(user, id, self.now()).await? })
     }
@@ -56,12 +57,12 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written, or refuses a text.
-    pub async fn create_agent(&self, user: &str, mut record: Record) -> StoreResult<String> {
+    pub async fn create_agent(&self, user: &UserId, mut record: Record) -> StoreResult<AgentId> {
         record.insert("state".into(), json!(AgentState::Active.as_str()));
         record.entry("maxConcurrentMissions").or_insert(json!(1));
         // An empty text is a field that was not filled in.
         record.retain(|field, value| *value != "" || field == "role");
-        let id = Uuid::new_v4().to_string();
+        let id = AgentId::from(Uuid::new_v4().to_string());
         let record = created(record, user, self.now());
         self.store.edit::<StoreError>(edit_by(user, Table::Agents, &id), move |_| Ok(record.into())).await?;
         Ok(id)
@@ -71,14 +72,14 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written, or refuses a text.
-    pub async fn save_agent(&self, user: &str, id: &str, was: Record, after: Record) -> StoreResult<()> {
+    pub async fn save_agent(&self, user: &UserId, id: &AgentId, was: Record, after: Record) -> StoreResult<()> {
         let edited = move |now: Option<&RawRecord>| Ok(now.map(|_| changed(&was, after)).unwrap_or_default().into());
         self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), edited).await
     }
 
     /// # Errors
     /// Where there is no such agent, or the database cannot be written.
-    pub async fn set_agent_state(&self, user: &str, id: &str, state: AgentState) -> Result<(), AppError> {
+    pub async fn set_agent_state(&self, user: &UserId, id: &AgentId, state: AgentState) -> Result<(), AppError> {
         self.agent(user, id).await?;
         let state = Record::from_iter([("state".to_owned(), json!(state.as_str()))]);
         Ok(self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), move |before| Ok(differing(before, state))).await?)

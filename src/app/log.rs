@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use super::App;
+use crate::domain::ids::{MissionId, UserId};
 use crate::domain::limits::Admitted;
 use crate::store::{AuditRow, EventKey, Page, Pull, RowCard, StoreError, StoreResult, Table};
 
@@ -24,7 +25,7 @@ impl App {
     ///
     /// # Errors
     /// When the user has reached a ceiling, a change is refused, or the database cannot be written.
-    pub async fn push(&self, user: &str, changes: Vec<Admitted>) -> StoreResult<()> {
+    pub async fn push(&self, user: &UserId, changes: Vec<Admitted>) -> StoreResult<()> {
         let rows = changes.len() as u64;
         let counted = {
             let mut rates = self.push_rates.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +55,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn history(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<RowCard>> {
+    pub async fn history(&self, user: &UserId, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<RowCard>> {
         self.store.rows_of(user, table, id, before, limit).await
     }
 
@@ -63,7 +64,13 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn reads_of(&self, user: &str, mission: Option<&str>, before: Option<i64>, limit: u32) -> StoreResult<Vec<AuditRow>> {
+    pub async fn reads_of(
+        &self,
+        user: &UserId,
+        mission: Option<&MissionId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRow>> {
         self.store.reads_of(user, mission, before, limit).await
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{App, AppError, edit_by};
 use crate::domain::cadence::Cadence;
 use crate::domain::edits::{changed, created, differing};
+use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::raw::RawRecord;
@@ -46,9 +47,9 @@ pub struct MissionView {
 #[derive(Debug, Default)]
 pub struct StepsAhead {
     /// What approving each would do, by the id of its plan.
-    pub foreseen: BTreeMap<String, Vec<Foreseen>>,
+    pub foreseen: BTreeMap<IterationId, Vec<Foreseen>>,
     /// The tries of calls that are still on the way, by the id of the step.
-    pub tries: BTreeMap<String, Vec<FailedTry>>,
+    pub tries: BTreeMap<StepId, Vec<FailedTry>>,
 }
 
 /// What became of a wish to run a mission at once.
@@ -65,7 +66,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn missions(&self, user: &str, after: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
+    pub async fn missions(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
         self.refresh().await?;
         self.store.mission_cards(user, after, limit).await
     }
@@ -74,7 +75,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be read.
-    pub async fn mission(&self, user: &str, id: &str) -> Result<Record, AppError> {
+    pub async fn mission(&self, user: &UserId, id: &MissionId) -> Result<Record, AppError> {
         Ok(self.store.newest(Table::Missions, user, id).await?.ok_or(AppError::NotFound)?.read())
     }
 
@@ -82,7 +83,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be read.
-    pub async fn mission_fields(&self, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+    pub async fn mission_fields(&self, user: &UserId, id: &MissionId, fields: &'static [&'static str]) -> Result<Record, AppError> {
         self.fields(Table::Missions, user, id, fields).await
     }
 
@@ -90,7 +91,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be read.
-    pub async fn mission_view(&self, user: &str, id: &str, wanted: ViewBounds) -> Result<MissionView, AppError> {
+    pub async fn mission_view(&self, user: &UserId, id: &MissionId, wanted: ViewBounds) -> Result<MissionView, AppError> {
         self.refresh().await?;
         let part = self.store.part(Table::Missions, user, id, wanted.fields, wanted.longest).await?.ok_or(AppError::NotFound)?;
         let plans = self.store.some_plans(user, id, wanted.skip, wanted.plans).await?;
@@ -102,7 +103,7 @@ impl App {
             steps.tries.extend(self.reviews.tries(user, id, plan).await?);
         }
         let (user_id, now) = (user.to_owned(), self.now());
-        let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
+        let snapshot = Snapshot { user_id, id: id.to_string(), record: part.record.clone(), field_meta: Default::default() };
         Ok(MissionView {
             why: explain(&self.store, &snapshot, plans.plans, now, &self.rules).await?,
             ahead: self.store.future_fields(Table::Missions, user, id, now).await?,
@@ -117,8 +118,8 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written, or refuses a text.
-    pub async fn create_mission(&self, user: &str, record: Record) -> StoreResult<String> {
-        let id = Uuid::new_v4().to_string();
+    pub async fn create_mission(&self, user: &UserId, record: Record) -> StoreResult<MissionId> {
+        let id = MissionId::from(Uuid::new_v4().to_string());
         let record = created(record, user, self.now());
         self.store.edit::<StoreError>(edit_by(user, Table::Missions, &id), move |_| Ok(record.into())).await?;
         Ok(id)
@@ -128,12 +129,12 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written, or refuses a text.
-    pub async fn save_mission(&self, user: &str, id: &str, was: &Record, after: Record) -> StoreResult<()> {
+    pub async fn save_mission(&self, user: &UserId, id: &MissionId, was: &Record, after: Record) -> StoreResult<()> {
         // A new schedule comes with its first time, also where that is the time that the form showed.
         let next = after.get("nextRunAt").cloned();
         let mut fields = changed(was, after);
         fields.extend(next.map(|next| ("nextRunAt".to_owned(), next)));
-        let (zone, now, mission_id) = (self.zone().clone(), self.now(), id.to_owned());
+        let (zone, now, mission_id) = (self.zone().clone(), self.now(), id.clone());
         let edited = move |record: Option<&RawRecord>| {
             let Some(record) = record else { return Ok(RawRecord::new()) };
             // A schedule that stays, and whose time is missing, gets it now and not with the next tick.
@@ -151,7 +152,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is no such mission, or the database cannot be written.
-    pub async fn set_mission_state(&self, user: &str, id: &str, state: MissionState) -> Result<(), AppError> {
+    pub async fn set_mission_state(&self, user: &UserId, id: &MissionId, state: MissionState) -> Result<(), AppError> {
         let record = self.mission(user, id).await?;
         let mut fields = vec![("state", json!(state.as_str()))];
         match state {
@@ -170,7 +171,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is no such mission, or the database cannot be written.
-    pub async fn run_mission_now(&self, user: &str, id: &str) -> Result<RunNow, AppError> {
+    pub async fn run_mission_now(&self, user: &UserId, id: &MissionId) -> Result<RunNow, AppError> {
         if self.store.open_run(user, id).await?.is_some_and(|run| run.owner.is_some()) {
             return Ok(RunNow::UnderWay);
         }
@@ -188,7 +189,7 @@ impl App {
 
     /// # Errors
     /// Where there is no such mission, or the database cannot be written.
-    pub async fn delete_mission(&self, user: &str, id: &str) -> Result<(), AppError> {
+    pub async fn delete_mission(&self, user: &UserId, id: &MissionId) -> Result<(), AppError> {
         self.mission(user, id).await?;
         self.write(user, id, [("deletedAt", json!(time::iso_millis(self.now())))]).await
     }
@@ -197,12 +198,12 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn undelete_mission(&self, user: &str, id: &str) -> StoreResult<()> {
+    pub async fn undelete_mission(&self, user: &UserId, id: &MissionId) -> StoreResult<()> {
         self.store.undelete(edit_by(user, Table::Missions, id)).await
     }
 
     /// Writes fields into a mission that is there.
-    async fn write(&self, user: &str, id: &str, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Result<(), AppError> {
+    async fn write(&self, user: &UserId, id: &MissionId, fields: impl IntoIterator<Item = (&'static str, Value)>) -> Result<(), AppError> {
         let fields = Record::from_iter(fields.into_iter().map(|(field, value)| (field.to_owned(), value)));
         let edit = edit_by(user, Table::Missions, id);
         Ok(self.store.edit::<StoreError>(edit, move |before| Ok(differing(before, fields))).await?)

@@ -28,6 +28,7 @@ use crate::auth::Users;
 use crate::domain::actor;
 use crate::domain::ceilings::{LogCeilings, PushRates};
 use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::ids::UserId;
 use crate::domain::merge::Record;
 use crate::metrics::Metrics;
 use crate::planner::tools::Tool;
@@ -128,7 +129,7 @@ impl App {
     ///
     /// # Errors
     /// When the user has as many listeners as one may have.
-    pub fn listen(&self, user: &str, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
+    pub fn listen(&self, user: &UserId, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
         self.hub.listen(user, app, client)
     }
 
@@ -157,7 +158,7 @@ impl App {
     }
 
     /// Some fields of a record, whole; what is not asked for may be large, and is not read.
-    async fn fields(&self, table: Table, user: &str, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
+    async fn fields(&self, table: Table, user: &UserId, id: &str, fields: &'static [&'static str]) -> Result<Record, AppError> {
         self.refresh().await?;
         let part = self.store.part(table, user, id, fields, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
         let mut record = part.record.read();
@@ -167,7 +168,7 @@ impl App {
 }
 
 /// An edit by this user, through the workbench.
-fn edit_by(user: &str, table: Table, id: &str) -> Edit {
+fn edit_by(user: &UserId, table: Table, id: &str) -> Edit {
     Edit {
         table,
         user_id: user.to_owned(),

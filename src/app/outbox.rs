@@ -80,7 +80,7 @@ impl Outbox {
                 continue;
             }
             let again = self.webhooks.get(&held.call.tool).is_some_and(|webhook| webhook.idempotent);
-            tracing::warn!(step = held.call.step.step_id, tool = held.call.tool, again, "nobody knows how this call ended");
+            tracing::warn!(step = held.call.step.step_id.as_str(), tool = held.call.tool, again, "nobody knows how this call ended");
             if again {
                 self.store.retry_call(&held.call, (self.clock)(), "nobody knows how it ended".into()).await?;
             } else {
@@ -99,8 +99,8 @@ impl Outbox {
         match called {
             Called::Done(answer) => {
                 tracing::info!(
-                    user = call.step.user_id,
-                    step = call.step.step_id,
+                    user = call.step.user_id.as_str(),
+                    step = call.step.step_id.as_str(),
                     tool = call.tool,
                     "a step was carried out by its webhook"
                 );
@@ -114,8 +114,8 @@ impl Outbox {
                 let now = (self.clock)();
                 let at = now.checked_add(BACKOFF.wait(tried + 1, rand::random())).unwrap_or(Timestamp::MAX);
                 tracing::warn!(
-                    user = call.step.user_id,
-                    step = call.step.step_id,
+                    user = call.step.user_id.as_str(),
+                    step = call.step.step_id.as_str(),
                     tool = call.tool,
                     tried = tried + 1,
                     "a webhook did not take a step"
@@ -133,7 +133,7 @@ impl Outbox {
                 Err(error) if error.is_of_machine() => tokio::time::sleep(wait).await,
                 Err(error) => {
                     // What fails for one user must not hold up the others.
-                    tracing::error!(user = call.step.user_id, step = call.step.step_id, %error, "the end of a call cannot be told on its step");
+                    tracing::error!(user = call.step.user_id.as_str(), step = call.step.step_id.as_str(), %error, "the end of a call cannot be told on its step");
                     return self.close(call, None).await;
                 }
                 Ok(()) => return Ok(()),
@@ -147,7 +147,7 @@ impl Outbox {
         let edit = Edit {
             table: Table::Missions,
             user_id: call.step.user_id.clone(),
-            record_id: call.step.mission_id.clone(),
+            record_id: call.step.mission_id.to_string(),
             event_id: Uuid::new_v4().to_string(),
             client_id: RUNNER_CLIENT.into(),
             actor: actor::runner(None, None),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::App;
+use crate::domain::ids::{MissionId, UserId};
 use crate::store::{Day, MissionCard, RunRow, StoreResult};
 
 const NEXT: u32 = 50;
@@ -36,7 +37,7 @@ impl Overview {
 impl App {
     /// # Errors
     /// When the database cannot be read.
-    pub async fn overview(&self, user: &str) -> StoreResult<Overview> {
+    pub async fn overview(&self, user: &UserId) -> StoreResult<Overview> {
         let at = self.now();
         let can_write = self.store.probe().await.is_ok();
         if can_write {
@@ -46,7 +47,7 @@ impl App {
         let store = &self.store;
         let next = store.next_missions(user, NEXT).await?;
         let runs = store.runs_before(user, None, Timestamp::MAX, RUNS).await?;
-        let ids: BTreeSet<String> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
+        let ids: BTreeSet<MissionId> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
         Ok(Overview {
             at,
             reviews: store.to_review(user, Overview::REVIEWS + 1).await?,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::App;
+use crate::domain::ids::UserId;
 use crate::domain::merge::Stamps;
 use crate::domain::raw::RawRecord;
 use crate::domain::record_text;
@@ -38,7 +39,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn linkable(&self, user: &str) -> StoreResult<Vec<Linkable>> {
+    pub async fn linkable(&self, user: &UserId) -> StoreResult<Vec<Linkable>> {
         let mut offered = Vec::new();
         for kind in self.modules().kinds().all() {
             for table in [&kind.table].into_iter().chain(&kind.aliases) {

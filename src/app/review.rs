@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::{App, AppError, edit_by};
 use crate::domain::agent::Agent;
 use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::{self, Iteration, to_record};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
@@ -46,8 +47,8 @@ pub struct Reviews {
 /// A plan that awaits review.
 #[derive(Debug, Clone)]
 pub struct WaitingPlan {
-    pub user_id: String,
-    pub mission_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
     pub title: String,
     pub iteration: Iteration,
     /// What approving each step would do, by its place.
@@ -57,7 +58,7 @@ pub struct WaitingPlan {
 /// What became of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecidedStep {
-    pub id: String,
+    pub id: StepId,
     pub status: String,
     /// Whether the decision changed anything.
     pub changed: bool,
@@ -108,7 +109,7 @@ pub struct StepReview {
     /// Parameters to be given another value.
     pub set: Vec<(String, Given)>,
     /// Whose steps are meant, where several plans have steps of these ids.
-    pub iteration: Option<String>,
+    pub iteration: Option<IterationId>,
 }
 
 /// The value of a parameter, as somebody gives it.
@@ -132,10 +133,15 @@ impl Reviews {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn as_they_are(&self, user: &str, decided: Vec<DecidedStep>, iteration: Option<&str>) -> Result<Vec<DecidedStep>, AppError> {
+    pub async fn as_they_are(
+        &self,
+        user: &UserId,
+        decided: Vec<DecidedStep>,
+        iteration: Option<&IterationId>,
+    ) -> Result<Vec<DecidedStep>, AppError> {
         let mut now = Vec::with_capacity(decided.len());
         for step in decided {
-            let (mission, iteration) = self.place_of(user, iteration.unwrap_or(&step.id)).await?;
+            let (mission, iteration) = self.place_of(user, iteration.map_or(&*step.id, |iteration| iteration)).await?;
             let after = self.step(user, &mission, &iteration, &step.id).await?.unwrap_or_default();
             let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
             let error = match self.store.tries_of_call(key(user, &mission, &iteration, &step.id)).await?.pop() {
@@ -151,7 +157,7 @@ impl Reviews {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn waiting(&self, user: &str) -> StoreResult<Vec<WaitingPlan>> {
+    pub async fn waiting(&self, user: &UserId) -> StoreResult<Vec<WaitingPlan>> {
         projection::refresh(&self.store).await?;
         let (mut plans, mut bytes) = (Vec::new(), 0);
         for card in self.store.to_review(user, LISTED).await? {
@@ -179,7 +185,7 @@ impl Reviews {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn foresee(&self, user: &str, mission: &str, iteration: &Iteration) -> StoreResult<Vec<Foreseen>> {
+    pub async fn foresee(&self, user: &UserId, mission: &MissionId, iteration: &Iteration) -> StoreResult<Vec<Foreseen>> {
         let (executors, now) = (self.executors.clone(), (self.clock)());
         let (user_id, mission, iteration) = (user.to_owned(), mission.to_owned(), iteration.clone());
         let look = move |log: &dyn UserLog| {
@@ -202,7 +208,7 @@ impl Reviews {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tries(&self, user: &str, mission: &str, iteration: &Iteration) -> StoreResult<BTreeMap<String, Vec<FailedTry>>> {
+    pub async fn tries(&self, user: &UserId, mission: &MissionId, iteration: &Iteration) -> StoreResult<BTreeMap<StepId, Vec<FailedTry>>> {
         let mut tries = BTreeMap::new();
         for step in iteration.steps().filter(|step| step.is_called()) {
             tries.insert(step.id().to_owned(), self.store.tries_of_call(key(user, mission, iteration.id(), step.id())).await?);
@@ -211,12 +217,12 @@ impl Reviews {
     }
 
     /// The mission and the iteration of a step or of an iteration.
-    async fn place_of(&self, user: &str, id: &str) -> Result<(String, String), AppError> {
+    async fn place_of(&self, user: &UserId, id: &str) -> Result<(MissionId, IterationId), AppError> {
         projection::refresh(&self.store).await?;
         let of_step = id.rsplit_once('-').map(|(iteration, _)| iteration);
-        for iteration in [Some(id), of_step].into_iter().flatten() {
-            if let Some(mission) = self.store.mission_of_iteration(user, iteration).await? {
-                return Ok((mission, iteration.to_owned()));
+        for iteration in [Some(id), of_step].into_iter().flatten().map(IterationId::from) {
+            if let Some(mission) = self.store.mission_of_iteration(user, &iteration).await? {
+                return Ok((mission, iteration));
             }
         }
         // A client may have planned it, or its run is older than the runs that are kept.
@@ -229,7 +235,7 @@ impl Reviews {
     ///
     /// # Errors
     /// Where there is no such mission, or the database cannot be written.
-    pub async fn decide(&self, user: &str, id: &str, review: Review) -> Result<(), AppError> {
+    pub async fn decide(&self, user: &UserId, id: &MissionId, review: Review) -> Result<(), AppError> {
         let record = self.store.newest(Table::Missions, user, id).await?.ok_or(AppError::NotFound)?;
         let (mission, _) = Mission::read(id, &record);
         let agent = match &mission.agent_id {
@@ -237,7 +243,7 @@ impl Reviews {
             Some(agent) => self.store.newest(Table::Agents, user, agent).await?.map(|record| Agent::read(agent, &record).0),
         };
         let (executors, now) = (self.executors.clone(), (self.clock)());
-        let (user_id, mission_id) = (user.to_owned(), id.to_owned());
+        let (user_id, mission_id) = (user.clone(), id.clone());
         let reviewed = move |before: Option<&RawRecord>, log: &dyn UserLog| {
             let Some(record) = before else { return Ok(Default::default()) };
             let iterations = iterations::of_record(record);
@@ -267,10 +273,10 @@ impl Reviews {
     /// # Errors
     /// Where the user has no such step, a parameter does not fit its tool, or the database cannot be written; decisions
     /// about the steps before it stand.
-    pub async fn decide_steps(&self, user: &str, steps: &[String], wanted: &StepReview) -> Result<Vec<DecidedStep>, AppError> {
+    pub async fn decide_steps(&self, user: &UserId, steps: &[StepId], wanted: &StepReview) -> Result<Vec<DecidedStep>, AppError> {
         let mut decided = Vec::with_capacity(steps.len());
         for id in steps {
-            let (mission, iteration) = self.place_of(user, wanted.iteration.as_deref().unwrap_or(id)).await?;
+            let (mission, iteration) = self.place_of(user, wanted.iteration.as_ref().map_or(&**id, |iteration| iteration)).await?;
             let before = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
             let mut review = Review { iteration_id: iteration.clone(), ..wanted.review.clone() };
             review.decisions.retain(|step, _| step == id);
@@ -313,12 +319,12 @@ impl Reviews {
     ///
     /// # Errors
     /// Where the user has no such step or iteration, or the database cannot be written.
-    pub async fn undo(&self, user: &str, id: &str, iteration: Option<&str>) -> Result<Vec<DecidedStep>, AppError> {
-        let (mission, iteration) = self.place_of(user, iteration.unwrap_or(id)).await?;
+    pub async fn undo(&self, user: &UserId, id: &str, iteration: Option<&IterationId>) -> Result<Vec<DecidedStep>, AppError> {
+        let (mission, iteration) = self.place_of(user, iteration.map_or(id, |iteration| iteration)).await?;
         let before = self.steps(user, &mission, &iteration).await?;
-        let wanted: Vec<String> = match before.iter().any(|step| step["id"] == id) {
-            true => vec![id.to_owned()],
-            false => before.iter().filter_map(|step| step["id"].as_str().map(str::to_owned)).collect(),
+        let wanted: Vec<StepId> = match before.iter().any(|step| step["id"] == id) {
+            true => vec![id.into()],
+            false => before.iter().filter_map(|step| step["id"].as_str().map(StepId::from)).collect(),
         };
         let (steps, iteration_id, user_id, mission_id, now) =
             (wanted.clone(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
@@ -326,7 +332,7 @@ impl Reviews {
             let Some(record) = before else { return Ok(Default::default()) };
             let mut iterations = iterations::of_record(record);
             let mut effects = Effects::default();
-            let Some(iteration) = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id) else {
+            let Some(iteration) = iterations.iter_mut().find(|iteration| *iteration.id() == iteration_id) else {
                 return Ok(Default::default());
             };
             let mut back = TakeBack::new(&user_id, &mission_id, WORKBENCH_CLIENT, actor::user(&user_id), log, iteration);
@@ -334,7 +340,7 @@ impl Reviews {
             let mut changed = false;
             // The last first, so that each finds what it left.
             for step in plan.iter_mut().rev().filter(|step| step.status() == StepStatus::Approved) {
-                let refused = |refusal| StoreError::Refused { table: "steps".into(), record: step.id().to_owned(), refusal };
+                let refused = |refusal| StoreError::Refused { table: "steps".into(), record: step.id().to_string(), refusal };
                 let Some(back) = back.step(step).map_err(refused)? else { continue };
                 changed = true;
                 effects.rows.extend(back.rows);
@@ -364,15 +370,15 @@ impl Reviews {
         }
     }
 
-    async fn steps(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<Vec<Value>> {
+    async fn steps(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Vec<Value>> {
         let Some(record) = self.store.newest(Table::Missions, user, mission).await? else { return Ok(Vec::new()) };
         let iterations = iterations::of_record(&record);
         let found = iterations.iter().find(|known| known.id() == iteration);
         Ok(found.map(|found| found.steps().map(IterationStep::read).collect()).unwrap_or_default())
     }
 
-    async fn step(&self, user: &str, mission: &str, iteration: &str, step: &str) -> StoreResult<Option<Value>> {
-        Ok(self.steps(user, mission, iteration).await?.into_iter().find(|known| known["id"] == step))
+    async fn step(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, step: &StepId) -> StoreResult<Option<Value>> {
+        Ok(self.steps(user, mission, iteration).await?.into_iter().find(|known| known["id"] == *step.as_str()))
     }
 }
 
@@ -383,7 +389,7 @@ impl App {
     }
 }
 
-fn key(user: &str, mission: &str, iteration: &str, step: &str) -> StepKey {
+fn key(user: &UserId, mission: &MissionId, iteration: &IterationId, step: &StepId) -> StepKey {
     StepKey { user_id: user.to_owned(), mission_id: mission.to_owned(), iteration_id: iteration.to_owned(), step_id: step.to_owned() }
 }
 
@@ -407,10 +413,10 @@ fn not_undone(before: &Value, after: &Value) -> String {
     }
 }
 
-fn told(id: &str, before: &Value, after: &Value, error: String) -> DecidedStep {
+fn told(id: &StepId, before: &Value, after: &Value, error: String) -> DecidedStep {
     let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
     DecidedStep {
-        id: id.to_owned(),
+        id: id.clone(),
         status: text("status"),
         changed: before != after,
         error: if error.is_empty() { text("error") } else { error },

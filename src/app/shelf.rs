@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{App, AppError};
 use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::ids::UserId;
 use crate::domain::limits::Admitted;
 use crate::domain::merge::Record;
 use crate::modules::effects::Obstacle;
@@ -50,7 +51,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn records(&self, user: &str, table: &TableSpec, search: &str, skip: usize, most: usize) -> StoreResult<RecordList> {
+    pub async fn records(&self, user: &UserId, table: &TableSpec, search: &str, skip: usize, most: usize) -> StoreResult<RecordList> {
         let (table, modules, search) = (table.clone(), self.modules().clone(), search.trim().to_lowercase());
         let look = move |log: &dyn UserLog| {
             let (mut list, mut found) = (RecordList::default(), 0);
@@ -77,7 +78,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be read.
-    pub async fn record(&self, user: &str, table: &TableSpec, id: &str) -> Result<Record, AppError> {
+    pub async fn record(&self, user: &UserId, table: &TableSpec, id: &str) -> Result<Record, AppError> {
         let (table, modules, id) = (table.clone(), self.modules().clone(), id.to_owned());
         let look = move |log: &dyn UserLog| log.record(&table, &id).map(|record| with_owned(log, &modules, &table, record));
         self.store.look(user, self.now(), look).await?.ok_or(AppError::NotFound)
@@ -87,7 +88,7 @@ impl App {
     ///
     /// # Errors
     /// The first record that cannot be added, with its place where there are several, or the database.
-    pub async fn add_records(&self, user: &str, table: &TableSpec, given: Vec<Record>) -> Result<u64, AppError> {
+    pub async fn add_records(&self, user: &UserId, table: &TableSpec, given: Vec<Record>) -> Result<u64, AppError> {
         let (table, several) = (table.clone(), given.len() > 1);
         let added = self.write_own(user, move |hand: &OwnHand<'_>| hand.add(&table, &given, new_id)).await;
         added.map_err(|error| match error {
@@ -102,7 +103,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, a field cannot be changed, or the database cannot be written.
-    pub async fn change_record(&self, user: &str, table: &TableSpec, id: &str, fields: Record) -> Result<(), AppError> {
+    pub async fn change_record(&self, user: &UserId, table: &TableSpec, id: &str, fields: Record) -> Result<(), AppError> {
         let (table, id) = (table.clone(), id.to_owned());
         let changed = move |hand: &OwnHand<'_>| hand.change(&table, &id, fields, new_id).map_err(|obstacle| (0, obstacle));
         Ok(self.write_own(user, changed).await.map(drop)?)
@@ -112,7 +113,7 @@ impl App {
     ///
     /// # Errors
     /// Where there is none, or the database cannot be written.
-    pub async fn delete_record(&self, user: &str, table: &TableSpec, id: &str) -> Result<(), AppError> {
+    pub async fn delete_record(&self, user: &UserId, table: &TableSpec, id: &str) -> Result<(), AppError> {
         let (table, id) = (table.clone(), id.to_owned());
         let deleted = move |hand: &OwnHand<'_>| hand.delete(&table, &id, new_id).map_err(|obstacle| (0, obstacle));
         Ok(self.write_own(user, deleted).await.map(drop)?)
@@ -122,7 +123,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn undelete_record(&self, user: &str, table: &TableSpec, id: &str) -> Result<(), AppError> {
+    pub async fn undelete_record(&self, user: &UserId, table: &TableSpec, id: &str) -> Result<(), AppError> {
         let (table, id) = (table.clone(), id.to_owned());
         let back = move |hand: &OwnHand<'_>| hand.undelete(&table, &id, new_id).map_err(|obstacle| (0, obstacle));
         Ok(self.write_own(user, back).await.map(drop)?)
@@ -132,7 +133,7 @@ impl App {
     ///
     /// # Errors
     /// What is wrong with the text, or the database cannot be written.
-    pub async fn import_records(&self, user: &str, table: &TableSpec, form: TextForm, text: &str) -> Result<usize, AppError> {
+    pub async fn import_records(&self, user: &UserId, table: &TableSpec, form: TextForm, text: &str) -> Result<usize, AppError> {
         let records =
             forms::read(form, table, text, self.reviews.executors().zone()).map_err(|bad| AppError::Parameter(bad.to_string()))?;
         let count = records.len();
@@ -144,7 +145,7 @@ impl App {
     ///
     /// # Errors
     /// When the text is too long for a page, or the database cannot be read.
-    pub async fn export_records(&self, user: &str, table: &TableSpec, form: TextForm) -> Result<String, AppError> {
+    pub async fn export_records(&self, user: &UserId, table: &TableSpec, form: TextForm) -> Result<String, AppError> {
         let (table, modules) = (table.clone(), self.modules().clone());
         let look = move |log: &dyn UserLog| {
             let mut writer = FormWriter::new(form, &table);
@@ -160,7 +161,7 @@ impl App {
 
     async fn write_own(
         &self,
-        user: &str,
+        user: &UserId,
         decide: impl FnOnce(&OwnHand<'_>) -> Result<Vec<Admitted>, (usize, Obstacle)> + Send + 'static,
     ) -> Result<u64, NotWritten> {
         let (executors, now, user_id): (_, Timestamp, _) = (self.reviews.executors().clone(), self.now(), user.to_owned());

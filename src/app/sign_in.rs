@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::App;
 use crate::auth::secret::{hash, new_secret};
 use crate::auth::{Claims, LocalKey};
+use crate::domain::ids::UserId;
 use crate::store::{LINK_HOURS, SESSION_HOURS, Session, SignInLink, Store, StoreResult};
 
 /// Users that are offered to choose from.
@@ -14,7 +15,7 @@ const USERS_OFFERED: u32 = 50;
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn new_link(store: &Store, user: Option<String>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
+pub async fn new_link(store: &Store, user: Option<UserId>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
     let code = new_secret();
     store.add_link(hash(&code), user, key.thumbprint().to_owned(), after_hours(now, LINK_HOURS)).await?;
     Ok(format!("/link?code={code}"))
@@ -70,7 +71,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn known_users(&self) -> StoreResult<Vec<String>> {
+    pub async fn known_users(&self) -> StoreResult<Vec<UserId>> {
         self.refresh().await?;
         self.store.users(USERS_OFFERED).await
     }
@@ -81,12 +82,12 @@ impl App {
     /// # Errors
     /// When the database cannot be written.
     pub async fn choose_user(&self, key: &str, name: &str) -> StoreResult<bool> {
-        let is_known = self.store.users(USERS_OFFERED).await?.iter().any(|user| user == name);
+        let is_known = self.store.users(USERS_OFFERED).await?.iter().any(|user| *user == name);
         let name = if is_known { name } else { name.trim() };
         if name.is_empty() {
             return Ok(false);
         }
-        self.store.choose_user(hash(key), name.to_owned()).await?;
+        self.store.choose_user(hash(key), name.into()).await?;
         Ok(true)
     }
 

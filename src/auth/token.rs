@@ -6,6 +6,8 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, P
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde_json::Value;
 
+use crate::domain::ids::UserId;
+
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 8 * 1024;
 /// The longest user id, in bytes.
@@ -99,7 +101,7 @@ pub(super) fn header(token: &str) -> Result<Header, TokenRefused> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claims {
     /// The user that it speaks for.
-    pub user: String,
+    pub user: UserId,
     pub expires_at: Timestamp,
     /// The thumbprint of the key that signed it: what the token opened ends with that key.
     pub signing_key: String,
@@ -153,7 +155,7 @@ fn claims(claims: &Value, signing_key: &str, expected: &Expected) -> Result<Clai
     }
     let user = claims.get("sub").and_then(Value::as_str).filter(|user| !user.trim().is_empty() && user.len() <= MAX_SUBJECT);
     Ok(Claims {
-        user: user.ok_or(TokenRefused::NoSubject)?.to_owned(),
+        user: user.ok_or(TokenRefused::NoSubject)?.into(),
         // Beyond what can be told is beyond any use.
         expires_at: Timestamp::from_second(expires_at as i64).unwrap_or(Timestamp::MAX),
         signing_key: signing_key.to_owned(),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{CommandResult, Context, output, setup};
 use crate::domain::agent::Agent;
+use crate::domain::ids::UserId;
 use crate::domain::merge::Stamps;
 use crate::domain::raw::RawRecord;
 use crate::projection;
@@ -13,7 +14,7 @@ use crate::store::{Snapshot, Table};
 pub(super) struct AgentsArgs {
     /// Only agents of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -29,8 +30,8 @@ pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
     let row = |snapshot: &Snapshot| {
         let (agent, _) = Agent::read(&snapshot.id, &snapshot.record);
         vec![
-            snapshot.user_id.clone(),
-            agent.id,
+            snapshot.user_id.to_string(),
+            agent.id.into(),
             agent.name,
             agent.role,
             agent.state.as_str().to_owned(),
@@ -46,7 +47,7 @@ pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SnapshotLine<'a> {
-    user_id: &'a str,
+    user_id: &'a UserId,
     id: &'a str,
     record: &'a RawRecord,
     field_meta: &'a Stamps,

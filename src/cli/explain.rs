@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::output::safe;
 use super::{CommandResult, Context, missions, output, parse_time, runs, setup};
 use crate::domain::decision;
+use crate::domain::ids::{MissionId, UserId};
 use crate::domain::mission::Mission;
 use crate::grants::{Grant, Skip};
 use crate::runner::{Explanation, explain};
@@ -14,10 +15,10 @@ use crate::runner::{Explanation, explain};
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
     /// Id of the mission
-    mission: String,
+    mission: MissionId,
     /// The user, where several have a mission of this id
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// The time to explain [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
@@ -28,7 +29,7 @@ pub(super) struct ExplainArgs {
 
 pub(super) async fn run(context: Context, args: ExplainArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
-    let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
+    let snapshot = missions::find(&store, &args.mission, args.user.as_ref()).await?;
     let now = args.now.unwrap_or_else(Timestamp::now);
     let plans = decision::plans(&Mission::read(&snapshot.id, &snapshot.record).0.iterations);
     let explanation = explain(&store, &snapshot, plans, now, &setup::rules_told(&context.config)).await?;

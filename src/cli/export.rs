@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::{CommandResult, Context, Failure, output, setup};
+use crate::domain::ids::UserId;
 use crate::domain::raw::Raw;
 use crate::durable;
 use crate::exchange::{self, Packer, Packing};
@@ -20,7 +21,7 @@ const PAGE: u32 = 1_000;
 pub(super) struct ExportArgs {
     /// Only changes of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// Only changes of this app
     #[arg(long)]
     app: Option<String>,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{CommandResult, Context, Failure, output, parse_duration, parse_time, setup};
+use crate::domain::ids::MissionId;
 use crate::domain::time;
 use crate::grants::{Derivation, Grant, MasterKey, Opened, PublicKey};
 
@@ -37,7 +38,7 @@ struct Issue {
     master_key: PathBuf,
     /// Id of the mission that may read
     #[arg(long, value_name = "ID")]
-    mission: String,
+    mission: MissionId,
     /// A record that it may read; give it once for each
     #[arg(long = "record", value_name = "TABLE:ID", required = true, value_parser = parse_record)]
     records: Vec<(String, String)>,
@@ -56,7 +57,7 @@ struct Inspect {
     file: PathBuf,
     /// The mission that would use it [default: the one it is for]
     #[arg(long, value_name = "ID")]
-    mission: Option<String>,
+    mission: Option<MissionId>,
     /// The time at which it would be used [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
@@ -124,7 +125,7 @@ fn inspect(context: &Context, args: &Inspect) -> CommandResult {
     }
     let usable = skip.map_or_else(|| "yes".to_owned(), |skip| format!("no: {skip}"));
     let rows = [
-        ("Mission", mission_id.clone()),
+        ("Mission", mission_id.to_string()),
         ("Tables", tables.join(", ")),
         ("Records", record_ids.join(", ")),
         ("Issued", output::when(Some(grant.issued_at))),

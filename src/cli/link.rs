@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{CommandResult, Context, Failure, output, setup};
 use crate::app;
 use crate::config::Config;
+use crate::domain::ids::UserId;
 use crate::store::Store;
 
 /// The fact that tells where the last server on this database listens.
@@ -17,7 +18,7 @@ const LISTENS_AT: &str = "listens at";
 pub(super) struct LinkArgs {
     /// Sign in as this user [default: the visitor chooses]
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
 }
 
 pub(super) async fn run(context: Context, args: LinkArgs) -> CommandResult {
@@ -37,7 +38,7 @@ pub(super) async fn run(context: Context, args: LinkArgs) -> CommandResult {
 }
 
 /// A link that works once: to the public address of the server, else to the one where it listens.
-async fn make(store: &Store, config: &Config, address: SocketAddr, user: Option<String>) -> Result<String, Failure> {
+async fn make(store: &Store, config: &Config, address: SocketAddr, user: Option<UserId>) -> Result<String, Failure> {
     let path = app::new_link(store, user, &setup::local_key(config)?, Timestamp::now()).await?;
     let base = config.public_urls.first().map(|url| url.as_str().trim_end_matches('/').to_owned());
     Ok(format!("{}{path}", base.unwrap_or_else(|| format!("http://{}", setup::reachable(address)))))

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{CommandResult, Context, Failure, agents::SnapshotLine, output, parse_time, setup};
+use crate::domain::ids::UserId;
 use crate::domain::mission::{Mission, MissionState};
 use crate::projection;
 use crate::store::{Snapshot, Store, Table};
@@ -11,7 +12,7 @@ use crate::store::{Snapshot, Store, Table};
 pub(super) struct MissionsArgs {
     /// Only missions of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// Only missions that are due
     #[arg(long)]
     due: bool,
@@ -40,11 +41,11 @@ pub(super) async fn run(context: Context, args: MissionsArgs) -> CommandResult {
     let row = |(snapshot, mission): &(Snapshot, Mission)| {
         let awaiting = mission.awaiting_review();
         vec![
-            snapshot.user_id.clone(),
-            mission.id.clone(),
+            snapshot.user_id.to_string(),
+            mission.id.to_string(),
             mission.title.clone(),
             mission.state.as_str().to_owned(),
-            mission.agent_id.clone().unwrap_or_else(|| "-".into()),
+            mission.agent_id.as_ref().map_or_else(|| "-".into(), ToString::to_string),
             output::when(mission.next_run_at),
             mission.iterations.len().to_string(),
             awaiting.to_string(),
@@ -56,10 +57,10 @@ pub(super) async fn run(context: Context, args: MissionsArgs) -> CommandResult {
 }
 
 /// The one mission of this id, as it stands now.
-pub(super) async fn find(store: &Store, id: &str, user: Option<&str>) -> Result<Snapshot, Failure> {
+pub(super) async fn find(store: &Store, id: &str, user: Option<&UserId>) -> Result<Snapshot, Failure> {
     projection::refresh(store).await?;
     let mut found = store.missions_with_id(id).await?;
-    found.retain(|snapshot| user.is_none_or(|user| user == snapshot.user_id));
+    found.retain(|snapshot| user.is_none_or(|user| *user == snapshot.user_id));
     if found.len() > 1 {
         let users: Vec<&str> = found.iter().map(|snapshot| snapshot.user_id.as_str()).collect();
         return Err(Failure::Usage(format!("several users have a mission {id:?}; choose with --user: {}", users.join(", "))));

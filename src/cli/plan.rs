@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::output::safe;
 use super::{CommandResult, Context, Failure, missions, output, setup};
 use crate::domain::agent::Agent;
+use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::mission::Mission;
 use crate::inputs::{self, InputReader, Resolved};
 use crate::planner::Planned;
@@ -20,10 +21,10 @@ use crate::text::escaped;
 #[derive(clap::Args)]
 pub(super) struct PlanArgs {
     /// Id of the mission
-    mission: String,
+    mission: MissionId,
     /// The user, where several have a mission of this id
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// Leave no trace: without a row in the audit, encrypted inputs are left out
     #[arg(long)]
     dry_run: bool,
@@ -37,14 +38,14 @@ pub(super) struct PlanArgs {
 
 pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
-    let snapshot = missions::find(&store, &args.mission, args.user.as_deref()).await?;
+    let snapshot = missions::find(&store, &args.mission, args.user.as_ref()).await?;
     let (mission, _) = Mission::read(&snapshot.id, &snapshot.record);
     let now = Timestamp::now();
     let agent = agent_of(&store, &snapshot.user_id, &mission).await?;
     let budget = budget_of(&store, &snapshot.user_id, agent.as_ref(), now).await?;
     let private_key = setup::private_key(&context.config)?;
     let readable = if args.dry_run { Mission { grant: None, ..mission.clone() } } else { mission.clone() };
-    let iteration_id = Uuid::new_v4().to_string();
+    let iteration_id = IterationId::from(Uuid::new_v4().to_string());
     let kinds = setup::modules(&context.config)?.kinds();
     let reader = InputReader {
         user_id: &snapshot.user_id,
@@ -77,13 +78,13 @@ pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
     }
 }
 
-async fn agent_of(store: &Store, user: &str, mission: &Mission) -> Result<Option<Agent>, Failure> {
+async fn agent_of(store: &Store, user: &UserId, mission: &Mission) -> Result<Option<Agent>, Failure> {
     let Some(id) = &mission.agent_id else { return Ok(None) };
     let record = store.newest(Table::Agents, user, id).await?;
     Ok(record.map(|record| Agent::read(id, &record).0))
 }
 
-async fn budget_of(store: &Store, user: &str, agent: Option<&Agent>, now: Timestamp) -> Result<Option<(u64, u64)>, Failure> {
+async fn budget_of(store: &Store, user: &UserId, agent: Option<&Agent>, now: Timestamp) -> Result<Option<(u64, u64)>, Failure> {
     let Some((agent, cap)) = agent.and_then(|agent| Some((agent, agent.max_tokens_per_day?))) else { return Ok(None) };
     Ok(Some((store.tokens_of(user, &agent.id, now).await?, cap)))
 }

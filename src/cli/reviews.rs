@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{CommandResult, Context, Failure, output, setup};
 use crate::app::{AppError, DecidedStep, Given, Reviews, StepReview, WaitingPlan};
+use crate::domain::ids::{IterationId, StepId, UserId};
 use crate::domain::review::{Review, StepDecision};
 use crate::metrics::Metrics;
 use crate::modules::effects::Preview;
@@ -18,7 +19,7 @@ const USERS: u32 = 10_000;
 pub(super) struct ReviewsArgs {
     /// Only plans of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -28,13 +29,13 @@ pub(super) struct ReviewsArgs {
 pub(super) struct ApproveArgs {
     /// Ids of steps, as `mana-ai reviews` shows them
     #[arg(required = true, value_name = "STEP")]
-    steps: Vec<String>,
+    steps: Vec<StepId>,
     /// Whose steps they are
     #[arg(long)]
-    user: String,
+    user: UserId,
     /// The iteration of the steps, which may then be named by their place in it: 0 is the first
     #[arg(long, value_name = "ID")]
-    iteration: Option<String>,
+    iteration: Option<IterationId>,
     /// Give a parameter another value; may be given several times
     #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
     set: Vec<(String, String)>,
@@ -47,13 +48,13 @@ pub(super) struct ApproveArgs {
 pub(super) struct RejectArgs {
     /// Ids of steps, as `mana-ai reviews` shows them
     #[arg(required = true, value_name = "STEP")]
-    steps: Vec<String>,
+    steps: Vec<StepId>,
     /// Whose steps they are
     #[arg(long)]
-    user: String,
+    user: UserId,
     /// The iteration of the steps, which may then be named by their place in it: 0 is the first
     #[arg(long, value_name = "ID")]
-    iteration: Option<String>,
+    iteration: Option<IterationId>,
     /// Why; the agent sees it before its next plan
     #[arg(long, value_name = "TEXT")]
     feedback: Option<String>,
@@ -69,10 +70,10 @@ pub(super) struct UndoArgs {
     id: String,
     /// Whose it is
     #[arg(long)]
-    user: String,
+    user: UserId,
     /// The iteration of the step, where several have a step of this id
     #[arg(long, value_name = "ID")]
-    iteration: Option<String>,
+    iteration: Option<IterationId>,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -84,9 +85,9 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 }
 
 /// The ids of steps; a number is a place in the iteration.
-fn ids(steps: Vec<String>, iteration: Option<&str>) -> Vec<String> {
-    let id = |step: String| match iteration {
-        Some(iteration) if step.parse::<u32>().is_ok() => format!("{iteration}-{step}"),
+fn ids(steps: Vec<StepId>, iteration: Option<&IterationId>) -> Vec<StepId> {
+    let id = |step: StepId| match iteration {
+        Some(iteration) if step.parse::<u32>().is_ok() => format!("{iteration}-{step}").into(),
         _ => step,
     };
     steps.into_iter().map(id).collect()
@@ -112,7 +113,7 @@ pub(super) async fn list(context: Context, args: ReviewsArgs) -> CommandResult {
     let rows = plans.iter().flat_map(|plan| {
         plan.iteration.steps().zip(&plan.foreseen).map(|(step, foreseen)| {
             let status = step.status().as_str().to_owned();
-            vec![plan.user_id.clone(), plan.title.clone(), step.id().to_owned(), status, step.summary().to_owned(), told(foreseen)]
+            vec![plan.user_id.to_string(), plan.title.clone(), step.id().to_string(), status, step.summary().to_owned(), told(foreseen)]
         })
     });
     Ok(output::table(&["User", "Mission", "Step", "Status", "What", "Changes"], rows.collect(), "No plan awaits review.")?)
@@ -134,7 +135,7 @@ fn told(foreseen: &Foreseen) -> String {
 }
 
 pub(super) async fn approve(context: Context, args: ApproveArgs) -> CommandResult {
-    let steps = ids(args.steps, args.iteration.as_deref());
+    let steps = ids(args.steps, args.iteration.as_ref());
     let review = StepReview {
         set: args.set.into_iter().map(|(name, text)| (name, Given::Text(text))).collect(),
         ..of(&steps, StepDecision::Approve, None, args.iteration)
@@ -143,21 +144,21 @@ pub(super) async fn approve(context: Context, args: ApproveArgs) -> CommandResul
 }
 
 pub(super) async fn reject(context: Context, args: RejectArgs) -> CommandResult {
-    let steps = ids(args.steps, args.iteration.as_deref());
+    let steps = ids(args.steps, args.iteration.as_ref());
     let review = of(&steps, StepDecision::Reject, args.feedback, args.iteration);
     decide(&context, &args.user, &steps, &review, args.json).await
 }
 
 pub(super) async fn undo(context: Context, args: UndoArgs) -> CommandResult {
     let store = setup::store(&context.config).await?;
-    let undone = reviews(&context, &store)?.undo(&args.user, &args.id, args.iteration.as_deref()).await;
+    let undone = reviews(&context, &store)?.undo(&args.user, &args.id, args.iteration.as_ref()).await;
     let undone = undone.map_err(|error| failure(error, &args.user, &args.id))?;
     tell(&undone, args.json)?;
     let left = undone.iter().filter(|step| step.status == "approved" && !step.error.is_empty()).count();
     if left > 0 { Err(Failure::Failed("not everything was undone".into())) } else { Ok(()) }
 }
 
-fn of(steps: &[String], decision: StepDecision, feedback: Option<String>, iteration: Option<String>) -> StepReview {
+fn of(steps: &[StepId], decision: StepDecision, feedback: Option<String>, iteration: Option<IterationId>) -> StepReview {
     let decisions = steps.iter().map(|step| (step.clone(), decision)).collect();
     StepReview { review: Review { decisions, feedback, ..Review::default() }, set: Vec::new(), iteration }
 }
@@ -167,21 +168,21 @@ fn reviews(context: &Context, store: &Store) -> Result<Arc<Reviews>, Failure> {
     Ok(Arc::new(setup::reviews(&context.config, store.clone(), metrics)?))
 }
 
-async fn decide(context: &Context, user: &str, steps: &[String], review: &StepReview, json: bool) -> CommandResult {
+async fn decide(context: &Context, user: &UserId, steps: &[StepId], review: &StepReview, json: bool) -> CommandResult {
     let store = setup::store(&context.config).await?;
     let reviews = reviews(context, &store)?;
-    let decided = reviews.decide_steps(user, steps, review).await.map_err(|error| failure(error, user, &steps.join(", ")))?;
+    let decided = reviews.decide_steps(user, steps, review).await.map_err(|error| failure(error, user, &named(steps)))?;
     // Where a server runs, it makes the call, or finds that it was made.
     let webhooks = setup::webhooks(&context.config)?;
     if !webhooks.is_empty() {
         setup::outbox(store, Arc::clone(&reviews), webhooks)?.deliver().await?;
     }
     let decided =
-        reviews.as_they_are(user, decided, review.iteration.as_deref()).await.map_err(|error| failure(error, user, &steps.join(", ")))?;
+        reviews.as_they_are(user, decided, review.iteration.as_ref()).await.map_err(|error| failure(error, user, &named(steps)))?;
     tell(&decided, json)
 }
 
-fn failure(error: AppError, user: &str, ids: &str) -> Failure {
+fn failure(error: AppError, user: &UserId, ids: &str) -> Failure {
     match error {
         AppError::NotFound => {
             Failure::Failed(format!("user {user} has no step or iteration of this id: {ids}; `mana-ai reviews` lists the steps that wait"))
@@ -191,6 +192,10 @@ fn failure(error: AppError, user: &str, ids: &str) -> Failure {
     }
 }
 
+fn named(steps: &[StepId]) -> String {
+    steps.iter().map(StepId::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn tell(decided: &[DecidedStep], as_json: bool) -> CommandResult {
     if as_json {
         return Ok(output::json_lines(decided.iter().map(DecidedStep::to_json))?);
@@ -198,7 +203,7 @@ fn tell(decided: &[DecidedStep], as_json: bool) -> CommandResult {
     let rows = decided.iter().map(|step| {
         let change = if step.changed { "" } else { "nothing was changed" };
         vec![
-            step.id.clone(),
+            step.id.to_string(),
             step.status.clone(),
             [change, step.error.as_str()].iter().filter(|text| !text.is_empty()).copied().collect::<Vec<_>>().join("; "),
         ]

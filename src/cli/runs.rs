@@ -1,16 +1,17 @@
 //! `mana-ai runs`
 
 use super::{CommandResult, Context, output, setup};
+use crate::domain::ids::{MissionId, UserId};
 use crate::store::RunRow;
 
 #[derive(clap::Args)]
 pub(super) struct RunsArgs {
     /// Only runs of this mission
     #[arg(long)]
-    mission: Option<String>,
+    mission: Option<MissionId>,
     /// Only runs of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// How many, the newest first
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -43,8 +44,8 @@ pub(super) fn table(runs: &[RunRow]) -> std::io::Result<()> {
         let last = run.attempts.last();
         vec![
             output::when(Some(run.run.scheduled_for)),
-            run.run.user_id.clone(),
-            run.run.mission_id.clone(),
+            run.run.user_id.to_string(),
+            run.run.mission_id.to_string(),
             run.state().to_owned(),
             run.attempts.len().to_string(),
             last.map_or_else(|| "-".into(), |a| format!("{:.1} s", a.latency_ms as f64 / 1_000.0)),

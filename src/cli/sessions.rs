@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CommandResult, Context, Failure, output, setup};
+use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::{Session, WhichSessions};
 
@@ -31,7 +32,7 @@ enum SessionsCommand {
 struct List {
     /// Only sessions of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// Print one JSON object per line
     #[arg(long)]
     json: bool,
@@ -44,7 +45,7 @@ struct EndArgs {
     id: Option<String>,
     /// All sessions of this user
     #[arg(long)]
-    user: Option<String>,
+    user: Option<UserId>,
     /// All sessions of everybody
     #[arg(long)]
     all: bool,
@@ -69,7 +70,7 @@ async fn list(context: Context, args: List) -> CommandResult {
         }))?);
     }
     let row = |session: &Session| {
-        let user = session.user.clone().unwrap_or_else(|| "not chosen yet".into());
+        let user = session.user.as_ref().map_or_else(|| "not chosen yet".into(), ToString::to_string);
         vec![session.id.clone(), user, time::iso_millis(session.created_at), time::iso_millis(session.expires_at)]
     };
     Ok(output::table(&["Session", "User", "Since", "Until"], sessions.iter().map(row).collect(), "Nobody is signed in.")?)

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{CommandResult, Context, Failure, output, parse_duration, setup};
+use crate::domain::ids::UserId;
 
 #[derive(clap::Args)]
 pub(super) struct TokenArgs {
@@ -23,7 +24,7 @@ enum TokenCommand {
 struct Create {
     /// Id of the user that the token speaks for
     #[arg(long)]
-    user: String,
+    user: UserId,
     /// How long it is valid, such as 12h or 30d
     #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_duration)]
     ttl: SignedDuration,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::domain::decision::{Condition, Decision};
+use crate::domain::ids::UserId;
 use crate::domain::mission::Mission;
 use crate::domain::time;
 use crate::runner::{Note, RunOutcome, RunReport, TickStats};
@@ -24,8 +25,8 @@ impl Narrator {
     pub async fn tell(&mut self, store: &Store, stats: &TickStats, notes: &[Note], settled: &[RunReport]) -> StoreResult<Vec<String>> {
         self.ticks += 1;
         let rows = store.snapshots(Table::Missions, None).await?;
-        let missions: HashMap<_, _> = rows.iter().map(|row| ((row.user_id.as_str(), row.id.as_str()), row)).collect();
-        let name = |user: &str, id: &str| missions.get(&(user, id)).map_or_else(|| id.to_owned(), |row| title(row));
+        let missions: HashMap<_, _> = rows.iter().map(|row| ((&row.user_id, row.id.as_str()), row)).collect();
+        let name = |user: &UserId, id: &str| missions.get(&(user, id)).map_or_else(|| id.to_owned(), |row| title(row));
         let waiting: Vec<String> =
             notes.iter().filter_map(|note| kept(note).map(|why| format!("  {} – {why}", who(note, &name)))).collect();
         let same = waiting == self.last_waiting;
@@ -36,7 +37,7 @@ impl Narrator {
         let mut lines = vec![format!("Tick {} at {}: {} due", self.ticks, clock(stats), count(stats.due, "mission"))];
         for run in settled {
             let agent = notes.iter().find(|n| n.mission_id == run.mission_id && n.user_id == run.user_id).and_then(|n| n.agent.clone());
-            let next = missions.get(&(run.user_id.as_str(), run.mission_id.as_str())).map(|row| next_run(row)).unwrap_or_default();
+            let next = missions.get(&(&run.user_id, run.mission_id.as_str())).map(|row| next_run(row)).unwrap_or_default();
             lines.push(format!(
                 "  {} “{}” – {}",
                 agent.as_deref().unwrap_or("Mana"),
@@ -53,7 +54,7 @@ impl Narrator {
     }
 }
 
-fn who(note: &Note, name: &impl Fn(&str, &str) -> String) -> String {
+fn who(note: &Note, name: &impl Fn(&UserId, &str) -> String) -> String {
     format!("{} “{}”", note.agent.as_deref().unwrap_or("Mana"), name(&note.user_id, &note.mission_id))
 }
 

@@ -1,6 +1,7 @@
 //! Somebody who reviews in the demo: approves a step, and takes it back at the next tick.
 
 use crate::app::{AppError, Reviews, StepReview};
+use crate::domain::ids::StepId;
 use crate::domain::review::{Review, StepDecision};
 
 const USER: &str = "anna";
@@ -14,7 +15,7 @@ pub enum Reviewer {
     #[default]
     Looking,
     Approved {
-        step: String,
+        step: StepId,
         title: String,
     },
     Done,
@@ -29,7 +30,7 @@ impl Reviewer {
         match std::mem::replace(self, Reviewer::Done) {
             Reviewer::Done => Ok(Vec::new()),
             Reviewer::Looking => {
-                let plans = reviews.waiting(USER).await?;
+                let plans = reviews.waiting(&USER.into()).await?;
                 let plan = plans.iter().find(|plan| plan.mission_id == MISSION);
                 let Some(step) = plan.and_then(|plan| plan.iteration.steps().find(|step| step.tool() == Some(TOOL))) else {
                     *self = Reviewer::Looking;
@@ -39,7 +40,7 @@ impl Reviewer {
                 let title = step.params().and_then(|params| params.get("title")?.as_str()).unwrap_or_default().to_owned();
                 let decisions = [(id.clone(), StepDecision::Approve)].into();
                 let review = StepReview { review: Review { decisions, ..Review::default() }, ..StepReview::default() };
-                reviews.decide_steps(USER, std::slice::from_ref(&id), &review).await?;
+                reviews.decide_steps(&USER.into(), std::slice::from_ref(&id), &review).await?;
                 let lines = vec![
                     format!("  Anna approves “{}” – done at once: her tasks have “{title}”.", step.summary()),
                     "  Every step that she approves is carried out in the same moment, or not at all.".into(),
@@ -48,7 +49,7 @@ impl Reviewer {
                 Ok(lines)
             }
             Reviewer::Approved { step, title } => {
-                reviews.undo(USER, &step, None).await?;
+                reviews.undo(&USER.into(), &step, None).await?;
                 Ok(vec![format!("  Anna changes her mind – undone: “{title}” is gone, and the agent hears of it.")])
             }
         }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::agent::Agent;
+use super::ids::{IterationId, MissionId};
 
 /// Who stands in for missions without an owning agent.
 pub const LEGACY_AI: &str = "legacy:ai-default";
@@ -21,8 +22,8 @@ const SYSTEM_SOURCES: [(&str, &str); 5] = [
 /// The iteration that a write of the runner belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
-    pub mission_id: &'a str,
-    pub iteration_id: &'a str,
+    pub mission_id: &'a MissionId,
+    pub iteration_id: &'a IterationId,
     /// The mission's objective.
     pub rationale: &'a str,
 }
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn the_runner_signs_for_the_agent_or_for_mana_or_for_itself() {
         let (agent, _) = Agent::read("a-1", &json!({"name": "Money"}).as_object().unwrap().into());
-        let work = Work { mission_id: "m", iteration_id: "i", rationale: "save" };
+        let work = Work { mission_id: &"m".into(), iteration_id: &"i".into(), rationale: "save" };
         assert_eq!(
             runner(Some(&agent), Some(work)),
             json!({"kind": "ai", "principalId": "a-1", "displayName": "Money", "missionId": "m", "iterationId": "i", "rationale": "save"})

@@ -1,6 +1,7 @@
 //! An agent: who a mission is handed to (docs/design.md, section 4).
 
 use super::fields::{FieldProblem, FieldReader, is_ciphertext};
+use super::ids::AgentId;
 use super::policy::Policy;
 use super::raw::RawRecord;
 
@@ -30,7 +31,7 @@ impl AgentState {
 /// A merged agent record with its defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
-    pub id: String,
+    pub id: AgentId,
     pub name: String,
     pub role: String,
     /// May be ciphertext; see [`Agent::plain_system_prompt`].
@@ -59,7 +60,7 @@ impl Agent {
             }
         };
         let agent = Agent {
-            id: id.to_owned(),
+            id: id.into(),
             name: fields.optional_text("name").unwrap_or_else(|| "Unnamed".into()),
             role: fields.text("role"),
             system_prompt: fields.optional_text("systemPrompt"),

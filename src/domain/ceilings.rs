@@ -1,5 +1,7 @@
 //! How much one user may put into the log.
 
+use super::ids::UserId;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -70,7 +72,7 @@ impl LogCeilings {
 #[derive(Debug, Default)]
 pub struct PushRates {
     minute: i64,
-    rows: HashMap<String, u64>,
+    rows: HashMap<UserId, u64>,
 }
 
 impl PushRates {
@@ -78,7 +80,7 @@ impl PushRates {
     ///
     /// # Errors
     /// When the minute's rows are used up; nothing is counted then.
-    pub fn count(&mut self, user: &str, rows: u64, allowed: Option<u64>, now: Timestamp) -> Result<(), OverCeiling> {
+    pub fn count(&mut self, user: &UserId, rows: u64, allowed: Option<u64>, now: Timestamp) -> Result<(), OverCeiling> {
         let Some(allowed) = allowed else { return Ok(()) };
         let (minute, second) = (now.as_second().div_euclid(60), now.as_second().rem_euclid(60));
         if minute != self.minute {
@@ -120,13 +122,13 @@ mod tests {
     fn a_minute_has_so_many_rows_and_the_next_one_again() {
         let mut rates = PushRates::default();
         let at = |second: i64| Timestamp::from_second(1_800_000_000 + second).unwrap();
-        let mut count = |user: &str, rows, second| rates.count(user, rows, Some(10), at(second)).is_ok();
+        let mut count = |user: &str, rows, second| rates.count(&user.into(), rows, Some(10), at(second)).is_ok();
         assert!(count("ada", 6, 0) && count("ada", 4, 1) && !count("ada", 1, 2), "used up");
         assert!(count("ada", 0, 2) && count("ben", 10, 2), "no row, and somebody else");
         assert!(count("ada", 500, 60), "the next minute, also more than it holds where that is one push");
         assert!(!count("ada", 1, 119) && count("ada", 1, 120));
-        let refused = rates.count("ada", 20, Some(10), at(135)).unwrap_err();
+        let refused = rates.count(&"ada".into(), 20, Some(10), at(135)).unwrap_err();
         assert_eq!(refused, OverCeiling::RowsPerMinute { allowed: 10, again_in: 45 });
-        assert_eq!(rates.count("ada", u64::MAX, None, at(136)), Ok(()));
+        assert_eq!(rates.count(&"ada".into(), u64::MAX, None, at(136)), Ok(()));
     }
 }

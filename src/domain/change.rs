@@ -8,6 +8,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+use super::ids::UserId;
 use super::merge::{Delta, Stamps, stamp_of};
 use super::raw::{Raw, RawRecord};
 use super::time;
@@ -56,7 +57,7 @@ pub struct Change {
     pub app_id: String,
     pub table: String,
     pub record_id: String,
-    pub user_id: String,
+    pub user_id: UserId,
     pub space_id: Option<String>,
     pub op: Op,
     pub data: Option<RawRecord>,
@@ -196,7 +197,7 @@ pub fn from_json(mut object: RawRecord, make_id: impl FnOnce() -> String) -> Res
         app_id: required(&mut object, "appId")?,
         table: required(&mut object, "table")?,
         record_id: required(&mut object, "recordId")?,
-        user_id: required(&mut object, "userId")?,
+        user_id: required(&mut object, "userId")?.into(),
         space_id: take_any_text(&mut object, "spaceId")?,
         op,
         data: match take(&mut object, "data") {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::ids::UserId;
 use super::merge::{Record, by_paths};
 use super::raw::RawRecord;
 use super::time;
@@ -24,7 +25,7 @@ pub fn differing(before: Option<&RawRecord>, after: Record) -> RawRecord {
 
 /// A record of a user at its creation, as clients write it: without fields that hold nothing, with the moment by which they
 /// list it, in the space that every client of the user shows.
-pub fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
+pub fn created(mut record: Record, user: &UserId, now: Timestamp) -> Record {
     record.retain(|_, value| !value.is_null());
     let mut record = created_in(record, user, None);
     for field in ["createdAt", "updatedAt"] {
@@ -34,9 +35,9 @@ pub fn created(mut record: Record, user: &str, now: Timestamp) -> Record {
 }
 
 /// A record with what every record of a space has; without one, it is in the space that every client of the user shows.
-pub fn created_in(mut record: Record, user: &str, space: Option<&str>) -> Record {
+pub fn created_in(mut record: Record, user: &UserId, space: Option<&str>) -> Record {
     let space = space.map_or_else(|| format!("_personal:{user}"), str::to_owned);
-    for (field, value) in [("spaceId", space), ("authorId", user.to_owned()), ("visibility", "space".to_owned())] {
+    for (field, value) in [("spaceId", space), ("authorId", user.to_string()), ("visibility", "space".to_owned())] {
         // Time entries have a visibility of their own.
         record.entry(field).or_insert(value.into());
     }

@@ -4,6 +4,8 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::ids::IterationId;
+
 /// A plan with more steps is refused: nobody reviews it.
 pub const MAX_STEPS: usize = 25;
 /// A plan whose parameters take more than this, as JSON, is refused: every run rewrites it with the mission's record.
@@ -81,7 +83,7 @@ pub enum IterationOutcome {
 /// What an iteration says besides its outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
-    pub id: String,
+    pub id: IterationId,
     pub started_at: Timestamp,
     pub finished_at: Timestamp,
     pub model: String,

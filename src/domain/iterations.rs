@@ -8,6 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::ids::IterationId;
 use super::iteration::{Frame, IterationOutcome, MAX_MESSAGE, MAX_STEPS, MAX_SUMMARY, cut};
 use super::raw::{Raw, RawRecord};
 use super::step::{Entry, IterationStep, StepStatus};
@@ -57,7 +58,7 @@ pub struct Iteration {
     entry: Entry,
     /// The entries of the plan, which stand for the field; `None` where that is no list.
     steps: Option<Vec<IterationStep>>,
-    id: String,
+    id: IterationId,
     status: String,
     started: String,
     summary: String,
@@ -75,7 +76,7 @@ impl From<Raw> for Iteration {
         }
         Iteration {
             steps,
-            id: entry.text("id"),
+            id: entry.text("id").into(),
             status: entry.text("overallStatus"),
             started: entry.text("startedAt"),
             summary: entry.text("summary"),
@@ -165,7 +166,7 @@ impl Iteration {
         matches!(self.entry, Entry::Object(_))
     }
 
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &IterationId {
         &self.id
     }
 
@@ -316,7 +317,7 @@ mod tests {
         let mut iteration = Iteration::from(odd.clone());
         assert_eq!(iteration.status(), IterationStatus::Other("paused"));
         let step = iteration.steps().next().unwrap();
-        assert_eq!((step.status(), step.id(), step.tool(), iteration.steps().len()), (StepStatus::Other("queued"), "", None, 2));
+        assert_eq!((step.status(), step.id().as_str(), step.tool(), iteration.steps().len()), (StepStatus::Other("queued"), "", None, 2));
         assert_eq!(iteration.steps_mut().count(), 1);
         iteration.set_status(IterationStatus::Rejected);
         let text = Raw::from(iteration).to_string();

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
+use super::ids::{IterationId, StepId};
 use super::iterations::{Iteration, IterationStatus};
 use super::step::{IterationStep, StepStatus};
 
 /// What the server wrote and `after` lacks, or has less settled than `before`, as it stood before.
 pub fn lost(before: &[Iteration], after: &[Iteration]) -> Vec<Iteration> {
-    let after: HashMap<&str, &Iteration> = after.iter().rev().map(|iteration| (iteration.id(), iteration)).collect();
+    let after: HashMap<&IterationId, &Iteration> = after.iter().rev().map(|iteration| (iteration.id(), iteration)).collect();
     let is_lost = |iteration: &&Iteration| {
         iteration.is_from_server()
             && !iteration.id().is_empty()
@@ -40,7 +41,7 @@ pub fn restore(mut now: Vec<Iteration>, lost: &[Iteration]) -> Option<Vec<Iterat
 /// Two states of one iteration as one: the more settled whole, `a` where they are equal, with the more settled of each step.
 pub fn join(a: &Iteration, b: &Iteration) -> Iteration {
     let (mut whole, other) = if rank(b) > rank(a) { (b.clone(), a) } else { (a.clone(), b) };
-    let steps: HashMap<&str, &IterationStep> = other.steps().map(|step| (step.id(), step)).collect();
+    let steps: HashMap<&StepId, &IterationStep> = other.steps().map(|step| (step.id(), step)).collect();
     for step in whole.steps_mut() {
         let rank = rank_of(step);
         if let Some(other) = steps.get(step.id()).filter(|other| rank_of(other) > rank) {
@@ -52,7 +53,7 @@ pub fn join(a: &Iteration, b: &Iteration) -> Iteration {
 
 /// Whether `a` knows of a decision or an outcome that `b` does not.
 fn is_more_settled(a: &Iteration, b: &Iteration) -> bool {
-    let steps: HashMap<&str, u8> = b.steps().map(|step| (step.id(), rank_of(step))).collect();
+    let steps: HashMap<&StepId, u8> = b.steps().map(|step| (step.id(), rank_of(step))).collect();
     rank(a) > rank(b) || a.steps().any(|step| steps.get(step.id()).is_some_and(|other| rank_of(step) > *other))
 }
 

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::cadence::Cadence;
 use super::fields::{FieldProblem, FieldReader};
+use super::ids::{AgentId, MissionId};
 use super::iterations::Iteration;
 use super::raw::RawRecord;
 
@@ -48,7 +49,7 @@ pub struct InputRef {
 /// A merged mission record with its defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mission {
-    pub id: String,
+    pub id: MissionId,
     pub title: String,
     pub objective: String,
     pub concept_markdown: String,
@@ -58,7 +59,7 @@ pub struct Mission {
     /// As the client wrote it; [`super::cadence::Cadence::read`] understands it.
     pub cadence: Value,
     pub iterations: Vec<Iteration>,
-    pub agent_id: Option<String>,
+    pub agent_id: Option<AgentId>,
     pub grant: Option<Value>,
 }
 
@@ -75,7 +76,7 @@ impl Mission {
             }
         }
         let mission = Mission {
-            id: id.to_owned(),
+            id: id.into(),
             title: fields.text("title"),
             objective: fields.text("objective"),
             concept_markdown: fields.text("conceptMarkdown"),
@@ -84,7 +85,7 @@ impl Mission {
             inputs,
             cadence: fields.value("cadence").unwrap_or_default(),
             iterations: fields.array("iterations").into_iter().map(Iteration::from).collect(),
-            agent_id: fields.optional_text("agentId"),
+            agent_id: fields.optional_text("agentId").map(AgentId::from),
             grant: fields.value("grant"),
         };
         (mission, fields.into_problems())

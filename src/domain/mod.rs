@@ -15,6 +15,7 @@ pub mod decision;
 pub mod edits;
 pub mod fields;
 pub mod grant;
+pub mod ids;
 pub mod iteration;
 pub mod iterations;
 pub mod json;

@@ -65,7 +65,7 @@ mod tests {
             Iteration::from(json!({"id": c, "overallStatus": status, "filler": "x".repeat(1_000)}))
         };
         let kept = bound(statuses.chars().chain(['n']).map(entry).collect(), bounds);
-        let ids = |all: &[Iteration]| all.iter().map(Iteration::id).collect::<String>();
+        let ids = |all: &[Iteration]| all.iter().map(|iteration| iteration.id().as_str()).collect::<String>();
         assert_eq!(ids(&kept.iterations), expected);
         let left: String = statuses.chars().filter(|c| !expected.contains(*c)).collect();
         assert_eq!(ids(&kept.left), left);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::ids::{IterationId, StepId};
 use super::iterations::{Iteration, IterationStatus};
 use super::merge::Record;
 use super::step::{IterationStep, StepStatus};
@@ -50,15 +51,15 @@ impl StepDecision {
 /// A review of one iteration.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Review {
-    pub iteration_id: String,
+    pub iteration_id: IterationId,
     /// By the ids of the steps; a step that is not named stays as it is.
-    pub decisions: BTreeMap<String, StepDecision>,
+    pub decisions: BTreeMap<StepId, StepDecision>,
     /// For all steps that have no decision of their own here. Approval does not reach a step that was rejected before.
     pub all: Option<StepDecision>,
     /// `None` leaves what was said before.
     pub feedback: Option<String>,
     /// Parameters to be used instead of the proposed ones, by the ids of the steps.
-    pub params: BTreeMap<String, Record>,
+    pub params: BTreeMap<StepId, Record>,
 }
 
 /// Who carries out an approved step, and what came of it.
@@ -78,7 +79,7 @@ pub enum CarriedOut {
 /// step that becomes approved.
 pub fn apply(iterations: &[Iteration], review: &Review, carry_out: &mut dyn FnMut(&IterationStep) -> CarriedOut) -> Option<Vec<Iteration>> {
     let mut iterations = iterations.to_vec();
-    let iteration = iterations.iter_mut().find(|iteration| iteration.id() == review.iteration_id && iteration.is_object())?;
+    let iteration = iterations.iter_mut().find(|iteration| *iteration.id() == review.iteration_id && iteration.is_object())?;
     if let Some(feedback) = &review.feedback {
         iteration.set_feedback(feedback);
     }
@@ -148,7 +149,12 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
 }
 
 /// The iterations with the end of a step's call in its place; `None` where the step no longer waits for it.
-pub fn conclude(iterations: &[Iteration], iteration_id: &str, step_id: &str, result: &Result<Value, String>) -> Option<Vec<Iteration>> {
+pub fn conclude(
+    iterations: &[Iteration],
+    iteration_id: &IterationId,
+    step_id: &StepId,
+    result: &Result<Value, String>,
+) -> Option<Vec<Iteration>> {
     let mut iterations = iterations.to_vec();
     let iteration = iterations.iter_mut().find(|iteration| iteration.id() == iteration_id)?;
     let step = iteration.steps_mut().find(|step| step.id() == step_id && step.is_called())?;
@@ -175,7 +181,7 @@ mod tests {
 
     /// Reviews the iteration that a review left behind, and tells the overall status, the steps and the feedback.
     fn again(iteration: &mut Iteration, decisions: &[(&str, StepDecision)], all: Option<StepDecision>, feedback: Option<&str>) -> String {
-        let decisions = decisions.iter().map(|(id, decision)| ((*id).to_owned(), *decision)).collect();
+        let decisions = decisions.iter().map(|(id, decision)| ((*id).into(), *decision)).collect();
         let review = Review { iteration_id: "it".into(), decisions, all, feedback: feedback.map(str::to_owned), ..Review::default() };
         let before = [Iteration::from(json!({"id": "old"})), iteration.clone()];
         let after = apply(&before, &review, &mut |_| CarriedOut::ByClient).unwrap();
@@ -270,7 +276,7 @@ mod tests {
         let mut asked = Vec::new();
         let mut carry_out = |step: &IterationStep| {
             asked.push(step.id().to_owned());
-            match step.id() {
+            match step.id().as_str() {
                 "a" => CarriedOut::Done(json!({"message": "done"})),
                 "b" => CarriedOut::Failed("no such note".into()),
                 _ => CarriedOut::ByClient,
@@ -279,7 +285,7 @@ mod tests {
         let review = Review { iteration_id: "it".into(), all: Some(Approve), ..Review::default() };
         let after = apply(&before, &review, &mut carry_out).unwrap();
         let again = apply(&after, &review, &mut carry_out).unwrap();
-        assert_eq!((asked.as_slice(), &again), (&["a", "b", "c"].map(str::to_owned)[..], &after));
+        assert_eq!((asked.as_slice(), &again), (&["a", "b", "c"].map(StepId::from)[..], &after));
         let steps: Vec<String> = after[0].steps().map(|step| step.status().as_str().to_owned()).collect();
         assert_eq!((steps.join(" ").as_str(), after[0].status().as_str()), ("approved failed planned", "approved"));
         let plan = after[0].read()["plan"].clone();

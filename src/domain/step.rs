@@ -6,6 +6,7 @@
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::ids::{IterationId, StepId};
 use super::iteration::{MAX_MESSAGE, MAX_RATIONALE, MAX_STEP_SUMMARY, Step, cut};
 use super::merge::Record;
 use super::raw::{Raw, RawRecord};
@@ -57,7 +58,7 @@ impl<'a> StepStatus<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct IterationStep {
     entry: Entry,
-    id: String,
+    id: StepId,
     summary: String,
     rationale: String,
     status: String,
@@ -130,7 +131,7 @@ impl IterationStep {
     fn of(entry: Entry) -> Self {
         let intent = entry.get("intent").and_then(Raw::object).unwrap_or_default();
         IterationStep {
-            id: entry.text("id"),
+            id: entry.text("id").into(),
             summary: entry.text("summary"),
             rationale: entry.text("rationale"),
             status: entry.text("status"),
@@ -142,7 +143,7 @@ impl IterationStep {
     }
 
     /// The step at place `n` of a plan.
-    pub(super) fn of_plan(iteration_id: &str, n: usize, step: &Step, status: StepStatus<'_>) -> Self {
+    pub(super) fn of_plan(iteration_id: &IterationId, n: usize, step: &Step, status: StepStatus<'_>) -> Self {
         let fields = json!({
             "id": format!("{iteration_id}-{n}"),
             "summary": cut(&step.summary, MAX_STEP_SUMMARY),
@@ -163,7 +164,7 @@ impl IterationStep {
         matches!(self.entry, Entry::Object(_))
     }
 
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &StepId {
         &self.id
     }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::cadence::Cadence;
+use super::ids::MissionId;
 use super::iterations::{self, Iteration};
 use super::merge::{Fold, Stamps, winning_stamp};
 use super::mission::{Mission, MissionState};
@@ -14,7 +15,7 @@ use super::time;
 /// The due time that a run was claimed for, and what it came to.
 #[derive(Debug)]
 pub struct Finished<'a> {
-    pub mission_id: &'a str,
+    pub mission_id: &'a MissionId,
     pub scheduled_for: Timestamp,
     pub iteration: &'a Iteration,
 }
@@ -116,7 +117,8 @@ mod tests {
     }
 
     fn run(rows: &[(Value, Value)]) -> Result<Write, String> {
-        let finished = Finished { mission_id: "m", scheduled_for: SCHEDULED.parse().unwrap(), iteration: &json!({"id": "new"}).into() };
+        let finished =
+            Finished { mission_id: &"m".into(), scheduled_for: SCHEDULED.parse().unwrap(), iteration: &json!({"id": "new"}).into() };
         let now: Timestamp = "2026-04-15T08:00:05Z".parse().unwrap();
         write(
             &fold(rows),

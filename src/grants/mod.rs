@@ -4,6 +4,8 @@
 //! unwraps it, checks what it covers, and opens ciphertext. Keys live here and nowhere else: no type of this room
 //! prints one, and each is overwritten when it goes. It must not know the store, the planner or the clock.
 
+use crate::domain::ids::MissionId;
+
 mod cipher;
 mod key;
 mod terms;
@@ -59,13 +61,13 @@ impl fmt::Display for Skip {
 ///
 /// # Errors
 /// Why the grant cannot be used.
-pub fn usable(grant: &serde_json::Value, mission_id: &str, ends_at: Option<Timestamp>, now: Timestamp) -> Result<Grant, Skip> {
+pub fn usable(grant: &serde_json::Value, mission_id: &MissionId, ends_at: Option<Timestamp>, now: Timestamp) -> Result<Grant, Skip> {
     let mut grant = Grant::read(grant).map_err(|_| Skip::Malformed)?;
     grant.expires_at = ends_at.map_or(grant.expires_at, |at| at.min(grant.expires_at));
     if grant.expires_at <= now {
         return Err(Skip::Expired);
     }
-    if grant.derivation.mission_id != mission_id {
+    if grant.derivation.mission_id != *mission_id {
         return Err(Skip::WrongMission);
     }
     Ok(grant)
@@ -85,7 +87,7 @@ impl Opened {
     /// Why the grant cannot be used.
     pub fn open(
         grant: &serde_json::Value,
-        mission_id: &str,
+        mission_id: &MissionId,
         private_key: Option<&PrivateKey>,
         ends_at: Option<Timestamp>,
         now: Timestamp,
@@ -148,7 +150,8 @@ mod tests {
             let master = MasterKey::parse(case["masterKeyHex"].as_str().unwrap().as_bytes()).unwrap();
             let expected = MissionKey::from_hex(case["mdkHex"].as_str().unwrap());
             assert!(master.derive(&derivation) == expected);
-            let opened = Opened::open(&grant(case), derivation.mission_id.as_str(), Some(&key), None, at("2026-04-15T00:00:00Z")).unwrap();
+            let opened =
+                Opened::open(&grant(case), &derivation.mission_id.as_str().into(), Some(&key), None, at("2026-04-15T00:00:00Z")).unwrap();
             assert!(*opened.key() == expected);
             for (field, value) in case["encrypted"].as_object().unwrap() {
                 let text = value.as_str().unwrap();
@@ -170,7 +173,7 @@ mod tests {
         };
         let wrapped = good["wrappedKey"].as_str().unwrap();
         let foreign = MissionKey::from_hex(&"ab".repeat(32)).wrap(PrivateKey::generate().public()).unwrap();
-        let skip = |grant: &Value| Opened::open(grant, "dev-m-0", Some(&key), None, at("2026-04-30T23:59:59Z")).err();
+        let skip = |grant: &Value| Opened::open(grant, &"dev-m-0".into(), Some(&key), None, at("2026-04-30T23:59:59Z")).err();
         assert_eq!(skip(&good), None);
         for (changed, reason) in [
             (json!(7), Skip::Malformed),
@@ -189,8 +192,8 @@ mod tests {
         ] {
             assert_eq!(skip(&changed), Some(reason), "{changed}");
         }
-        assert_eq!(Opened::open(&good, "dev-m-0", None, None, at("2026-04-15T00:00:00Z")).err(), Some(Skip::NotConfigured));
-        let ended = Opened::open(&good, "dev-m-0", Some(&key), Some(at("2026-04-15T00:00:00Z")), at("2026-04-15T00:00:00Z"));
+        assert_eq!(Opened::open(&good, &"dev-m-0".into(), None, None, at("2026-04-15T00:00:00Z")).err(), Some(Skip::NotConfigured));
+        let ended = Opened::open(&good, &"dev-m-0".into(), Some(&key), Some(at("2026-04-15T00:00:00Z")), at("2026-04-15T00:00:00Z"));
         assert_eq!(ended.err(), Some(Skip::Expired), "it was shorter before");
     }
 
@@ -199,7 +202,8 @@ mod tests {
         let vectors = vectors();
         let mut case = vectors["cases"][0].clone();
         case["derivation"]["recordIds"] = json!(["notes:n0", "tasks:t0", "notes:a:b"]);
-        let opened = Opened::open(&grant(&case), "dev-m-0", Some(&private_key(&vectors)), None, at("2026-04-15T00:00:00Z")).unwrap();
+        let opened =
+            Opened::open(&grant(&case), &"dev-m-0".into(), Some(&private_key(&vectors)), None, at("2026-04-15T00:00:00Z")).unwrap();
         assert!(opened.covers("notes", "n0") && opened.covers("notes", "a:b"));
         assert!(!opened.covers("notes", "n1") && !opened.covers("tasks", "t0") && !opened.covers("notes:a", "b"));
     }

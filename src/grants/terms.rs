@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::domain::ids::MissionId;
 use crate::domain::{grant, time};
 
 const VERSION: &str = "v1";
@@ -12,7 +13,7 @@ const VERSION: &str = "v1";
 /// What a mission's key is derived from, and so what it covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derivation {
-    pub mission_id: String,
+    pub mission_id: MissionId,
     pub tables: Vec<String>,
     /// As `table:id`.
     pub record_ids: Vec<String>,
@@ -72,7 +73,7 @@ impl Derivation {
         }
         let mission_id = value.get("missionId").and_then(Value::as_str).filter(|id| !id.is_empty());
         Ok(Derivation {
-            mission_id: mission_id.ok_or(Malformed { field: "derivation.missionId", expected: "a text" })?.to_owned(),
+            mission_id: mission_id.ok_or(Malformed { field: "derivation.missionId", expected: "a text" })?.into(),
             tables: names(value, "tables", &[',', ':'])
                 .ok_or(Malformed { field: "derivation.tables", expected: "a list of names without commas and colons" })?,
             record_ids: names(value, "recordIds", &[','])

@@ -11,6 +11,7 @@ use super::ApiState;
 use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::Params;
+use crate::domain::ids::{IterationId, MissionId};
 use crate::domain::time;
 use crate::store::AuditRow;
 
@@ -20,7 +21,8 @@ use crate::store::AuditRow;
 #[into_params(parameter_in = Query)]
 pub(super) struct AuditQuery {
     /// Only those of this mission
-    mission_id: Option<String>,
+    #[param(value_type = Option<String>)]
+    mission_id: Option<MissionId>,
     /// How many at most: 1 to 1000, else 200
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -36,8 +38,10 @@ pub(super) struct Audit {
 #[serde(rename_all = "camelCase")]
 struct AuditEntry {
     id: i64,
-    mission_id: String,
-    iteration_id: String,
+    #[schema(value_type = String)]
+    mission_id: MissionId,
+    #[schema(value_type = String)]
+    iteration_id: IterationId,
     table_name: String,
     record_id: String,
     /// ok, failed or scope-violation
@@ -66,7 +70,7 @@ pub(super) async fn audit(
         return Err(ApiError::bad_request("`limit` must be a whole number from 1 to 1000"));
     }
     let mission = query.mission_id.filter(|id| !id.is_empty());
-    let rows = shared.app.reads_of(&caller.user, mission.as_deref(), None, limit).await?;
+    let rows = shared.app.reads_of(&caller.user, mission.as_ref(), None, limit).await?;
     Ok(Json(Audit { rows: rows.into_iter().map(AuditEntry::from).collect() }))
 }
 

@@ -90,8 +90,8 @@ pub(super) async fn approve(
 ) -> Result<Json<Value>, ApiError> {
     let Approval { params } = read(&body)?;
     let set = params.into_iter().map(|(name, value)| (name, Given::Value(value))).collect();
-    let review = Review { decisions: [(id.clone(), StepDecision::Approve)].into(), ..Review::default() };
-    let decided = shared.app.reviews().decide_steps(&caller.user, &[id], &StepReview { review, set, iteration: None }).await?;
+    let review = Review { decisions: [(id.as_str().into(), StepDecision::Approve)].into(), ..Review::default() };
+    let decided = shared.app.reviews().decide_steps(&caller.user, &[id.into()], &StepReview { review, set, iteration: None }).await?;
     only(&decided)
 }
 
@@ -116,8 +116,8 @@ pub(super) async fn reject(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let Rejection { feedback } = read(&body)?;
-    let review = Review { decisions: [(id.clone(), StepDecision::Reject)].into(), feedback, ..Review::default() };
-    let decided = shared.app.reviews().decide_steps(&caller.user, &[id], &StepReview { review, ..StepReview::default() }).await?;
+    let review = Review { decisions: [(id.as_str().into(), StepDecision::Reject)].into(), feedback, ..Review::default() };
+    let decided = shared.app.reviews().decide_steps(&caller.user, &[id.into()], &StepReview { review, ..StepReview::default() }).await?;
     only(&decided)
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn reject(
 pub(super) async fn undo(State(shared): State<Arc<ApiState>>, User(caller): User, StepId(id): StepId) -> Result<Json<Value>, ApiError> {
     let undone = shared.app.reviews().undo(&caller.user, &id, None).await?;
     match undone.as_slice() {
-        [one] if one.id == id => only(&undone),
+        [one] if one.id == id.as_str() => only(&undone),
         steps => Ok(Json(json!({"steps": steps.iter().map(DecidedStep::to_json).collect::<Vec<_>>()}))),
     }
 }

@@ -266,7 +266,7 @@ mod tests {
         let hub = Arc::new(Hub::default());
         let socket = |upgrade: WebSocketUpgrade| async move {
             upgrade.on_upgrade(move |socket| async move {
-                serve(socket, hub.listen("ada", None, None), SignedDuration::from_hours(24)).await;
+                serve(socket, hub.listen(&"ada".into(), None, None), SignedDuration::from_hours(24)).await;
             })
         };
         tokio::spawn(connections::serve(listener, Router::new().route("/", get(socket)), std::future::pending()));

@@ -152,7 +152,7 @@ impl StreamReader {
         let user = &self.pull.user_id;
         loop {
             let turn = self.shared.turns.take(user).await?;
-            let mut share = self.shared.budget.share(Owner::User(user.clone()));
+            let mut share = self.shared.budget.share(Owner::User(user.to_string()));
             if share.grow_to(PAGE).is_ok() {
                 return Ok((turn, share));
             }

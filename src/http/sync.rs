@@ -21,6 +21,7 @@ use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::{AppId, Params};
 use super::weight;
+use crate::domain::ids::UserId;
 use crate::domain::json;
 use crate::domain::time;
 use crate::store::{EventKey, Pull};
@@ -69,7 +70,7 @@ pub(super) async fn push(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let share = shared.budget.share(Owner::User(caller.user.clone()));
+    let share = shared.budget.share(Owner::User(caller.user.to_string()));
     let limit = shared.max_body_bytes;
     let received = receive(&headers, request.into_body(), share, limit, limit.saturating_mul(2)).await?;
     if !shared.app.has_room() {
@@ -109,7 +110,7 @@ pub(super) async fn push(
 /// Reads a push. The share of its body is kept for what it became.
 fn read(
     received: Received,
-    (user, app, client): &(String, String, Option<String>),
+    (user, app, client): &(UserId, String, Option<String>),
     event_key: &EventKey,
     now: Timestamp,
 ) -> Result<(Pushed, Share), ApiError> {
@@ -132,7 +133,7 @@ async fn apart<T: Send + 'static>(size: usize, work: impl FnOnce() -> Result<T, 
 
 /// A page of the log as an answer.
 async fn answer(shared: &ApiState, pull: Pull) -> Result<Response, ApiError> {
-    let mut share = shared.budget.share(Owner::User(pull.user_id.clone()));
+    let mut share = shared.budget.share(Owner::User(pull.user_id.to_string()));
     // Who has no room left hears it before the log is read; turns bound what is read until its size is known.
     share.grow_to(LEAST_ANSWER)?;
     let turn = shared.turns.take(&pull.user_id).await?;

@@ -15,6 +15,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use crate::domain::fields::is_ciphertext;
+use crate::domain::ids::{IterationId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::mission::{InputRef, Mission};
 use crate::domain::record_kind::Kinds;
@@ -119,9 +120,9 @@ const MAX_INPUTS: usize = 50;
 /// On whose behalf inputs are read.
 #[derive(Debug, Clone, Copy)]
 pub struct InputReader<'a> {
-    pub user_id: &'a str,
+    pub user_id: &'a UserId,
     pub mission: &'a Mission,
-    pub iteration_id: &'a str,
+    pub iteration_id: &'a IterationId,
     /// This server's key, where it has one.
     pub private_key: Option<&'a PrivateKey>,
     /// How records read.
@@ -157,7 +158,7 @@ pub async fn resolve(store: &Store, reader: &InputReader<'_>) -> StoreResult<Res
     resolved.skip = grant.skip();
     if !resolved.attempts.is_empty() {
         let mission_id = reader.mission.id.clone();
-        let reader_id = ReadFor { user_id: reader.user_id.into(), mission_id, iteration_id: reader.iteration_id.into() };
+        let reader_id = ReadFor { user_id: reader.user_id.clone(), mission_id, iteration_id: reader.iteration_id.clone() };
         store.record_reads(reader_id, resolved.attempts.clone(), reader.now).await?;
     }
     Ok(resolved)

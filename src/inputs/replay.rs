@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Why;
 use crate::domain::fields::is_ciphertext;
+use crate::domain::ids::UserId;
 use crate::domain::merge::{Record, Stamps};
 use crate::domain::mission::InputRef;
 use crate::domain::raw::RawRecord;
@@ -51,7 +52,7 @@ struct KeptRecord {
 }
 
 /// The records of inputs, each or why there is none, in their order.
-pub(super) async fn all(store: &Store, user: &str, inputs: &[InputRef], kinds: &Kinds) -> StoreResult<Vec<Result<Replayed, Why>>> {
+pub(super) async fn all(store: &Store, user: &UserId, inputs: &[InputRef], kinds: &Kinds) -> StoreResult<Vec<Result<Replayed, Why>>> {
     let kinds: Vec<Option<Arc<RecordKind>>> = inputs.iter().map(|input| kinds.find(&input.module, &input.table).cloned()).collect();
     let known: Vec<Arc<RecordKind>> = kinds.iter().flatten().cloned().collect();
     let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, kind.as_deref()?))).collect();
@@ -88,7 +89,7 @@ fn wanted(input: &InputRef, kind: &RecordKind) -> Wanted {
 }
 
 /// The records of links, each with the place of the input that names it. One that is gone or too large is passed over.
-async fn belongings(store: &Store, user: &str, links: Vec<(usize, Arc<RecordLink>, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
+async fn belongings(store: &Store, user: &UserId, links: Vec<(usize, Arc<RecordLink>, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
     if links.is_empty() {
         return Ok(Vec::new());
     }

@@ -9,6 +9,7 @@ use super::{FieldKind, FieldSpec, Modules, TableSpec, ToolSpec};
 use crate::domain::change::Op;
 use crate::domain::edits;
 use crate::domain::fields::is_ciphertext;
+use crate::domain::ids::UserId;
 use crate::domain::merge::Record;
 use crate::domain::time;
 
@@ -40,7 +41,7 @@ fn oldest(records: &dyn Records, table: &TableSpec) -> Vec<(String, Record)> {
 pub struct ToolCall<'a> {
     pub tool: &'a str,
     pub params: &'a Record,
-    pub user: &'a str,
+    pub user: &'a UserId,
     /// The space of the mission; `None`: the user's own.
     pub space: Option<&'a str>,
     pub now: Timestamp,
@@ -422,7 +423,7 @@ mod tests {
         let call = ToolCall {
             tool,
             params: params.as_object().unwrap(),
-            user: "ada",
+            user: &"ada".into(),
             space: None,
             now: "2026-04-15T22:30:00Z".parse().unwrap(),
             zone: &TimeZone::get("Europe/Berlin").unwrap(),

@@ -10,6 +10,7 @@ use crate::domain::agent::Agent;
 use crate::domain::breaker;
 use crate::domain::cadence::Cadence;
 use crate::domain::decision::{self, Ceilings, Condition, Decision, Load, Plans, Situation, decide};
+use crate::domain::ids::{MissionId, UserId};
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
@@ -32,8 +33,8 @@ pub struct ExplainedStep {
 /// Everything that decides about a mission at a moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
-    pub user_id: String,
-    pub mission_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
     pub title: String,
     pub at: Timestamp,
     pub steps: Vec<ExplainedStep>,
@@ -94,7 +95,7 @@ pub struct Rules {
 /// # Errors
 /// When the database cannot be read.
 pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
-    let (user, id) = (&snapshot.user_id, &snapshot.id);
+    let (user, id) = (&snapshot.user_id, &MissionId::from(snapshot.id.as_str()));
     let (mission, _) = Mission::read(id, &snapshot.record);
     let wanted = LoadQuery { user_id: user.clone(), agents: mission.agent_id.iter().cloned().collect() };
     let load = store.load(wanted, now).await?;
@@ -103,7 +104,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
     let situation = Situation {
         agent: agent.as_ref().map(|(agent, tokens)| {
             // Its own run holds its place.
-            let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(&agent.id));
+            let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_ref() == Some(&agent.id));
             (agent, Load { in_flight: load.in_flight(&agent.id).saturating_sub(own.into()), tokens: *tokens })
         }),
         plans,

@@ -19,9 +19,11 @@ impl Runner {
                 Ok(0) => {}
                 Ok(restored) => {
                     self.metrics.iterations_restored_total.inc_by(restored as u64);
-                    tracing::info!(mission = id, restored, "restored iterations that a client's write had removed from a mission");
+                    tracing::info!(mission = id.as_str(), restored, "restored iterations that a client's write had removed from a mission");
                 }
-                Err(error) => tracing::error!(mission = id, %error, "lost iterations cannot be put back yet; the next tick tries again"),
+                Err(error) => {
+                    tracing::error!(mission = id.as_str(), %error, "lost iterations cannot be put back yet; the next tick tries again")
+                }
             }
         }
         Ok(())

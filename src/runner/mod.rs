@@ -28,6 +28,7 @@ pub use work::{RunOutcome, RunReport};
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::{Breaker, Limits};
 use crate::domain::decision::Ceilings;
+use crate::domain::ids::RunId;
 use crate::domain::record_kind::Kinds;
 use crate::domain::step::StepStatus;
 use crate::grants::PrivateKey;
@@ -95,9 +96,9 @@ pub struct Runner {
     told: tokio::sync::Mutex<Option<Timestamp>>,
     queue: Mutex<FairQueue<PlanJob>>,
     /// Runs that this process has claimed and not closed.
-    active: Mutex<HashSet<String>>,
+    active: Mutex<HashSet<RunId>>,
     /// Runs whose end could not be written for a reason that is this machine's.
-    blameless: Mutex<HashSet<String>>,
+    blameless: Mutex<HashSet<RunId>>,
     planning: Semaphore,
     /// How many plans are being made.
     busy: watch::Sender<usize>,

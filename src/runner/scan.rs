@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use crate::domain::ids::UserId;
 use crate::store::{Due, DueKey, Store, StoreResult};
 
 /// Rows read at a time.
@@ -26,11 +27,11 @@ const BOUNDS: ScanBounds = ScanBounds { seen: 200_000, taken: 10_000, of_user: 1
 pub(super) struct Scan {
     after: Option<DueKey>,
     /// How many this round took of each user.
-    of_users: HashMap<String, usize>,
+    of_users: HashMap<UserId, usize>,
     /// Where users go on who have more due missions than their share.
-    users: HashMap<String, DueKey>,
+    users: HashMap<UserId, DueKey>,
     /// Those of them of whom this round took any.
-    advanced: HashSet<String>,
+    advanced: HashSet<UserId>,
 }
 
 impl Scan {
@@ -119,8 +120,8 @@ mod tests {
         for (user, missions) in users {
             for n in 0..*missions {
                 all.push(Due {
-                    user_id: (*user).to_owned(),
-                    mission_id: format!("{n:03}"),
+                    user_id: (*user).into(),
+                    mission_id: format!("{n:03}").into(),
                     agent_id: None,
                     scheduled_for: Timestamp::UNIX_EPOCH,
                     plans: Plans::default(),

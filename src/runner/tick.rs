@@ -16,6 +16,7 @@ use super::work::{PlanJob, RunOutcome, RunReport};
 use super::{Runner, lock};
 use crate::domain::agent::Agent;
 use crate::domain::decision::{Condition, Decision, Label, Load, PendingRun, Situation, decide};
+use crate::domain::ids::{AgentId, MissionId, RunId, UserId};
 use crate::domain::time;
 use crate::projection;
 use crate::store::{Candidate, Claim, Due, LoadQuery, OpenRun, StoreError, StoreResult, UserLoad};
@@ -29,13 +30,13 @@ const ERRORS: usize = 100;
 /// What a tick decided about a due mission, and why.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
-    pub user_id: String,
-    pub mission_id: String,
-    pub agent_id: Option<String>,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
+    pub agent_id: Option<AgentId>,
     /// The name of the agent, where there is one.
     pub agent: Option<String>,
     /// The run that was started, or is there since an earlier tick.
-    pub run_id: Option<String>,
+    pub run_id: Option<RunId>,
     /// [`Decision::Run`]: a run was started.
     pub decision: Decision,
     /// What the run that is there since an earlier tick says. It may repeat what the model server said.
@@ -50,7 +51,15 @@ impl Note {
             Decision::Wait(condition) => Some(compared(condition, None).to_string()),
         };
         let decision = self.decision.word();
-        tracing::info!(user = self.user_id, mission = self.mission_id, agent = self.agent_id, run = self.run_id, decision, why, "decided");
+        tracing::info!(
+            user = self.user_id.as_str(),
+            mission = self.mission_id.as_str(),
+            agent = self.agent_id.as_deref(),
+            run = self.run_id.as_deref(),
+            decision,
+            why,
+            "decided"
+        );
     }
 }
 
@@ -163,8 +172,8 @@ pub(super) struct TickOutcome {
 
 impl TickOutcome {
     /// One user's data cannot be used; everybody else's missions go on.
-    pub(super) fn user_failed(&mut self, user: &str, error: &StoreError) {
-        tracing::error!(user, %error, "the missions of a user are skipped in this tick");
+    pub(super) fn user_failed(&mut self, user: &UserId, error: &StoreError) {
+        tracing::error!(user = user.as_str(), %error, "the missions of a user are skipped in this tick");
         self.stats.error(format!("user {user}: {error}"));
     }
 }
@@ -248,7 +257,7 @@ impl Runner {
             let situation = Situation {
                 agent: agent.as_ref().map(|(agent, load)| {
                     // Its own run holds its place.
-                    let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(&agent.id));
+                    let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_ref() == Some(&agent.id));
                     (agent, Load { in_flight: load.in_flight.saturating_sub(own.into()), ..*load })
                 }),
                 plans: due.plans,
@@ -265,7 +274,7 @@ impl Runner {
                     load.in_flight += 1;
                     agent.max_concurrent_missions
                 });
-                let (run_id, iteration_id) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
+                let (run_id, iteration_id) = (Uuid::new_v4().to_string().into(), Uuid::new_v4().to_string().into());
                 admitted.push(Startable { candidate: Candidate { due, max_in_flight, run_id, iteration_id }, agent: name });
             } else {
                 let (run_id, reason) = run.map(|run| (run.id.clone(), run.reason.clone())).unzip();
@@ -340,10 +349,10 @@ impl Runner {
                 let span = tracing::debug_span!(
                     parent: None,
                     "run",
-                    user = user_id,
-                    mission = mission_id,
-                    agent = agent_id,
-                    run = run.run_id,
+                    user = user_id.as_str(),
+                    mission = mission_id.as_str(),
+                    agent = agent_id.as_deref(),
+                    run = run.run_id.as_str(),
                     ending = Empty,
                     otel.status_code = Empty
                 );
@@ -367,9 +376,9 @@ impl Runner {
 
 /// What decides about the missions of one user.
 struct Loads {
-    agents: HashMap<String, (Agent, Load)>,
+    agents: HashMap<AgentId, (Agent, Load)>,
     /// By mission.
-    open: HashMap<String, OpenRun>,
+    open: HashMap<MissionId, OpenRun>,
     used: crate::domain::decision::Used,
 }
 
@@ -403,7 +412,7 @@ pub(super) fn pending(run: &OpenRun) -> PendingRun {
 
 /// The users of due missions, each with the agents that these name.
 fn wanted(due: &[Due]) -> Vec<LoadQuery> {
-    let mut users: BTreeMap<&str, LoadQuery> = BTreeMap::new();
+    let mut users: BTreeMap<&UserId, LoadQuery> = BTreeMap::new();
     for due in due {
         let wanted = users.entry(&due.user_id).or_insert_with(|| LoadQuery { user_id: due.user_id.clone(), ..LoadQuery::default() });
         wanted.agents.extend(due.agent_id.clone());
@@ -417,12 +426,12 @@ pub(super) fn count(number: usize) -> i64 {
 }
 
 /// How often each thing was decided for each user, for the user to see.
-fn decisions_of_users(notes: &[Note]) -> Vec<(String, &'static str, u64)> {
-    let mut counts: BTreeMap<(&str, Label), u64> = BTreeMap::new();
+fn decisions_of_users(notes: &[Note]) -> Vec<(UserId, &'static str, u64)> {
+    let mut counts: BTreeMap<(&UserId, Label), u64> = BTreeMap::new();
     for note in notes {
         if let Some(label) = note.decision.label() {
             *counts.entry((&note.user_id, label)).or_default() += 1;
         }
     }
-    counts.into_iter().map(|((user, label), count)| (user.to_owned(), label.as_str(), count)).collect()
+    counts.into_iter().map(|((user, label), count)| (user.clone(), label.as_str(), count)).collect()
 }

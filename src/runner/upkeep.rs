@@ -9,6 +9,7 @@ use super::tick::TickOutcome;
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::change::RUNNER_CLIENT;
+use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::mission::Mission;
 use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::schedule::{first_time, time_again};
@@ -24,9 +25,9 @@ const TIMES: u32 = 500;
 pub(super) struct ScanProgress {
     pub due: Scan,
     /// User and mission.
-    unscheduled: (String, String),
+    unscheduled: (UserId, MissionId),
     /// When a run ended, and which.
-    ran_ahead: Option<(Timestamp, String)>,
+    ran_ahead: Option<(Timestamp, RunId)>,
 }
 
 impl Runner {
@@ -54,7 +55,7 @@ impl Runner {
     /// Sets the times anew that runs set on a clock that was ahead. Such runs ended in what is the future now.
     async fn set_times_again(&self, progress: &mut ScanProgress, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
         let future = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
-        let after = progress.ran_ahead.take().filter(|(at, _)| *at > future).unwrap_or((future, String::new()));
+        let after = progress.ran_ahead.take().filter(|(at, _)| *at > future).unwrap_or((future, RunId::default()));
         let found = self.store.ran_ahead(after, now, TIMES).await?;
         progress.ran_ahead = found.last().filter(|_| found.len() == TIMES as usize).map(|run| (run.finished_at, run.run_id.clone()));
         for RanAhead { user_id, mission_id, scheduled_for, finished_at, .. } in found {
@@ -72,7 +73,12 @@ impl Runner {
     }
 
     /// Writes the next time that the newest state of a mission is to have, in a row of the program's own.
-    async fn set_time(&self, user: &str, id: &str, decide: impl FnOnce(&Mission) -> Option<Timestamp> + Send + 'static) -> StoreResult<()> {
+    async fn set_time(
+        &self,
+        user: &UserId,
+        id: &str,
+        decide: impl FnOnce(&Mission) -> Option<Timestamp> + Send + 'static,
+    ) -> StoreResult<()> {
         let edit = Edit {
             table: Table::Missions,
             user_id: user.to_owned(),
@@ -126,7 +132,7 @@ impl Runner {
 }
 
 /// What fails for one user fails for nobody else, unless it is the machine.
-fn told(set: StoreResult<()>, user: &str, outcome: &mut TickOutcome) -> StoreResult<()> {
+fn told(set: StoreResult<()>, user: &UserId, outcome: &mut TickOutcome) -> StoreResult<()> {
     match set {
         Err(error) if error.is_of_machine() => Err(error),
         Err(error) => {

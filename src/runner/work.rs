@@ -14,6 +14,7 @@ use crate::domain::actor;
 use crate::domain::agent::Agent;
 use crate::domain::breaker::Permit;
 use crate::domain::decision::{self, Condition, Decision, Load, Situation, decide};
+use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::iteration::{ErrorDetails, Frame, IterationOutcome, Plan, Usage};
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
@@ -40,8 +41,8 @@ pub(super) struct PlanJob {
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunReport {
-    pub user_id: String,
-    pub mission_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
     pub outcome: RunOutcome,
     /// Whether the model gave a plan, written back or not.
     pub produced: bool,
@@ -273,7 +274,7 @@ impl Runner {
     async fn put_off(&self, run: &Claimed, reason: String) -> StoreResult<RunReport> {
         let wait = self.settings.backoff.wait(1, rand::random::<f64>());
         self.metrics.mission_errors_total.inc();
-        tracing::warn!(mission = run.due.mission_id, reason, "this machine could not ask the model");
+        tracing::warn!(mission = run.due.mission_id.as_str(), reason, "this machine could not ask the model");
         let close = Close::Release { at: self.now().checked_add(wait).ok(), reason: reason.clone() };
         Ok(RunReport { error: Some(reason), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
     }
@@ -378,7 +379,7 @@ impl Runner {
             match outcome {
                 Err(error) if error.is_passing() && !self.is_stopping() => match tries.next() {
                     Some(wait) => {
-                        tracing::warn!(mission = run.due.mission_id, %error, "the end of a run cannot be written yet");
+                        tracing::warn!(mission = run.due.mission_id.as_str(), %error, "the end of a run cannot be written yet");
                         tokio::time::sleep(wait).await;
                     }
                     None => return Err(error),
@@ -416,7 +417,7 @@ impl Runner {
 
     fn broken(&self, run: &Claimed, error: &StoreError) -> RunReport {
         self.metrics.mission_errors_total.inc();
-        tracing::error!(mission = run.due.mission_id, %error, "a run could not be finished; it is tried again");
+        tracing::error!(mission = run.due.mission_id.as_str(), %error, "a run could not be finished; it is tried again");
         if error.is_of_machine() {
             lock(&self.blameless).insert(run.run_id.clone());
         }
@@ -429,7 +430,7 @@ impl Runner {
         self.metrics.planner_rounds.observe(planned.rounds.into());
         self.metrics.prompt_injection_suspected_total.inc_by(planned.suspected_injections as u64);
         if planned.usage.total > 0 {
-            self.metrics.count_tokens(agent.map_or(actor::LEGACY_AI, |agent| &agent.id), planned.usage.total);
+            self.metrics.count_tokens(agent.map_or(actor::LEGACY_AI, |agent| agent.id.as_str()), planned.usage.total);
         }
         let kind = planned.outcome.as_ref().err().and_then(PlanError::provider_kind);
         if let Some(kind) = kind {
@@ -458,10 +459,10 @@ impl RunReport {
             RunOutcome::Dropped { reason } | RunOutcome::Broken { reason } => Some(reason.as_str()),
         };
         tracing::info!(
-            user = self.user_id,
-            mission = self.mission_id,
-            agent = run.due.agent_id,
-            run = run.run_id,
+            user = self.user_id.as_str(),
+            mission = self.mission_id.as_str(),
+            agent = run.due.agent_id.as_deref(),
+            run = run.run_id.as_str(),
             ending = self.outcome.word(),
             reason,
             tokens = self.tokens,
@@ -489,11 +490,11 @@ impl RunOutcome {
 /// Counts a plan as under way for as long as it lives, however its task ends.
 struct PlanningGuard<'a> {
     runner: &'a Runner,
-    run_id: String,
+    run_id: RunId,
 }
 
 impl<'a> PlanningGuard<'a> {
-    fn begin(runner: &'a Runner, run_id: &str) -> Self {
+    fn begin(runner: &'a Runner, run_id: &RunId) -> Self {
         runner.busy.send_modify(|busy| *busy += 1);
         PlanningGuard { runner, run_id: run_id.to_owned() }
     }

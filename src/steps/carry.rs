@@ -8,6 +8,7 @@ use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepKey, StepO
 use crate::domain::actor::{self, Work};
 use crate::domain::agent::Agent;
 use crate::domain::change::{Change, Op};
+use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::domain::limits::{Admitted, admit};
 use crate::domain::merge::{Record, Stamps, winning_stamp};
@@ -22,9 +23,9 @@ use crate::text;
 /// For whom, and for which mission.
 #[derive(Debug, Clone, Copy)]
 pub struct Occasion<'a> {
-    pub user: &'a str,
-    pub mission: &'a str,
-    pub iteration: &'a str,
+    pub user: &'a UserId,
+    pub mission: &'a MissionId,
+    pub iteration: &'a IterationId,
     /// The space of the mission; `None`: the user's own.
     pub space: Option<&'a str>,
     pub agent: Option<&'a Agent>,
@@ -34,7 +35,7 @@ pub struct Occasion<'a> {
 }
 
 impl Occasion<'_> {
-    fn key(&self, step: &str) -> StepKey {
+    fn key(&self, step: &StepId) -> StepKey {
         StepKey {
             user_id: self.user.to_owned(),
             mission_id: self.mission.to_owned(),
@@ -218,7 +219,7 @@ impl<'a> Target<'a> {
 /// A row of the log that makes a write win over what its record has.
 #[expect(clippy::too_many_arguments)]
 pub(super) fn row(
-    user: &str,
+    user: &UserId,
     client: &str,
     event_id: String,
     Target { app, table, record_id, op }: Target<'_>,
@@ -266,11 +267,11 @@ struct Sent<'a> {
     tool: &'a str,
     params: &'a Record,
     rationale: &'a str,
-    mission_id: &'a str,
-    iteration_id: &'a str,
+    mission_id: &'a MissionId,
+    iteration_id: &'a IterationId,
     /// Id and name.
     agent: Option<(&'a str, &'a str)>,
-    user: &'a str,
+    user: &'a UserId,
 }
 
 fn body(sent: &Sent<'_>) -> String {

@@ -23,6 +23,7 @@ pub use own::OwnHand;
 pub use take_back::{KeptField, TakeBack};
 
 use crate::auth::secret;
+use crate::domain::ids::{AgentId, IterationId, MissionId, StepId, UserId};
 use crate::domain::limits::Admitted;
 use crate::domain::merge::{Delta, Record, Stamps};
 use crate::modules::Modules;
@@ -39,7 +40,7 @@ pub trait UserLog: Records {
     /// The rows of a record with their event ids, in their order.
     fn rows(&self, app: &str, table: &str, id: &str) -> Vec<(String, Delta)>;
     /// How many steps of a tool an agent has carried out without review since a time.
-    fn automatic_since(&self, agent: &str, tool: &str, since: Timestamp) -> u64;
+    fn automatic_since(&self, agent: &AgentId, tool: &str, since: Timestamp) -> u64;
 }
 
 /// Who carries out what. Tools that are not named here are for the devices of the user.
@@ -112,7 +113,7 @@ pub struct Effects {
     /// The step whose call came to its end.
     pub ended: Option<StepKey>,
     /// Steps that were carried out without review: agent and tool.
-    pub automatic: Vec<(String, String)>,
+    pub automatic: Vec<(AgentId, String)>,
     /// What became of steps here and now: the tool, and how it went.
     pub outcomes: Vec<(String, StepOutcome)>,
 }
@@ -138,10 +139,10 @@ impl StepOutcome {
 /// Where a step stands: clients may give the steps of two plans the same id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepKey {
-    pub user_id: String,
-    pub mission_id: String,
-    pub iteration_id: String,
-    pub step_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
+    pub iteration_id: IterationId,
+    pub step_id: StepId,
 }
 
 impl StepKey {

@@ -10,6 +10,7 @@ use super::pending::Pending;
 use crate::domain::actor;
 use crate::domain::change::Op;
 use crate::domain::edits::DELETED_AT;
+use crate::domain::ids::UserId;
 use crate::domain::limits::{Admitted, admit};
 use crate::domain::merge::Record;
 use crate::domain::raw::RawRecord;
@@ -23,7 +24,7 @@ const CALENDAR: &str = "Calendar";
 /// Somebody who writes, and into what.
 pub struct OwnHand<'a> {
     pub modules: &'a Modules,
-    pub user: &'a str,
+    pub user: &'a UserId,
     pub client: &'a str,
     pub zone: &'a TimeZone,
     pub now: Timestamp,

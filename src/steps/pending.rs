@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::UserLog;
 use crate::domain::change::Op;
+use crate::domain::ids::AgentId;
 use crate::domain::merge::{Delta, Record, Stamps, winning_stamp};
 use crate::modules::TableSpec;
 use crate::modules::effects::{RecordWrite, Records};
@@ -141,7 +142,7 @@ impl UserLog for Pending<'_> {
         self.log.rows(app, table, id)
     }
 
-    fn automatic_since(&self, agent: &str, tool: &str, since: Timestamp) -> u64 {
+    fn automatic_since(&self, agent: &AgentId, tool: &str, since: Timestamp) -> u64 {
         self.log.automatic_since(agent, tool, since)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::carry::{Target, row};
 use super::undo::{Undo, undo};
 use super::{StepKey, UserLog};
+use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::domain::limits::{Admitted, LimitRefusal, admit};
 use crate::domain::step::{IterationStep, StepStatus};
@@ -30,9 +31,9 @@ pub struct KeptField {
 
 /// Takes back steps of one iteration.
 pub struct TakeBack<'a> {
-    user: &'a str,
-    mission: &'a str,
-    iteration: String,
+    user: &'a UserId,
+    mission: &'a MissionId,
+    iteration: IterationId,
     client: &'a str,
     actor: Value,
     log: &'a dyn UserLog,
@@ -44,7 +45,14 @@ pub struct TakeBack<'a> {
 const TRIES: usize = 16;
 
 impl<'a> TakeBack<'a> {
-    pub fn new(user: &'a str, mission: &'a str, client: &'a str, actor: Value, log: &'a dyn UserLog, iteration: &Iteration) -> Self {
+    pub fn new(
+        user: &'a UserId,
+        mission: &'a MissionId,
+        client: &'a str,
+        actor: Value,
+        log: &'a dyn UserLog,
+        iteration: &Iteration,
+    ) -> Self {
         let undone = BTreeSet::new();
         let mut back = TakeBack { user, mission, iteration: iteration.id().to_owned(), client, actor, log, undone };
         for step in iteration.steps().filter(|step| step.status() == StepStatus::Rejected && step.undone().is_some()) {
@@ -57,7 +65,7 @@ impl<'a> TakeBack<'a> {
         back
     }
 
-    fn key(&self, step: &str) -> StepKey {
+    fn key(&self, step: &StepId) -> StepKey {
         StepKey {
             user_id: self.user.to_owned(),
             mission_id: self.mission.to_owned(),

@@ -1,6 +1,7 @@
 //! Rows of the change log, as they are appended and read (docs/design.md, section 2).
 
 use crate::domain::change::Change;
+use crate::domain::ids::UserId;
 use crate::domain::limits::Unusable;
 
 /// What an append did.
@@ -41,7 +42,7 @@ pub struct SetAside {
 /// Which rows a reader of the log wants; `None` takes all.
 #[derive(Debug, Clone, Default)]
 pub struct RowFilter {
-    pub user: Option<String>,
+    pub user: Option<UserId>,
     pub app: Option<String>,
     pub table: Option<String>,
 }

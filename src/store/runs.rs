@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::snapshots::Due;
+use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
 use crate::domain::iteration::Usage;
 use crate::domain::iterations::Iteration;
 use crate::domain::retention::RetentionBounds;
@@ -18,8 +19,8 @@ pub struct Candidate {
     /// The bound of its agent, checked once more in the claiming transaction.
     pub max_in_flight: Option<u64>,
     /// Ids for the run and its iteration, should a new run be made.
-    pub run_id: String,
-    pub iteration_id: String,
+    pub run_id: RunId,
+    pub iteration_id: IterationId,
 }
 
 /// What came of a candidate.
@@ -37,8 +38,8 @@ pub enum Claim {
 /// A run that this process holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
-    pub run_id: String,
-    pub iteration_id: String,
+    pub run_id: RunId,
+    pub iteration_id: IterationId,
     pub due: Due,
     /// Attempts that failed before.
     pub attempts: u32,
@@ -47,10 +48,10 @@ pub struct Claimed {
 /// A run that has not ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenRun {
-    pub id: String,
-    pub user_id: String,
-    pub mission_id: String,
-    pub agent_id: Option<String>,
+    pub id: RunId,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
+    pub agent_id: Option<AgentId>,
     pub scheduled_for: Timestamp,
     /// The process that works on it; `None`: it waits for its next attempt.
     pub owner: Option<String>,
@@ -79,7 +80,7 @@ pub struct Attempt {
 /// A run that a process holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    pub run_id: String,
+    pub run_id: RunId,
     /// Attempts that failed.
     pub failed: u32,
     /// Whether the model was asked since the claim.
@@ -98,7 +99,7 @@ pub struct FinishedRun {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
     pub run: OpenRun,
-    pub iteration_id: String,
+    pub iteration_id: IterationId,
     pub claimed_at: Timestamp,
     pub missed_times: u32,
     pub interruptions: u32,

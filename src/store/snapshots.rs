@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::domain::decision::Plans;
+use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::merge::Stamps;
 use crate::domain::raw::RawRecord;
 
@@ -26,7 +27,7 @@ impl Table {
 /// A live record of a snapshot table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
-    pub user_id: String,
+    pub user_id: UserId,
     pub id: String,
     pub record: RawRecord,
     pub field_meta: Stamps,
@@ -35,9 +36,9 @@ pub struct Snapshot {
 /// A due mission, as light as the index holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    pub user_id: String,
-    pub mission_id: String,
-    pub agent_id: Option<String>,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
+    pub agent_id: Option<AgentId>,
     pub scheduled_for: Timestamp,
     pub plans: Plans,
 }
@@ -46,8 +47,8 @@ pub struct Due {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DueKey {
     pub scheduled_for: Timestamp,
-    pub user_id: String,
-    pub mission_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
 }
 
 impl Due {

@@ -8,6 +8,7 @@ use super::script::{Folded, Save};
 use super::snapshots::Table;
 use super::{Due, StoreError, StoreResult};
 use crate::domain::ceilings::LogUsage;
+use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
 use crate::domain::limits::Stored;
 use crate::domain::merge::Delta;
 use crate::steps::{OutboxCall, StepKey, UserLog};
@@ -28,13 +29,13 @@ pub(super) trait Reads {
     fn cursor(&self, table: Table) -> StoreResult<i64>;
 
     /// What the snapshot of a record holds; the default where there is none.
-    fn stored(&self, table: Table, user: &str, id: &str) -> StoreResult<Folded>;
+    fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded>;
 
     /// Shows the rows of a table after a `seq` in their order, at most `limit`, for as long as `visit` wants more.
     fn new_rows(&self, table: Table, after: i64, limit: u32, visit: &mut dyn FnMut(FoldRow<'_>) -> StoreResult<bool>) -> StoreResult<()>;
 
     /// Shows the rows of one record after a `seq` in their order.
-    fn rows_of(&self, table: Table, user: &str, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()>;
+    fn rows_of(&self, table: Table, user: &UserId, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()>;
 }
 
 /// How a run ended.
@@ -68,16 +69,16 @@ pub(super) trait Tx: Reads {
     fn insert(&self, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<Option<i64>>;
 
     /// Whether the log has a row of a record.
-    fn has_record(&self, user: &str, app: &str, table: &str, record: &str) -> StoreResult<bool>;
+    fn has_record(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<bool>;
 
     /// The space in which the newest row of a record of the app `ai` puts it.
-    fn space_of(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<String>>;
+    fn space_of(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<String>>;
 
     /// What a user has in the log.
-    fn log_usage(&self, user: &str) -> StoreResult<LogUsage>;
+    fn log_usage(&self, user: &UserId) -> StoreResult<LogUsage>;
 
     /// Shows a user's log, as it is in this transaction.
-    fn look(&self, user: &str, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()>;
+    fn look(&self, user: &UserId, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()>;
 
     /// Counts what was odd in new rows: texts in which something was replaced, and stamps far ahead of the clock.
     fn count_oddities(&self, replaced_texts: u64, future_stamps: u64);
@@ -91,7 +92,7 @@ pub(super) trait Tx: Reads {
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()>;
 
     /// Notes when the key of a grant ends; the earliest stays.
-    fn note_grant_end(&self, user: &str, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()>;
+    fn note_grant_end(&self, user: &UserId, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()>;
 
     // Runs
 
@@ -99,26 +100,26 @@ pub(super) trait Tx: Reads {
     fn is_due(&self, due: &Due) -> StoreResult<bool>;
 
     /// Runs of an agent that processes work on.
-    fn in_flight(&self, user: &str, agent: Option<&str>) -> StoreResult<u64>;
+    fn in_flight(&self, user: &UserId, agent: Option<&AgentId>) -> StoreResult<u64>;
 
     /// The run of a mission that has not ended, with the id of its iteration.
-    fn open_run(&self, user: &str, mission: &str) -> StoreResult<Option<(OpenRun, String)>>;
+    fn open_run(&self, user: &UserId, mission: &MissionId) -> StoreResult<Option<(OpenRun, IterationId)>>;
 
     fn add_run(&self, run: &Candidate, owner: &str, now: Timestamp) -> StoreResult<()>;
 
     /// Claims a run that waits.
-    fn resume_run(&self, run: &str, agent: Option<&str>, owner: &str, now: Timestamp) -> StoreResult<()>;
+    fn resume_run(&self, run: &RunId, agent: Option<&AgentId>, owner: &str, now: Timestamp) -> StoreResult<()>;
 
     /// Whether a process holds a run.
-    fn holds(&self, run: &str, owner: &str) -> StoreResult<bool>;
+    fn holds(&self, run: &RunId, owner: &str) -> StoreResult<bool>;
 
     /// Records an attempt of a run, numbered after the ones before.
     fn add_attempt(&self, run: &Claimed, attempt: &Attempt) -> StoreResult<()>;
 
     /// Lets a run go until a time; `failed_attempts` are added to those before.
-    fn let_wait(&self, run: &str, at: Option<Timestamp>, reason: &str, failed_attempts: u32) -> StoreResult<()>;
+    fn let_wait(&self, run: &RunId, at: Option<Timestamp>, reason: &str, failed_attempts: u32) -> StoreResult<()>;
 
-    fn end_run(&self, run: &str, end: &RunEnd<'_>) -> StoreResult<()>;
+    fn end_run(&self, run: &RunId, end: &RunEnd<'_>) -> StoreResult<()>;
 
     // Iterations that went
 
@@ -126,21 +127,21 @@ pub(super) trait Tx: Reads {
     fn come_back_after(&self) -> StoreResult<i64>;
 
     /// How this program wrote an iteration, unless it let it go or brought it back `most` times.
-    fn written_iteration(&self, user: &str, mission: &str, iteration: &str, most: u32) -> StoreResult<Option<String>>;
+    fn written_iteration(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, most: u32) -> StoreResult<Option<String>>;
 
     /// How a lost iteration is noted.
-    fn noted(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<Option<String>>;
+    fn noted(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Option<String>>;
 
-    fn note_lost(&self, user: &str, mission: &str, iteration: &str, text: &str) -> StoreResult<()>;
+    fn note_lost(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, text: &str) -> StoreResult<()>;
 
     /// Takes what a mission lost out of the notes.
-    fn take_lost(&self, user: &str, mission: &str) -> StoreResult<Vec<String>>;
+    fn take_lost(&self, user: &UserId, mission: &MissionId) -> StoreResult<Vec<String>>;
 
     /// Counts that an iteration came back.
-    fn count_restored(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<()>;
+    fn count_restored(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<()>;
 
     /// Marks an iteration that left its record by the bounds of it, and keeps how it last stood where `text` tells.
-    fn supersede(&self, user: &str, mission: &str, iteration: &str, text: Option<&str>) -> StoreResult<()>;
+    fn supersede(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, text: Option<&str>) -> StoreResult<()>;
 
     // Steps
 
@@ -150,11 +151,11 @@ pub(super) trait Tx: Reads {
     fn end_call(&self, step: &StepKey) -> StoreResult<()>;
 
     /// Counts a step that an agent carried out without review.
-    fn count_automatic(&self, user: &str, agent: &str, tool: &str) -> StoreResult<()>;
+    fn count_automatic(&self, user: &UserId, agent: &AgentId, tool: &str) -> StoreResult<()>;
 }
 
 /// Looks at a user's log in a transaction.
-pub(super) fn looked<T>(tx: &impl Tx, user: &str, look: impl FnOnce(&dyn UserLog) -> T) -> StoreResult<Option<T>> {
+pub(super) fn looked<T>(tx: &impl Tx, user: &UserId, look: impl FnOnce(&dyn UserLog) -> T) -> StoreResult<Option<T>> {
     let (mut look, mut seen) = (Some(look), None);
     tx.look(user, &mut |log| seen = look.take().map(|look| look(log)))?;
     Ok(seen)

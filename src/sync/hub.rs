@@ -3,6 +3,8 @@
 //! A listener has a mailbox that says which tables changed, not what changed: whoever is slow finds the news of an hour
 //! in the room of a minute, and asks for the rows by its cursor. So no listener holds up a writer or fills the memory.
 
+use crate::domain::ids::UserId;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -32,7 +34,7 @@ pub struct Hub {
 
 #[derive(Default)]
 struct Listeners {
-    by_user: HashMap<String, Vec<Weak<Inner>>>,
+    by_user: HashMap<UserId, Vec<Weak<Inner>>>,
     closed: bool,
 }
 
@@ -61,7 +63,7 @@ impl Hub {
     ///
     /// # Errors
     /// When the user has as many listeners as one may have.
-    pub fn listen(&self, user: &str, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
+    pub fn listen(&self, user: &UserId, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
         let mut listeners = lock(&self.listeners);
         let closed = listeners.closed;
         let of_user = listeners.by_user.entry(user.to_owned()).or_default();
@@ -76,7 +78,7 @@ impl Hub {
     }
 
     /// Tells a user's listeners that a client changed a table of an app.
-    pub fn publish(&self, user: &str, app: &str, table: &str, client: &str) {
+    pub fn publish(&self, user: &UserId, app: &str, table: &str, client: &str) {
         let mut listeners = lock(&self.listeners);
         let Some(of_user) = listeners.by_user.get_mut(user) else { return };
         of_user.retain(|listener| listener.upgrade().map(|inner| inner.hear(app, table, client)).is_some());
@@ -164,12 +166,12 @@ mod tests {
     #[tokio::test]
     async fn news_are_of_the_user_and_the_app_and_of_other_clients() {
         let hub = Hub::default();
-        let all = hub.listen("ada", None, Some("phone".into())).unwrap();
-        let one = hub.listen("ada", Some("notes".into()), None).unwrap();
-        hub.publish("ada", "notes", "notes", "phone");
-        hub.publish("ada", "notes", "folders", "laptop");
-        hub.publish("ada", "todo", "tasks", "laptop");
-        hub.publish("ben", "notes", "notes", "laptop");
+        let all = hub.listen(&"ada".into(), None, Some("phone".into())).unwrap();
+        let one = hub.listen(&"ada".into(), Some("notes".into()), None).unwrap();
+        hub.publish(&"ada".into(), "notes", "notes", "phone");
+        hub.publish(&"ada".into(), "notes", "folders", "laptop");
+        hub.publish(&"ada".into(), "todo", "tasks", "laptop");
+        hub.publish(&"ben".into(), "notes", "notes", "laptop");
         assert_eq!(all.news().await, pending(&[("notes", &["folders"]), ("todo", &["tasks"])]));
         assert_eq!(one.news().await, pending(&[("notes", &["folders", "notes"])]));
     }
@@ -177,16 +179,16 @@ mod tests {
     #[tokio::test]
     async fn a_listener_that_sleeps_holds_a_bounded_amount() {
         let hub = Hub::default();
-        let mailbox = hub.listen("ada", None, None).unwrap();
+        let mailbox = hub.listen(&"ada".into(), None, None).unwrap();
         for n in 0..10_000 {
-            hub.publish("ada", "notes", &format!("table {n}"), "c");
-            hub.publish("ada", &format!("app {}", n % (APPS_NAMED - 1)), "t", "c");
+            hub.publish(&"ada".into(), "notes", &format!("table {n}"), "c");
+            hub.publish(&"ada".into(), &format!("app {}", n % (APPS_NAMED - 1)), "t", "c");
         }
         let news = mailbox.news().await.unwrap();
         assert_eq!(news.len(), APPS_NAMED);
         assert!(news["notes"].is_empty(), "any table");
         for n in 0..=APPS_NAMED {
-            hub.publish("ada", &format!("app {n}"), "t", "c");
+            hub.publish(&"ada".into(), &format!("app {n}"), "t", "c");
         }
         assert_eq!(mailbox.news().await, None, "it hears that it must come back, not too little");
     }
@@ -194,21 +196,21 @@ mod tests {
     #[tokio::test]
     async fn listeners_are_bounded_and_leave_nothing_behind() {
         let hub = Hub::default();
-        let mailboxes: Vec<_> = (0..PER_USER).map(|_| hub.listen("ada", None, None).unwrap()).collect();
-        assert!(hub.listen("ada", None, None).is_err() && hub.listen("ben", None, None).is_ok());
+        let mailboxes: Vec<_> = (0..PER_USER).map(|_| hub.listen(&"ada".into(), None, None).unwrap()).collect();
+        assert!(hub.listen(&"ada".into(), None, None).is_err() && hub.listen(&"ben".into(), None, None).is_ok());
         drop(mailboxes);
         assert_eq!(hub.listening(), 0);
-        hub.publish("ada", "notes", "notes", "c");
+        hub.publish(&"ada".into(), "notes", "notes", "c");
         assert!(!lock(&hub.listeners).by_user.contains_key("ada"));
-        assert!(hub.listen("ada", None, None).is_ok());
+        assert!(hub.listen(&"ada".into(), None, None).is_ok());
     }
 
     #[tokio::test]
     async fn closing_ends_all() {
         let hub = Hub::default();
-        let mailbox = hub.listen("ada", None, None).unwrap();
+        let mailbox = hub.listen(&"ada".into(), None, None).unwrap();
         hub.close();
         assert_eq!(mailbox.news().await, None);
-        assert_eq!(hub.listen("ada", None, None).unwrap().news().await, None);
+        assert_eq!(hub.listen(&"ada".into(), None, None).unwrap().news().await, None);
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::change::{Change, Found, Op, read_stamp};
 use crate::domain::edits::DELETED_AT;
+use crate::domain::ids::UserId;
 use crate::domain::limits::{Admitted, LimitRefusal, admit, check_id};
 use crate::domain::merge::Stamps;
 use crate::domain::raw::{Raw, RawRecord};
@@ -124,7 +125,7 @@ pub struct Pushed {
 /// Who pushes where, as the request says.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
-    pub user_id: &'a str,
+    pub user_id: &'a UserId,
     pub app_id: &'a str,
     /// The header `X-Client-Id`.
     pub client_id: Option<&'a str>,
@@ -220,14 +221,20 @@ fn insert_id(sender: Sender<'_>, client_id: &str, table: &str, id: &str, data: &
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use serde_json::{Value, json};
 
-    const SENDER: Sender<'_> = Sender { user_id: "u", app_id: "notes", client_id: None, event_key: &[7; 32] };
+    static USER: LazyLock<UserId> = LazyLock::new(|| "u".into());
+
+    fn sender() -> Sender<'static> {
+        Sender { user_id: &USER, app_id: "notes", client_id: None, event_key: &[7; 32] }
+    }
 
     fn read(body: Value) -> Result<Pushed, BadPush> {
         let push: Push = serde_json::from_value(body).unwrap();
-        push.read(SENDER, "2026-04-15T08:00:00.000Z", || Uuid::from_u128(7))
+        push.read(sender(), "2026-04-15T08:00:00.000Z", || Uuid::from_u128(7))
     }
 
     fn one(change: Value) -> Result<Change, BadPush> {
@@ -304,14 +311,14 @@ mod tests {
 
     #[test]
     fn nobody_without_the_key_can_tell_an_id() {
-        let id = |event_key: &[u8]| insert_id(Sender { event_key, ..SENDER }, "c", "notes", "1", &RawRecord::new());
+        let id = |event_key: &[u8]| insert_id(Sender { event_key, ..sender() }, "c", "notes", "1", &RawRecord::new());
         assert_ne!(id(&[1; 32]), id(&[2; 32]));
     }
 
     #[test]
     fn the_header_beats_the_body() {
         let push: Push = serde_json::from_value(json!({"clientId": "body", "since": "s"})).unwrap();
-        let pushed = push.read(Sender { client_id: Some("header"), ..SENDER }, "", Uuid::nil).unwrap();
+        let pushed = push.read(Sender { client_id: Some("header"), ..sender() }, "", Uuid::nil).unwrap();
         assert_eq!((pushed.client_id.as_str(), pushed.since.as_str()), ("header", "s"));
     }
 }

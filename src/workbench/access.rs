@@ -7,18 +7,19 @@ use serde::Deserialize;
 use super::Shared;
 use super::page::{Failed, Response, moment, page, path, shorter};
 use super::session::SignedIn;
+use crate::domain::ids::MissionId;
 use crate::store::{AuditRow, ReadStatus};
 
 const SHOWN: u32 = 100;
 
 #[derive(Deserialize)]
 pub(super) struct AuditPage {
-    mission: Option<String>,
+    mission: Option<MissionId>,
     before: Option<i64>,
 }
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of): Query<AuditPage>) -> Result<Response, Failed> {
-    let rows = shared.app.reads_of(&who.user, of.mission.as_deref(), of.before, SHOWN).await?;
+    let rows = shared.app.reads_of(&who.user, of.mission.as_ref(), of.before, SHOWN).await?;
     let body = html! {
         h1 { "Data access" }
         p.lead {

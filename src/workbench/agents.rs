@@ -12,6 +12,7 @@ use super::page::{Failed, Response, badge, button, page, path, prose, refused, s
 use super::session::{Posted, SignedIn};
 use crate::app::AgentView;
 use crate::domain::agent::{Agent, AgentState};
+use crate::domain::ids::AgentId;
 use crate::domain::merge::Record;
 use crate::store::AgentCard;
 
@@ -80,12 +81,12 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
     Ok(to(&path("agents", &id)))
 }
 
-pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<AgentId>) -> Result<Response, Failed> {
     let record = shared.app.agent_fields(&who.user, &id, &SHOWN).await?;
     Ok(page(&who, "Agents", &body(&shared, &who, &id, &record, (&record, &record), None).await?))
 }
 
-pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<AgentId>, posted: Posted) -> Result<Response, Failed> {
     let who = posted.who.clone();
     let record = shared.app.agent(&who.user, &id).await?;
     let was = posted.fields.was()?;
@@ -108,7 +109,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
 async fn body(
     shared: &Shared,
     who: &SignedIn,
-    id: &str,
+    id: &AgentId,
     record: &Record,
     (given, was): (&Record, &Record),
     wrong: Option<&str>,
@@ -154,7 +155,7 @@ fn budget(agent: &Agent, used: u64) -> Markup {
     }
 }
 
-pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<AgentId>, posted: Posted) -> Result<Response, Failed> {
     let state = AgentState::parse(&posted.fields.text("state"));
     let state = state.ok_or_else(|| Failed::BadForm("state must be active, paused or archived".into()))?;
     shared.app.set_agent_state(&posted.who.user, &id, state).await?;

@@ -15,6 +15,7 @@ use super::review::plan;
 use super::session::{Posted, SignedIn};
 use crate::app::{MissionView, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
+use crate::domain::ids::MissionId;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::runner::Explanation;
@@ -46,7 +47,7 @@ pub(super) struct PlansAndRuns {
 pub(super) async fn show(
     State(shared): State<Shared>,
     who: SignedIn,
-    Path(id): Path<String>,
+    Path(id): Path<MissionId>,
     Query(older): Query<PlansAndRuns>,
 ) -> Result<Response, Failed> {
     let wanted = ViewBounds {
@@ -76,7 +77,7 @@ pub(super) async fn show(
     Ok(page(&who, &shorter(mission.label(), 60), &body))
 }
 
-pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let who = &posted.who;
     let record = shared.app.mission(&who.user, &id).await?;
     let was = posted.fields.was()?;
@@ -162,7 +163,7 @@ fn plans(who: &SignedIn, mission: &Mission, found: &SomePlans, steps: &StepsAhea
     let place = path("missions", &mission.id);
     let mut shown: Vec<Markup> = Vec::new();
     for iteration in &found.iterations {
-        let run = runs.iter().find(|run| iteration.id() == run.iteration_id);
+        let run = runs.iter().find(|run| *iteration.id() == run.iteration_id);
         let foreseen = steps.foreseen.get(iteration.id()).map_or(&[][..], Vec::as_slice);
         shown.push(plan(who, &mission.id, iteration, foreseen, &steps.tries, run));
         if shown.iter().map(|plan| plan.0.len()).sum::<usize>() >= PLANS_BYTES {

@@ -84,7 +84,7 @@ pub(super) struct Choices {
 
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
     let agents = shared.app.agents(&who.user, "", OFFERED).await?;
-    let mut agents: Vec<(String, String)> = agents.iter().map(|agent| (agent.id.clone(), shorter(&agent.name, 80))).collect();
+    let mut agents: Vec<(String, String)> = agents.iter().map(|agent| (agent.id.to_string(), shorter(&agent.name, 80))).collect();
     let chosen = shown(record, "agentId");
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));

@@ -11,6 +11,7 @@ use super::mission_form::{SHOWN, TEMPLATES, choices, form, from_template, read};
 use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::RunNow;
+use crate::domain::ids::MissionId;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::store::MissionCard;
@@ -97,7 +98,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
     }
 }
 
-pub(super) async fn edit(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+pub(super) async fn edit(State(shared): State<Shared>, who: SignedIn, Path(id): Path<MissionId>) -> Result<Response, Failed> {
     let record = shared.app.mission_fields(&who.user, &id, &SHOWN).await?;
     Ok(page(&who, "Edit mission", &editing(&shared, &who, &id, &record, &record, None).await?))
 }
@@ -119,7 +120,7 @@ pub(super) async fn editing(
     })
 }
 
-pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let state = match posted.fields.text("state").as_str() {
         "active" => MissionState::Active,
         "paused" => MissionState::Paused,
@@ -130,7 +131,7 @@ pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<Strin
     Ok(to(&path("missions", &id)))
 }
 
-pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let place = path("missions", &id);
     match shared.app.run_mission_now(&posted.who.user, &id).await? {
         RunNow::Due => Ok(to(&place)),
@@ -145,7 +146,7 @@ pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<String>, po
     }
 }
 
-pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<MissionId>) -> Result<Response, Failed> {
     let record = shared.app.mission_fields(&who.user, &id, &["title"]).await?;
     let (mission, _) = Mission::read(&id, &record.into());
     let place = path("missions", &id);
@@ -157,13 +158,13 @@ pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): P
     Ok(page(&who, "Delete mission", &body))
 }
 
-pub(super) async fn delete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn delete(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     shared.app.delete_mission(&posted.who.user, &id).await?;
     Ok(to(&format!("/missions?deleted={}", path("", &id).trim_start_matches('/'))))
 }
 
 /// Brings a deleted mission back.
-pub(super) async fn undelete(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn undelete(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     shared.app.undelete_mission(&posted.who.user, &id).await?;
     Ok(to(&path("missions", &id)))
 }

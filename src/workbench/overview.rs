@@ -11,6 +11,7 @@ use super::charts::{bars, timeline};
 use super::page::{Failed, Response, badge, moment, page, path, shorter};
 use super::session::SignedIn;
 use crate::app::Overview;
+use crate::domain::ids::MissionId;
 use crate::runner::Outage;
 use crate::store::{Day, MissionCard, RunRow};
 
@@ -37,7 +38,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
 }
 
 /// What the missions of runs are called, as far as they are still there.
-type Titles = BTreeMap<String, String>;
+type Titles = BTreeMap<MissionId, String>;
 
 /// What is wrong now, in words.
 fn health(seen: &Overview, outage: Option<&Outage>) -> Markup {

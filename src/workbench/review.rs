@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Shared;
 use super::page::{Failed, Response, badge, button, csrf, moment, path, prose, shorter, to};
 use super::session::{Posted, SignedIn};
+use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::iterations::Iteration;
 use crate::domain::review::{Review, StepDecision};
 use crate::domain::step::{IterationStep, StepStatus};
@@ -21,18 +22,18 @@ use crate::text::obstacle;
 const STEPS: usize = 100;
 
 /// The review of the form: a decision for each step in `step:<id>`, and a button that may speak for all.
-pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let fields = &posted.fields;
     let all = StepDecision::parse(&fields.text("all"));
     // What stands as it was shown is no decision of this user: another client may have decided meanwhile.
     let decisions = fields.0.iter().filter_map(|(name, value)| {
         let step = name.strip_prefix("step:")?;
         let shown = fields.text(&format!("was:{step}"));
-        Some((step.to_owned(), StepDecision::parse(value).filter(|_| *value != shown)?))
+        Some((step.into(), StepDecision::parse(value).filter(|_| *value != shown)?))
     });
     let spelled = |name: &str| fields.all(name).next().map(|text| text.replace("\r\n", "\n").trim().to_owned());
     let review = Review {
-        iteration_id: fields.text("iteration"),
+        iteration_id: fields.text("iteration").into(),
         // "Reject all" means all; "Approve all" leaves alone what this form says otherwise about.
         decisions: if all == Some(StepDecision::Reject) { Default::default() } else { decisions.collect() },
         all,
@@ -45,9 +46,9 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<String>, p
 }
 
 /// Takes back what a step or a whole plan wrote.
-pub(super) async fn undo(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+pub(super) async fn undo(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let fields = &posted.fields;
-    shared.app.reviews().undo(&posted.who.user, &fields.text("target"), Some(&fields.text("iteration"))).await?;
+    shared.app.reviews().undo(&posted.who.user, &fields.text("target"), Some(&fields.text("iteration").into())).await?;
     Ok(to(&format!("{}#{}", path("missions", &id), anchor(&fields.text("iteration")))))
 }
 
@@ -60,10 +61,10 @@ fn anchor(id: &str) -> String {
 /// One plan, with its review where it awaits one.
 pub(super) fn plan(
     who: &SignedIn,
-    mission: &str,
+    mission: &MissionId,
     iteration: &Iteration,
     foreseen: &[Foreseen],
-    tries: &BTreeMap<String, Vec<FailedTry>>,
+    tries: &BTreeMap<StepId, Vec<FailedTry>>,
     run: Option<&RunRow>,
 ) -> Markup {
     let id = iteration.id();
@@ -171,12 +172,12 @@ fn can_undo(step: &IterationStep) -> bool {
     step.status() == StepStatus::Approved && !step.written().is_empty()
 }
 
-fn undo_button(who: &SignedIn, mission: &str, iteration: &str, target: &str, label: &str) -> Markup {
+fn undo_button(who: &SignedIn, mission: &MissionId, iteration: &IterationId, target: &str, label: &str) -> Markup {
     button(who, &format!("{}/undo", path("missions", mission)), label, &[("iteration", iteration), ("target", target)], "")
 }
 
 /// What came of a step, and of taking it back.
-fn outcome(step: &IterationStep, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
+fn outcome(step: &IterationStep, tries: &BTreeMap<StepId, Vec<FailedTry>>) -> Markup {
     let failed = tries.get(step.id()).map_or(&[][..], Vec::as_slice);
     let undone = step.undone();
     let kept = undone.as_ref().and_then(|undone| undone.get("kept")).and_then(Value::as_array);
@@ -221,7 +222,7 @@ fn changes(preview: &Preview) -> &'static str {
     }
 }
 
-fn choice(id: &str, step: &IterationStep, foreseen: Option<&Foreseen>, tries: &BTreeMap<String, Vec<FailedTry>>) -> Markup {
+fn choice(id: &str, step: &IterationStep, foreseen: Option<&Foreseen>, tries: &BTreeMap<StepId, Vec<FailedTry>>) -> Markup {
     let Some(decided) = StepDecision::of(step) else {
         return html! { div.step { (told(step)) " " (badge(step.status().as_str())) (outcome(step, tries)) } };
     };

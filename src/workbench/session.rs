@@ -12,6 +12,7 @@ use super::fields::FormFields;
 use super::page::{Failed, Response};
 use crate::app::App;
 use crate::auth::secret::{hash, hex};
+use crate::domain::ids::UserId;
 use crate::store::SESSION_HOURS;
 use crate::turns::AnswerFor;
 
@@ -19,13 +20,13 @@ use crate::turns::AnswerFor;
 #[derive(Clone)]
 pub(super) struct Visitor {
     pub key: String,
-    pub user: Option<String>,
+    pub user: Option<UserId>,
 }
 
 /// A user who is signed in.
 #[derive(Clone)]
 pub(super) struct SignedIn {
-    pub user: String,
+    pub user: UserId,
     pub csrf: String,
     /// The last row of the log before the page was made: what comes after it is news for the page.
     pub seen: i64,
@@ -97,7 +98,7 @@ pub(super) async fn admit(State(shared): State<Shared>, mut request: Request, ne
     match shared.turns.take(&user).await {
         Ok(_turn) => {
             let mut response = next.run(request).await;
-            response.extensions_mut().insert(AnswerFor(user));
+            response.extensions_mut().insert(AnswerFor(user.into()));
             response
         }
         Err(busy) => Failed::Busy(busy).into(),

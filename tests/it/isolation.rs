@@ -60,14 +60,14 @@ async fn the_log_is_read_by_user() {
             let pull = Pull { user_id: user.into(), app_id: "notes".into(), tables, limit: 100, ..Pull::default() };
             is_of(user, "pull", &format!("{:?}", store.pull(pull).await.unwrap().rows));
         }
-        is_of(user, "replay", &format!("{:?}", store.replay(user, "notes", "notes", "n").await.unwrap()));
-        assert!(store.replay(user, "notes", "notes", private(other(user))).await.unwrap().live().is_none());
+        is_of(user, "replay", &format!("{:?}", store.replay(&user.into(), "notes", "notes", "n").await.unwrap()));
+        assert!(store.replay(&user.into(), "notes", "notes", private(other(user))).await.unwrap().live().is_none());
         let wanted = ["n", private(other(user))].map(|id| Wanted { app: "notes".into(), tables: vec!["notes".into()], id: id.into() });
-        let linked = store.linked(user, wanted.to_vec(), Bounds { rows: 100, bytes: 1 << 20 }, |_, _, record, _| Some(record.clone()));
-        let linked = linked.await.unwrap();
+        let bounds = Bounds { rows: 100, bytes: 1 << 20 };
+        let linked = store.linked(&user.into(), wanted.to_vec(), bounds, |_, _, record, _| Some(record.clone())).await.unwrap();
         is_of(user, "linked", &format!("{:?}", linked[0]));
         assert_eq!(linked[1], Linked::Absent);
-        let ids = store.records(user, "notes", "notes", 100).await.unwrap();
+        let ids = store.records(&user.into(), "notes", "notes", 100).await.unwrap();
         assert!(!ids.iter().any(|id| id == private(other(user))), "{ids:?}");
     }
 }
@@ -77,13 +77,13 @@ async fn snapshots_are_read_by_user() {
     let (_dir, store) = filled().await;
     for user in USERS {
         for (table, id) in [(Table::Missions, "m"), (Table::Agents, "a")] {
-            let one = store.snapshot(table, user, id).await.unwrap().unwrap();
+            let one = store.snapshot(table, &user.into(), id).await.unwrap().unwrap();
             assert_eq!(one.user_id, user);
             let all = store.snapshots(table, Some(user.into())).await.unwrap();
             assert_eq!((all.len(), all[0].user_id.as_str()), (1, user));
         }
     }
-    assert!(store.snapshot(Table::Missions, "eve", "m").await.unwrap().is_none());
+    assert!(store.snapshot(Table::Missions, &"eve".into(), "m").await.unwrap().is_none());
     assert!(store.snapshots(Table::Agents, Some("eve".into())).await.unwrap().is_empty());
 }
 
@@ -91,17 +91,21 @@ async fn snapshots_are_read_by_user() {
 async fn audits_are_read_by_user() {
     let (_dir, store) = filled().await;
     for user in USERS {
-        let reader = ReadFor { user_id: user.into(), mission_id: "m".into(), iteration_id: format!("iteration of {user}") };
+        let reader = ReadFor { user_id: user.into(), mission_id: "m".into(), iteration_id: format!("iteration of {user}").into() };
         let attempt = ReadAttempt { table: "notes".into(), record_id: "n".into(), status: ReadStatus::Ok, reason: None };
         store.record_reads(reader, vec![attempt], DUE.parse().unwrap()).await.unwrap();
     }
     for user in USERS {
         for mission in [None, Some("m")] {
-            is_of(user, "reads_of", &format!("{:?}", store.reads_of(user, mission, None, 100).await.unwrap()));
+            is_of(
+                user,
+                "reads_of",
+                &format!("{:?}", store.reads_of(&user.into(), mission.map(Into::into).as_ref(), None, 100).await.unwrap()),
+            );
         }
-        assert!(store.reads_of(user, Some("none"), None, 100).await.unwrap().is_empty());
+        assert!(store.reads_of(&user.into(), Some(&"none".into()), None, 100).await.unwrap().is_empty());
     }
-    assert!(store.reads_of("eve", None, None, 100).await.unwrap().is_empty());
+    assert!(store.reads_of(&"eve".into(), None, None, 100).await.unwrap().is_empty());
 }
 
 #[test]

@@ -19,10 +19,10 @@ async fn merges_as_other_implementations_merge() {
     for (n, case) in cases.iter().enumerate() {
         let user = format!("user of case {n}");
         let changes: Vec<Change> =
-            case["changes"].as_array().unwrap().iter().map(|line| Change { user_id: user.clone(), ..change(line) }).collect();
+            case["changes"].as_array().unwrap().iter().map(|line| Change { user_id: user.clone().into(), ..change(line) }).collect();
         let first = changes[0].clone();
         append(&store, changes).await;
-        let replayed = store.replay(&user, &first.app_id, &first.table, &first.record_id).await.unwrap();
+        let replayed = store.replay(&user.into(), &first.app_id, &first.table, &first.record_id).await.unwrap();
         let found = replayed.live().map(|(record, stamps)| json!({"record": record, "fieldMeta": stamps}));
         assert_eq!(found.unwrap_or_default(), case["expected"], "{}", case["id"]);
     }
@@ -139,7 +139,7 @@ fn whole_fold(changes: &[Change]) -> Vec<Value> {
 }
 
 async fn snapshots(store: &Store, user: &str) -> Vec<Value> {
-    let rows = store.snapshots(Table::Missions, Some(user.to_owned())).await.unwrap();
+    let rows = store.snapshots(Table::Missions, Some(user.to_owned().into())).await.unwrap();
     rows.into_iter().map(|row| json!([row.id, row.record, row.field_meta])).collect()
 }
 
@@ -154,7 +154,7 @@ fn a_snapshot_equals_the_fold_of_the_whole_log_however_it_is_cut() {
         let mut log = Vec::new();
         runtime.block_on(async {
             for (change, cut) in rows {
-                let change = Change { user_id: user.clone(), event_id: uuid::Uuid::new_v4().to_string(), ..change };
+                let change = Change { user_id: user.clone().into(), event_id: uuid::Uuid::new_v4().to_string(), ..change };
                 log.push(change.clone());
                 append(&store, [change]).await;
                 if let Some(step) = cut {
@@ -211,7 +211,7 @@ async fn what_an_older_version_folded_is_folded_again() {
     let store = crate::common::open(dir.path());
     assert!(snapshots(&store, "u").await.is_empty());
     // A write that comes before the refresh finds the whole record.
-    assert_eq!(store.newest(Table::Missions, "u", "m").await.unwrap().map(|record| json!(record)).as_ref(), Some(&expected[0][1]));
+    assert_eq!(store.newest(Table::Missions, &"u".into(), "m").await.unwrap().map(|record| json!(record)).as_ref(), Some(&expected[0][1]));
     assert_eq!(refresh(&store).await.unwrap().new, 1);
     assert_eq!(snapshots(&store, "u").await, expected);
     let direct = rusqlite::Connection::open(dir.path().join(Store::FILE_NAME)).unwrap();

@@ -77,7 +77,7 @@ impl House {
     }
 
     async fn mission(&self, user: &str, id: &str) -> Value {
-        Value::Object(self.store.snapshot(Table::Missions, user, id).await.unwrap().unwrap().record.read())
+        Value::Object(self.store.snapshot(Table::Missions, &user.into(), id).await.unwrap().unwrap().record.read())
     }
 
     async fn append(&self, lines: impl IntoIterator<Item = Value>) {

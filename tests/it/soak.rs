@@ -114,7 +114,7 @@ async fn live_a_day(seed: u64) {
     let times: BTreeSet<_> = ended.iter().map(|run| (&run.run.mission_id, run.run.scheduled_for)).collect();
     assert_eq!((times.len(), ended.len()), (written.len(), written.len()), "one run and one iteration for each due time");
     for mission in store.snapshots(Table::Missions, None).await.unwrap() {
-        let of_it: Vec<_> = ended.iter().filter(|run| run.run.mission_id == mission.id).collect();
+        let of_it: Vec<_> = ended.iter().filter(|run| *run.run.mission_id == *mission.id).collect();
         let covered: i64 = of_it.iter().map(|run| 1 + i64::from(run.missed_times)).sum();
         assert_eq!(covered, 24, "{}: every hour is served, or covered by a later run", mission.id);
         assert_eq!(mission.record.text("userNote").as_deref(), feedback.get(&mission.id).map(String::as_str));

@@ -349,7 +349,7 @@ async fn schedule(server: &mut Server, seed: u64) {
     for client in &mut clients {
         client.settle(server).await;
     }
-    let filter = RowFilter { user: Some(user), ..RowFilter::default() };
+    let filter = RowFilter { user: Some(user.into()), ..RowFilter::default() };
     let log = server.store.rows_after(filter, 0, 100_000).await.unwrap();
     let mut truth = State::new();
     for row in &log {

@@ -12,14 +12,14 @@ pub fn claim(tx: &impl Tx, candidate: Candidate, owner: &str, now: Timestamp) ->
         return Ok(Claim::Gone);
     }
     if let Some(bound) = candidate.max_in_flight {
-        let in_flight = tx.in_flight(&due.user_id, due.agent_id.as_deref())?;
+        let in_flight = tx.in_flight(&due.user_id, due.agent_id.as_ref())?;
         if in_flight >= bound {
             return Ok(Claim::AtLimit { in_flight });
         }
     }
     match tx.open_run(&due.user_id, &due.mission_id)? {
         Some((open, iteration_id)) if open.owner.is_none() && open.scheduled_for == due.scheduled_for => {
-            tx.resume_run(&open.id, due.agent_id.as_deref(), owner, now)?;
+            tx.resume_run(&open.id, due.agent_id.as_ref(), owner, now)?;
             Ok(Claim::Claimed(Claimed { run_id: open.id, iteration_id, due: candidate.due, attempts: open.attempts }))
         }
         Some(_) => Ok(Claim::Gone),

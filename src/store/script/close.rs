@@ -100,9 +100,9 @@ fn edit_of(run: &Claimed, actor: Value) -> Edit {
     Edit {
         table: Table::Missions,
         user_id: run.due.user_id.clone(),
-        record_id: run.due.mission_id.clone(),
+        record_id: run.due.mission_id.to_string(),
         // The run's id: a second write of the same run could not enter the log.
-        event_id: run.run_id.clone(),
+        event_id: run.run_id.to_string(),
         client_id: RUNNER_CLIENT.into(),
         actor,
         origin: "agent",

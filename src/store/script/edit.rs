@@ -9,6 +9,7 @@ use super::push::{append, check_ceilings};
 use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::{Change, Op};
 use crate::domain::edits::DELETED_AT;
+use crate::domain::ids::UserId;
 use crate::domain::limits::{Admitted, LimitRefusal, admit};
 use crate::domain::merge::{Fold, Stamps, winning_stamp};
 use crate::domain::raw::{Raw, RawRecord};
@@ -19,7 +20,7 @@ use crate::steps::{Effects, UserLog};
 #[derive(Debug, Clone)]
 pub struct Edit {
     pub table: Table,
-    pub user_id: String,
+    pub user_id: UserId,
     pub record_id: String,
     /// The id of the row that the edit becomes.
     pub event_id: String,
@@ -57,7 +58,7 @@ pub fn undelete(tx: &impl Tx, edit: Edit) -> StoreResult<()> {
 /// Appends the rows that `decide` makes of a user's log, as far as the ceilings of the user allow. Answers how many are new.
 pub fn append_decided<E: From<StoreError>>(
     tx: &impl Tx,
-    user: &str,
+    user: &UserId,
     ceilings: &LogCeilings,
     decide: impl FnOnce(&dyn UserLog) -> Result<Vec<Admitted>, E>,
 ) -> Result<u64, E> {
@@ -73,7 +74,7 @@ pub fn append_decided<E: From<StoreError>>(
 }
 
 /// Writes what a decision about a user's steps does.
-pub(super) fn take_effect(tx: &impl Tx, user: &str, effects: &Effects) -> StoreResult<()> {
+pub(super) fn take_effect(tx: &impl Tx, user: &UserId, effects: &Effects) -> StoreResult<()> {
     for row in &effects.rows {
         append(tx, row)?;
     }

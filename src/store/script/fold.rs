@@ -12,6 +12,7 @@ use super::super::{SetAside, StoreResult, Table};
 use super::lost::{Lost, note};
 use crate::domain::agent::Agent;
 use crate::domain::change::{is_own_client, stamps_text};
+use crate::domain::ids::{AgentId, UserId};
 use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::{join, lost};
 use crate::domain::merge::{Delta, Fold, Stamps};
@@ -26,7 +27,7 @@ pub struct Refreshed {
     pub rows: u64,
     pub new: u64,
     pub updated: u64,
-    pub users: BTreeSet<String>,
+    pub users: BTreeSet<UserId>,
     /// Fields of a wrong type that were passed over, as (record id, field), in the records that this refresh touched.
     pub problems: Vec<(String, &'static str)>,
 }
@@ -71,11 +72,11 @@ pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> Stor
         last = row.seq;
         seen += 1;
         let Some(delta) = used(row.delta) else { return Ok(true) };
-        let key = Key { record: row.record.to_owned(), user: row.user.to_owned() };
+        let key = Key { record: row.record.to_owned(), user: row.user.into() };
         let folded = match folds.entry(key) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
-                let folded = reads.stored(table, row.user, row.record)?;
+                let folded = reads.stored(table, &entry.key().user, row.record)?;
                 held += folded.bytes();
                 entry.insert(folded)
             }
@@ -117,11 +118,11 @@ pub fn write_batch(tx: &impl Tx, table: Table, batch: &Batch) -> StoreResult<()>
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     record: String,
-    user: String,
+    user: UserId,
 }
 
 /// The newest state of one record, rows included that no refresh has seen yet.
-pub fn newest(reads: &impl Reads, table: Table, user: &str, id: &str) -> StoreResult<Folded> {
+pub fn newest(reads: &impl Reads, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
     let mut folded = reads.stored(table, user, id)?;
     let after = reads.cursor(table)?;
     reads.rows_of(table, user, id, after, &mut |FoldRow { seq, sync_at, client, delta, .. }| {
@@ -221,14 +222,14 @@ impl Folded {
 
 /// A snapshot as it is written, with the columns that the due scan and the lists need.
 pub struct Save {
-    pub user: String,
+    pub user: UserId,
     pub id: String,
     pub record: String,
     pub stamps: String,
     pub liveness: &'static str,
     pub state: &'static str,
     /// Of missions only.
-    pub agent_id: Option<String>,
+    pub agent_id: Option<AgentId>,
     pub next_run_at: Option<i64>,
     pub awaiting_review: u64,
     pub client_active_at: Option<i64>,
@@ -242,7 +243,7 @@ pub struct Save {
 
 impl Save {
     /// Makes it, and names the fields of a wrong type.
-    pub fn new(table: Table, user: &str, id: &str, folded: &Folded) -> (Self, Vec<&'static str>) {
+    pub fn new(table: Table, user: &UserId, id: &str, folded: &Folded) -> (Self, Vec<&'static str>) {
         let empty = (RawRecord::new(), Stamps::new());
         let (record, stamps, liveness) = match &folded.fold {
             Fold::Known { record, stamps } => (record, stamps, if folded.fold.live().is_some() { "live" } else { "deleted" }),
@@ -292,7 +293,7 @@ pub fn put(tx: &impl Tx, table: Table, save: &Save) -> StoreResult<()> {
     let is_written = tx.put(table, save)?;
     // Whoever knew more has folded the same rows, and noted the same losses and ends.
     if is_written && table == Table::Missions {
-        note(tx, &save.user, &save.id, &save.lost)?;
+        note(tx, &save.user, &save.id.as_str().into(), &save.lost)?;
         save.grant_ends.iter().try_for_each(|(key, at)| tx.note_grant_end(&save.user, key, *at))?;
     }
     Ok(())

@@ -10,6 +10,7 @@ use super::super::{StoreResult, Table};
 use super::edit::{Edit, append_edit};
 use super::fold::newest;
 use crate::domain::change::{Op, RUNNER_CLIENT};
+use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::{join, restore};
 use crate::domain::merge::{Fold, Stamps, winning_stamp};
@@ -20,18 +21,18 @@ use crate::domain::retention::{self, RetentionBounds};
 const MAX_RESTORED: u32 = 5;
 
 /// Iterations that rows of clients took out of a record, by their ids, with the row and how they last stood.
-pub type Lost = BTreeMap<String, (i64, Iteration)>;
+pub type Lost = BTreeMap<IterationId, (i64, Iteration)>;
 
 /// A mission that lost iterations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lossy {
-    pub user_id: String,
-    pub mission_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
 }
 
 /// Puts back what a mission lost, in one row; a mission that ended stays gone. Answers how many iterations came back.
 pub fn restore_iterations(tx: &impl Tx, of: &Lossy, event_id: String, actor: Value, bounds: RetentionBounds) -> StoreResult<usize> {
-    let (user, mission) = (of.user_id.as_str(), of.mission_id.as_str());
+    let (user, mission) = (&of.user_id, &of.mission_id);
     let newest = newest(tx, Table::Missions, user, mission)?;
     let is_deleted = matches!(newest.fold, Fold::Known { .. }) && newest.fold.live().is_none();
     if is_deleted {
@@ -52,8 +53,8 @@ pub fn restore_iterations(tx: &impl Tx, of: &Lossy, event_id: String, actor: Val
     }
     let edit = Edit {
         table: Table::Missions,
-        user_id: user.to_owned(),
-        record_id: mission.to_owned(),
+        user_id: user.clone(),
+        record_id: mission.to_string(),
         event_id,
         client_id: RUNNER_CLIENT.into(),
         actor,
@@ -66,7 +67,7 @@ pub fn restore_iterations(tx: &impl Tx, of: &Lossy, event_id: String, actor: Val
 }
 
 /// Notes what a fold found missing, where this program wrote it and did not let it go.
-pub(super) fn note(tx: &impl Tx, user: &str, mission: &str, lost: &Lost) -> StoreResult<()> {
+pub(super) fn note(tx: &impl Tx, user: &UserId, mission: &MissionId, lost: &Lost) -> StoreResult<()> {
     if lost.is_empty() {
         return Ok(());
     }
@@ -85,7 +86,7 @@ pub(super) fn note(tx: &impl Tx, user: &str, mission: &str, lost: &Lost) -> Stor
 }
 
 /// Marks iterations that leave a record by its bounds, and keeps how they last stood.
-pub(super) fn supersede(tx: &impl Tx, user: &str, mission: &str, left: &[Iteration]) -> StoreResult<()> {
+pub(super) fn supersede(tx: &impl Tx, user: &UserId, mission: &MissionId, left: &[Iteration]) -> StoreResult<()> {
     for iteration in left {
         let text = Raw::of(iteration);
         tx.supersede(user, mission, iteration.id(), Some(text.get()).filter(|text| text.len() <= retention::MAX_BYTES))?;
@@ -93,7 +94,7 @@ pub(super) fn supersede(tx: &impl Tx, user: &str, mission: &str, left: &[Iterati
     Ok(())
 }
 
-fn read(tx: &impl Tx, text: &str, mission: &str) -> StoreResult<Iteration> {
+fn read(tx: &impl Tx, text: &str, mission: &MissionId) -> StoreResult<Iteration> {
     let unreadable = |error: serde_json::Error| tx.unreadable(format!("a lost iteration of mission {mission}"), error.to_string());
     Raw::parse(text).map(Iteration::from).map_err(unreadable)
 }

@@ -4,6 +4,7 @@ use super::super::tx::Tx;
 use super::super::{Appended, StoreError, StoreResult};
 use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::Op;
+use crate::domain::ids::UserId;
 use crate::domain::limits::Admitted;
 use crate::domain::merge::{future_stamps, own_stamp};
 use crate::domain::time;
@@ -18,7 +19,7 @@ pub fn push(tx: &impl Tx, changes: Vec<Admitted>) -> StoreResult<Appended> {
 }
 
 /// The same, as far as the ceilings of the user allow.
-pub fn push_within(tx: &impl Tx, user: &str, changes: Vec<Admitted>, ceilings: &LogCeilings) -> StoreResult<Appended> {
+pub fn push_within(tx: &impl Tx, user: &UserId, changes: Vec<Admitted>, ceilings: &LogCeilings) -> StoreResult<Appended> {
     let appended = push(tx, changes)?;
     if appended.added > 0 {
         check_ceilings(tx, user, ceilings)?;
@@ -26,7 +27,7 @@ pub fn push_within(tx: &impl Tx, user: &str, changes: Vec<Admitted>, ceilings: &
     Ok(appended)
 }
 
-pub(super) fn check_ceilings(tx: &impl Tx, user: &str, ceilings: &LogCeilings) -> StoreResult<()> {
+pub(super) fn check_ceilings(tx: &impl Tx, user: &UserId, ceilings: &LogCeilings) -> StoreResult<()> {
     ceilings.check(tx.log_usage(user)?).map_err(StoreError::OverCeiling)
 }
 

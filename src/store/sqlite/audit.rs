@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Row, params};
 
 use super::{Store, StoreResult};
+use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::time;
 
 /// How an attempt ended.
@@ -38,17 +39,17 @@ pub struct ReadAttempt {
 /// For whom, and for what, records are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadFor {
-    pub user_id: String,
-    pub mission_id: String,
-    pub iteration_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
+    pub iteration_id: IterationId,
 }
 
 /// An attempt as it was written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
     pub id: i64,
-    pub mission_id: String,
-    pub iteration_id: String,
+    pub mission_id: MissionId,
+    pub iteration_id: IterationId,
     pub table: String,
     pub record_id: String,
     pub status: String,
@@ -94,8 +95,14 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn reads_of(&self, user: &str, mission: Option<&str>, before: Option<i64>, limit: u32) -> StoreResult<Vec<AuditRow>> {
-        let (user, mission, before) = (user.to_owned(), mission.map(str::to_owned), before.unwrap_or(i64::MAX));
+    pub async fn reads_of(
+        &self,
+        user: &UserId,
+        mission: Option<&MissionId>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> StoreResult<Vec<AuditRow>> {
+        let (user, mission, before) = (user.to_owned(), mission.cloned(), before.unwrap_or(i64::MAX));
         self.read(move |c| match mission {
             None => c.prepare_cached(BY_USER)?.query_map(params![user, limit, before], audit_row)?.collect(),
             Some(mission) => c.prepare_cached(BY_MISSION)?.query_map(params![user, limit, before, mission], audit_row)?.collect(),

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::StoreResult;
 use super::writer::SqliteTx;
+use crate::domain::ids::{AgentId, UserId};
 use crate::domain::time;
 use crate::steps::AutoLimits;
 
@@ -12,14 +13,14 @@ pub(super) const SINCE: &str =
     "SELECT count(*) FROM automatic_steps WHERE user_id = ?1 AND agent_id = ?2 AND tool = ?3 AND at > ?4 AND at <= ?5";
 
 /// How many steps of a tool an agent has carried out since a time. What a clock that was ahead counted does not count.
-pub(super) fn since(connection: &Connection, user: &str, agent: &str, tool: &str, since: Timestamp) -> rusqlite::Result<u64> {
+pub(super) fn since(connection: &Connection, user: &UserId, agent: &AgentId, tool: &str, since: Timestamp) -> rusqlite::Result<u64> {
     let until = since.checked_add(AutoLimits::WINDOW).unwrap_or(Timestamp::MAX);
     let given = params![user, agent, tool, time::to_micros(since), time::to_micros(until)];
     connection.prepare_cached(SINCE)?.query_row(given, |row| row.get(0))
 }
 
 /// Counts one, and forgets those that no longer count.
-pub(super) fn count(tx: &SqliteTx<'_>, user: &str, agent: &str, tool: &str) -> StoreResult<()> {
+pub(super) fn count(tx: &SqliteTx<'_>, user: &UserId, agent: &AgentId, tool: &str) -> StoreResult<()> {
     let now = tx.now();
     let old = now.checked_sub(AutoLimits::WINDOW).unwrap_or(Timestamp::MIN);
     tx.sql(|c| {

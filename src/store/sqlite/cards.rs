@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Table;
 use super::{Store, StoreResult};
 use crate::domain::agent::AgentState;
+use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::MissionState;
 use crate::domain::time;
 
@@ -63,7 +64,7 @@ pub(super) const ROWS_OF: &str = "SELECT seq, sync_at, op, substr(client_id, 1, 
 /// A mission in a list; its texts are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissionCard {
-    pub id: String,
+    pub id: MissionId,
     title: String,
     pub objective: String,
     pub state: MissionState,
@@ -82,7 +83,7 @@ impl MissionCard {
 /// An agent in a list; its texts are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentCard {
-    pub id: String,
+    pub id: AgentId,
     pub name: String,
     pub role: String,
     pub avatar: String,
@@ -109,7 +110,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn mission_cards(&self, user: &str, after: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
+    pub async fn mission_cards(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
         let (user, after) = (user.to_owned(), after.to_owned());
         self.read(move |c| c.prepare_cached(MISSIONS)?.query_map(params![user, after, limit], mission)?.collect()).await
     }
@@ -118,7 +119,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn mission_cards_of(&self, user: &str, ids: Vec<String>) -> StoreResult<Vec<MissionCard>> {
+    pub async fn mission_cards_of(&self, user: &UserId, ids: Vec<MissionId>) -> StoreResult<Vec<MissionCard>> {
         let user = user.to_owned();
         self.read(move |c| {
             let mut statement = c.prepare_cached(MISSION)?;
@@ -135,7 +136,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn next_missions(&self, user: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
+    pub async fn next_missions(&self, user: &UserId, limit: u32) -> StoreResult<Vec<MissionCard>> {
         let user = user.to_owned();
         self.read(move |c| c.prepare_cached(NEXT)?.query_map(params![user, limit], mission)?.collect()).await
     }
@@ -144,7 +145,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn to_review(&self, user: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
+    pub async fn to_review(&self, user: &UserId, limit: u32) -> StoreResult<Vec<MissionCard>> {
         let user = user.to_owned();
         self.read(move |c| c.prepare_cached(TO_REVIEW)?.query_map(params![user, limit], mission)?.collect()).await
     }
@@ -153,7 +154,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn missions_of(&self, user: &str, agent: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
+    pub async fn missions_of(&self, user: &UserId, agent: &AgentId, limit: u32) -> StoreResult<Vec<MissionCard>> {
         let (user, agent) = (user.to_owned(), agent.to_owned());
         self.read(move |c| c.prepare_cached(MISSIONS_OF)?.query_map(params![user, agent, limit], mission)?.collect()).await
     }
@@ -162,7 +163,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn agent_cards(&self, user: &str, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
+    pub async fn agent_cards(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
         let (user, after) = (user.to_owned(), after.to_owned());
         self.read(move |c| c.prepare_cached(AGENTS)?.query_map(params![user, after, limit], agent)?.collect()).await
     }
@@ -171,7 +172,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn rows_of(&self, user: &str, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<RowCard>> {
+    pub async fn rows_of(&self, user: &UserId, table: Table, id: &str, before: i64, limit: u32) -> StoreResult<Vec<RowCard>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             let shown = i64::try_from(SHOWN_OF_ROW).unwrap_or(i64::MAX);

@@ -10,6 +10,7 @@ use super::error::Unreadable;
 use super::{LogRow, RowFilter, SetAside, Store, StoreResult};
 use crate::domain::ceilings::LogUsage;
 use crate::domain::change::{Change, Verbatim};
+use crate::domain::ids::UserId;
 use crate::domain::limits::{Contents, NO_FIELD_META, Stored, Unusable, read_back};
 use crate::domain::merge::{Delta, Fold};
 use crate::domain::time;
@@ -62,7 +63,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn log_usage(&self, user: String) -> StoreResult<LogUsage> {
+    pub async fn log_usage(&self, user: UserId) -> StoreResult<LogUsage> {
         self.read(move |c| log_usage(c, &user)).await
     }
 
@@ -106,7 +107,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn replay(&self, user: &str, app: &str, table: &str, record: &str) -> StoreResult<Fold> {
+    pub async fn replay(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<Fold> {
         let (user, app, table, record) = (user.to_owned(), app.to_owned(), table.to_owned(), record.to_owned());
         self.read(move |c| {
             let query = RECORD.replace("{}", COLUMNS);
@@ -159,7 +160,9 @@ fn page<T>(
 ) -> rusqlite::Result<Vec<T>> {
     let mut query = format!("SELECT {COLUMNS} FROM sync_changes WHERE seq > ?1");
     let mut given: Vec<&dyn ToSql> = vec![&seq];
-    for (column, value) in [("user_id", &filter.user), ("app_id", &filter.app), ("table_name", &filter.table)] {
+    let user = filter.user.as_ref().map(|user| user as &dyn ToSql);
+    let [app, table] = [&filter.app, &filter.table].map(|name| name.as_ref().map(|name| name as &dyn ToSql));
+    for (column, value) in [("user_id", user), ("app_id", app), ("table_name", table)] {
         if let Some(value) = value {
             given.push(value);
             // The plus keeps SQLite on the order of the log, so that a page costs what it reads.
@@ -180,7 +183,7 @@ fn page<T>(
     Ok(page)
 }
 
-pub(super) fn log_usage(connection: &Connection, user: &str) -> rusqlite::Result<LogUsage> {
+pub(super) fn log_usage(connection: &Connection, user: &UserId) -> rusqlite::Result<LogUsage> {
     let mut query = connection.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
     let usage = query.query_row([user], |row| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? })).optional()?;
     Ok(usage.unwrap_or_default())
@@ -230,7 +233,7 @@ fn whole_row(row: &Row<'_>) -> Result<LogRow, Unusable> {
             app_id: stored.app_id.to_owned(),
             table: stored.table.to_owned(),
             record_id: stored.record_id.to_owned(),
-            user_id: stored.user_id.to_owned(),
+            user_id: stored.user_id.into(),
             space_id: stored.space_id.map(str::to_owned),
             op,
             data,

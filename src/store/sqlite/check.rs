@@ -6,6 +6,7 @@ use super::changes::{COLUMNS, RECORD, delta, from_text, last_seq, log_row, place
 use super::refresh::cursor;
 use super::snapshots::columns_of;
 use super::{Store, migrate};
+use crate::domain::ids::{AgentId, UserId};
 use crate::domain::limits::Unusable;
 use crate::domain::merge::Stamps;
 use crate::domain::mission::MissionState;
@@ -45,7 +46,7 @@ pub enum Fix {
     /// Set how far a projection has read the log.
     Cursor(Table),
     /// Fold a record again.
-    Snapshot { table: Table, user: String, id: String },
+    Snapshot { table: Table, user: UserId, id: String },
     /// Remove attempts whose run is not there.
     Attempts,
     /// Count the missions again.
@@ -174,9 +175,9 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     let mut records = connection.prepare("SELECT DISTINCT user_id, record_id FROM sync_changes WHERE app_id = 'ai' AND table_name = ?1")?;
     let mut records = records.query([table.log_name()])?;
     while let Some(row) = records.next()? {
-        let (user, id): (String, String) = (row.get(0)?, row.get(1)?);
+        let (user, id): (UserId, String) = (row.get(0)?, row.get(1)?);
         check.records += 1;
-        let stored = match stored.query_row([&user, &id], projected).optional() {
+        let stored = match stored.query_row(params![user, id], projected).optional() {
             // What is no text cannot be right.
             Err(Error::FromSqlConversionFailure(..) | Error::Utf8Error(..) | Error::InvalidColumnType(..)) => Some(Projected::default()),
             stored => stored?,
@@ -197,7 +198,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     let mut orphans = connection.prepare(&orphans)?;
     let mut orphans = orphans.query([table.log_name()])?;
     while let Some(row) = orphans.next()? {
-        let (user, id): (String, String) = (row.get(0)?, row.get(1)?);
+        let (user, id): (UserId, String) = (row.get(0)?, row.get(1)?);
         let text = format!("there is a snapshot of {} {id} of user {user}, but no row in the log", table.log_name());
         check.found(Some(Fix::Snapshot { table, user, id }), text);
     }
@@ -211,7 +212,7 @@ struct Projected {
     stamps: Stamps,
     liveness: String,
     state: String,
-    agent_id: Option<String>,
+    agent_id: Option<AgentId>,
     next_run_at: Option<i64>,
     last_seq: i64,
     last_applied_at: i64,
@@ -248,7 +249,7 @@ fn projected(row: &Row<'_>) -> rusqlite::Result<Projected> {
 }
 
 /// The rows of a record up to `upto`, folded; `None` where they make no record.
-pub(super) fn fold(connection: &Connection, table: Table, user: &str, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
+pub(super) fn fold(connection: &Connection, table: Table, user: &UserId, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
     let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
     let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
     let mut folded = Folded::default();

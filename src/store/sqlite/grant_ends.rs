@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
 use super::{Store, StoreResult};
+use crate::domain::ids::UserId;
 use crate::domain::{grant, time};
 
 impl Store {
@@ -12,7 +13,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn grant_end(&self, user: &str, grant: &Value) -> StoreResult<Option<Timestamp>> {
+    pub async fn grant_end(&self, user: &UserId, grant: &Value) -> StoreResult<Option<Timestamp>> {
         let Some(wrapped_key) = grant::wrapped_key(grant) else { return Ok(None) };
         let user = user.to_owned();
         self.read(move |c| {

@@ -5,6 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::changes::{COLUMNS, RECORD, delta};
 use super::{Store, StoreResult};
+use crate::domain::ids::UserId;
 use crate::domain::merge::{Fold, Stamps};
 use crate::domain::raw::RawRecord;
 
@@ -46,7 +47,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn linked<T: Send + 'static>(
         &self,
-        user: &str,
+        user: &UserId,
         wanted: Vec<Wanted>,
         mut bounds: Bounds,
         keep: impl Fn(usize, &str, &RawRecord, &Stamps) -> Option<T> + Send + 'static,
@@ -66,7 +67,7 @@ impl Store {
 
 fn one<T>(
     connection: &Connection,
-    user: &str,
+    user: &UserId,
     wanted: &Wanted,
     bounds: &mut Bounds,
     keep: impl Fn(&str, &RawRecord, &Stamps) -> Option<T>,
@@ -83,7 +84,7 @@ fn one<T>(
 /// Folds one record; `None` where that would go beyond the bounds. What was read counts.
 pub(super) fn fold(
     connection: &Connection,
-    user: &str,
+    user: &UserId,
     app: &str,
     table: &str,
     id: &str,

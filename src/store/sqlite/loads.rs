@@ -10,21 +10,22 @@ use super::error::store_error;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::{OpenRun, Store, StoreResult};
 use crate::domain::decision::{Used, day};
+use crate::domain::ids::{AgentId, UserId};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
 
 /// A user and the agents that matter.
 #[derive(Debug, Clone, Default)]
 pub struct LoadQuery {
-    pub user_id: String,
-    pub agents: BTreeSet<String>,
+    pub user_id: UserId,
+    pub agents: BTreeSet<AgentId>,
 }
 
 /// What decides about the missions of one user.
 #[derive(Debug, Clone, Default)]
 pub struct UserLoad {
     /// The wanted agents that live, each with the tokens that it used in the last 24 hours.
-    pub agents: HashMap<String, (RawRecord, u64)>,
+    pub agents: HashMap<AgentId, (RawRecord, u64)>,
     /// Runs that have not ended.
     pub open: Vec<OpenRun>,
     pub used: Used,
@@ -55,7 +56,7 @@ impl Store {
     ///
     /// # Errors
     /// When no user's data can be read at all.
-    pub async fn loads(&self, users: Vec<LoadQuery>, now: Timestamp) -> StoreResult<Vec<(String, StoreResult<UserLoad>)>> {
+    pub async fn loads(&self, users: Vec<LoadQuery>, now: Timestamp) -> StoreResult<Vec<(UserId, StoreResult<UserLoad>)>> {
         let path = self.path().to_owned();
         self.read(move |c| {
             let load = |wanted: LoadQuery| {
@@ -79,7 +80,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tokens_of(&self, user: &str, agent: &str, now: Timestamp) -> StoreResult<u64> {
+    pub async fn tokens_of(&self, user: &UserId, agent: &AgentId, now: Timestamp) -> StoreResult<u64> {
         let (user, agent) = (user.to_owned(), agent.to_owned());
         self.read(move |c| tokens_of(c, &user, &agent, now)).await
     }
@@ -90,7 +91,7 @@ fn load(c: &Connection, wanted: &LoadQuery, now: Timestamp) -> rusqlite::Result<
     let mut load = UserLoad::default();
     for agent in &wanted.agents {
         let mut statement = c.prepare_cached(AGENT)?;
-        if let Some(row) = statement.query([user, agent])?.next()? {
+        if let Some(row) = statement.query(params![user, agent])?.next()? {
             let record = from_text(row.get_ref(0)?.as_str()?, || format!("the snapshot of agent {agent} of user {user}"))?;
             load.agents.insert(agent.clone(), (record, tokens_of(c, user, agent, now)?));
         }
@@ -104,14 +105,14 @@ fn load(c: &Connection, wanted: &LoadQuery, now: Timestamp) -> rusqlite::Result<
     Ok(load)
 }
 
-fn tokens_of(c: &Connection, user: &str, agent: &str, now: Timestamp) -> rusqlite::Result<u64> {
+fn tokens_of(c: &Connection, user: &UserId, agent: &AgentId, now: Timestamp) -> rusqlite::Result<u64> {
     let (from, to) = day(now);
     c.prepare_cached(TOKENS_OF_AGENT)?.query_row(params![user, agent, time::to_micros(from), time::to_micros(to)], |row| row.get(0))
 }
 
 impl UserLoad {
     /// Runs of an agent that a process works on.
-    pub fn in_flight(&self, agent: &str) -> u64 {
+    pub fn in_flight(&self, agent: &AgentId) -> u64 {
         self.open.iter().filter(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(agent)).count() as u64
     }
 }

@@ -14,6 +14,7 @@ mod event_key;
 mod examine;
 mod files;
 mod grant_ends;
+mod ids;
 mod linked;
 mod loads;
 mod lost;

@@ -57,7 +57,7 @@ pub(super) fn add(tx: &SqliteTx<'_>, call: &OutboxCall) -> StoreResult<()> {
 pub(super) fn end(tx: &SqliteTx<'_>, step: &StepKey) -> StoreResult<()> {
     let update = format!("UPDATE outbox SET next_at = NULL, owner = NULL, body = '' WHERE {KEY}");
     let StepKey { user_id, mission_id, iteration_id, step_id } = step;
-    tx.sql(|c| c.prepare_cached(&update)?.execute([user_id, mission_id, iteration_id, step_id]).map(drop))
+    tx.sql(|c| c.prepare_cached(&update)?.execute(params![user_id, mission_id, iteration_id, step_id]).map(drop))
 }
 
 impl Store {
@@ -82,7 +82,7 @@ impl Store {
             let mut claimed = Vec::with_capacity(due.len());
             for StepKey { user_id, mission_id, iteration_id, step_id } in due {
                 let row = |row: &Row<'_>| Ok(DueCall { call: call(row)?, tried: row.get(6)? });
-                let given = [&user_id, &mission_id, &iteration_id, &step_id, &owner];
+                let given = params![user_id, mission_id, iteration_id, step_id, owner];
                 let found: Vec<DueCall> = tx.sql(|c| c.prepare_cached(&claim)?.query_map(given, row)?.collect())?;
                 claimed.extend(found);
             }
@@ -132,7 +132,7 @@ impl Store {
             let StepKey { user_id, mission_id, iteration_id, step_id } = step;
             let mut statement = c.prepare_cached(&query)?;
             let failed = |row: &Row<'_>| Ok(FailedTry { at: row.get(0)?, error: row.get(1)? });
-            let tries = statement.query_map([user_id, mission_id, iteration_id, step_id], failed)?;
+            let tries = statement.query_map(params![user_id, mission_id, iteration_id, step_id], failed)?;
             tries.collect()
         })
         .await

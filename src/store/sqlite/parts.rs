@@ -10,6 +10,7 @@ use super::changes::from_text;
 use super::snapshots::columns_of;
 use super::{Store, StoreResult, Table};
 use crate::domain::decision::Plans;
+use crate::domain::ids::UserId;
 use crate::domain::iterations::Iteration;
 use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
@@ -75,7 +76,7 @@ impl Store {
     pub async fn part(
         &self,
         table: Table,
-        user: &str,
+        user: &UserId,
         id: &str,
         fields: &'static [&str],
         longest: Longest,
@@ -86,7 +87,7 @@ impl Store {
             let live = format!("SELECT 1 FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
             // One state of the record for both.
             let c = c.unchecked_transaction()?;
-            if !c.prepare_cached(&live)?.exists([&user, &id])? {
+            if !c.prepare_cached(&live)?.exists(params![user, id])? {
                 return Ok(None);
             }
             let mut part = RecordPart::default();
@@ -120,7 +121,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn some_plans(&self, user: &str, id: &str, skip: usize, limit: usize) -> StoreResult<SomePlans> {
+    pub async fn some_plans(&self, user: &UserId, id: &str, skip: usize, limit: usize) -> StoreResult<SomePlans> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             let c = c.unchecked_transaction()?;
@@ -128,7 +129,7 @@ impl Store {
                 let client_active_at = row.get::<_, Option<i64>>(1)?.map(time::from_micros);
                 Ok((Plans { awaiting_review: row.get(0)?, client_active_at }, row.get::<_, usize>(2)?))
             };
-            let Some((plans, all)) = c.prepare_cached(COUNTS)?.query_row([&user, &id], counts).optional()? else {
+            let Some((plans, all)) = c.prepare_cached(COUNTS)?.query_row(params![user, id], counts).optional()? else {
                 return Ok(SomePlans::default());
             };
             let (mut iterations, mut bytes) = (Vec::new(), 0);

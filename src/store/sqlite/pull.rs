@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, Rows, params};
 
 use super::changes::{COLUMNS, last_seq, log_row};
 use super::{LogRow, Store, StoreResult};
+use crate::domain::ids::UserId;
 
 /// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
 const LOOKED_AT: usize = 20_000;
@@ -15,7 +16,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 /// What a client asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Pull {
-    pub user_id: String,
+    pub user_id: UserId,
     pub app_id: String,
     /// Only these tables; none: all of the app.
     pub tables: BTreeSet<String>,
@@ -41,7 +42,7 @@ pub struct Page {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
     pub seq: i64,
-    pub user_id: String,
+    pub user_id: UserId,
     pub app_id: String,
     pub table: String,
     pub client_id: String,

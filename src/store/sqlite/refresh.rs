@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::Store;
 use super::changes::{columns, delta, from_text, last_seq, place};
 use super::check::fold;
+use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
 use crate::store::script::{self, BatchBounds, Folded, Save};
 use crate::store::tx::FoldRow;
@@ -65,7 +66,7 @@ pub(super) fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<
 }
 
 /// What a snapshot holds; the default where there is none.
-pub(super) fn load(connection: &Connection, table: Table, user: &str, id: &str) -> rusqlite::Result<Folded> {
+pub(super) fn load(connection: &Connection, table: Table, user: &UserId, id: &str) -> rusqlite::Result<Folded> {
     let query = match table {
         Table::Agents => {
             "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2"

@@ -40,7 +40,7 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
         Fix::Snapshot { table, user, id } => {
             let (name, key) = columns_of(*table);
             let folded = tx.sql(|c| {
-                c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), [user, id])?;
+                c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), params![user, id])?;
                 fold(c, *table, user, id, i64::MAX)
             })?;
             folded.map_or(Ok(()), |folded| script::put(tx, *table, &Save::new(*table, user, id, &folded).0))

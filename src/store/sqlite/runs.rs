@@ -5,6 +5,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::Store;
+use crate::domain::ids::{MissionId, UserId};
 use crate::domain::iteration::Usage;
 use crate::domain::time;
 use crate::store::{Attempt, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
@@ -28,11 +29,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn open_run(&self, user: &str, mission: &str) -> StoreResult<Option<OpenRun>> {
+    pub async fn open_run(&self, user: &UserId, mission: &MissionId) -> StoreResult<Option<OpenRun>> {
         let (user, mission) = (user.to_owned(), mission.to_owned());
         self.read(move |c| {
             let query = format!("SELECT {OPEN_COLUMNS} FROM runs WHERE user_id = ?1 AND mission_id = ?2 AND outcome IS NULL");
-            c.prepare_cached(&query)?.query_row([user, mission], open_run).optional()
+            c.prepare_cached(&query)?.query_row(params![user, mission], open_run).optional()
         })
         .await
     }
@@ -158,10 +159,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn runs(&self, user: Option<String>, mission: Option<String>, limit: u32) -> StoreResult<Vec<RunRow>> {
+    pub async fn runs(&self, user: Option<UserId>, mission: Option<MissionId>, limit: u32) -> StoreResult<Vec<RunRow>> {
         self.read(move |c| {
             let query = latest(&run_columns(), user.is_some(), mission.is_some());
-            let given = [user.map(Sql::from), mission.map(Sql::from), Some(Sql::from(limit))];
+            let given = [user.map(|id| Sql::from(String::from(id))), mission.map(|id| Sql::from(String::from(id))), Some(Sql::from(limit))];
             let mut statement = c.prepare_cached(&query)?;
             let mut runs: Vec<RunRow> =
                 statement.query_map(params_from_iter(given.into_iter().flatten()), run_row)?.collect::<Result<_, _>>()?;

@@ -4,14 +4,15 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::{Store, StoreResult};
+use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::time;
 
 /// A mission that ran on a clock that was ahead.
 #[derive(Debug, Clone)]
 pub struct RanAhead {
-    pub user_id: String,
-    pub mission_id: String,
-    pub run_id: String,
+    pub user_id: UserId,
+    pub mission_id: MissionId,
+    pub run_id: RunId,
     pub scheduled_for: Timestamp,
     pub finished_at: Timestamp,
 }
@@ -28,7 +29,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn unscheduled(&self, after: (String, String), limit: u32) -> StoreResult<Vec<(String, String)>> {
+    pub async fn unscheduled(&self, after: (UserId, MissionId), limit: u32) -> StoreResult<Vec<(UserId, MissionId)>> {
         self.read(move |c| {
             let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             c.prepare_cached(UNSCHEDULED)?.query_map(params![after.0, after.1, limit], pair)?.collect()
@@ -40,7 +41,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn ran_ahead(&self, after: (Timestamp, String), now: Timestamp, limit: u32) -> StoreResult<Vec<RanAhead>> {
+    pub async fn ran_ahead(&self, after: (Timestamp, RunId), now: Timestamp, limit: u32) -> StoreResult<Vec<RanAhead>> {
         self.read(move |c| {
             let read = |row: &rusqlite::Row<'_>| {
                 Ok(RanAhead {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Store, StoreResult};
+use crate::domain::ids::UserId;
 use crate::domain::time;
 
 /// What the store keeps of a secret.
@@ -14,7 +15,7 @@ pub type SecretHash = [u8; 32];
 pub enum SignInLink {
     /// It opens a session, of this user or of one who is yet to be chosen.
     Opens {
-        user: Option<String>,
+        user: Option<UserId>,
     },
     Used,
     Unknown,
@@ -26,7 +27,7 @@ pub struct Session {
     /// Names the session; it opens nothing.
     pub id: String,
     /// `None` until a user was chosen.
-    pub user: Option<String>,
+    pub user: Option<UserId>,
     /// The thumbprint of the key by which it was made.
     pub signing_key: String,
     pub created_at: Timestamp,
@@ -37,7 +38,7 @@ pub struct Session {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhichSessions {
     All,
-    OfUser(String),
+    OfUser(UserId),
     /// The one of this id.
     Id(String),
 }
@@ -59,7 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn add_link(&self, code: SecretHash, user: Option<String>, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
+    pub async fn add_link(&self, code: SecretHash, user: Option<UserId>, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
@@ -91,7 +92,7 @@ impl Store {
                 let link = find(c, code, &signing_key, now)?;
                 if let SignInLink::Opens { user } = &link {
                     c.execute("UPDATE sign_in_links SET used = 1 WHERE code_hash = ?1", [code])?;
-                    open(c, key, user.as_deref(), &signing_key, now, expires_at)?;
+                    open(c, key, user.as_ref(), &signing_key, now, expires_at)?;
                 }
                 Ok(link)
             })
@@ -103,7 +104,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn open_session(&self, key: SecretHash, user: String, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
+    pub async fn open_session(&self, key: SecretHash, user: UserId, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| open(c, key, Some(&user), &signing_key, now, expires_at))
@@ -115,7 +116,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn choose_user(&self, key: SecretHash, user: String) -> StoreResult<bool> {
+    pub async fn choose_user(&self, key: SecretHash, user: UserId) -> StoreResult<bool> {
         let update = "UPDATE sessions SET user_id = ?2 WHERE key_hash = ?1 AND user_id IS NULL";
         self.write(move |tx| tx.sql(|c| c.execute(update, params![key, user]).map(|n| n == 1))).await
     }
@@ -134,7 +135,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn sessions(&self, user: Option<String>, now: Timestamp, limit: u32) -> StoreResult<Vec<Session>> {
+    pub async fn sessions(&self, user: Option<UserId>, now: Timestamp, limit: u32) -> StoreResult<Vec<Session>> {
         let of_user = if user.is_some() { "user_id = ?3" } else { "?3 IS NULL" };
         let query =
             format!("{SESSIONS} WHERE expires_at > ?1 AND expires_at <= ?2 AND {of_user} ORDER BY created_at DESC, key_hash LIMIT ?4");
@@ -191,7 +192,7 @@ fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqli
                  WHERE code_hash = ?1 AND expires_at > ?2 AND expires_at <= ?3 AND signing_key = ?4";
     let (now, last) = ends(now, LINK_HOURS);
     let found =
-        c.query_row(query, params![code, now, last, signing_key], |row| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, bool>(1)?)));
+        c.query_row(query, params![code, now, last, signing_key], |row| Ok((row.get::<_, Option<UserId>>(0)?, row.get::<_, bool>(1)?)));
     Ok(match found.optional()? {
         None => SignInLink::Unknown,
         Some((_, true)) => SignInLink::Used,
@@ -199,7 +200,14 @@ fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqli
     })
 }
 
-fn open(c: &Connection, key: SecretHash, user: Option<&str>, signing_key: &str, now: i64, expires_at: Timestamp) -> rusqlite::Result<()> {
+fn open(
+    c: &Connection,
+    key: SecretHash,
+    user: Option<&UserId>,
+    signing_key: &str,
+    now: i64,
+    expires_at: Timestamp,
+) -> rusqlite::Result<()> {
     let (_, last) = ends(now, SESSION_HOURS);
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
     c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])?;

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 use super::changes::from_text;
 use super::{Due, DueKey, Snapshot, Store, StoreResult, Table, script};
 use crate::domain::decision::Plans;
+use crate::domain::ids::{MissionId, UserId};
 use crate::domain::merge::{Stamps, is_future};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
@@ -39,8 +40,10 @@ impl Store {
     /// When the database cannot be read.
     pub async fn due(&self, now: Timestamp, after: Option<DueKey>, limit: u32) -> StoreResult<Vec<Due>> {
         self.read(move |c| {
-            let (at, user, mission) = after
-                .map_or((i64::MIN, String::new(), String::new()), |key| (time::to_micros(key.scheduled_for), key.user_id, key.mission_id));
+            let (at, user, mission) = after.map_or_else(
+                || (i64::MIN, UserId::default(), MissionId::default()),
+                |key| (time::to_micros(key.scheduled_for), key.user_id, key.mission_id),
+            );
             c.prepare_cached(DUE)?.query_map(params![time::to_micros(now), at, user, mission, limit], due)?.collect()
         })
         .await
@@ -50,13 +53,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn snapshot(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<Snapshot>> {
+    pub async fn snapshot(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<Snapshot>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             let (name, key) = columns_of(table);
             let query =
                 format!("SELECT user_id, {key}, record, field_meta FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
-            c.prepare_cached(&query)?.query_row([user, id], snapshot).optional()
+            c.prepare_cached(&query)?.query_row(params![user, id], snapshot).optional()
         })
         .await
     }
@@ -65,12 +68,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn future_fields(&self, table: Table, user: &str, id: &str, now: Timestamp) -> StoreResult<Vec<(String, String)>> {
+    pub async fn future_fields(&self, table: Table, user: &UserId, id: &str, now: Timestamp) -> StoreResult<Vec<(String, String)>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             let (name, key) = columns_of(table);
             let query = format!("SELECT field_meta FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
-            let text: Option<String> = c.prepare_cached(&query)?.query_row([&user, &id], |row| row.get(0)).optional()?;
+            let text: Option<String> = c.prepare_cached(&query)?.query_row(params![user, id], |row| row.get(0)).optional()?;
             let what = || format!("the snapshot of {} {id} of user {user}", table.log_name());
             let stamps: Stamps = text.map(|text| from_text(&text, what)).transpose()?.unwrap_or_default();
             Ok(stamps.into_iter().filter(|(_, stamp)| is_future(stamp, now)).collect())
@@ -82,7 +85,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn newest(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<RawRecord>> {
+    pub async fn newest(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<RawRecord>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         let newest = self.read_as_of_now(move |reads| script::newest(reads, table, &user, &id)).await?;
         Ok(newest.fold.live().map(|(record, _)| record.clone()))
@@ -92,7 +95,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn snapshots(&self, table: Table, user: Option<String>) -> StoreResult<Vec<Snapshot>> {
+    pub async fn snapshots(&self, table: Table, user: Option<UserId>) -> StoreResult<Vec<Snapshot>> {
         self.read(move |c| {
             let query = all_query(table, user.is_some());
             c.prepare_cached(&query)?.query_map(params_from_iter(user), snapshot)?.collect()
@@ -111,7 +114,7 @@ impl Store {
 }
 
 pub(super) fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
-    let (user_id, id): (String, String) = (row.get(0)?, row.get(1)?);
+    let (user_id, id): (UserId, String) = (row.get(0)?, row.get(1)?);
     let what = || format!("a snapshot ({id} of user {user_id})");
     let (record, field_meta) = (from_text(row.get_ref(2)?.as_str()?, what)?, from_text(row.get_ref(3)?.as_str()?, what)?);
     Ok(Snapshot { user_id, id, record, field_meta })

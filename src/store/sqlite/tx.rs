@@ -13,6 +13,7 @@ use super::user_log::Logged;
 use super::writer::SqliteTx;
 use super::{automatic, outbox};
 use crate::domain::ceilings::LogUsage;
+use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
 use crate::domain::limits::Stored;
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey, UserLog};
@@ -38,7 +39,7 @@ impl Reads for SqliteReads<'_> {
         Ok(self.sql(|c| refresh::cursor(c, table))?.unwrap_or(0))
     }
 
-    fn stored(&self, table: Table, user: &str, id: &str) -> StoreResult<Folded> {
+    fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
         self.sql(|c| refresh::load(c, table, user, id))
     }
 
@@ -57,7 +58,7 @@ impl Reads for SqliteReads<'_> {
         seen.map(drop)
     }
 
-    fn rows_of(&self, table: Table, user: &str, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()> {
+    fn rows_of(&self, table: Table, user: &UserId, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()> {
         self.sql(|c| {
             let mut statement = c.prepare_cached(NEW_ROWS_OF_RECORD)?;
             let mut rows = statement.query(params![table.log_name(), after, user, id])?;
@@ -88,7 +89,7 @@ impl Reads for SqliteTx<'_> {
         self.reads().cursor(table)
     }
 
-    fn stored(&self, table: Table, user: &str, id: &str) -> StoreResult<Folded> {
+    fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
         self.reads().stored(table, user, id)
     }
 
@@ -96,7 +97,7 @@ impl Reads for SqliteTx<'_> {
         self.reads().new_rows(table, after, limit, visit)
     }
 
-    fn rows_of(&self, table: Table, user: &str, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()> {
+    fn rows_of(&self, table: Table, user: &UserId, id: &str, after: i64, visit: &mut dyn FnMut(FoldRow<'_>)) -> StoreResult<()> {
         self.reads().rows_of(table, user, id, after, visit)
     }
 }
@@ -118,22 +119,22 @@ impl Tx for SqliteTx<'_> {
         self.sql(|c| changes::insert(c, row, created_at, sync_at))
     }
 
-    fn has_record(&self, user: &str, app: &str, table: &str, record: &str) -> StoreResult<bool> {
-        self.sql(|c| c.prepare_cached(&RECORD.replace("{}", "1"))?.exists([user, app, table, record]))
+    fn has_record(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<bool> {
+        self.sql(|c| c.prepare_cached(&RECORD.replace("{}", "1"))?.exists(params![user, app, table, record]))
     }
 
-    fn space_of(&self, table: Table, user: &str, id: &str) -> StoreResult<Option<String>> {
+    fn space_of(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<String>> {
         let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND user_id = ?3 AND app_id = 'ai' \
                      ORDER BY created_at DESC, seq DESC LIMIT 1";
         let space = |row: &Row<'_>| row.get::<_, Option<String>>(0);
         Ok(self.sql(|c| c.prepare_cached(query)?.query_row([table.log_name(), id, user], space).optional())?.flatten())
     }
 
-    fn log_usage(&self, user: &str) -> StoreResult<LogUsage> {
+    fn log_usage(&self, user: &UserId) -> StoreResult<LogUsage> {
         self.sql(|c| log_usage(c, user))
     }
 
-    fn look(&self, user: &str, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()> {
+    fn look(&self, user: &UserId, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()> {
         let log = Logged::new(self.connection, user, SqliteTx::now(self));
         look(&log);
         self.sql(|_| log.end())
@@ -151,7 +152,7 @@ impl Tx for SqliteTx<'_> {
         self.run("UPDATE projection_cursors SET seq = max(seq, ?2) WHERE table_name = ?1", params![table.log_name(), seq])
     }
 
-    fn note_grant_end(&self, user: &str, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()> {
+    fn note_grant_end(&self, user: &UserId, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()> {
         let upsert = "INSERT INTO grant_ends (user_id, wrapped_key, ends_at) VALUES (?1, ?2, ?3) \
                       ON CONFLICT DO UPDATE SET ends_at = min(ends_at, ?3)";
         self.run(upsert, params![user, wrapped_key, time::to_micros(at)])
@@ -163,15 +164,15 @@ impl Tx for SqliteTx<'_> {
         self.sql(|c| c.prepare_cached(query)?.exists(params![due.user_id, due.mission_id, time::to_micros(due.scheduled_for)]))
     }
 
-    fn in_flight(&self, user: &str, agent: Option<&str>) -> StoreResult<u64> {
+    fn in_flight(&self, user: &UserId, agent: Option<&AgentId>) -> StoreResult<u64> {
         let query = "SELECT count(*) FROM runs WHERE outcome IS NULL AND owner IS NOT NULL AND user_id = ?1 AND agent_id IS ?2";
         self.sql(|c| c.prepare_cached(query)?.query_row(params![user, agent], |row| row.get(0)))
     }
 
-    fn open_run(&self, user: &str, mission: &str) -> StoreResult<Option<(OpenRun, String)>> {
+    fn open_run(&self, user: &UserId, mission: &MissionId) -> StoreResult<Option<(OpenRun, IterationId)>> {
         let query = format!("SELECT {OPEN_COLUMNS}, iteration_id FROM runs WHERE user_id = ?1 AND mission_id = ?2 AND outcome IS NULL");
         let found = |row: &Row<'_>| Ok((open_run(row)?, row.get("iteration_id")?));
-        self.sql(|c| c.prepare_cached(&query)?.query_row([user, mission], found).optional())
+        self.sql(|c| c.prepare_cached(&query)?.query_row(params![user, mission], found).optional())
     }
 
     fn add_run(&self, run: &Candidate, owner: &str, now: Timestamp) -> StoreResult<()> {
@@ -182,13 +183,13 @@ impl Tx for SqliteTx<'_> {
         self.run(insert, params![run_id, due.user_id, due.mission_id, due.agent_id, iteration_id, scheduled_for, owner, claimed_at])
     }
 
-    fn resume_run(&self, run: &str, agent: Option<&str>, owner: &str, now: Timestamp) -> StoreResult<()> {
+    fn resume_run(&self, run: &RunId, agent: Option<&AgentId>, owner: &str, now: Timestamp) -> StoreResult<()> {
         let update = "UPDATE runs SET owner = ?2, claimed_at = ?3, next_attempt_at = NULL, asked_at = NULL, agent_id = ?4 WHERE id = ?1";
         self.run(update, params![run, owner, time::to_micros(now), agent])
     }
 
-    fn holds(&self, run: &str, owner: &str) -> StoreResult<bool> {
-        self.sql(|c| c.prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND owner = ?2 AND outcome IS NULL")?.exists([run, owner]))
+    fn holds(&self, run: &RunId, owner: &str) -> StoreResult<bool> {
+        self.sql(|c| c.prepare_cached("SELECT 1 FROM runs WHERE id = ?1 AND owner = ?2 AND outcome IS NULL")?.exists(params![run, owner]))
     }
 
     fn add_attempt(&self, run: &Claimed, attempt: &Attempt) -> StoreResult<()> {
@@ -215,12 +216,12 @@ impl Tx for SqliteTx<'_> {
         self.run(insert, given)
     }
 
-    fn let_wait(&self, run: &str, at: Option<Timestamp>, reason: &str, failed_attempts: u32) -> StoreResult<()> {
+    fn let_wait(&self, run: &RunId, at: Option<Timestamp>, reason: &str, failed_attempts: u32) -> StoreResult<()> {
         let update = "UPDATE runs SET owner = NULL, next_attempt_at = ?2, reason = ?3, attempts = attempts + ?4 WHERE id = ?1";
         self.run(update, params![run, at.map(time::to_micros), reason, failed_attempts])
     }
 
-    fn end_run(&self, run: &str, end: &RunEnd<'_>) -> StoreResult<()> {
+    fn end_run(&self, run: &RunId, end: &RunEnd<'_>) -> StoreResult<()> {
         let RunEnd { outcome, at, reason, note, missed, iteration, failed_attempts } = end;
         let update = "UPDATE runs SET outcome = ?2, owner = NULL, finished_at = ?3, reason = ?4, note = coalesce(?5, note), missed_times = ?6, \
                       iteration = ?7, attempts = attempts + ?8 WHERE id = ?1";
@@ -232,38 +233,41 @@ impl Tx for SqliteTx<'_> {
         Ok(self.sql(|c| c.prepare_cached(query)?.query_row([], |row| row.get(0)).optional())?.unwrap_or(0))
     }
 
-    fn written_iteration(&self, user: &str, mission: &str, iteration: &str, most: u32) -> StoreResult<Option<String>> {
+    fn written_iteration(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, most: u32) -> StoreResult<Option<String>> {
         let query = "SELECT iteration FROM runs WHERE iteration_id = ?3 AND user_id = ?1 AND mission_id = ?2 AND iteration IS NOT NULL \
                      AND superseded_at IS NULL AND restored < ?4";
         self.text(query, params![user, mission, iteration, most])
     }
 
-    fn noted(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<Option<String>> {
+    fn noted(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Option<String>> {
         let query = "SELECT iteration FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3";
-        self.text(query, [user, mission, iteration])
+        self.text(query, params![user, mission, iteration])
     }
 
-    fn note_lost(&self, user: &str, mission: &str, iteration: &str, text: &str) -> StoreResult<()> {
+    fn note_lost(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, text: &str) -> StoreResult<()> {
         let insert = "INSERT INTO lost_iterations (user_id, mission_id, iteration_id, iteration) VALUES (?1, ?2, ?3, ?4) \
                       ON CONFLICT DO UPDATE SET iteration = ?4";
-        self.run(insert, [user, mission, iteration, text])
+        self.run(insert, params![user, mission, iteration, text])
     }
 
-    fn take_lost(&self, user: &str, mission: &str) -> StoreResult<Vec<String>> {
+    fn take_lost(&self, user: &UserId, mission: &MissionId) -> StoreResult<Vec<String>> {
         let take = "DELETE FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 RETURNING iteration";
-        self.sql(|c| c.prepare_cached(take)?.query_map([user, mission], |row| row.get(0))?.collect())
+        self.sql(|c| c.prepare_cached(take)?.query_map(params![user, mission], |row| row.get(0))?.collect())
     }
 
-    fn count_restored(&self, user: &str, mission: &str, iteration: &str) -> StoreResult<()> {
+    fn count_restored(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<()> {
         let count = "UPDATE runs SET restored = restored + 1 WHERE iteration_id = ?3 AND user_id = ?1 AND mission_id = ?2";
-        self.run(count, [user, mission, iteration])
+        self.run(count, params![user, mission, iteration])
     }
 
-    fn supersede(&self, user: &str, mission: &str, iteration: &str, text: Option<&str>) -> StoreResult<()> {
+    fn supersede(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, text: Option<&str>) -> StoreResult<()> {
         let update = "UPDATE runs SET superseded_at = ?4, iteration = coalesce(?5, iteration) WHERE iteration_id = ?3 AND user_id = ?1 \
                       AND mission_id = ?2 AND iteration IS NOT NULL";
         self.run(update, params![user, mission, iteration, time::to_micros(SqliteTx::now(self)), text])?;
-        self.run("DELETE FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3", [user, mission, iteration])
+        self.run(
+            "DELETE FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3",
+            params![user, mission, iteration],
+        )
     }
 
     fn add_call(&self, call: &OutboxCall) -> StoreResult<()> {
@@ -274,7 +278,7 @@ impl Tx for SqliteTx<'_> {
         outbox::end(self, step)
     }
 
-    fn count_automatic(&self, user: &str, agent: &str, tool: &str) -> StoreResult<()> {
+    fn count_automatic(&self, user: &UserId, agent: &AgentId, tool: &str) -> StoreResult<()> {
         automatic::count(self, user, agent, tool)
     }
 }

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::changes::{COLUMNS, RECORD, delta, place};
 use super::linked::{Bounds, fold};
 use super::{Store, StoreResult, automatic};
+use crate::domain::ids::{AgentId, UserId};
 use crate::domain::merge::{Delta, Fold, Record, Stamps};
 use crate::modules::TableSpec;
 use crate::modules::effects::Records;
@@ -32,7 +33,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn look<T: Send + 'static>(
         &self,
-        user: &str,
+        user: &UserId,
         now: Timestamp,
         look: impl FnOnce(&dyn UserLog) -> T + Send + 'static,
     ) -> StoreResult<T> {
@@ -50,14 +51,14 @@ impl Store {
 /// A user's log, read as it is asked for.
 pub(super) struct Logged<'a> {
     connection: &'a Connection,
-    user: &'a str,
+    user: &'a UserId,
     wall: Timestamp,
     /// The first error of the database. Whoever reads goes on as if nothing was there, and hears of it at the end.
     failed: RefCell<Option<rusqlite::Error>>,
 }
 
 impl<'a> Logged<'a> {
-    pub fn new(connection: &'a Connection, user: &'a str, wall: Timestamp) -> Self {
+    pub fn new(connection: &'a Connection, user: &'a UserId, wall: Timestamp) -> Self {
         Logged { connection, user, wall, failed: RefCell::default() }
     }
 
@@ -139,7 +140,7 @@ impl UserLog for Logged<'_> {
         })
     }
 
-    fn automatic_since(&self, agent: &str, tool: &str, since: Timestamp) -> u64 {
+    fn automatic_since(&self, agent: &AgentId, tool: &str, since: Timestamp) -> u64 {
         self.read(|c| automatic::since(c, self.user, agent, tool, since))
     }
 }

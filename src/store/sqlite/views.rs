@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::loads::tokens;
 use super::runs::{attempts_of, run_columns, run_row};
 use super::{RunRow, Store, StoreResult};
+use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::time;
 
 /// An hour in microseconds.
@@ -47,8 +48,8 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn runs_before(&self, user: &str, mission: Option<&str>, before: Timestamp, limit: u32) -> StoreResult<Vec<RunRow>> {
-        let (user, mission) = (user.to_owned(), mission.map(str::to_owned));
+    pub async fn runs_before(&self, user: &UserId, mission: Option<&MissionId>, before: Timestamp, limit: u32) -> StoreResult<Vec<RunRow>> {
+        let (user, mission) = (user.to_owned(), mission.cloned());
         self.read(move |c| {
             let query = if mission.is_some() { RUNS_OF } else { RUNS }.replace("{}", &run_columns());
             let mut statement = c.prepare_cached(&query)?;
@@ -64,7 +65,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn mission_of_iteration(&self, user: &str, iteration: &str) -> StoreResult<Option<String>> {
+    pub async fn mission_of_iteration(&self, user: &UserId, iteration: &IterationId) -> StoreResult<Option<MissionId>> {
         let (user, iteration) = (user.to_owned(), iteration.to_owned());
         let query = "SELECT mission_id FROM runs WHERE iteration_id = ?1 AND user_id = ?2 LIMIT 1";
         self.read(move |c| c.prepare_cached(query)?.query_row(params![iteration, user], |row| row.get(0)).optional()).await
@@ -74,17 +75,17 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn place_of_step(&self, user: &str, id: &str) -> StoreResult<Option<(String, String)>> {
+    pub async fn place_of_step(&self, user: &UserId, id: &str) -> StoreResult<Option<(MissionId, IterationId)>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         let place = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        self.read(move |c| c.prepare_cached(PLACE_OF_STEP)?.query_row([user, id], place).optional()).await
+        self.read(move |c| c.prepare_cached(PLACE_OF_STEP)?.query_row(params![user, id], place).optional()).await
     }
 
     /// Ids of a user's records in a table, in their order, deleted ones too.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn records(&self, user: &str, app: &str, table: &str, limit: u32) -> StoreResult<Vec<String>> {
+    pub async fn records(&self, user: &UserId, app: &str, table: &str, limit: u32) -> StoreResult<Vec<String>> {
         let (user, app, table) = (user.to_owned(), app.to_owned(), table.to_owned());
         self.read(move |c| c.prepare_cached(RECORDS)?.query_map(params![user, app, table, limit], |row| row.get(0))?.collect()).await
     }
@@ -93,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn users(&self, limit: u32) -> StoreResult<Vec<String>> {
+    pub async fn users(&self, limit: u32) -> StoreResult<Vec<UserId>> {
         self.read(move |c| {
             let mut users = std::collections::BTreeSet::new();
             for table in ["agent_snapshots", "mission_snapshots"] {
@@ -102,7 +103,7 @@ impl Store {
                      SELECT (SELECT min(user_id) FROM {table} WHERE user_id > u.id) FROM u WHERE u.id IS NOT NULL LIMIT ?1) \
                      SELECT id FROM u WHERE id IS NOT NULL"
                 );
-                for user in c.prepare_cached(&query)?.query_map([limit], |row| row.get::<_, String>(0))? {
+                for user in c.prepare_cached(&query)?.query_map([limit], |row| row.get::<_, UserId>(0))? {
                     users.insert(user?);
                 }
             }
@@ -115,7 +116,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn count_decisions(&self, counts: Vec<(String, &'static str, u64)>, now: Timestamp) -> StoreResult<()> {
+    pub async fn count_decisions(&self, counts: Vec<(UserId, &'static str, u64)>, now: Timestamp) -> StoreResult<()> {
         self.write(move |tx| {
             let hour = time::to_micros(now).div_euclid(HOUR) * HOUR;
             tx.sql(|c| {
@@ -136,7 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn day_of(&self, user: &str, since: Timestamp) -> StoreResult<Day> {
+    pub async fn day_of(&self, user: &UserId, since: Timestamp) -> StoreResult<Day> {
         let (user, since) = (user.to_owned(), time::to_micros(since));
         self.read(move |c| {
             let mut day = Day::default();

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Store;
 use crate::domain::ceilings::LogCeilings;
+use crate::domain::ids::UserId;
 use crate::domain::limits::Admitted;
 use crate::domain::raw::RawRecord;
 use crate::domain::retention::RetentionBounds;
@@ -44,7 +45,7 @@ impl Store {
     ///
     /// # Errors
     /// The ceiling that the push would pass, and when the database cannot be written; nothing is kept then.
-    pub async fn push_within(&self, user: String, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
+    pub async fn push_within(&self, user: UserId, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
         self.write(move |tx| script::push_within(tx, &user, changes, &ceilings)).await
     }
 
@@ -95,7 +96,7 @@ impl Store {
     /// What `decide` says, the ceiling that they would pass, or the database; nothing is written then.
     pub async fn append_decided<E>(
         &self,
-        user: &str,
+        user: &UserId,
         ceilings: LogCeilings,
         decide: impl FnOnce(&dyn UserLog) -> Result<Vec<Admitted>, E> + Send + 'static,
     ) -> Result<u64, E>

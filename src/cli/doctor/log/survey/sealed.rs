@@ -14,6 +14,7 @@ use crate::domain::change::{Change, Op};
 use crate::domain::edits::DELETED_AT;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::grant;
+use crate::domain::ids::MissionId;
 use crate::domain::merge::{Delta, Fold};
 use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
@@ -53,7 +54,7 @@ impl Sealed {
         if change.app_id == "ai" && ["aiMissions", "agents"].contains(&change.table.as_str()) {
             self.owned(change);
         }
-        let key = (change.user_id.clone(), change.table.clone(), change.record_id.clone());
+        let key = (change.user_id.to_string(), change.table.clone(), change.record_id.clone());
         if change.op == Op::Delete {
             self.records.remove(&key);
         } else if let Some(sealed) = change.data.as_ref().and_then(shortest_ciphertext) {
@@ -66,7 +67,7 @@ impl Sealed {
     }
 
     fn owned(&mut self, change: &Change) {
-        let key = (change.table.clone(), change.record_id.clone(), change.user_id.clone());
+        let key = (change.table.clone(), change.record_id.clone(), change.user_id.to_string());
         if !self.owned.contains_key(&key) && !self.has_room(size(&key)) {
             return;
         }
@@ -87,7 +88,7 @@ impl Sealed {
         let fold = self.owned.entry(key).or_default();
         fold.apply(&change.record_id, delta);
         if grants && let Fold::Known { record, .. } = fold {
-            grant::note(self.ends.entry(change.user_id.clone()).or_default(), record);
+            grant::note(self.ends.entry(change.user_id.to_string()).or_default(), record);
         }
     }
 
@@ -198,7 +199,7 @@ impl<'a> Grants<'a> {
             let Some(grant) = fold.live().and_then(|(record, _)| record.value("grant")).filter(|grant| !grant.is_null()) else { continue };
             grants.count += 1;
             let ends_at = grant::wrapped_key(&grant).and_then(|key| ends.get(user)?.get(&key).copied());
-            match usable(&grant, mission, ends_at, key.filter(|_| grants.keys.len() < MAX_OPENED), now) {
+            match usable(&grant, &mission.as_str().into(), ends_at, key.filter(|_| grants.keys.len() < MAX_OPENED), now) {
                 Ok((terms, key)) => {
                     let tables: BTreeSet<&str> = terms.derivation.tables.iter().map(String::as_str).collect();
                     for id in &terms.derivation.record_ids {
@@ -250,7 +251,7 @@ impl<'a> Grants<'a> {
 /// The terms of a grant that can be used, and its key where there is a private key to open it.
 fn usable(
     grant: &Value,
-    mission: &str,
+    mission: &MissionId,
     ends_at: Option<Timestamp>,
     key: Option<&PrivateKey>,
     now: Timestamp,
