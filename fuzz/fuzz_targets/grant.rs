@@ -15,7 +15,7 @@ static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     let now = "2026-04-15T00:00:00Z".parse().unwrap();
-    let opened = Opened::open(&value, "dev-m-0", Some(&KEY), None, now);
+    let opened = Opened::open(&value, &"dev-m-0".into(), Some(&KEY), None, now);
     match Grant::read(&value) {
         Err(_) => assert!(opened.is_err(), "opened what cannot be read: {text}"),
         Ok(grant) => {

@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod log;
 mod missions;
+mod operator;
 mod outbox;
 mod overview;
 mod records;
@@ -40,15 +41,16 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 pub use agents::AgentView;
 pub use error::AppError;
 pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
+pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
 pub use outbox::Outbox;
 pub use overview::Overview;
 pub use records::{Heading, Linkable};
 pub use review::{DecidedStep, Given, Reviews, StepReview, WaitingPlan};
 pub use shelf::RecordList;
-pub use sign_in::new_link;
 
 /// What the parts of the program do together. One per process.
 pub struct App {
+    operator: Operator,
     store: Store,
     /// Plans what is due. The app stops it.
     runner: Arc<Runner>,
@@ -86,6 +88,7 @@ impl App {
     pub fn new(store: Store, parts: AppParts, clock: Clock) -> Arc<Self> {
         let AppParts { runner, users, reviews, outbox, rules, ceilings } = parts;
         Arc::new(App {
+            operator: Operator::new(store.clone(), Arc::clone(&clock)),
             store,
             runner,
             users,
@@ -100,6 +103,11 @@ impl App {
             probe: tokio::sync::Mutex::default(),
             scrape: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// What whoever runs the program does.
+    pub fn operator(&self) -> &Operator {
+        &self.operator
     }
 
     /// The time that everything here goes by.

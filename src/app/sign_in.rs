@@ -15,7 +15,7 @@ const USERS_OFFERED: u32 = 50;
 ///
 /// # Errors
 /// When the database cannot be written.
-pub async fn new_link(store: &Store, user: Option<UserId>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
+pub(super) async fn new_link(store: &Store, user: Option<UserId>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
     let code = new_secret();
     store.add_link(hash(&code), user, key.thumbprint().to_owned(), after_hours(now, LINK_HOURS)).await?;
     Ok(format!("/link?code={code}"))

@@ -14,7 +14,8 @@ pub struct SecretError {
     what: &'static str,
     path: PathBuf,
     reason: String,
-    remedy: &'static str,
+    /// What its user can do.
+    pub remedy: &'static str,
 }
 
 /// One kind of secret.

@@ -7,8 +7,7 @@ use crate::domain::agent::Agent;
 use crate::domain::ids::UserId;
 use crate::domain::merge::Stamps;
 use crate::domain::raw::RawRecord;
-use crate::projection;
-use crate::store::{Snapshot, Table};
+use crate::store::Snapshot;
 
 #[derive(clap::Args)]
 pub(super) struct AgentsArgs {
@@ -21,9 +20,7 @@ pub(super) struct AgentsArgs {
 }
 
 pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    projection::refresh(&store).await?;
-    let agents = store.snapshots(Table::Agents, args.user).await?;
+    let agents = setup::operator(&context.config).await?.agents(args.user).await?;
     if args.json {
         return Ok(output::json_lines(agents.iter().map(SnapshotLine::of))?);
     }

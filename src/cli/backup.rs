@@ -13,9 +13,9 @@ pub(super) struct BackupArgs {
 
 pub(super) async fn run(context: Context, args: BackupArgs) -> CommandResult {
     let stop = setup::asked_to_stop();
-    let store = setup::store(&context.config).await?;
+    let operator = setup::operator(&context.config).await?;
     let (bar, progress, go_on) = output::progress("written");
-    let mut writing = std::pin::pin!(store.backup(args.file.clone(), progress));
+    let mut writing = std::pin::pin!(operator.backup(args.file.clone(), progress));
     let outcome = tokio::select! {
         outcome = &mut writing => outcome,
         () = stop => {

@@ -4,8 +4,7 @@ use serde_json::json;
 
 use super::output::safe;
 use super::{CommandResult, Context, Failure, output, setup};
-use crate::projection;
-use crate::store::{Check, Finding, Store, StoreError, StoreResult};
+use crate::store::{Check, Finding};
 
 #[derive(clap::Args)]
 pub(super) struct CheckArgs {
@@ -21,12 +20,12 @@ pub(super) struct CheckArgs {
 const TOLD: usize = 100;
 
 pub(super) async fn run(context: Context, args: CheckArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let mut check = look(&store).await?;
+    let operator = setup::operator(&context.config).await?;
+    let mut check = operator.check().await?;
     let mut repaired = Vec::new();
     // Nothing is made again out of a log that is damaged itself: what was made before may be all that is left.
     if args.repair && !check.log_in_doubt {
-        (check, repaired) = repair(&store, check).await?;
+        (check, repaired) = operator.repair(check).await?;
     }
     tell(&args, &check, &repaired)?;
     let findings = match check.findings.len() {
@@ -34,7 +33,7 @@ pub(super) async fn run(context: Context, args: CheckArgs) -> CommandResult {
         1 => "1 finding".to_owned(),
         n => format!("{n} findings"),
     };
-    let file = store.path().display();
+    let file = operator.path().display();
     let fixable = check.findings.iter().all(|finding| finding.fix.is_some());
     Err(Failure::Failed(if fixable && !args.repair {
         format!("{findings} in {file}, all in what is made out of the log; `mana-ai check --repair` makes it again")
@@ -46,36 +45,6 @@ pub(super) async fn run(context: Context, args: CheckArgs) -> CommandResult {
 }
 
 /// Checks the log, and what was made out of it where it can be read.
-async fn look(store: &Store) -> StoreResult<Check> {
-    let check = store.check_log().await?;
-    if check.log_in_doubt {
-        return Ok(check);
-    }
-    // What no refresh has seen yet is folded in once, and not again for each record; where that fails, the check tells why.
-    let _ = projection::refresh(store).await;
-    store.check_projection(check).await
-}
-
-/// Fixes until nothing is left, or a round fixes nothing.
-async fn repair(store: &Store, mut check: Check) -> StoreResult<(Check, Vec<Finding>)> {
-    let mut repaired = Vec::new();
-    while !check.findings.is_empty() {
-        match store.repair(&check.findings).await {
-            // What the rows themselves do not allow, no second try fixes.
-            Err(StoreError::Engine { .. }) => break,
-            outcome => outcome?,
-        }
-        let again = look(store).await?;
-        let (left, gone): (Vec<_>, Vec<_>) = check.findings.into_iter().partition(|finding| again.findings.contains(finding));
-        repaired.extend(gone);
-        check = again;
-        if check.findings == left {
-            break;
-        }
-    }
-    Ok((check, repaired))
-}
-
 fn tell(args: &CheckArgs, check: &Check, repaired: &[Finding]) -> CommandResult {
     let texts = |findings: &[Finding]| findings.iter().take(TOLD).map(|finding| finding.text.clone()).collect::<Vec<_>>();
     let (found, fixed) = (texts(&check.findings), texts(repaired));

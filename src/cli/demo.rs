@@ -21,8 +21,8 @@ pub(super) struct DemoArgs {
 
 pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     let mut config = quicker(context.config, &context.raw);
-    let store = setup::new_store(&config).await?;
-    demo::load(&store).await.map_err(Failure::failed)?;
+    let operator = setup::new_operator(&config).await?;
+    demo::load(operator.store()).await.map_err(Failure::failed)?;
     let model = model::start().await.map_err(Failure::failed)?;
     config.llm_url = format!("http://{model}").parse().map_err(Failure::failed)?;
     config.llm_model = model::MODEL.into();
@@ -31,10 +31,10 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     config.jwks_url = None;
     let listener = listen(&config, &context.raw).await?;
     let address = listener.local_addr().map_err(Failure::failed)?;
-    let app = setup::app(&config, store.clone())?;
+    let app = setup::app(&config, &operator)?;
     let server = Server::start(listener, &config, &app)?;
     welcome(&config, address)?;
-    link::tell(&store, &config, address, true).await?;
+    link::tell(&operator, &config, address, true).await?;
     say(&[String::new()])?;
     let mut narrator = Narrator::default();
     let mut reviewer = Reviewer::default();
@@ -54,7 +54,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
             settled = tick.settle() => settled,
             () = &mut stop => break,
         };
-        say(&narrator.tell(&store, &stats, &notes, &settled).await?)?;
+        say(&narrator.tell(&operator, &stats, &notes, &settled).await?)?;
         say(&reviewer.act(app.reviews()).await.map_err(Failure::failed)?)?;
         left -= u32::from(args.ticks.is_some());
     }

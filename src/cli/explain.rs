@@ -5,12 +5,10 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::output::safe;
-use super::{CommandResult, Context, missions, output, parse_time, runs, setup};
-use crate::domain::decision;
+use super::{CommandResult, Context, output, parse_time, runs, setup};
 use crate::domain::ids::{MissionId, UserId};
-use crate::domain::mission::Mission;
 use crate::grants::{Grant, Skip};
-use crate::runner::{Explanation, explain};
+use crate::runner::Explanation;
 
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
@@ -28,11 +26,9 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) async fn run(context: Context, args: ExplainArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let snapshot = missions::find(&store, &args.mission, args.user.as_ref()).await?;
-    let now = args.now.unwrap_or_else(Timestamp::now);
-    let plans = decision::plans(&Mission::read(&snapshot.id, &snapshot.record).0.iterations);
-    let explanation = explain(&store, &snapshot, plans, now, &setup::rules_told(&context.config)).await?;
+    let operator = setup::operator(&context.config).await?;
+    let (now, rules) = (args.now.unwrap_or_else(|| operator.now()), setup::rules_told(&context.config));
+    let explanation = operator.explain(&args.mission, args.user.as_ref(), now, &rules).await?;
     if args.json { Ok(output::json_lines([explanation.to_json()])?) } else { Ok(print(&explanation)?) }
 }
 

@@ -7,15 +7,13 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::{CommandResult, Context, Failure, output, setup};
+use crate::app::{ExportOf, Operator};
 use crate::domain::ids::UserId;
 use crate::domain::raw::Raw;
 use crate::durable;
 use crate::exchange::{self, Packer, Packing};
-use crate::store::{LogRow, RowFilter, SetAside, Store};
+use crate::store::{LogRow, RowFilter, SetAside};
 use crate::text::escaped;
-
-/// Rows that are held in memory at a time; no reader of the database stays open for longer than one page takes.
-const PAGE: u32 = 1_000;
 
 #[derive(clap::Args)]
 pub(super) struct ExportArgs {
@@ -43,9 +41,9 @@ enum Format {
 }
 
 pub(super) async fn run(context: Context, args: ExportArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
+    let operator = setup::operator(&context.config).await?;
     let filter = RowFilter { user: args.user, app: args.app, table: args.table };
-    let Some(path) = args.output else { return write(&store, filter, args.format, None).await };
+    let Some(path) = args.output else { return write(&operator, filter, args.format, None).await };
     let failed = |error: io::Error| Failure::Failed(format!("cannot write {}: {error}", path.display()));
     if path.exists() {
         return Err(Failure::Failed(format!("{} is there already; choose another name", path.display())));
@@ -54,7 +52,7 @@ pub(super) async fn run(context: Context, args: ExportArgs) -> CommandResult {
     let draft = durable::draft_of(&path);
     let file = File::options().write(true).create_new(true).open(&draft).map_err(failed)?;
     let packer = Packer::new(BufWriter::new(file), Packing::of(&path)).map_err(failed)?;
-    let written = to_file(&store, filter, args.format, packer).await;
+    let written = to_file(&operator, filter, args.format, packer).await;
     let put = match written {
         Ok(()) => durable::put(&draft, &path).map_err(failed),
         Err(error) => Err(error),
@@ -67,14 +65,14 @@ pub(super) async fn run(context: Context, args: ExportArgs) -> CommandResult {
 
 type ToFile = Packer<BufWriter<File>>;
 
-async fn to_file(store: &Store, filter: RowFilter, format: Format, mut file: ToFile) -> CommandResult {
-    write(store, filter, format, Some(&mut file)).await?;
+async fn to_file(operator: &Operator, filter: RowFilter, format: Format, mut file: ToFile) -> CommandResult {
+    write(operator, filter, format, Some(&mut file)).await?;
     let file = file.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
     Ok(file.sync_all()?)
 }
 
 /// Writes the rows to a file, or to stdout.
-async fn write(store: &Store, filter: RowFilter, format: Format, mut file: Option<&mut ToFile>) -> CommandResult {
+async fn write(operator: &Operator, filter: RowFilter, format: Format, mut file: Option<&mut ToFile>) -> CommandResult {
     let mut to = |text: &dyn Fn(&mut dyn Write) -> io::Result<()>| match &mut file {
         Some(file) => text(file),
         None => {
@@ -86,16 +84,8 @@ async fn write(store: &Store, filter: RowFilter, format: Format, mut file: Optio
     if format == Format::Csv {
         to(&|out| writeln!(out, "{}", exchange::header()))?;
     }
-    let mut after = 0;
-    loop {
-        let rows = match format {
-            Format::Jsonl => store.export_after(filter.clone(), after, PAGE).await?,
-            Format::Csv => store.export_verbatim_after(filter.clone(), after, PAGE).await?,
-        };
-        let Some(last) = rows.last() else { return Ok(()) };
-        after = last.as_ref().map_or_else(|set_aside| set_aside.seq, |row| row.seq);
-        to(&|out| rows.iter().try_for_each(|row| line(out, row, format)))?;
-    }
+    let of = if format == Format::Csv { ExportOf::Bytes } else { ExportOf::Contents };
+    operator.export(filter, of, |rows| Ok(to(&|out| rows.iter().try_for_each(|row| line(out, row, format)))?)).await
 }
 
 fn line(out: &mut dyn Write, row: &Result<LogRow, SetAside>, format: Format) -> io::Result<()> {

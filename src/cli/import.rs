@@ -7,8 +7,9 @@ use indicatif::ProgressBar;
 
 use super::output::{self, bar};
 use super::{CommandResult, Context, Failure, setup};
+use crate::app::Operator;
 use crate::exchange::{self, ImportError, Reading};
-use crate::store::{Staging, Store};
+use crate::store::Staging;
 
 /// Bad lines that are told one by one.
 const TOLD: u64 = 20;
@@ -24,9 +25,9 @@ pub(super) struct ImportArgs {
 
 pub(super) async fn run(context: Context, args: ImportArgs) -> CommandResult {
     let (file, progress) = open(&args.file)?;
-    let store = setup::new_store(&context.config).await?;
+    let operator = setup::new_operator(&context.config).await?;
     let failed = |error: ImportError| Failure::Failed(format!("{}: {error}", args.file));
-    let (to, shown, skip_bad) = (store.clone(), progress.clone(), args.skip_bad);
+    let (to, shown, skip_bad) = (operator.clone(), progress.clone(), args.skip_bad);
     // The input may take its time: only when all of it is there does the writer hear of it.
     let staged = tokio::task::spawn_blocking(move || stage(&to, file, &shown, skip_bad)).await.map_err(Failure::failed)?;
     progress.finish_and_clear();
@@ -34,7 +35,7 @@ pub(super) async fn run(context: Context, args: ImportArgs) -> CommandResult {
     let (rows, replaced) = (staging.rows(), staging.replaced());
     let writing = bar("{bar:40} {pos} of {len} changes written", Some(rows));
     let written = writing.clone();
-    let appended = store.append_staged(staging, move |rows| written.set_position(rows)).await;
+    let appended = operator.import(staging, move |rows| written.set_position(rows)).await;
     writing.finish_and_clear();
     let appended = appended.map_err(|error| failed(error.into()))?;
     let skipped = if skip_bad { format!(", {bad} bad lines skipped") } else { String::new() };
@@ -46,8 +47,8 @@ pub(super) async fn run(context: Context, args: ImportArgs) -> CommandResult {
 }
 
 /// Reads the whole input, and counts its bad lines where they are skipped.
-fn stage(store: &Store, file: Box<dyn Read + Send>, progress: &ProgressBar, skip_bad: bool) -> Result<(Staging, u64), ImportError> {
-    let mut staging = store.stage(jiff::Timestamp::now())?;
+fn stage(operator: &Operator, file: Box<dyn Read + Send>, progress: &ProgressBar, skip_bad: bool) -> Result<(Staging, u64), ImportError> {
+    let mut staging = operator.stage()?;
     let Reading { changes, unknown } = exchange::read(Box::new(BufReader::with_capacity(256 * 1024, file)))?;
     if !unknown.is_empty() {
         progress

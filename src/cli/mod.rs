@@ -42,6 +42,7 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, Sub
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use telemetry::Telemetry;
 
+use crate::app::NotFound;
 use crate::config::{Config, ConfigError, GivenSettings, SETTINGS, Scope};
 use crate::text;
 
@@ -147,6 +148,15 @@ impl Failure {
 impl From<crate::store::StoreError> for Failure {
     fn from(error: crate::store::StoreError) -> Self {
         Failure::failed(error)
+    }
+}
+
+impl From<NotFound> for Failure {
+    fn from(error: NotFound) -> Self {
+        match error {
+            NotFound::Several { .. } => Failure::Usage(error.to_string()),
+            NotFound::Nowhere(_) | NotFound::Store(_) => Failure::failed(error),
+        }
     }
 }
 

@@ -2,20 +2,16 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::output::safe;
-use super::{CommandResult, Context, Failure, missions, output, setup};
-use crate::domain::agent::Agent;
-use crate::domain::ids::{IterationId, MissionId, UserId};
-use crate::domain::mission::Mission;
-use crate::inputs::{self, InputReader, Resolved};
+use super::{CommandResult, Context, Failure, output, setup};
+use crate::app::PlanPreview;
+use crate::domain::ids::{MissionId, UserId};
+use crate::inputs::Resolved;
 use crate::planner::Planned;
 use crate::planner::dialect::RequestForm;
 use crate::planner::prompt::{Material, Prompt};
-use crate::store::{Store, Table};
 use crate::text::escaped;
 
 #[derive(clap::Args)]
@@ -37,25 +33,12 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let snapshot = missions::find(&store, &args.mission, args.user.as_ref()).await?;
-    let (mission, _) = Mission::read(&snapshot.id, &snapshot.record);
-    let now = Timestamp::now();
-    let agent = agent_of(&store, &snapshot.user_id, &mission).await?;
-    let budget = budget_of(&store, &snapshot.user_id, agent.as_ref(), now).await?;
-    let private_key = setup::private_key(&context.config)?;
-    let readable = if args.dry_run { Mission { grant: None, ..mission.clone() } } else { mission.clone() };
-    let iteration_id = IterationId::from(Uuid::new_v4().to_string());
+    let operator = setup::operator(&context.config).await?;
+    let snapshot = operator.mission(&args.mission, args.user.as_ref()).await?;
+    let (now, private_key) = (operator.now(), setup::private_key(&context.config)?);
     let kinds = setup::modules(&context.config)?.kinds();
-    let reader = InputReader {
-        user_id: &snapshot.user_id,
-        mission: &readable,
-        iteration_id: &iteration_id,
-        private_key: private_key.as_ref(),
-        kinds: &kinds,
-        now,
-    };
-    let inputs = inputs::resolve(&store, &reader).await?;
+    let preview = operator.preview(&snapshot, (private_key.as_ref(), args.dry_run), &kinds, now).await?;
+    let PlanPreview { mission, agent, inputs, budget } = preview;
     let planner = setup::planner(&context.config)?;
     let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
     let offered = planner.offered(&policy);
@@ -76,17 +59,6 @@ pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::failed(error)),
     }
-}
-
-async fn agent_of(store: &Store, user: &UserId, mission: &Mission) -> Result<Option<Agent>, Failure> {
-    let Some(id) = &mission.agent_id else { return Ok(None) };
-    let record = store.newest(Table::Agents, user, id).await?;
-    Ok(record.map(|record| Agent::read(id, &record).0))
-}
-
-async fn budget_of(store: &Store, user: &UserId, agent: Option<&Agent>, now: Timestamp) -> Result<Option<(u64, u64)>, Failure> {
-    let Some((agent, cap)) = agent.and_then(|agent| Some((agent, agent.max_tokens_per_day?))) else { return Ok(None) };
-    Ok(Some((store.tokens_of(user, &agent.id, now).await?, cap)))
 }
 
 fn show(prompt: &Prompt, form: RequestForm) -> std::io::Result<()> {

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::{CommandResult, Context, Failure, output, setup};
-use crate::app::{AppError, DecidedStep, Given, Reviews, StepReview, WaitingPlan};
+use crate::app::{AppError, DecidedStep, Given, Operator, Reviews, StepReview, WaitingPlan};
 use crate::domain::ids::{IterationId, StepId, UserId};
 use crate::domain::review::{Review, StepDecision};
 use crate::metrics::Metrics;
 use crate::modules::effects::Preview;
 use crate::steps::Foreseen;
-use crate::store::Store;
 use crate::text;
 
 /// Users whose plans are listed.
@@ -94,15 +93,12 @@ fn ids(steps: Vec<StepId>, iteration: Option<&IterationId>) -> Vec<StepId> {
 }
 
 pub(super) async fn list(context: Context, args: ReviewsArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
+    let operator = setup::operator(&context.config).await?;
     let users = match args.user {
         Some(user) => vec![user],
-        None => {
-            crate::projection::refresh(&store).await?;
-            store.users(USERS).await?
-        }
+        None => operator.users(USERS).await?,
     };
-    let reviews = reviews(&context, &store)?;
+    let reviews = reviews(&context, &operator)?;
     let mut plans = Vec::new();
     for user in users {
         plans.extend(reviews.waiting(&user).await?);
@@ -150,8 +146,8 @@ pub(super) async fn reject(context: Context, args: RejectArgs) -> CommandResult 
 }
 
 pub(super) async fn undo(context: Context, args: UndoArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let undone = reviews(&context, &store)?.undo(&args.user, &args.id, args.iteration.as_ref()).await;
+    let operator = setup::operator(&context.config).await?;
+    let undone = reviews(&context, &operator)?.undo(&args.user, &args.id, args.iteration.as_ref()).await;
     let undone = undone.map_err(|error| failure(error, &args.user, &args.id))?;
     tell(&undone, args.json)?;
     let left = undone.iter().filter(|step| step.status == "approved" && !step.error.is_empty()).count();
@@ -163,19 +159,19 @@ fn of(steps: &[StepId], decision: StepDecision, feedback: Option<String>, iterat
     StepReview { review: Review { decisions, feedback, ..Review::default() }, set: Vec::new(), iteration }
 }
 
-fn reviews(context: &Context, store: &Store) -> Result<Arc<Reviews>, Failure> {
+fn reviews(context: &Context, operator: &Operator) -> Result<Arc<Reviews>, Failure> {
     let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);
-    Ok(Arc::new(setup::reviews(&context.config, store.clone(), metrics)?))
+    Ok(Arc::new(setup::reviews(&context.config, operator, metrics)?))
 }
 
 async fn decide(context: &Context, user: &UserId, steps: &[StepId], review: &StepReview, json: bool) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let reviews = reviews(context, &store)?;
+    let operator = setup::operator(&context.config).await?;
+    let reviews = reviews(context, &operator)?;
     let decided = reviews.decide_steps(user, steps, review).await.map_err(|error| failure(error, user, &named(steps)))?;
     // Where a server runs, it makes the call, or finds that it was made.
     let webhooks = setup::webhooks(&context.config)?;
     if !webhooks.is_empty() {
-        setup::outbox(store, Arc::clone(&reviews), webhooks)?.deliver().await?;
+        setup::outbox(&operator, Arc::clone(&reviews), webhooks)?.deliver().await?;
     }
     let decided =
         reviews.as_they_are(user, decided, review.iteration.as_ref()).await.map_err(|error| failure(error, user, &named(steps)))?;

@@ -21,8 +21,8 @@ pub(super) struct RunsArgs {
 }
 
 pub(super) async fn run(context: Context, args: RunsArgs) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let runs = store.runs(args.user, args.mission, args.limit).await?;
+    let operator = setup::operator(&context.config).await?;
+    let runs = operator.runs(args.user, args.mission, args.limit).await?;
     if args.json {
         return Ok(output::json_lines(runs.iter().map(RunRow::to_json))?);
     }

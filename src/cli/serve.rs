@@ -21,12 +21,12 @@ pub(super) async fn run(context: Context) -> CommandResult {
     let config = context.config;
     // From here on, so that a stop that comes early is one as well.
     let stop = setup::asked_to_stop();
-    let store = setup::new_store(&config).await?;
+    let operator = setup::new_operator(&config).await?;
     let listener = http::listen(SocketAddr::new(config.host, config.port)).await.map_err(Failure::failed)?;
-    let app = setup::app(&config, store.clone())?;
+    let app = setup::app(&config, &operator)?;
     let address = listener.local_addr().map_err(Failure::failed)?;
     let server = Server::start(listener, &config, &app)?;
-    link::tell(&store, &config, address, std::io::stdout().is_terminal()).await?;
+    link::tell(&operator, &config, address, std::io::stdout().is_terminal()).await?;
     tracing::info!(%address, data_dir = %config.data_dir.display(), model = config.llm_model, "mana-ai listens");
     let ticking = config.tick_enabled.then(|| {
         let app = Arc::clone(&app);

@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::{CommandResult, Context, Failure, output, setup};
@@ -59,8 +58,8 @@ pub(super) async fn run(context: Context, args: SessionsArgs) -> CommandResult {
 }
 
 async fn list(context: Context, args: List) -> CommandResult {
-    let store = setup::store(&context.config).await?;
-    let sessions = store.sessions(args.user, Timestamp::now(), LISTED).await?;
+    let operator = setup::operator(&context.config).await?;
+    let sessions = operator.sessions(args.user, LISTED).await?;
     if args.json {
         return Ok(output::json_lines(sessions.iter().map(|session| {
             json!({
@@ -82,9 +81,9 @@ async fn end(context: Context, args: EndArgs) -> CommandResult {
         (None, Some(user)) => WhichSessions::OfUser(user),
         (None, None) => WhichSessions::All,
     };
-    let store = setup::store(&context.config).await?;
+    let operator = setup::operator(&context.config).await?;
     let one = matches!(which, WhichSessions::Id(_));
-    let ended = store.end_sessions(which).await?;
+    let ended = operator.end_sessions(which).await?;
     if one && ended == 0 {
         return Err(Failure::Failed("there is no such session; `mana-ai sessions list` shows them".into()));
     }

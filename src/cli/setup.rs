@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use crate::app::{App, AppParts, Outbox, Reviews};
+use crate::app::{App, AppParts, Operator, Outbox, Reviews};
 use crate::auth::{LocalKey, Users};
 use crate::config::Config;
 use crate::domain::backoff::Backoff;
@@ -23,7 +23,7 @@ use crate::planner::provider;
 use crate::planner::tools::{Catalog, Execute, Tool};
 use crate::runner::{self, Clock, Rules, Runner, RunnerSettings};
 use crate::steps::{AutoLimits, Executors};
-use crate::store::{Options, Store, StoreResult};
+use crate::store::{Options, Store, StoreError, StoreResult};
 use crate::webhooks::Webhook;
 
 /// Waits for SIGINT or SIGTERM; they are caught as soon as this is called.
@@ -49,47 +49,52 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, address.port())
 }
 
-/// Opens the store on a blocking thread, for those who may begin a new one.
-pub(super) async fn new_store(config: &Config) -> StoreResult<Store> {
+/// Opens the database, for those who may begin a new one.
+pub(super) async fn new_operator(config: &Config) -> StoreResult<Operator> {
     open(config, Store::open).await
 }
 
-/// Opens the store on a blocking thread; where there is none, a wrong directory is more likely than an empty world.
-pub(super) async fn store(config: &Config) -> StoreResult<Store> {
+/// Opens the database; where there is none, a wrong directory is more likely than an empty world.
+pub(super) async fn operator(config: &Config) -> StoreResult<Operator> {
     open(config, Store::open_existing).await
 }
 
-async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) -> StoreResult<Store> {
+async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) -> StoreResult<Operator> {
     let options = Options { busy_timeout: config.busy_timeout, durable: config.durable, ..Options::default() };
     let dir = config.data_dir.clone();
-    tokio::task::spawn_blocking(move || open(&dir, &options)).await.map_err(|_| crate::store::StoreError::Stopped)?
+    let store = tokio::task::spawn_blocking(move || open(&dir, &options)).await.map_err(|_| StoreError::Stopped)??;
+    Ok(Operator::new(store, clock()))
+}
+
+/// The clock of this machine.
+fn clock() -> Clock {
+    Arc::new(Timestamp::now)
 }
 
 /// The app with the configured rules, on the clock of this machine.
-pub(super) fn app(config: &Config, store: Store) -> Result<Arc<App>, Failure> {
-    let clock: Clock = Arc::new(Timestamp::now);
-    let runner = runner(config, store.clone(), None)?;
-    let reviews = Arc::new(reviews(config, store.clone(), Arc::clone(runner.metrics()))?);
+pub(super) fn app(config: &Config, operator: &Operator) -> Result<Arc<App>, Failure> {
+    let runner = runner(config, operator, None)?;
+    let reviews = Arc::new(reviews(config, operator, Arc::clone(runner.metrics()))?);
     let parts = AppParts {
         runner,
         users: Arc::new(users(config)?),
-        outbox: outbox(store.clone(), Arc::clone(&reviews), webhooks(config)?)?,
+        outbox: outbox(operator, Arc::clone(&reviews), webhooks(config)?)?,
         reviews,
         rules: rules_told(config),
         ceilings: config.log_ceilings,
     };
-    Ok(App::new(store, parts, clock))
+    Ok(App::new(operator.store().clone(), parts, clock()))
 }
 
 /// The plans of users, and what decisions about them do.
-pub(super) fn reviews(config: &Config, store: Store, metrics: Arc<Metrics>) -> Result<Reviews, Failure> {
+pub(super) fn reviews(config: &Config, operator: &Operator, metrics: Arc<Metrics>) -> Result<Reviews, Failure> {
     let catalog = catalog(config)?;
-    Ok(Reviews::new(store, executors(config, &catalog)?, catalog, metrics, Arc::new(Timestamp::now)))
+    Ok(Reviews::new(operator.store().clone(), executors(config, &catalog)?, catalog, metrics, clock()))
 }
 
 /// Makes the calls that decisions leave behind.
-pub(super) fn outbox(store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>) -> Result<Outbox, Failure> {
-    Outbox::new(store, reviews, webhooks, Arc::new(Timestamp::now)).map_err(Failure::failed)
+pub(super) fn outbox(operator: &Operator, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>) -> Result<Outbox, Failure> {
+    Outbox::new(operator.store().clone(), reviews, webhooks, clock()).map_err(Failure::failed)
 }
 
 /// Who carries out which tool.
@@ -123,14 +128,14 @@ pub(super) fn modules(config: &Config) -> Result<Modules, Failure> {
 }
 
 /// A runner with the configured rules; `now` stops its clock.
-pub(super) fn runner(config: &Config, store: Store, now: Option<Timestamp>) -> Result<Arc<Runner>, Failure> {
+pub(super) fn runner(config: &Config, operator: &Operator, now: Option<Timestamp>) -> Result<Arc<Runner>, Failure> {
     let planner = planner(config)?;
     let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);
     let clock: Clock = match now {
         Some(now) => Arc::new(move || now),
-        None => Arc::new(Timestamp::now),
+        None => clock(),
     };
-    Runner::new(store, planner, metrics, rules(config)?, clock).map_err(Failure::failed)
+    Runner::new(operator.store().clone(), planner, metrics, rules(config)?, clock).map_err(Failure::failed)
 }
 
 /// The configured model server.

@@ -18,8 +18,8 @@ pub(super) struct TickArgs {
 }
 
 pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
-    let store = setup::new_store(&context.config).await?;
-    let runner = setup::runner(&context.config, store.clone(), args.now)?;
+    let operator = setup::new_operator(&context.config).await?;
+    let runner = setup::runner(&context.config, &operator, args.now)?;
     let tick = runner.tick().await?;
     let settled = tokio::select! {
         settled = tick.settle() => Some(settled),
@@ -32,8 +32,8 @@ pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     // Where no server runs, steps that go ahead without review and calls that failed before have nobody else.
     let webhooks = setup::webhooks(&context.config)?;
     if !webhooks.is_empty() {
-        let reviews = setup::reviews(&context.config, store.clone(), Arc::clone(runner.metrics()))?;
-        setup::outbox(store, Arc::new(reviews), webhooks)?.deliver().await?;
+        let reviews = setup::reviews(&context.config, &operator, Arc::clone(runner.metrics()))?;
+        setup::outbox(&operator, Arc::new(reviews), webhooks)?.deliver().await?;
     }
     if args.json {
         output::json_lines([stats.to_json()])?

@@ -42,7 +42,7 @@ pub(super) async fn run(context: Context, args: TokenArgs) -> CommandResult {
         return Err(Failure::Usage("JWKS_URL is set, so tokens come from that identity provider; unset it to make them here".into()));
     }
     // Makes the data directory where it is missing.
-    setup::new_store(&context.config).await?;
+    setup::new_operator(&context.config).await?;
     let key = setup::local_key(&context.config)?;
     let token = key.issue(&user, Timestamp::now(), ttl).map_err(Failure::failed)?;
     let mut out = output::stdout();

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use crate::app::Operator;
 use crate::domain::decision::{Condition, Decision};
 use crate::domain::ids::UserId;
 use crate::domain::mission::Mission;
 use crate::domain::time;
 use crate::runner::{Note, RunOutcome, RunReport, TickStats};
-use crate::store::{Snapshot, Store, StoreResult, Table};
+use crate::store::{Snapshot, StoreResult};
 use crate::text::decision::compared;
 
 /// Tells about tick after tick; what stays the same is not told twice.
@@ -22,10 +23,16 @@ impl Narrator {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn tell(&mut self, store: &Store, stats: &TickStats, notes: &[Note], settled: &[RunReport]) -> StoreResult<Vec<String>> {
+    pub async fn tell(
+        &mut self,
+        operator: &Operator,
+        stats: &TickStats,
+        notes: &[Note],
+        settled: &[RunReport],
+    ) -> StoreResult<Vec<String>> {
         self.ticks += 1;
-        let rows = store.snapshots(Table::Missions, None).await?;
-        let missions: HashMap<_, _> = rows.iter().map(|row| ((&row.user_id, row.id.as_str()), row)).collect();
+        let rows = operator.missions(None, None).await?;
+        let missions: HashMap<_, _> = rows.iter().map(|(row, _)| ((&row.user_id, row.id.as_str()), row)).collect();
         let name = |user: &UserId, id: &str| missions.get(&(user, id)).map_or_else(|| id.to_owned(), |row| title(row));
         let waiting: Vec<String> =
             notes.iter().filter_map(|note| kept(note).map(|why| format!("  {} – {why}", who(note, &name)))).collect();

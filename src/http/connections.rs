@@ -36,10 +36,15 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// The server cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {cause}; choose another address with --host and --port, or stop the program that uses it")]
+#[error("cannot listen on {address}: {cause}; {}", Self::ADVICE)]
 pub struct ListenError {
     pub address: SocketAddr,
     pub cause: std::io::Error,
+}
+
+impl ListenError {
+    /// What its user can do.
+    pub const ADVICE: &str = "choose another address with --host and --port, or stop the program that uses it";
 }
 
 /// Takes the address.

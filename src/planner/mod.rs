@@ -17,6 +17,7 @@ mod thoughts;
 pub mod tools;
 mod usage;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
@@ -54,7 +55,7 @@ pub struct Planned {
     /// What the user should know about the plan.
     pub notes: Vec<String>,
     /// The one of the notes that tells that the server read less than it was sent.
-    pub read_less: Option<String>,
+    pub read_less: Option<PromptCut>,
     /// Texts in the prompt that read like orders to the model.
     pub suspected_injections: usize,
     /// Characters of the prompt.
@@ -212,10 +213,10 @@ impl Planner {
         };
         let answer = self.provider.ask(messages, material.offered, without).await?;
         if planned.rounds == 1
-            && let Some(note) = read_less(answer.sent, answer.usage.prompt)
+            && let Some(cut) = PromptCut::seen(answer.sent, answer.usage.prompt)
         {
-            planned.notes.push(note.clone());
-            planned.read_less = Some(note);
+            planned.notes.push(cut.to_string());
+            planned.read_less = Some(cut);
         }
         planned.usage = planned.usage + answer.usage;
         if answer.estimated && !planned.notes.iter().any(|note| note == ESTIMATED) {
@@ -280,22 +281,40 @@ const BYTES_A_TOKEN: u64 = 8;
 /// Context windows that servers are set to, in tokens.
 const WINDOWS: [u64; 6] = [2_048, 4_096, 8_192, 16_384, 32_768, 65_536];
 
-/// What the user should know where a server read far less than was sent, which it does not say by itself.
-fn read_less(sent_bytes: usize, read_tokens: u64) -> Option<String> {
-    let sent_bytes = u64::try_from(sent_bytes).unwrap_or(u64::MAX);
-    // The smallest window is larger than this; a smaller number is a mistake in counting.
-    let is_told = read_tokens >= WINDOWS[0] / 2;
-    let few = read_tokens.saturating_mul(BYTES_A_TOKEN) < sent_bytes;
-    // A server that cuts fills its window to the last few tokens.
-    let fills_a_window = WINDOWS.iter().any(|window| (window - window / 64..=*window).contains(&read_tokens));
-    let cut = is_told && (few || (fills_a_window && read_tokens.saturating_mul(5) < sent_bytes));
-    cut.then(|| {
-        format!(
-            "the model server read {read_tokens} tokens of a prompt of about {}, so it cut it; give the model a larger context window \
-             (OLLAMA_CONTEXT_LENGTH, --ctx-size, --max-model-len), or set MANA_LLM_CONTEXT_TOKENS to the one that it has",
-            sent_bytes / 4
-        )
-    })
+/// A server read far less than was sent, which it does not say by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptCut {
+    read_tokens: u64,
+    sent_bytes: u64,
+}
+
+impl PromptCut {
+    /// What its user can do.
+    pub const ADVICE: &str = "give the model a larger context window (OLLAMA_CONTEXT_LENGTH, --ctx-size, --max-model-len), or set \
+                              MANA_LLM_CONTEXT_TOKENS to the one that it has";
+
+    fn seen(sent_bytes: usize, read_tokens: u64) -> Option<Self> {
+        let sent_bytes = u64::try_from(sent_bytes).unwrap_or(u64::MAX);
+        // The smallest window is larger than this; a smaller number is a mistake in counting.
+        let is_told = read_tokens >= WINDOWS[0] / 2;
+        let few = read_tokens.saturating_mul(BYTES_A_TOKEN) < sent_bytes;
+        // A server that cuts fills its window to the last few tokens.
+        let fills_a_window = WINDOWS.iter().any(|window| (window - window / 64..=*window).contains(&read_tokens));
+        let cut = is_told && (few || (fills_a_window && read_tokens.saturating_mul(5) < sent_bytes));
+        cut.then_some(PromptCut { read_tokens, sent_bytes })
+    }
+
+    /// What was seen.
+    pub fn found(self) -> String {
+        let PromptCut { read_tokens, sent_bytes } = self;
+        format!("the model server read {read_tokens} tokens of a prompt of about {}, so it cut it", sent_bytes / 4)
+    }
+}
+
+impl fmt::Display for PromptCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.found(), Self::ADVICE)
+    }
 }
 
 /// What the model said, in words that every server takes back as its own, and with no marker of another speaker.

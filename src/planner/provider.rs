@@ -102,7 +102,10 @@ impl ProviderErrorKind {
 #[error("{message}")]
 pub struct ProviderError {
     pub kind: ProviderErrorKind,
+    /// The whole message: what happened, and what to do.
     pub message: String,
+    /// What its user can do, as the message ends.
+    pub advice: Option<String>,
     /// How long the server asked to be left alone.
     pub retry_after: Option<Duration>,
     refusal: ServerRefusal,
@@ -211,7 +214,8 @@ impl Provider {
         Err(first.unwrap_or_else(|| {
             self.error(
                 ProviderErrorKind::Rejected,
-                "refuses tools, which MANA_AI_PLANNER=tools asks for; set it to auto, or use a model that takes tools",
+                "refuses tools, which MANA_AI_PLANNER=tools asks for",
+                "set it to auto, or use a model that takes tools",
             )
         }))
     }
@@ -224,7 +228,7 @@ impl Provider {
         let bytes = self.send(self.client.get(self.endpoint.models.clone()), RequestForm::Plain).await?;
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let models =
-            value.get("data").and_then(Value::as_array).ok_or_else(|| self.error(ProviderErrorKind::Malformed, "lists no models"))?;
+            value.get("data").and_then(Value::as_array).ok_or_else(|| self.error(ProviderErrorKind::Malformed, "lists no models", ""))?;
         Ok(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
     }
 
@@ -274,7 +278,7 @@ impl Provider {
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(&error))? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAX_ANSWER {
-                return Err(self.error(ProviderErrorKind::Malformed, "answered more than 4 MB"));
+                return Err(self.error(ProviderErrorKind::Malformed, "answered more than 4 MB", ""));
             }
         }
         if !status.is_success() {
@@ -283,7 +287,8 @@ impl Provider {
         if streams || bytes.starts_with(b"data:") {
             return Err(self.error(
                 ProviderErrorKind::Malformed,
-                "answered with a stream, which was not asked for; turn streaming off in that server or proxy",
+                "answered with a stream, which was not asked for",
+                "turn streaming off in that server or proxy",
             ));
         }
         Ok(bytes)
@@ -297,30 +302,26 @@ impl Provider {
                 said if said.starts_with("recursion limit") => "answered JSON that nests too deep to be read",
                 _ => "answered something that is not JSON",
             };
-            self.error(
-                ProviderErrorKind::Malformed,
-                &format!("{what}; check that MANA_LLM_URL is the base address of an OpenAI-compatible server"),
-            )
+            self.error(ProviderErrorKind::Malformed, what, "check that MANA_LLM_URL is the base address of an OpenAI-compatible server")
         })?;
         let failure = value.get("error").or_else(|| value.pointer("/choices/0/error")).and_then(response::of_json);
         if let Some(complaint) = failure {
-            return Err(self.error(ProviderErrorKind::Server, &format!("answered with an error: {}", complaint.message)));
+            return Err(self.error(ProviderErrorKind::Server, &format!("answered with an error: {}", complaint.message), ""));
         }
         let Some(reply) = response::reply(&value) else {
             let said = response::of_json(&value).map(|complaint| format!(" ({})", complaint.message)).unwrap_or_default();
-            let what = format!("answered JSON without `choices`{said}; check that MANA_LLM_URL is an OpenAI-compatible server");
-            return Err(self.error(ProviderErrorKind::Malformed, &what));
+            let what = format!("answered JSON without `choices`{said}");
+            return Err(self.error(ProviderErrorKind::Malformed, &what, "check that MANA_LLM_URL is an OpenAI-compatible server"));
         };
         let says_nothing = reply.text.trim().is_empty() && reply.calls.is_empty();
         if says_nothing && reply.cut {
-            let what = "reached its limit of tokens before it said anything (finish_reason length); raise that limit in the model server \
-                        (max_tokens, num_predict, or the context window), or turn thinking off";
-            return Err(self.error(ProviderErrorKind::Empty, what));
+            let what = "reached its limit of tokens before it said anything (finish_reason length)";
+            let advice = "raise that limit in the model server (max_tokens, num_predict, or the context window), or turn thinking off";
+            return Err(self.error(ProviderErrorKind::Empty, what, advice));
         }
         if says_nothing && reply.thoughts.trim().is_empty() {
-            return Err(
-                self.error(ProviderErrorKind::Empty, &format!("gave an empty answer; the model {} may not suit", self.settings.model))
-            );
+            let advice = format!("the model {} may not suit", self.settings.model);
+            return Err(self.error(ProviderErrorKind::Empty, "gave an empty answer", &advice));
         }
         let told = usage::told(&value);
         let calls = reply.calls.iter().map(|call| call.tool.len() + call.arguments.len());
@@ -359,46 +360,41 @@ impl Provider {
             _ => (ProviderErrorKind::Server, "see the log of that server"),
         };
         let words = if said.is_empty() { String::new() } else { format!(" ({said})") };
-        let error = self.error(kind, &format!("answered {status}{words}; {advice}"));
+        let error = self.error(kind, &format!("answered {status}{words}"), advice);
         ProviderError { refusal: refusal::read(status.as_u16(), &complaint, form), ..error }
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> ProviderError {
         if error.is_timeout() {
-            let seconds = self.settings.timeout.as_secs_f64();
-            return self.error(
-                ProviderErrorKind::Timeout,
-                &format!("did not answer within {seconds} s; raise MANA_LLM_TIMEOUT_MS or use a faster model"),
-            );
+            let what = format!("did not answer within {} s", self.settings.timeout.as_secs_f64());
+            return self.error(ProviderErrorKind::Timeout, &what, "raise MANA_LLM_TIMEOUT_MS or use a faster model");
         }
         let cause = root_cause(error);
         if error.is_connect() && web::is_of_machine(error) {
-            let what = format!(
-                "was not asked: this machine has no free descriptor, port or memory ({cause}); raise its limits, or lower its load"
-            );
-            return self.error(ProviderErrorKind::Machine, &what);
+            let what = format!("was not asked: this machine has no free descriptor, port or memory ({cause})");
+            return self.error(ProviderErrorKind::Machine, &what, "raise its limits, or lower its load");
         }
-        let (kind, what) = if error.is_connect() {
-            (ProviderErrorKind::Unreachable, format!("cannot be reached ({cause}); check that it runs and that MANA_LLM_URL is right"))
+        let (kind, what, advice) = if error.is_connect() {
+            (ProviderErrorKind::Unreachable, "cannot be reached", "check that it runs and that MANA_LLM_URL is right")
         } else if cause.contains("parsed") || cause.contains("invalid") {
-            (
-                ProviderErrorKind::Malformed,
-                format!("does not speak HTTP ({cause}); check that MANA_LLM_URL is the address of a model server"),
-            )
+            (ProviderErrorKind::Malformed, "does not speak HTTP", "check that MANA_LLM_URL is the address of a model server")
         } else {
-            (ProviderErrorKind::Server, format!("broke off its answer ({cause}); see the log of that server"))
+            (ProviderErrorKind::Server, "broke off its answer", "see the log of that server")
         };
-        self.error(kind, &what)
+        self.error(kind, &format!("{what} ({cause})"), advice)
     }
 
-    fn error(&self, kind: ProviderErrorKind, what: &str) -> ProviderError {
-        let mut message = format!("the model server {} {what}", self.name());
+    /// `advice` may be empty.
+    fn error(&self, kind: ProviderErrorKind, what: &str, advice: &str) -> ProviderError {
+        let advice = Some(advice.to_owned()).filter(|advice| !advice.is_empty());
+        let told = advice.as_ref().map_or(String::new(), |advice| format!("; {advice}"));
+        let mut message = format!("the model server {} {what}{told}", self.name());
         // A server may repeat what it was sent.
         let headers = self.settings.headers.values().filter_map(|value| value.to_str().ok());
         for secret in self.settings.api_key.as_deref().into_iter().chain(headers).filter(|secret| secret.len() >= 4) {
             message = message.replace(secret, "***");
         }
-        ProviderError { kind, message, retry_after: None, refusal: ServerRefusal::Whole }
+        ProviderError { kind, message, advice, retry_after: None, refusal: ServerRefusal::Whole }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Diagnosis;
 use super::machine::open_to_others;
-use crate::auth::{LocalKey, ServiceKey, Users};
+use crate::auth::{LocalKey, SecretError, ServiceKey, Users};
 use crate::config::{Config, GivenSettings};
 use crate::grants::PrivateKey;
 
@@ -12,14 +12,12 @@ pub(super) fn service_key(config: &Config) -> Diagnosis {
     if config.service_key.is_some() {
         return Diagnosis::ok("set by the configuration");
     }
-    kept(&config.data_dir, ServiceKey::FILE_NAME, || ServiceKey::load(None, &config.data_dir).map(drop).map_err(|error| error.to_string()))
+    kept(&config.data_dir, ServiceKey::FILE_NAME, || ServiceKey::load(None, &config.data_dir).map(drop))
 }
 
 pub(super) async fn users(config: &Config) -> Diagnosis {
     let Some(url) = &config.jwks_url else {
-        return kept(&config.data_dir, LocalKey::FILE_NAME, || {
-            LocalKey::load(&config.data_dir).map(drop).map_err(|error| error.to_string())
-        });
+        return kept(&config.data_dir, LocalKey::FILE_NAME, || LocalKey::load(&config.data_dir).map(drop));
     };
     let answer = match Users::remote(url.clone(), config.jwt_audience.clone(), config.jwt_issuer.clone()) {
         Ok(users) => users.fetch_keys().await,
@@ -55,7 +53,7 @@ pub(super) fn grant_key(raw: &GivenSettings, config: &Config) -> Diagnosis {
 }
 
 /// A key file of the data directory, which the first start makes.
-fn kept(dir: &Path, name: &str, load: impl FnOnce() -> Result<(), String>) -> Diagnosis {
+fn kept(dir: &Path, name: &str, load: impl FnOnce() -> Result<(), SecretError>) -> Diagnosis {
     let path = dir.join(name);
     if !path.exists() {
         return Diagnosis::ok(format!("none yet; the first start makes {name}"));
@@ -68,6 +66,6 @@ fn kept(dir: &Path, name: &str, load: impl FnOnce() -> Result<(), String>) -> Di
     }
     match load() {
         Ok(()) => Diagnosis::ok(format!("{} is sound, and private", path.display())),
-        Err(error) => Diagnosis::failed(&error),
+        Err(error) => Diagnosis::failed(&error, Some(error.remedy)),
     }
 }

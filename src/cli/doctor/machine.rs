@@ -99,7 +99,7 @@ pub(super) fn database(examined: &Database) -> Diagnosis {
             "`mana-ai check` lists them; nothing else is affected",
         ),
         Ok(Some(found)) => Diagnosis::ok(format!("{} rows, schema {}, {}", found.rows, found.version, megabytes(found.bytes))),
-        Err(error) => Diagnosis::failed(error),
+        Err(error) => Diagnosis::failed(error, error.advice()),
     }
 }
 

@@ -59,13 +59,11 @@ impl Diagnosis {
         Diagnosis { status: DiagnosisStatus::Fail, found: found.to_string(), fix: Some(fix.into()) }
     }
 
-    /// A failure whose message ends with what to do.
-    fn failed(message: &impl ToString) -> Self {
+    /// A failure with its message, which ends with the advice where it has any.
+    fn failed(message: &impl ToString, advice: Option<&str>) -> Self {
         let message = message.to_string();
-        match message.rsplit_once("; ") {
-            Some((found, fix)) => Diagnosis::fail(found, fix),
-            None => Diagnosis { status: DiagnosisStatus::Fail, found: message, fix: None },
-        }
+        let found = advice.and_then(|advice| message.strip_suffix(advice)?.strip_suffix("; ")).unwrap_or(&message);
+        Diagnosis { status: DiagnosisStatus::Fail, found: found.to_owned(), fix: advice.map(str::to_owned) }
     }
 }
 

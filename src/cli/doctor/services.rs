@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::domain::mission::Mission;
 use crate::domain::policy::Policy;
 use crate::domain::raw::Raw;
-use crate::http;
+use crate::http::{self, ListenError};
 use crate::inputs::{Input, Resolved};
 use crate::planner::prompt::Material;
 use crate::planner::provider::ProviderErrorKind;
-use crate::planner::{PlanError, Planned};
+use crate::planner::{PlanError, Planned, PromptCut};
 use crate::store;
 
 pub(super) async fn port(config: &Config) -> Diagnosis {
@@ -28,7 +28,7 @@ pub(super) async fn port(config: &Config) -> Diagnosis {
         ),
         Ok(_) => Diagnosis::ok(format!("{address} is free")),
         Err(error) if error.cause.kind() == ErrorKind::AddrInUse => taken(config, address).await,
-        Err(error) => Diagnosis::failed(&error),
+        Err(error) => Diagnosis::failed(&error, Some(ListenError::ADVICE)),
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) async fn model(config: &Config) -> Diagnosis {
     let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
     let planner = match setup::planner(&usable) {
         Ok(planner) => planner,
-        Err(Failure::Usage(reason) | Failure::Failed(reason)) => return Diagnosis::failed(&reason),
+        Err(Failure::Usage(reason) | Failure::Failed(reason)) => return Diagnosis::fail(reason, "correct the setting that it names"),
         Err(Failure::NoReader) => return Diagnosis::ok("not looked at"),
     };
     let record = json!({"title": "Check of the set-up", "objective": "Propose one task with the title: it works."});
@@ -101,7 +101,7 @@ pub(super) async fn model(config: &Config) -> Diagnosis {
         Err(PlanError::Provider(error)) if matches!(error.kind, ProviderErrorKind::Empty) => {
             return Diagnosis::fail(error.message, "try another model with MANA_LLM_MODEL");
         }
-        Err(PlanError::Provider(error)) => return Diagnosis::failed(&error),
+        Err(PlanError::Provider(error)) => return Diagnosis::failed(&error, error.advice.as_deref()),
     };
     let planned = planner.plan(&Material { inputs: &large, offered: &offered, ..material }).await;
     full(&found, planned, tokens)
@@ -110,9 +110,8 @@ pub(super) async fn model(config: &Config) -> Diagnosis {
 /// What came of a prompt that fills the window.
 fn full(found: &str, planned: Planned, tokens: u64) -> Diagnosis {
     let took = seconds(&planned);
-    if let Some(note) = planned.read_less {
-        let (cut, fix) = note.split_once("; ").unwrap_or((&note, ""));
-        return Diagnosis::warn(format!("{found}, but {cut}"), fix);
+    if let Some(cut) = planned.read_less {
+        return Diagnosis::warn(format!("{found}, but {}", cut.found()), PromptCut::ADVICE);
     }
     match planned.outcome {
         Ok(_) => Diagnosis::ok(format!("{found}, and another with a prompt of up to {tokens} tokens {took}")),
