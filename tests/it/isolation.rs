@@ -1,12 +1,15 @@
-//! One user never sees another's data: per store method that takes a user, and per route.
+//! One user never sees another's data: in the log, in prompts, and on every route and page. `store_story` tells the same of every
+//! method of the store.
 //!
 //! Both users have records, missions and agents of the same ids, so that any query that forgets the user shows it.
 
 use std::time::Duration;
 
+use crate::common::pages::sign_in;
 use crate::common::{Mana, Model, Reply, append, change, get, hourly, insert, request, store};
 use mana_ai::projection;
-use mana_ai::store::{Bounds, Linked, Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, Table, Wanted};
+use mana_ai::store::{Bounds, Linked, Pull, RowFilter, Store, Wanted};
+use regex::Regex;
 use serde_json::{Value, json};
 
 const DUE: &str = "2026-04-15T08:00:00.000Z";
@@ -72,42 +75,6 @@ async fn the_log_is_read_by_user() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn snapshots_are_read_by_user() {
-    let (_dir, store) = filled().await;
-    for user in USERS {
-        for (table, id) in [(Table::Missions, "m"), (Table::Agents, "a")] {
-            let one = store.snapshot(table, &user.into(), id).await.unwrap().unwrap();
-            assert_eq!(one.user_id, user);
-            let all = store.snapshots(table, Some(user.into())).await.unwrap();
-            assert_eq!((all.len(), all[0].user_id.as_str()), (1, user));
-        }
-    }
-    assert!(store.snapshot(Table::Missions, &"eve".into(), "m").await.unwrap().is_none());
-    assert!(store.snapshots(Table::Agents, Some("eve".into())).await.unwrap().is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn audits_are_read_by_user() {
-    let (_dir, store) = filled().await;
-    for user in USERS {
-        let reader = ReadFor { user_id: user.into(), mission_id: "m".into(), iteration_id: format!("iteration of {user}").into() };
-        let attempt = ReadAttempt { table: "notes".into(), record_id: "n".into(), status: ReadStatus::Ok, reason: None };
-        store.record_reads(reader, vec![attempt], DUE.parse().unwrap()).await.unwrap();
-    }
-    for user in USERS {
-        for mission in [None, Some("m")] {
-            is_of(
-                user,
-                "reads_of",
-                &format!("{:?}", store.reads_of(&user.into(), mission.map(Into::into).as_ref(), None, 100).await.unwrap()),
-            );
-        }
-        assert!(store.reads_of(&user.into(), Some(&"none".into()), None, 100).await.unwrap().is_empty());
-    }
-    assert!(store.reads_of(&"eve".into(), None, None, 100).await.unwrap().is_empty());
-}
-
 #[test]
 fn plans_budgets_runs_and_audits_of_two_users_stay_apart() {
     let model = Model::start(Duration::ZERO, |_| Reply::task("x"));
@@ -156,4 +123,49 @@ fn plans_budgets_runs_and_audits_of_two_users_stay_apart() {
         assert!(USERS.iter().all(|user| !body.contains(user)), "{path}: {body}");
     }
     assert!(mana.run(&["explain", "m", "--user", "zora", "--json"]).stdout.contains("mission of zora"));
+}
+
+/// Routes that anybody may call; the socket asks after it was opened.
+const PUBLIC: [&str; 5] = ["/health", "/metrics", "/.well-known/jwks.json", "/openapi.json", "/ws"];
+
+/// A route that is new is asked too: it answers nobody whom it does not know, unless it is named above.
+#[test]
+fn every_route_asks_who_calls() {
+    let mana = Mana::new().with("TICK_ENABLED", "false");
+    let served = mana.serve();
+    let described: Value = serde_json::from_str(&get(&served.url("/openapi.json")).1).unwrap();
+    let parameter = Regex::new(r"\{[^}]+\}").unwrap();
+    let mut asked = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys().filter(|_| !PUBLIC.contains(&path.as_str())) {
+            let (status, body) = request(&method.to_uppercase(), &served.url(&parameter.replace_all(path, "m")), &[]);
+            assert_eq!(status, 401, "{method} {path} answers strangers: {body}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 8, "{asked}");
+}
+
+#[test]
+fn no_page_shows_anything_of_another_user() {
+    let mana = Mana::new().with("TICK_ENABLED", "false");
+    mana.import(&USERS.iter().flat_map(|user| world(user)).collect::<Vec<_>>());
+    let served = mana.serve();
+    let token = mana.run(&["token", "create", "--user", "ben"]).stdout;
+    let cookie = sign_in(&served, token.trim());
+    let route = Regex::new(r#"\.route\("([^"]+)", get\("#).unwrap();
+    let pages: Vec<String> = route.captures_iter(include_str!("../../src/workbench/mod.rs")).map(|found| found[1].to_owned()).collect();
+    let mut shown = 0;
+    for page in pages.iter().filter(|page| !page.starts_with("/assets") && *page != "/live") {
+        for id in ["m", "a", "n", private("zora"), private("ben")] {
+            let path = page.replace("{app}", "notes").replace("{table}", "notes").replace("{form}", "csv").replace("{id}", id);
+            let (status, body) = request("GET", &served.url(&path), &[("cookie", &cookie)]);
+            assert!([200, 303, 400, 403, 404].contains(&status), "{path}: {status} {body}");
+            assert!(!body.contains("of zora") && !body.contains("zora only"), "{path} shows ben what is zora's: {body}");
+            shown += usize::from(body.contains("of ben"));
+            let stranger = request("GET", &served.url(&path), &[]);
+            assert!(!USERS.iter().any(|user| stranger.1.contains(&format!("of {user}"))), "{path}: {}", stranger.1);
+        }
+    }
+    assert!(pages.len() > 15 && shown > 10, "{shown} of {pages:?}");
 }

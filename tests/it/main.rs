@@ -32,6 +32,7 @@ mod serve;
 mod setup;
 mod soak;
 mod storage;
+mod store_story;
 mod streams;
 mod sync;
 mod sync_model;

@@ -1,0 +1,317 @@
+//! Every method of the store, told for two users who have the same ids: what one does or asks shows and changes nothing of the
+//! other. A method without a case fails the test, so that none is forgotten.
+//!
+//! The engine is named by `MANA_STORE`; there is one so far.
+
+use std::path::Path;
+
+use crate::common::{append, change, hourly, insert};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use mana_ai::domain::ceilings::LogCeilings;
+use mana_ai::domain::ids::UserId;
+use mana_ai::domain::iterations::Iteration;
+use mana_ai::domain::limits::admit;
+use mana_ai::domain::raw::{Raw, RawRecord};
+use mana_ai::domain::retention::{self, RetentionBounds};
+use mana_ai::steps::{Effects, OutboxCall, StepKey};
+use mana_ai::store::{
+    Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, LoadQuery, Longest, Lossy, Options, Pull, ReadAttempt, ReadFor,
+    ReadStatus, RowFilter, Store, StoreError, StoreResult, Table, Wanted, WhichSessions,
+};
+use regex::Regex;
+use serde_json::{Value, json};
+
+const DUE: &str = "2026-04-15T08:00:00.000Z";
+const BOUNDS: RetentionBounds = RetentionBounds { iterations: 50, bytes: retention::MAX_BYTES };
+/// Neither name can stand in an id, which has hexadecimal digits only.
+const USERS: [&str; 2] = ["zora", "ben"];
+
+fn engine(dir: &Path) -> Store {
+    match std::env::var("MANA_STORE").as_deref() {
+        Err(_) | Ok("sqlite") => Store::open(dir, &Options::default()).unwrap(),
+        Ok(other) => panic!("there is no engine {other}"),
+    }
+}
+
+fn due() -> Timestamp {
+    DUE.parse().unwrap()
+}
+
+fn world(user: &str) -> Vec<Value> {
+    let mut note = insert(user, "notes", "n", json!({"title": format!("note of {user}")}));
+    note["appId"] = "notes".into();
+    let mut mission = hourly(user, "m", Some("a"), DUE);
+    mission["data"]["title"] = format!("mission of {user}").into();
+    mission["data"]["futureField"] = "x".into();
+    mission["fieldMeta"] = json!({"futureField": "2099-01-01T00:00:00.000Z"});
+    vec![note, insert(user, "agents", "a", json!({"name": format!("agent of {user}")})), mission]
+}
+
+fn edit(user: &UserId, table: Table, id: &str) -> Edit {
+    Edit {
+        table,
+        user_id: user.clone(),
+        record_id: id.into(),
+        event_id: uuid::Uuid::new_v4().to_string(),
+        client_id: "c".into(),
+        actor: json!({"kind": "user", "principalId": user}),
+        origin: "user",
+    }
+}
+
+fn candidate(user: &UserId) -> Candidate {
+    let due =
+        Due { user_id: user.clone(), mission_id: "m".into(), agent_id: Some("a".into()), scheduled_for: due(), plans: Default::default() };
+    let id = || uuid::Uuid::new_v4().to_string();
+    Candidate { due, max_in_flight: Some(1), run_id: id().into(), iteration_id: id().into() }
+}
+
+async fn claimed(store: &Store, user: &UserId) -> Claimed {
+    match store.claim(vec![candidate(user)], format!("process of {user}"), due()).await.unwrap().remove(0) {
+        Claim::Claimed(run) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn key(user: &UserId) -> StepKey {
+    StepKey { user_id: user.clone(), mission_id: "m".into(), iteration_id: "it".into(), step_id: "it-0".into() }
+}
+
+fn call(user: &UserId) -> OutboxCall {
+    OutboxCall { step: key(user), tool: "ring".into(), body: format!("{{\"of\":\"{user}\"}}") }
+}
+
+/// Something of each kind for both users.
+async fn filled(store: &Store) {
+    append(store, USERS.iter().flat_map(|user| world(user)).map(|line| change(&line))).await;
+    mana_ai::projection::refresh(store).await.unwrap();
+    for (n, user) in USERS.iter().enumerate() {
+        let user = UserId::from(*user);
+        let key_of = [n as u8; 32];
+        store.open_session(key_of, user.clone(), "k".into(), Timestamp::now() + jiff::Span::new().hours(1)).await.unwrap();
+        store.count_decisions(vec![(user.clone(), "run", 1 + n as u64)], due()).await.unwrap();
+        let made = Effects { calls: vec![call(&user)], ..Effects::default() };
+        store.edit_with::<StoreError>(edit(&user, Table::Missions, "m"), move |_, _| Ok((RawRecord::new(), made))).await.unwrap();
+    }
+}
+
+/// Everything that a user has, as a text.
+async fn belongings(store: &Store, user: &UserId) -> String {
+    let filter = RowFilter { user: Some(user.clone()), ..RowFilter::default() };
+    let rows = store.rows_after(filter, 0, 1_000).await.unwrap();
+    let missions = store.snapshots(Table::Missions, Some(user.clone())).await.unwrap();
+    let agents = store.snapshots(Table::Agents, Some(user.clone())).await.unwrap();
+    let runs = store.runs(Some(user.clone()), None, 100).await.unwrap();
+    let reads = store.reads_of(user, None, None, 100).await.unwrap();
+    let tries = store.tries_of_call(key(user)).await.unwrap();
+    format!("{rows:?} {missions:?} {agents:?} {runs:?} {reads:?} {tries:?} {:?}", store.day_of(user, Timestamp::MIN).await.unwrap())
+}
+
+fn shown<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {
+    format!("{:?}", answer.unwrap())
+}
+
+/// Calls a method for a user. `None`: it is about no user, and its own tests tell what it does.
+#[expect(clippy::too_many_lines)]
+async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
+    let now = due();
+    let key_of = [USERS.iter().position(|name| *user == *name).unwrap() as u8; 32];
+    let filter = || RowFilter { user: Some(user.clone()), ..RowFilter::default() };
+    let note = |id: &str, title: String| {
+        let mut line = insert(user, "notes", id, json!({"title": title}));
+        line["appId"] = "notes".into();
+        admit(change(&line)).unwrap()
+    };
+    let title = |title: String| RawRecord::from_iter([("title".to_owned(), Raw::from(title))]);
+    let load = || LoadQuery { user_id: user.clone(), agents: ["a".into()].into() };
+    Some(match method {
+        "append" => shown(store.append(vec![Ok::<_, StoreError>(note("n1", format!("appended for {user}")))]).await),
+        "push" => shown(store.push(vec![note("n2", format!("pushed by {user}"))]).await),
+        "push_within" => shown(store.push_within(user.clone(), vec![note("n3", "x".into())], LogCeilings::default()).await),
+        "append_decided" => {
+            let row = note("n4", "x".into());
+            let decided = move |log: &dyn mana_ai::steps::UserLog| {
+                assert!(!log.rows("notes", "notes", "n").is_empty());
+                Ok::<_, StoreError>(vec![row])
+            };
+            shown(store.append_decided(user, LogCeilings::default(), decided).await)
+        }
+        "edit" => {
+            let fields = title(format!("edited by {user}"));
+            shown(store.edit::<StoreError>(edit(user, Table::Missions, "m"), |_| Ok(fields)).await)
+        }
+        "edit_with" => {
+            let fields = title(format!("edited by {user} too"));
+            let decide = |record: Option<&RawRecord>, _: &dyn mana_ai::steps::UserLog| {
+                assert!(record.is_some());
+                Ok((fields, Effects::default()))
+            };
+            shown(store.edit_with::<StoreError>(edit(user, Table::Agents, "a"), decide).await)
+        }
+        "undelete" => shown(store.undelete(edit(user, Table::Missions, "m")).await),
+        "claim" | "open_run" | "held_by" | "claim_holders" | "begin_attempt" => {
+            let run = claimed(store, user).await;
+            let owner = format!("process of {user}");
+            assert!(store.begin_attempt(&run, owner.clone(), now).await.unwrap());
+            let open = shown(store.open_run(user, &"m".into()).await);
+            let held = shown(store.held_by(&owner).await);
+            assert!(store.claim_holders().await.unwrap().contains(&owner));
+            store.give_all_back(owner, "over").await.unwrap();
+            format!("{open} {held} {run:?}")
+        }
+        "give_back" | "give_all_back" | "release_claims_of" => {
+            claimed(store, user).await;
+            let owner = format!("process of {user}");
+            let held = store.held_by(&owner).await.unwrap().into_iter().map(|run| (run, None)).collect();
+            let back = shown(store.give_back(&owner, held, "over").await);
+            format!("{back} {}", shown(store.release_claims_of(owner).await))
+        }
+        "close" => {
+            let run = claimed(store, user).await;
+            let iteration =
+                json!({"id": run.iteration_id, "source": "server", "overallStatus": "approved", "summary": format!("for {user}")});
+            let end = IterationEnd {
+                iteration: Iteration::from(iteration),
+                actor: json!({"kind": "ai", "principalId": "a"}),
+                failed: None,
+                note: None,
+                zone: TimeZone::UTC,
+                bounds: BOUNDS,
+                go_ahead: None,
+            };
+            let iteration_id = run.iteration_id.clone();
+            let closed = shown(store.close(run, format!("process of {user}"), None, Close::Write(Box::new(end)), now).await);
+            let mission = shown(store.mission_of_iteration(user, &iteration_id).await);
+            let place = shown(store.place_of_step(user, &iteration_id).await);
+            let nobody = shown(store.mission_of_iteration(&"eve".into(), &iteration_id).await);
+            // What follows needs a mission that is due again.
+            let again = RawRecord::from_iter([("nextRunAt".to_owned(), Raw::from(DUE))]);
+            store.edit::<StoreError>(edit(user, Table::Missions, "m"), |_| Ok(again)).await.unwrap();
+            assert_eq!(nobody, "None");
+            format!("{closed} {mission} {place}")
+        }
+        "restore_iterations" | "lossy_missions" => {
+            let of = Lossy { user_id: user.clone(), mission_id: "m".into() };
+            let restored = shown(store.restore_iterations(of, uuid::Uuid::new_v4().to_string(), json!({}), BOUNDS).await);
+            format!("{restored} {}", shown(store.lossy_missions(10).await))
+        }
+        "record_reads" => {
+            let reader = ReadFor { user_id: user.clone(), mission_id: "m".into(), iteration_id: format!("iteration of {user}").into() };
+            let attempt = ReadAttempt { table: "notes".into(), record_id: "n".into(), status: ReadStatus::Ok, reason: None };
+            shown(store.record_reads(reader, vec![attempt], now).await)
+        }
+        "reads_of" => shown(store.reads_of(user, Some(&"m".into()), None, 100).await),
+        "retry_call" | "tries_of_call" | "claim_calls" | "held_calls" => {
+            store.retry_call(&call(user), now, format!("refused for {user}")).await.unwrap();
+            shown(store.tries_of_call(key(user)).await)
+        }
+        "mission_cards" => shown(store.mission_cards(user, "", 10).await),
+        "mission_cards_of" => shown(store.mission_cards_of(user, vec!["m".into()]).await),
+        "next_missions" => shown(store.next_missions(user, 10).await),
+        "to_review" => shown(store.to_review(user, 10).await),
+        "missions_of" => shown(store.missions_of(user, &"a".into(), 10).await),
+        "agent_cards" => shown(store.agent_cards(user, "", 10).await),
+        "rows_of" => shown(store.rows_of(user, Table::Missions, "m", i64::MAX, 10).await),
+        "log_usage" => shown(store.log_usage(user.clone()).await),
+        "rows_after" => shown(store.rows_after(filter(), 0, 100).await),
+        "export_after" => shown(store.export_after(filter(), 0, 100).await),
+        "export_verbatim_after" => shown(store.export_verbatim_after(filter(), 0, 100).await),
+        "replay" => shown(store.replay(user, "notes", "notes", "n").await),
+        "grant_end" => shown(store.grant_end(user, &json!({"wrappedKey": "AQID"})).await),
+        "linked" => {
+            let wanted = Wanted { app: "notes".into(), tables: vec!["notes".into()], id: "n".into() };
+            let bounds = Bounds { rows: 100, bytes: 1 << 20 };
+            shown(store.linked(user, vec![wanted], bounds, |_, _, record, _| Some(record.clone())).await)
+        }
+        "load" => shown(store.load(load(), now).await),
+        "loads" => format!("{:?}", store.loads(vec![load()], now).await.unwrap().into_iter().map(|(user, _)| user).collect::<Vec<_>>()),
+        "tokens_of" => shown(store.tokens_of(user, &"a".into(), now).await),
+        "part" => shown(store.part(Table::Missions, user, "m", &["title"], Longest::WHOLE).await),
+        "some_plans" => shown(store.some_plans(user, "m", 0, 10).await),
+        "pull" => {
+            let pull = Pull { user_id: user.clone(), app_id: "notes".into(), limit: 100, ..Pull::default() };
+            shown(store.pull(pull).await)
+        }
+        "runs" => shown(store.runs(Some(user.clone()), Some("m".into()), 100).await),
+        "runs_before" => shown(store.runs_before(user, None, Timestamp::MAX, 100).await),
+        "mission_of_iteration" => shown(store.mission_of_iteration(user, &"it".into()).await),
+        "place_of_step" => shown(store.place_of_step(user, "it-0").await),
+        "records" => shown(store.records(user, "notes", "notes", 100).await),
+        "count_decisions" => shown(store.count_decisions(vec![(user.clone(), "run", 1)], now).await),
+        "day_of" => shown(store.day_of(user, Timestamp::MIN).await),
+        "snapshot" => shown(store.snapshot(Table::Missions, user, "m").await),
+        "snapshots" => shown(store.snapshots(Table::Agents, Some(user.clone())).await),
+        "newest" => shown(store.newest(Table::Missions, user, "m").await),
+        "future_fields" => shown(store.future_fields(Table::Missions, user, "m", now).await),
+        "look" => shown(store.look(user, now, |log| format!("{:?}", log.rows("notes", "notes", "n"))).await),
+        "session" => shown(store.session(key_of, Timestamp::now()).await),
+        "sessions" => shown(store.sessions(Some(user.clone()), Timestamp::now(), 10).await),
+        "open_session" | "end_session" | "end_sessions" | "choose_user" => {
+            let fresh = rand::random::<[u8; 32]>();
+            let ends = Timestamp::now() + jiff::Span::new().hours(1);
+            store.open_session(fresh, user.clone(), "k".into(), ends).await.unwrap();
+            assert!(!store.choose_user(fresh, "eve".into()).await.unwrap(), "it has its user");
+            let session = shown(store.session(fresh, Timestamp::now()).await);
+            store.end_session(fresh).await.unwrap();
+            // Signed out, and in again.
+            store.end_sessions(WhichSessions::OfUser(user.clone())).await.unwrap();
+            store.open_session(key_of, user.clone(), "k".into(), ends).await.unwrap();
+            session
+        }
+        "add_link" | "link" | "use_link" => {
+            let (code, opened) = (rand::random::<[u8; 32]>(), rand::random::<[u8; 32]>());
+            let ends = Timestamp::now() + jiff::Span::new().hours(1);
+            store.add_link(code, Some(user.clone()), "k".into(), ends).await.unwrap();
+            let link = shown(store.link(code, "k".into(), Timestamp::now()).await);
+            let used = shown(store.use_link(code, opened, "k".into(), ends).await);
+            store.end_session(opened).await.unwrap();
+            format!("{link} {used}")
+        }
+        // Of all users at once, for the runner, the operator and the sync server.
+        "append_staged" | "backup" | "check_log" | "check_projection" | "drop_orphans" | "due" | "event_key" | "fact" | "heads_after"
+        | "last_seq" | "missions_with_id" | "probe" | "projected" | "ran_ahead" | "refresh_batch" | "repair" | "set_fact" | "stats"
+        | "unscheduled" | "users" | "was_signed_in" => return None,
+        other => {
+            panic!("the method {other} of the store has no case here: tell what it does for one user, and that it shows nothing of another")
+        }
+    })
+}
+
+/// The methods of the store, out of its source.
+fn methods() -> Vec<String> {
+    let method = Regex::new(r"(?m)^    pub async fn (\w+)").unwrap();
+    let mut methods = Vec::new();
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // The writer's queue has methods of its own.
+        if !path.ends_with("writer.rs") {
+            methods.extend(method.captures_iter(&text).map(|found| found[1].to_owned()));
+        }
+    }
+    methods.sort();
+    methods.dedup();
+    methods
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_method_shows_or_changes_anything_of_another_user() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = engine(dir.path());
+    filled(&store).await;
+    let methods = methods();
+    assert!(methods.len() > 70, "{methods:?}");
+    // What is closed is there for those that read it.
+    let first = ["close", "record_reads", "retry_call"].map(str::to_owned);
+    for method in first.iter().chain(methods.iter().filter(|method| !first.contains(method))) {
+        for (user, other) in [(USERS[0], USERS[1]), (USERS[1], USERS[0])].map(|(user, other)| (UserId::from(user), UserId::from(other))) {
+            let before = belongings(&store, &other).await;
+            let Some(told) = told(&store, method, &user).await else { continue };
+            assert!(!told.contains(other.as_str()), "{method} for {user} shows something of {other}: {told}");
+            assert_eq!(belongings(&store, &other).await, before, "{method} for {user} changed something of {other}");
+        }
+    }
+    let check = store.check_projection(store.check_log().await.unwrap()).await.unwrap();
+    assert!(check.findings.is_empty(), "{:?}", check.findings);
+}
