@@ -16,7 +16,7 @@ fn files() -> Vec<(PathBuf, String)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let text = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
                 let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());

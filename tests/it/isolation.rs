@@ -137,7 +137,7 @@ fn every_route_asks_who_calls() {
     let parameter = Regex::new(r"\{[^}]+\}").unwrap();
     let mut asked = 0;
     for (path, methods) in described["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys().filter(|_| !PUBLIC.contains(&path.as_str())) {
+        for method in methods.as_object().unwrap().keys().filter(|_| !PUBLIC.iter().any(|public| path.starts_with(public))) {
             let (status, body) = request(&method.to_uppercase(), &served.url(&parameter.replace_all(path, "m")), &[]);
             assert_eq!(status, 401, "{method} {path} answers strangers: {body}");
             asked += 1;
