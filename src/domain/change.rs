@@ -5,38 +5,14 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::ids::UserId;
 use super::merge::{Delta, Stamps, stamp_of};
+pub use super::op::Op;
 use super::raw::{Raw, RawRecord};
 use super::time;
-
-/// What a change does to its record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Op {
-    Insert,
-    Update,
-    Delete,
-}
-
-impl Op {
-    /// The name on the wire and in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Op::Insert => "insert",
-            Op::Update => "update",
-            Op::Delete => "delete",
-        }
-    }
-
-    /// Reads the name; anything else is `None`.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Op::Insert, Op::Update, Op::Delete].into_iter().find(|op| op.as_str() == name)
-    }
-}
 
 /// The `clientId` of rows that the runner writes.
 pub const RUNNER_CLIENT: &str = "mana-ai-runner";

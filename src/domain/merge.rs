@@ -9,14 +9,13 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::change::Op;
+use super::op::Op;
+pub use super::raw::Record;
 use super::raw::{Raw, RawRecord};
 use super::{json, time};
 
-/// A record to be looked into: field → value. As it is kept, it is a [`RawRecord`].
-pub type Record = Map<String, Value>;
 /// Field → time at which its winning value was written, as the client spelled it. In a record, the name of a nested field
 /// is its whole path.
 pub type Stamps = BTreeMap<String, String>;

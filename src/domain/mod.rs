@@ -23,6 +23,7 @@ pub mod limits;
 pub mod lost;
 pub mod merge;
 pub mod mission;
+pub mod op;
 pub mod policy;
 pub mod raw;
 pub mod record_kind;

@@ -6,11 +6,13 @@ use std::fmt;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::json;
-use super::merge::Record;
+
+/// A record to be looked into: field → value. As it is kept, it is a [`RawRecord`].
+pub type Record = Map<String, Value>;
 
 /// A sound JSON text without whitespace around its parts.
 #[derive(Clone)]

@@ -3,6 +3,7 @@
 //!
 //! A module is a description, read from JSON: nothing here is made for one tool. This room must not know the store.
 
+mod call;
 pub mod effects;
 pub mod forms;
 mod scene;

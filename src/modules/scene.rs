@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::effects::{Obstacle, Records, ToolCall};
+use super::call::{Obstacle, Records, ToolCall};
 use super::{FieldKind, FieldSpec, TableSpec};
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::response::Reply;
+use super::response::{Call, Reply};
 use super::tools::Offered;
 use super::{text_calls, thoughts};
 use crate::domain::change::Found;
@@ -35,14 +35,6 @@ pub enum NoPlan {
     Cut,
     #[error("the answer holds only thoughts and no plan; say the plan after thinking, or turn thinking off in the model server")]
     OnlyThoughts,
-}
-
-/// A tool call as the server tells it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Call {
-    pub tool: String,
-    /// What should be a JSON object.
-    pub arguments: String,
 }
 
 /// Reads the plan of an answer, however the server told it: as tool calls, as calls in its text, as a JSON object, or, where

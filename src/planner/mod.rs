@@ -319,7 +319,7 @@ impl fmt::Display for PromptCut {
 
 /// What the model said, in words that every server takes back as its own, and with no marker of another speaker.
 fn as_text(answer: &ModelAnswer) -> String {
-    let call = |call: &answer::Call| format!("{} {}", call.tool, call.arguments);
+    let call = |call: &response::Call| format!("{} {}", call.tool, call.arguments);
     let calls: Vec<String> = answer.reply.calls.iter().map(call).collect();
     let said = thoughts::divide(&answer.reply.text).said;
     fence::own([said.as_str(), &calls.join("\n")].join("\n").trim(), 20_000)

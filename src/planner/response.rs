@@ -6,7 +6,13 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use serde_json::Value;
 
-use super::answer::Call;
+/// A tool call as the server tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub tool: String,
+    /// What should be a JSON object.
+    pub arguments: String,
+}
 
 /// Characters of a server's own words that a message repeats.
 const WORDS: usize = 300;

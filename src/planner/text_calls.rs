@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::answer::Call;
+use super::response::Call;
 use super::tools::{Offered, ParamKind};
 
 /// Bytes of a text that are searched.

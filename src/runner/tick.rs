@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::queue::in_turns;
 use super::work::{PlanJob, RunOutcome, RunReport};
-use super::{Runner, lock};
+use super::{Runner, count, lock};
 use crate::domain::agent::Agent;
 use crate::domain::decision::{Condition, Decision, Label, Load, PendingRun, Situation, decide};
 use crate::domain::ids::{AgentId, MissionId, RunId, UserId};
@@ -418,11 +418,6 @@ fn wanted(due: &[Due]) -> Vec<LoadQuery> {
         wanted.agents.extend(due.agent_id.clone());
     }
     users.into_values().collect()
-}
-
-/// A number as traces have it.
-pub(super) fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// How often each thing was decided for each user, for the user to see.

@@ -8,8 +8,7 @@ use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
-use super::tick::count;
-use super::{Runner, lock};
+use super::{Runner, count, lock};
 use crate::domain::actor;
 use crate::domain::agent::Agent;
 use crate::domain::breaker::Permit;

@@ -8,16 +8,13 @@ use super::Shared;
 use super::agent_form::{SHOWN, form, read};
 use super::fields::shown as text_in;
 use super::missions::mission_table;
-use super::page::{Failed, Response, badge, button, page, path, prose, refused, shorter, to};
+use super::page::{Failed, PAGE, Response, badge, button, more, page, path, prose, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::AgentView;
 use crate::domain::agent::{Agent, AgentState};
 use crate::domain::ids::AgentId;
 use crate::domain::merge::Record;
 use crate::store::AgentCard;
-
-/// Agents, and missions, on one page.
-pub(super) const PAGE: u32 = 50;
 
 #[derive(Deserialize)]
 pub(super) struct CardsAfter {
@@ -38,12 +35,6 @@ pub(super) async fn list(
         @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more("/agents", &last.id)) }
     };
     Ok(page(&who, "Agents", &body))
-}
-
-/// The link to what follows after a key.
-pub(super) fn more(place: &str, after: &str) -> Markup {
-    let after = path("", after).trim_start_matches('/').to_owned();
-    html! { p { a.button href={ (place) "?after=" (after) } { "More" } } }
 }
 
 fn card(agent: &AgentCard) -> Markup {

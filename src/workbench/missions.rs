@@ -6,9 +6,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
-use super::agents::{PAGE, more};
 use super::mission_form::{SHOWN, TEMPLATES, choices, form, from_template, read};
-use super::page::{Failed, Response, badge, button, moment, page, path, refused, shorter, to};
+use super::page::{Failed, PAGE, Response, badge, button, moment, more, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::RunNow;
 use crate::domain::ids::MissionId;

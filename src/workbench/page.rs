@@ -5,8 +5,8 @@ use axum::response::{Html, IntoResponse};
 use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 
-use super::session::SignedIn;
 use crate::app::AppError;
+use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::StoreError;
 use crate::text::phrase::{Phrase, Piece};
@@ -14,6 +14,18 @@ use crate::text::printable;
 use crate::turns::Busy;
 
 pub(super) type Response = axum::response::Response;
+
+/// Agents, and missions, on one page.
+pub(super) const PAGE: u32 = 50;
+
+/// A user who is signed in.
+#[derive(Clone)]
+pub(super) struct SignedIn {
+    pub user: UserId,
+    pub csrf: String,
+    /// The last row of the log before the page was made: what comes after it is news for the page.
+    pub seen: i64,
+}
 
 /// Why a page cannot be shown.
 #[derive(Debug)]
@@ -191,6 +203,12 @@ pub(super) fn path(of: &str, id: &str) -> String {
         }
     }
     path
+}
+
+/// The link to what follows after a key.
+pub(super) fn more(place: &str, after: &str) -> Markup {
+    let after = path("", after).trim_start_matches('/').to_owned();
+    html! { p { a.button href={ (place) "?after=" (after) } { "More" } } }
 }
 
 /// The start of a text that may be long.

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 
 use super::Shared;
 use super::fields::FormFields;
+pub(super) use super::page::SignedIn;
 use super::page::{Failed, Response};
 use crate::app::App;
 use crate::auth::secret::{hash, hex};
@@ -21,15 +22,6 @@ use crate::turns::AnswerFor;
 pub(super) struct Visitor {
     pub key: String,
     pub user: Option<UserId>,
-}
-
-/// A user who is signed in.
-#[derive(Clone)]
-pub(super) struct SignedIn {
-    pub user: UserId,
-    pub csrf: String,
-    /// The last row of the log before the page was made: what comes after it is news for the page.
-    pub seen: i64,
 }
 
 impl Visitor {

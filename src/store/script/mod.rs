@@ -7,6 +7,7 @@ mod edit;
 mod fold;
 mod lost;
 mod push;
+mod restore;
 
 pub(super) use claim::claim;
 pub(super) use close::close;
@@ -14,6 +15,6 @@ pub use edit::Edit;
 pub(super) use edit::{append_decided, edit, undelete};
 pub use fold::Refreshed;
 pub(super) use fold::{BatchBounds, Folded, Save, fold_batch, newest, put, write_batch};
-pub use lost::Lossy;
-pub(super) use lost::restore_iterations;
 pub(super) use push::{append, push, push_within};
+pub use restore::Lossy;
+pub(super) use restore::restore_iterations;

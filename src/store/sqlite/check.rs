@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use super::changes::{COLUMNS, RECORD, delta, from_text, last_seq, log_row, place};
-use super::refresh::cursor;
+use super::changes::{COLUMNS, from_text, last_seq, log_row, place};
+use super::refresh::{cursor, fold};
 use super::snapshots::columns_of;
 use super::{Store, migrate};
 use crate::domain::ids::{AgentId, UserId};
@@ -11,7 +11,7 @@ use crate::domain::limits::Unusable;
 use crate::domain::merge::Stamps;
 use crate::domain::mission::MissionState;
 use crate::domain::raw::RawRecord;
-use crate::store::script::{Folded, Save};
+use crate::store::script::Save;
 use crate::store::{SetAside, StoreResult, Table};
 
 /// What a check looked at, and what it found.
@@ -246,22 +246,6 @@ fn projected(row: &Row<'_>) -> rusqlite::Result<Projected> {
         last_seq: row.get(6)?,
         last_applied_at: row.get(7)?,
     })
-}
-
-/// The rows of a record up to `upto`, folded; `None` where they make no record.
-pub(super) fn fold(connection: &Connection, table: Table, user: &UserId, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
-    let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
-    let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
-    let mut folded = Folded::default();
-    while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(place::SEQ)?;
-        if seq <= upto
-            && let Ok(delta) = delta(row)?
-        {
-            folded.take(id, delta, seq, row.get(place::SYNC_AT)?);
-        }
-    }
-    Ok(Some(folded).filter(Folded::is_to_be_saved))
 }
 
 fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {

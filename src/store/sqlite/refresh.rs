@@ -3,8 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Store;
-use super::changes::{columns, delta, from_text, last_seq, place};
-use super::check::fold;
+use super::changes::{COLUMNS, RECORD, columns, delta, from_text, last_seq, place};
 use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
 use crate::store::script::{self, BatchBounds, Folded, Save};
@@ -147,4 +146,20 @@ pub(super) fn put(c: &Connection, table: Table, save: &Save, updated_at: i64) ->
             ]),
     };
     written.map(|rows| rows > 0)
+}
+
+/// The rows of a record up to `upto`, folded; `None` where they make no record.
+pub(super) fn fold(connection: &Connection, table: Table, user: &UserId, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
+    let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
+    let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
+    let mut folded = Folded::default();
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(place::SEQ)?;
+        if seq <= upto
+            && let Ok(delta) = delta(row)?
+        {
+            folded.take(id, delta, seq, row.get(place::SYNC_AT)?);
+        }
+    }
+    Ok(Some(folded).filter(Folded::is_to_be_saved))
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 
 use super::changes::last_seq;
-use super::check::{Finding, Fix, ORPHANED_ATTEMPTS, fold};
+use super::check::{Finding, Fix, ORPHANED_ATTEMPTS};
+use super::refresh::fold;
 use super::snapshots::columns_of;
 use super::writer::SqliteTx;
 use super::{Store, StoreResult};
