@@ -163,6 +163,7 @@ fn cold(runtime: &Runtime) {
         ("100 changes a mission", rows / 100, rows / 4),
         ("100 changes a mission", rows / 100, rows),
         ("10 changes a mission", rows / 10, rows),
+        ("9 changes a mission", rows * 12 / 1_000, rows * 106 / 1_000),
         ("one change a mission", rows, rows),
     ] {
         let dir = tempfile::tempdir().expect("a directory");

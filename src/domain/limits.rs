@@ -129,7 +129,7 @@ pub fn read_back(row: &Stored<'_>) -> Result<Contents, Unusable> {
         Some(text) => serde_json::from_str(text).map_err(|_| Unusable::Damaged("data"))?,
     };
     let field_meta = match row.field_meta {
-        NO_FIELD_META => Stamps::new(),
+        NO_FIELD_META | "{}" => Stamps::new(),
         text => serde_json::from_str::<FieldMeta>(text).map_err(|_| Unusable::Damaged("field_meta"))?.0,
     };
     if row.actor.is_some_and(|text| !is_object_or_null(text)) {
@@ -345,7 +345,10 @@ fn clean(value: &mut Raw) -> u64 {
 }
 
 fn clean_record(record: &mut RawRecord) -> u64 {
-    let mut replaced = record.iter_mut().map(|(_, value)| clean(value)).sum();
+    let mut replaced = 0;
+    if record.iter().any(|(_, value)| value.get().contains('\\')) {
+        record.change(|_, value| replaced += clean(value));
+    }
     if record.keys().any(|key| key.contains('\0')) {
         *record = std::mem::take(record).into_iter().map(|(key, value)| (cleaned(key, &mut replaced), value)).collect();
     }

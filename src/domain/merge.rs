@@ -215,9 +215,11 @@ fn is_path_name(name: &str) -> bool {
 
 /// Orders two stamps: as instants when both are times, else as strings.
 pub fn compare_stamps(a: &str, b: &str) -> Ordering {
-    if a == b {
-        return Ordering::Equal;
-    }
+    // As clients spell them, times and texts have the same order.
+    if a == b || (time::is_iso_millis(a) && time::is_iso_millis(b)) { a.cmp(b) } else { compare_spellings(a, b) }
+}
+
+fn compare_spellings(a: &str, b: &str) -> Ordering {
     match (time::parse_rfc3339(a), time::parse_rfc3339(b)) {
         (Some(a), Some(b)) => a.cmp(&b),
         _ => a.cmp(b),
@@ -475,6 +477,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn stamps_as_clients_spell_them_have_the_order_of_their_times(
+            a in "[0-9]{4}-[0-1][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]\\.[0-9]{3}Z",
+            b in "2026-0[1-2]-[0-3][0-9]T2[0-4]:59:[5-6][0-9]\\.[0-9]{3}Z",
+            c in "2026-0[1-2]-[0-3][0-9]T2[0-4]:59:[5-6][0-9]\\.[0-9]{3}Z",
+        ) {
+            prop_assert_eq!(compare_stamps(&a, &b), compare_spellings(&a, &b));
+            prop_assert_eq!(compare_stamps(&b, &c), compare_spellings(&b, &c));
+        }
+
         #[test]
         fn our_stamp_always_wins(existing in prop_oneof![
             "[ -~]{0,24}",

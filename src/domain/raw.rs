@@ -158,47 +158,64 @@ impl Default for Raw {
 }
 
 /// A record as it is kept: its fields in their order, each as it was written.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RawRecord(IndexMap<String, Raw>);
+#[derive(Clone, Default)]
+pub struct RawRecord {
+    fields: IndexMap<String, Raw>,
+    bytes: usize,
+}
 
 impl RawRecord {
+    /// The bytes of its names and values.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn new() -> Self {
         RawRecord::default()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 
     pub fn get(&self, field: &str) -> Option<&Raw> {
-        self.0.get(field)
+        self.fields.get(field)
     }
 
     pub fn contains_key(&self, field: &str) -> bool {
-        self.0.contains_key(field)
+        self.fields.contains_key(field)
     }
 
     /// Writes a field; one that is there keeps its place.
     pub fn insert(&mut self, field: String, value: impl Into<Raw>) {
-        self.0.insert(field, value.into());
+        let value = value.into();
+        let (name, size) = (field.len(), value.get().len());
+        self.bytes += size;
+        match self.fields.insert(field, value) {
+            Some(old) => self.bytes -= old.get().len(),
+            None => self.bytes += name,
+        }
     }
 
     /// Takes a field out; the others keep their order.
     pub fn remove(&mut self, field: &str) -> Option<Raw> {
-        self.0.shift_remove(field)
+        let value = self.fields.shift_remove(field)?;
+        self.bytes -= field.len() + value.get().len();
+        Some(value)
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &String> {
-        self.0.keys()
+        self.fields.keys()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Raw)> {
-        self.0.iter()
+        self.fields.iter()
     }
 
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut Raw)> {
-        self.0.iter_mut()
+    /// Changes values in their places.
+    pub fn change(&mut self, mut change: impl FnMut(&str, &mut Raw)) {
+        self.fields.iter_mut().for_each(|(field, value)| change(field, value));
+        *self = std::mem::take(&mut self.fields).into();
     }
 
     /// A text of a field; of another value `None`.
@@ -231,13 +248,44 @@ impl From<Record> for RawRecord {
 
 impl FromIterator<(String, Raw)> for RawRecord {
     fn from_iter<I: IntoIterator<Item = (String, Raw)>>(fields: I) -> Self {
-        RawRecord(fields.into_iter().collect())
+        fields.into_iter().collect::<IndexMap<_, _>>().into()
+    }
+}
+
+impl From<IndexMap<String, Raw>> for RawRecord {
+    fn from(fields: IndexMap<String, Raw>) -> Self {
+        let bytes = fields.iter().map(|(field, value)| field.len() + value.get().len()).sum();
+        RawRecord { fields, bytes }
+    }
+}
+
+impl PartialEq for RawRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+}
+
+impl fmt::Debug for RawRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fields.fmt(f)
+    }
+}
+
+impl Serialize for RawRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IndexMap::deserialize(deserializer).map(RawRecord::from)
     }
 }
 
 impl Extend<(String, Raw)> for RawRecord {
     fn extend<I: IntoIterator<Item = (String, Raw)>>(&mut self, fields: I) {
-        self.0.extend(fields);
+        fields.into_iter().for_each(|(field, value)| self.insert(field, value));
     }
 }
 
@@ -246,7 +294,7 @@ impl IntoIterator for RawRecord {
     type IntoIter = indexmap::map::IntoIter<String, Raw>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.fields.into_iter()
     }
 }
 
@@ -269,6 +317,19 @@ mod tests {
             assert_eq!(serde_json::to_string(&record(text)).unwrap(), text);
         }
         assert_eq!(serde_json::to_string(&record("{\"a\" : [1.0,\n {\"b c\": \" \\\" x\"} ]}")).unwrap(), r#"{"a":[1.0,{"b c":" \" x"}]}"#);
+    }
+
+    #[test]
+    fn a_record_knows_its_size() {
+        let mut record = record(r#"{"a":1,"bc":[10]}"#);
+        assert_eq!(record.bytes(), 8);
+        record.insert("a".into(), "xyz");
+        record.insert("d".into(), Raw::null());
+        assert_eq!(record.bytes(), 17);
+        record.change(|_, value| *value = Raw::null());
+        record.remove("bc");
+        record.extend([("e".to_owned(), Raw::null())]);
+        assert_eq!(record.bytes(), 15);
     }
 
     #[test]

@@ -236,9 +236,7 @@ pub(super) fn row(
         Op::Update => data.keys().map(|field| (field.clone(), stamp(field))).collect(),
         Op::Delete => {
             // What a delete writes is its own stamp.
-            for (field, at) in data.iter_mut() {
-                *at = stamp(field).into();
-            }
+            data.change(|field, at| *at = stamp(field).into());
             Stamps::new()
         }
     };

@@ -138,9 +138,6 @@ fn used(row: Result<Delta, SetAside>) -> Option<Delta> {
     row.inspect_err(|SetAside { seq, why }| tracing::warn!(row = seq, %why, "a log row is skipped; `mana-ai check` lists them all")).ok()
 }
 
-/// A stamp, and what each field takes besides its texts.
-const FIELD_BYTES: usize = 48;
-
 /// A record while it is being folded.
 #[derive(Default)]
 pub struct Folded {
@@ -161,17 +158,17 @@ impl Folded {
         Folded { fold, last_seq, last_applied_at, stored: true, ..Folded::default() }
     }
 
+    /// The bytes of the record's texts.
+    fn bytes(&self) -> usize {
+        match &self.fold {
+            Fold::Known { record, .. } => record.bytes(),
+            Fold::Unseen | Fold::Ended => 0,
+        }
+    }
+
     /// The same for a snapshot that could not be read, and was folded again from the rows that it held.
     pub fn rebuilt(self) -> Self {
         Folded { stored: true, changed: false, ..self }
-    }
-
-    /// About how much memory it takes.
-    fn bytes(&self) -> usize {
-        match &self.fold {
-            Fold::Known { record, .. } => record.iter().map(|(field, value)| 2 * field.len() + value.get().len() + FIELD_BYTES).sum(),
-            Fold::Unseen | Fold::Ended => 0,
-        }
     }
 
     /// Folds in a row of a client; `false` where the snapshot already holds it.
