@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{App, AppError, edit_by};
 use crate::domain::agent::AgentState;
 use crate::domain::edits::{changed, created, differing};
+use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::raw::RawRecord;
@@ -58,10 +59,10 @@ impl App {
     /// # Errors
     /// When the database cannot be written, or refuses a text.
     pub async fn create_agent(&self, user: &UserId, mut record: Record) -> StoreResult<AgentId> {
-        record.insert("state".into(), json!(AgentState::Active.as_str()));
-        record.entry("maxConcurrentMissions").or_insert(json!(1));
+        record.insert(field::STATE.into(), json!(AgentState::Active.as_str()));
+        record.entry(field::MAX_CONCURRENT_MISSIONS).or_insert(json!(1));
         // An empty text is a field that was not filled in.
-        record.retain(|field, value| *value != "" || field == "role");
+        record.retain(|field, value| *value != "" || field == field::ROLE);
         let id = AgentId::from(Uuid::new_v4().to_string());
         let record = created(record, user, self.now());
         self.store.edit::<StoreError>(edit_by(user, Table::Agents, &id), move |_| Ok(record.into())).await?;
@@ -81,7 +82,7 @@ impl App {
     /// Where there is no such agent, or the database cannot be written.
     pub async fn set_agent_state(&self, user: &UserId, id: &AgentId, state: AgentState) -> Result<(), AppError> {
         self.agent(user, id).await?;
-        let state = Record::from_iter([("state".to_owned(), json!(state.as_str()))]);
+        let state = Record::from_iter([(field::STATE.to_owned(), json!(state.as_str()))]);
         Ok(self.store.edit::<StoreError>(edit_by(user, Table::Agents, id), move |before| Ok(differing(before, state))).await?)
     }
 }

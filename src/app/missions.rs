@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{App, AppError, edit_by};
 use crate::domain::cadence::Cadence;
 use crate::domain::edits::{changed, created, differing};
+use crate::domain::field;
 use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
@@ -131,17 +132,17 @@ impl App {
     /// When the database cannot be written, or refuses a text.
     pub async fn save_mission(&self, user: &UserId, id: &MissionId, was: &Record, after: Record) -> StoreResult<()> {
         // A new schedule comes with its first time, also where that is the time that the form showed.
-        let next = after.get("nextRunAt").cloned();
+        let next = after.get(field::NEXT_RUN_AT).cloned();
         let mut fields = changed(was, after);
-        fields.extend(next.map(|next| ("nextRunAt".to_owned(), next)));
+        fields.extend(next.map(|next| (field::NEXT_RUN_AT.to_owned(), next)));
         let (zone, now, mission_id) = (self.zone().clone(), self.now(), id.clone());
         let edited = move |record: Option<&RawRecord>| {
             let Some(record) = record else { return Ok(RawRecord::new()) };
             // A schedule that stays, and whose time is missing, gets it now and not with the next tick.
-            if !fields.contains_key("nextRunAt")
+            if !fields.contains_key(field::NEXT_RUN_AT)
                 && let Some(at) = first_time(&Mission::read(&mission_id, record).0, now, &zone)
             {
-                fields.insert("nextRunAt".into(), time::iso_millis(at).into());
+                fields.insert(field::NEXT_RUN_AT.into(), time::iso_millis(at).into());
             }
             Ok(fields.into())
         };
@@ -154,14 +155,14 @@ impl App {
     /// Where there is no such mission, or the database cannot be written.
     pub async fn set_mission_state(&self, user: &UserId, id: &MissionId, state: MissionState) -> Result<(), AppError> {
         let record = self.mission(user, id).await?;
-        let mut fields = vec![("state", json!(state.as_str()))];
+        let mut fields = vec![(field::STATE, json!(state.as_str()))];
         match state {
             MissionState::Active => {
-                let cadence = Cadence::read(record.get("cadence").unwrap_or(&Value::Null)).ok();
+                let cadence = Cadence::read(record.get(field::CADENCE).unwrap_or(&Value::Null)).ok();
                 let next = cadence.and_then(|cadence| cadence.next(self.now(), self.zone()));
-                fields.push(("nextRunAt", next.map_or(Value::Null, |at| time::iso_millis(at).into())));
+                fields.push((field::NEXT_RUN_AT, next.map_or(Value::Null, |at| time::iso_millis(at).into())));
             }
-            MissionState::Done => fields.push(("nextRunAt", Value::Null)),
+            MissionState::Done => fields.push((field::NEXT_RUN_AT, Value::Null)),
             _ => {}
         }
         self.write(user, id, fields).await
@@ -176,7 +177,7 @@ impl App {
             return Ok(RunNow::UnderWay);
         }
         self.mission(user, id).await?;
-        self.write(user, id, [("nextRunAt", json!(time::iso_millis(self.now())))]).await?;
+        self.write(user, id, [(field::NEXT_RUN_AT, json!(time::iso_millis(self.now())))]).await?;
         let runner = Arc::clone(&self.runner);
         tokio::spawn(async move {
             match runner.tick().await {
@@ -191,7 +192,7 @@ impl App {
     /// Where there is no such mission, or the database cannot be written.
     pub async fn delete_mission(&self, user: &UserId, id: &MissionId) -> Result<(), AppError> {
         self.mission(user, id).await?;
-        self.write(user, id, [("deletedAt", json!(time::iso_millis(self.now())))]).await
+        self.write(user, id, [(field::DELETED_AT, json!(time::iso_millis(self.now())))]).await
     }
 
     /// Brings a deleted mission back, as the clients' undo does.

@@ -29,6 +29,7 @@ use crate::auth::Users;
 use crate::domain::actor;
 use crate::domain::ceilings::{LogCeilings, PushRates};
 use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::field;
 use crate::domain::ids::UserId;
 use crate::domain::merge::Record;
 use crate::metrics::Metrics;
@@ -170,7 +171,7 @@ impl App {
         self.refresh().await?;
         let part = self.store.part(table, user, id, fields, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
         let mut record = part.record.read();
-        record.insert("id".into(), id.into());
+        record.insert(field::ID.into(), id.into());
         Ok(record)
     }
 }

@@ -8,16 +8,17 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::{App, AppError, edit_by};
+use crate::domain::actor;
 use crate::domain::agent::Agent;
 use crate::domain::change::WORKBENCH_CLIENT;
+use crate::domain::field;
 use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::{self, Iteration, to_record};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
 use crate::domain::review::{Review, apply};
-use crate::domain::step::{IterationStep, StepStatus};
-use crate::domain::{actor, time};
+use crate::domain::step::{self, IterationStep, StepStatus};
 use crate::metrics::Metrics;
 use crate::modules::effects::{FieldChange, Preview};
 use crate::planner::check::unfit;
@@ -142,13 +143,12 @@ impl Reviews {
         let mut now = Vec::with_capacity(decided.len());
         for step in decided {
             let (mission, iteration) = self.place_of(user, iteration.map_or(&*step.id, |iteration| iteration)).await?;
-            let after = self.step(user, &mission, &iteration, &step.id).await?.unwrap_or_default();
-            let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
+            let Some(after) = self.step(user, &mission, &iteration, &step.id).await? else { continue };
             let error = match self.store.tries_of_call(key(user, &mission, &iteration, &step.id)).await?.pop() {
-                Some(last) if text("status") == "staged" => format!("not taken yet, and tried again: {}", last.error),
-                _ => text("error"),
+                Some(last) if after.status() == StepStatus::Staged => format!("not taken yet, and tried again: {}", last.error),
+                _ => after.error(),
             };
-            now.push(DecidedStep { status: text("status"), error, ..step });
+            now.push(DecidedStep { status: after.status().as_str().to_owned(), error, ..step });
         }
         Ok(now)
     }
@@ -247,7 +247,7 @@ impl Reviews {
         let reviewed = move |before: Option<&RawRecord>, log: &dyn UserLog| {
             let Some(record) = before else { return Ok(Default::default()) };
             let iterations = iterations::of_record(record);
-            let space = record.text("spaceId");
+            let space = record.text(field::SPACE_ID);
             let occasion = Occasion {
                 user: &user_id,
                 mission: &mission_id,
@@ -291,9 +291,7 @@ impl Reviews {
     }
 
     /// The parameters of a step with others in their place, as its tool takes them.
-    fn edited(&self, step: &Value, set: &[(String, Given)]) -> Result<Record, AppError> {
-        let iteration = Iteration::from(json!({"plan": [step]}));
-        let Some(step) = iteration.steps().next() else { return Err(AppError::NotFound) };
+    fn edited(&self, step: &IterationStep, set: &[(String, Given)]) -> Result<Record, AppError> {
         let mut params = step.params().and_then(Value::as_object).cloned().unwrap_or_default();
         let name = step.tool().unwrap_or_default();
         let tool = self.catalog.tools().iter().find(|tool| tool.name == name);
@@ -322,9 +320,9 @@ impl Reviews {
     pub async fn undo(&self, user: &UserId, id: &str, iteration: Option<&IterationId>) -> Result<Vec<DecidedStep>, AppError> {
         let (mission, iteration) = self.place_of(user, iteration.map_or(id, |iteration| iteration)).await?;
         let before = self.steps(user, &mission, &iteration).await?;
-        let wanted: Vec<StepId> = match before.iter().any(|step| step["id"] == id) {
+        let wanted: Vec<StepId> = match before.iter().any(|step| *step.id() == *id) {
             true => vec![id.into()],
-            false => before.iter().filter_map(|step| step["id"].as_str().map(StepId::from)).collect(),
+            false => before.iter().map(|step| step.id().clone()).collect(),
         };
         let (steps, iteration_id, user_id, mission_id, now) =
             (wanted.clone(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
@@ -345,7 +343,7 @@ impl Reviews {
                 changed = true;
                 effects.rows.extend(back.rows);
                 effects.outcomes.push((step.tool().unwrap_or_default().to_owned(), StepOutcome::Undone));
-                step.take_back(&undone_json(&back.kept, now), back.kept.is_empty());
+                step.take_back(&undone_by_user(&back.kept, now), back.kept.is_empty());
             }
             if !changed {
                 return Ok(Default::default());
@@ -355,11 +353,10 @@ impl Reviews {
         let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, &mission), undone).await?;
         self.count(&effects);
         let after = self.steps(user, &mission, &iteration).await?;
-        let of = |steps: &[Value], id: &str| steps.iter().find(|step| step["id"] == id).cloned().unwrap_or_default();
-        let told = wanted.iter().map(|id| {
-            let (before, after) = (of(&before, id), of(&after, id));
-            let error = not_undone(&before, &after);
-            told(id, &before, &after, error)
+        let of = |id: &StepId| Some((before.iter().find(|step| step.id() == id)?, after.iter().find(|step| step.id() == id)?));
+        let told = wanted.iter().filter_map(|id| {
+            let (before, after) = of(id)?;
+            Some(told(id, before, after, not_undone(before, after)))
         });
         Ok(told.collect())
     }
@@ -370,15 +367,15 @@ impl Reviews {
         }
     }
 
-    async fn steps(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Vec<Value>> {
+    async fn steps(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Vec<IterationStep>> {
         let Some(record) = self.store.newest(Table::Missions, user, mission).await? else { return Ok(Vec::new()) };
         let iterations = iterations::of_record(&record);
         let found = iterations.iter().find(|known| known.id() == iteration);
-        Ok(found.map(|found| found.steps().map(IterationStep::read).collect()).unwrap_or_default())
+        Ok(found.map(|found| found.steps().cloned().collect()).unwrap_or_default())
     }
 
-    async fn step(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, step: &StepId) -> StoreResult<Option<Value>> {
-        Ok(self.steps(user, mission, iteration).await?.into_iter().find(|known| known["id"] == *step.as_str()))
+    async fn step(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, step: &StepId) -> StoreResult<Option<IterationStep>> {
+        Ok(self.steps(user, mission, iteration).await?.into_iter().find(|known| known.id() == step))
     }
 }
 
@@ -393,32 +390,26 @@ fn key(user: &UserId, mission: &MissionId, iteration: &IterationId, step: &StepI
     StepKey { user_id: user.to_owned(), mission_id: mission.to_owned(), iteration_id: iteration.to_owned(), step_id: step.to_owned() }
 }
 
-fn undone_json(kept: &[KeptField], now: Timestamp) -> Value {
-    let mut undone = json!({"at": time::iso_millis(now), "by": "user"});
-    if !kept.is_empty() {
-        let field = |kept: &KeptField| json!({"app": kept.app, "table": kept.table, "id": kept.id, "field": kept.field, "now": kept.now});
-        undone["kept"] = kept.iter().map(field).collect();
-    }
-    undone
+fn undone_by_user(kept: &[KeptField], now: Timestamp) -> Value {
+    let field = |kept: &KeptField| json!({"app": kept.app, "table": kept.table, "id": kept.id, "field": kept.field, "now": kept.now});
+    step::undone("user", kept.iter().map(field).collect(), now)
 }
 
 /// Why a step was not taken back, or not whole.
-fn not_undone(before: &Value, after: &Value) -> String {
-    let kept = |step: &Value| step["undone"]["kept"].as_array().cloned().unwrap_or_default();
-    match kept(after) {
+fn not_undone(before: &IterationStep, after: &IterationStep) -> String {
+    match after.kept() {
         kept if !kept.is_empty() => text::obstacle::kept(&kept),
-        _ if before != after || !after["undone"].is_null() => String::new(),
-        _ if after["status"] == "approved" => "what it did is not in the log, so it cannot be undone here".into(),
+        _ if before != after || after.undone().is_some() => String::new(),
+        _ if after.status() == StepStatus::Approved => "what it did is not in the log, so it cannot be undone here".into(),
         _ => "it was not carried out".into(),
     }
 }
 
-fn told(id: &StepId, before: &Value, after: &Value, error: String) -> DecidedStep {
-    let text = |field: &str| after[field].as_str().unwrap_or_default().to_owned();
+fn told(id: &StepId, before: &IterationStep, after: &IterationStep, error: String) -> DecidedStep {
     DecidedStep {
         id: id.clone(),
-        status: text("status"),
+        status: after.status().as_str().to_owned(),
         changed: before != after,
-        error: if error.is_empty() { text("error") } else { error },
+        error: if error.is_empty() { after.error() } else { error },
     }
 }

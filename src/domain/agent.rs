@@ -1,5 +1,6 @@
 //! An agent: who a mission is handed to (docs/design.md, section 4).
 
+use super::field;
 use super::fields::{FieldProblem, FieldReader, is_ciphertext};
 use super::ids::AgentId;
 use super::policy::Policy;
@@ -49,26 +50,26 @@ impl Agent {
     /// Reads a merged record. Fields of a wrong type take their default and are listed.
     pub fn read(id: &str, record: &RawRecord) -> (Self, Vec<FieldProblem>) {
         let mut fields = FieldReader::new(record);
-        let policy = match fields.value("policy") {
+        let policy = match fields.value(field::POLICY) {
             None => Policy::default(),
             Some(value) => {
                 let (policy, sound) = Policy::read(&value);
                 if !sound {
-                    fields.report("policy", &value, "`deny` for each entry that is not auto, propose or deny");
+                    fields.report(field::POLICY, &value, "`deny` for each entry that is not auto, propose or deny");
                 }
                 policy
             }
         };
         let agent = Agent {
             id: id.into(),
-            name: fields.optional_text("name").unwrap_or_else(|| "Unnamed".into()),
-            role: fields.text("role"),
-            system_prompt: fields.optional_text("systemPrompt"),
-            memory: fields.optional_text("memory"),
+            name: fields.optional_text(field::NAME).unwrap_or_else(|| "Unnamed".into()),
+            role: fields.text(field::ROLE),
+            system_prompt: fields.optional_text(field::SYSTEM_PROMPT),
+            memory: fields.optional_text(field::MEMORY),
             policy,
-            state: fields.read("state", "active", |v| v.as_str().and_then(AgentState::parse)).unwrap_or_default(),
-            max_concurrent_missions: fields.whole("maxConcurrentMissions", 0, "1").unwrap_or(1),
-            max_tokens_per_day: fields.whole("maxTokensPerDay", 0, "no cap"),
+            state: fields.read(field::STATE, "active", |v| v.as_str().and_then(AgentState::parse)).unwrap_or_default(),
+            max_concurrent_missions: fields.whole(field::MAX_CONCURRENT_MISSIONS, 0, "1").unwrap_or(1),
+            max_tokens_per_day: fields.whole(field::MAX_TOKENS_PER_DAY, 0, "no cap"),
         };
         (agent, fields.into_problems())
     }

@@ -3,13 +3,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::field;
 use super::ids::UserId;
 use super::merge::{Record, by_paths};
 use super::raw::RawRecord;
 use super::time;
-
-/// The field that makes a tombstone of a record.
-pub const DELETED_AT: &str = "deletedAt";
 
 /// Keeps those fields that differ from the record, and of objects those paths, so that an edit changes what was edited and
 /// nothing else. A field that a record does not have and that stays empty is no edit.
@@ -28,7 +26,7 @@ pub fn differing(before: Option<&RawRecord>, after: Record) -> RawRecord {
 pub fn created(mut record: Record, user: &UserId, now: Timestamp) -> Record {
     record.retain(|_, value| !value.is_null());
     let mut record = created_in(record, user, None);
-    for field in ["createdAt", "updatedAt"] {
+    for field in [field::CREATED_AT, field::UPDATED_AT] {
         record.insert(field.into(), time::iso_millis(now).into());
     }
     record
@@ -37,7 +35,7 @@ pub fn created(mut record: Record, user: &UserId, now: Timestamp) -> Record {
 /// A record with what every record of a space has; without one, it is in the space that every client of the user shows.
 pub fn created_in(mut record: Record, user: &UserId, space: Option<&str>) -> Record {
     let space = space.map_or_else(|| format!("_personal:{user}"), str::to_owned);
-    for (field, value) in [("spaceId", space), ("authorId", user.to_string()), ("visibility", "space".to_owned())] {
+    for (field, value) in [(field::SPACE_ID, space), (field::AUTHOR_ID, user.to_string()), (field::VISIBILITY, "space".to_owned())] {
         // Time entries have a visibility of their own.
         record.entry(field).or_insert(value.into());
     }

@@ -10,12 +10,13 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::field;
 use super::merge::Delta;
 use super::raw::RawRecord;
 use super::time;
 
 /// The field of a mission that holds its grant.
-const FIELD: &str = "grant";
+const FIELD: &str = field::GRANT;
 /// A key wrapped by RSA of 8,192 bits. Nothing longer opens.
 const MAX_WRAPPED: usize = 1024;
 

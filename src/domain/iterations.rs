@@ -8,6 +8,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
+use super::field;
 use super::ids::IterationId;
 use super::iteration::{Frame, IterationOutcome, MAX_MESSAGE, MAX_STEPS, MAX_SUMMARY, cut};
 use super::raw::{Raw, RawRecord};
@@ -76,7 +77,7 @@ impl From<Raw> for Iteration {
         }
         Iteration {
             steps,
-            id: entry.text("id").into(),
+            id: entry.text(field::ID).into(),
             status: entry.text("overallStatus"),
             started: entry.text("startedAt"),
             summary: entry.text("summary"),
@@ -114,8 +115,6 @@ impl From<Iteration> for Raw {
 }
 
 const PLAN: &str = "plan";
-/// The field of a mission's record.
-pub const FIELD: &str = "iterations";
 
 impl Iteration {
     /// What a run leaves behind; its steps begin as `first`.
@@ -258,12 +257,12 @@ impl Iteration {
 
 /// The iterations of a mission's record.
 pub fn of_record(record: &RawRecord) -> Vec<Iteration> {
-    record.get(FIELD).and_then(Raw::items).unwrap_or_default().into_iter().map(Iteration::from).collect()
+    record.get(field::ITERATIONS).and_then(Raw::items).unwrap_or_default().into_iter().map(Iteration::from).collect()
 }
 
 /// Iterations as what is written into a mission's record.
 pub fn to_record(iterations: &[Iteration]) -> RawRecord {
-    RawRecord::from_iter([(FIELD.to_owned(), Raw::of(&iterations))])
+    RawRecord::from_iter([(field::ITERATIONS.to_owned(), Raw::of(&iterations))])
 }
 
 #[cfg(test)]

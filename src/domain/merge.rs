@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::field;
 use super::op::Op;
 pub use super::raw::Record;
 use super::raw::{Raw, RawRecord};
@@ -58,7 +59,7 @@ impl Fold {
                 let data = data.unwrap_or_default();
                 let own = own_stamp(&data);
                 let stamp = |field: &String| Some((field.clone(), given(&mut field_meta, field).or_else(|| own.clone())?));
-                let stamps = data.keys().filter(|field| *field != "id").filter_map(stamp).collect();
+                let stamps = data.keys().filter(|field| *field != field::ID).filter_map(stamp).collect();
                 let mut record = new_record(record_id);
                 record.extend(data);
                 *self = Fold::Known { record, stamps };
@@ -68,7 +69,7 @@ impl Fold {
                 let own = own_stamp(&data).unwrap_or_else(row_time);
                 for (field, value) in data {
                     let stamp = given(&mut field_meta, &field).unwrap_or_else(|| own.clone());
-                    if field != "id" && take_stamp(stamps, &field, stamp) {
+                    if field != field::ID && take_stamp(stamps, &field, stamp) {
                         record.insert(field, value);
                     }
                 }
@@ -81,18 +82,18 @@ impl Fold {
                 let Fold::Known { record, stamps } = self else { return };
                 for (field, value) in data {
                     let stamp = given(&mut field_meta, &field).unwrap_or_else(row_time);
-                    if field != "id" && take_stamp(stamps, &field, stamp) {
+                    if field != field::ID && take_stamp(stamps, &field, stamp) {
                         set(record, field, value);
                     }
                 }
             }
-            (Op::Delete, _) => match data.and_then(|mut data| data.remove("deletedAt")).filter(Raw::holds_something) {
+            (Op::Delete, _) => match data.and_then(|mut data| data.remove(field::DELETED_AT)).filter(Raw::holds_something) {
                 None => *self = Fold::Ended,
                 Some(at) => {
                     if let Fold::Known { record, stamps } = self
-                        && take_stamp(stamps, "deletedAt", stamp_of(&at).unwrap_or_else(row_time))
+                        && take_stamp(stamps, field::DELETED_AT, stamp_of(&at).unwrap_or_else(row_time))
                     {
-                        record.insert("deletedAt".into(), at);
+                        record.insert(field::DELETED_AT.into(), at);
                     }
                 }
             },
@@ -102,14 +103,14 @@ impl Fold {
     /// The record and its stamps, or `None` where it is absent: never seen, ended, or deleted by `deletedAt`.
     pub fn live(&self) -> Option<(&RawRecord, &Stamps)> {
         match self {
-            Fold::Known { record, stamps } if !record.get("deletedAt").is_some_and(Raw::holds_something) => Some((record, stamps)),
+            Fold::Known { record, stamps } if !record.get(field::DELETED_AT).is_some_and(Raw::holds_something) => Some((record, stamps)),
             _ => None,
         }
     }
 }
 
 fn new_record(id: &str) -> RawRecord {
-    RawRecord::from_iter([("id".to_owned(), Raw::from(id))])
+    RawRecord::from_iter([(field::ID.to_owned(), Raw::from(id))])
 }
 
 /// The stamp that a row gives to a field; an empty one is none.
@@ -119,7 +120,7 @@ fn given(field_meta: &mut Stamps, field: &str) -> Option<String> {
 
 /// The stamp of all fields of an insert that have none of their own, out of its data.
 pub fn own_stamp(data: &RawRecord) -> Option<String> {
-    ["updatedAt", "createdAt"].into_iter().find_map(|field| data.get(field).and_then(stamp_of))
+    [field::UPDATED_AT, field::CREATED_AT].into_iter().find_map(|field| data.get(field).and_then(stamp_of))
 }
 
 /// A stamp as clients and older servers write it: a text, or an object whose `at` counts. An empty one is none.

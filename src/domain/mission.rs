@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::cadence::Cadence;
+use super::field;
 use super::fields::{FieldProblem, FieldReader};
 use super::ids::{AgentId, MissionId};
 use super::iterations::Iteration;
@@ -68,25 +69,25 @@ impl Mission {
     pub fn read(id: &str, record: &RawRecord) -> (Self, Vec<FieldProblem>) {
         let mut fields = FieldReader::new(record);
         let mut inputs = Vec::new();
-        for value in fields.array("inputs") {
+        for value in fields.array(field::INPUTS) {
             let value = value.read();
             match read_input(&value) {
                 Some(input) => inputs.push(input),
-                None => fields.report("inputs", &value, "the list without it"),
+                None => fields.report(field::INPUTS, &value, "the list without it"),
             }
         }
         let mission = Mission {
             id: id.into(),
-            title: fields.text("title"),
-            objective: fields.text("objective"),
-            concept_markdown: fields.text("conceptMarkdown"),
-            state: fields.read("state", "unknown", |v| v.as_str().and_then(MissionState::parse)).unwrap_or(MissionState::Unknown),
-            next_run_at: fields.time("nextRunAt"),
+            title: fields.text(field::TITLE),
+            objective: fields.text(field::OBJECTIVE),
+            concept_markdown: fields.text(field::CONCEPT),
+            state: fields.read(field::STATE, "unknown", |v| v.as_str().and_then(MissionState::parse)).unwrap_or(MissionState::Unknown),
+            next_run_at: fields.time(field::NEXT_RUN_AT),
             inputs,
-            cadence: fields.value("cadence").unwrap_or_default(),
-            iterations: fields.array("iterations").into_iter().map(Iteration::from).collect(),
-            agent_id: fields.optional_text("agentId").map(AgentId::from),
-            grant: fields.value("grant"),
+            cadence: fields.value(field::CADENCE).unwrap_or_default(),
+            iterations: fields.array(field::ITERATIONS).into_iter().map(Iteration::from).collect(),
+            agent_id: fields.optional_text(field::AGENT_ID).map(AgentId::from),
+            grant: fields.value(field::GRANT),
         };
         (mission, fields.into_problems())
     }
@@ -111,7 +112,7 @@ impl Mission {
 
 fn read_input(value: &Value) -> Option<InputRef> {
     let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|t| !t.is_empty()).map(str::to_owned);
-    Some(InputRef { module: text("module")?, table: text("table")?, id: text("id")? })
+    Some(InputRef { module: text("module")?, table: text("table")?, id: text(field::ID)? })
 }
 
 #[cfg(test)]

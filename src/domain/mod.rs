@@ -13,6 +13,7 @@ pub mod ceilings;
 pub mod change;
 pub mod decision;
 pub mod edits;
+pub mod field;
 pub mod fields;
 pub mod grant;
 pub mod ids;

@@ -3,6 +3,7 @@
 //! The JSON names of a step occur only here. What stands in a record is kept as it is: a field or a status that this program
 //! does not know passes through, in its place.
 
+use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use super::ids::{IterationId, StepId};
 use super::iteration::{MAX_MESSAGE, MAX_RATIONALE, MAX_STEP_SUMMARY, Step, cut};
 use super::merge::Record;
 use super::raw::{Raw, RawRecord};
+use super::time;
 
 /// Where a step stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,7 +210,7 @@ impl IterationStep {
     pub fn outcome(&self) -> String {
         match self.entry.get("result") {
             Some(result) => result.object().unwrap_or_default().text("message").unwrap_or_default().into_owned(),
-            None => self.entry.text("error"),
+            None => self.error(),
         }
     }
 
@@ -226,6 +228,17 @@ impl IterationStep {
     /// What was said when it was taken back.
     pub fn undone(&self) -> Option<Value> {
         self.entry.get("undone").map(Raw::read)
+    }
+
+    /// The fields that stayed when it was taken back, since somebody had changed them.
+    pub fn kept(&self) -> Vec<Value> {
+        let kept = self.undone().and_then(|undone| undone.get("kept").and_then(Value::as_array).cloned());
+        kept.unwrap_or_default()
+    }
+
+    /// Why it could not be carried out; empty where nothing says so.
+    pub fn error(&self) -> String {
+        self.entry.text("error")
     }
 
     /// Whether it stands for a call, or a note.
@@ -306,4 +319,13 @@ impl IterationStep {
             self.set_status(StepStatus::Rejected);
         }
     }
+}
+
+/// What is said on a step that was taken back, and of the fields that stayed.
+pub fn undone(by: &str, kept: Vec<Value>, at: Timestamp) -> Value {
+    let mut undone = json!({"at": time::iso_millis(at), "by": by});
+    if !kept.is_empty() {
+        undone["kept"] = kept.into();
+    }
+    undone
 }

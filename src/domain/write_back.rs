@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::cadence::Cadence;
+use super::field;
 use super::ids::MissionId;
 use super::iterations::{self, Iteration};
 use super::merge::{Fold, Stamps, winning_stamp};
@@ -62,7 +63,7 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
     let iterations = mission.iterations.into_iter().chain([finished.iteration.clone()]).collect();
     let kept = retention::bound(iterations, terms.bounds);
     let mut data = iterations::to_record(&kept.iterations);
-    data.insert("nextRunAt".into(), next.map_or_else(Raw::null, |at| time::iso_millis(at).into()));
+    data.insert(field::NEXT_RUN_AT.into(), next.map_or_else(Raw::null, |at| time::iso_millis(at).into()));
     let field_meta =
         data.keys().map(|field| (field.clone(), winning_stamp(terms.wrote_at, stamps.get(field).map(String::as_str)))).collect();
     Ok(Write { data, field_meta, left: kept.left, missed, note })

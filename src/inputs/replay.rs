@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Why;
+use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::ids::UserId;
 use crate::domain::merge::{Record, Stamps};
@@ -154,6 +155,6 @@ fn shown(text: &str, limit: usize) -> String {
 }
 
 fn newest(record: &RawRecord, stamps: &Stamps) -> Option<Timestamp> {
-    let told = ["updatedAt", "createdAt"].iter().filter_map(|field| time::parse_rfc3339(&record.text(field)?));
+    let told = [field::UPDATED_AT, field::CREATED_AT].iter().filter_map(|field| time::parse_rfc3339(&record.text(field)?));
     stamps.values().filter_map(|stamp| time::parse_rfc3339(stamp)).chain(told).max()
 }

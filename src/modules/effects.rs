@@ -8,6 +8,7 @@ use super::scene::{Scene, fitting, readable};
 use super::{FieldSpec, Modules, TableSpec, ToolSpec};
 use crate::domain::change::Op;
 use crate::domain::edits;
+use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::time;
@@ -142,7 +143,7 @@ pub fn edited(table: &TableSpec, record: &Record, id: &str, given: Record, now: 
         return Ok(None);
     }
     if table.updated_at {
-        fields.insert("updatedAt".into(), time::iso_millis(now).into());
+        fields.insert(field::UPDATED_AT.into(), time::iso_millis(now).into());
     }
     Ok(Some(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id.to_owned(), op: Op::Update, fields }))
 }
@@ -217,7 +218,7 @@ fn delete(spec: &ToolSpec, table: &TableSpec, call: &ToolCall<'_>, records: &dyn
             newest.ok_or_else(|| Obstacle::NothingToChoose { table: table.table.clone() })?
         }
     };
-    let fields = Record::from_iter([(edits::DELETED_AT.to_owned(), time::iso_millis(call.now).into())]);
+    let fields = Record::from_iter([(field::DELETED_AT.to_owned(), time::iso_millis(call.now).into())]);
     Ok(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id, op: Op::Delete, fields })
 }
 
@@ -296,7 +297,7 @@ fn update(set: &Map<String, Value>, table: &TableSpec, record: &Record, scene: &
         fields.insert(field.name.clone(), fitting(field, value)?);
     }
     if table.updated_at {
-        fields.insert("updatedAt".into(), time::iso_millis(scene.call.now).into());
+        fields.insert(field::UPDATED_AT.into(), time::iso_millis(scene.call.now).into());
     }
     Ok(RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: scene.id.to_owned(), op: Op::Update, fields })
 }
@@ -324,9 +325,9 @@ fn create(table: &TableSpec, id: String, fields: Record, call: &ToolCall<'_>) ->
     fields.insert("id".into(), id.clone().into());
     let now = Value::from(time::iso_millis(call.now));
     // Clients list by it, and stamp the fields of a new record by it (docs/records.md, section 1).
-    fields.insert("createdAt".into(), now.clone());
+    fields.insert(field::CREATED_AT.into(), now.clone());
     if table.updated_at {
-        fields.insert("updatedAt".into(), now);
+        fields.insert(field::UPDATED_AT.into(), now);
     }
     RecordWrite { app: table.app.clone(), table: table.table.clone(), record_id: id, op: Op::Insert, fields }
 }

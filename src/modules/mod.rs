@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub use spec::{FieldKind, FieldRole, FieldSpec, OwnedRecord, TableSpec, ToolSpec};
 
+use crate::domain::field;
 use crate::domain::record_kind::{Kinds, RecordKind};
 
 /// Every table and tool that is described.
@@ -77,7 +78,7 @@ impl Modules {
             let beside = spec.with.values().map(|beside| Ok((self.table(&beside.create).ok_or(&beside.create)?, &beside.set)));
             for written in all.chain(beside) {
                 let (table, set) = written.map_err(|path: &String| wrong(format!("the table {path:?} is not described")))?;
-                if let Some(field) = set.keys().find(|field| table.field(field).is_none() && *field != "updatedAt") {
+                if let Some(field) = set.keys().find(|field| table.field(field).is_none() && *field != field::UPDATED_AT) {
                     return Err(wrong(format!("the table {:?} has no field {field:?}", table.table)));
                 }
             }

@@ -10,6 +10,7 @@ use super::dialect::RequestForm;
 use super::fence::{data, line, own, user_data};
 use super::tools::Offered;
 use crate::domain::agent::Agent;
+use crate::domain::field;
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
 use crate::domain::raw::{Raw, RawRecord};
@@ -107,11 +108,11 @@ pub fn repair(problems: &[String]) -> String {
 /// Names the template: the first 12 hex digits of the SHA-256 of a prompt about one thing of each kind.
 pub fn version() -> String {
     let text = |fields: &[&str]| RawRecord::from_iter(fields.iter().map(|field| ((*field).to_owned(), Raw::from(*field))));
-    let mut record = text(&["title", "objective", "conceptMarkdown"]);
+    let mut record = text(&[field::TITLE, field::OBJECTIVE, field::CONCEPT]);
     let step = json!({"summary": "s", "status": "s", "intent": {"toolName": "t"}});
-    record.insert("iterations".into(), json!([{"summary": "s", "userFeedback": "f", "plan": [step]}]));
+    record.insert(field::ITERATIONS.into(), json!([{"summary": "s", "userFeedback": "f", "plan": [step]}]));
     let (mission, _) = Mission::read("", &record);
-    let (agent, _) = Agent::read("", &text(&["name", "role", "systemPrompt", "memory"]));
+    let (agent, _) = Agent::read("", &text(&[field::NAME, field::ROLE, field::SYSTEM_PROMPT, field::MEMORY]));
     let input = Input { module: "m".into(), id: "i".into(), title: "t".into(), content: "c".into(), updated_at: None };
     let inputs = Resolved { inputs: vec![input], ..Resolved::default() };
     let budget = Some((1, 1));

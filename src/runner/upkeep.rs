@@ -9,6 +9,7 @@ use super::tick::TickOutcome;
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::change::RUNNER_CLIENT;
+use crate::domain::field;
 use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::mission::Mission;
 use crate::domain::raw::{Raw, RawRecord};
@@ -91,7 +92,7 @@ impl Runner {
         let mission_id = id.to_owned();
         let fields = move |record: Option<&RawRecord>| {
             let next = record.and_then(|record| decide(&Mission::read(&mission_id, record).0));
-            Ok::<_, StoreError>(next.into_iter().map(|at| ("nextRunAt".to_owned(), Raw::from(time::iso_millis(at)))).collect())
+            Ok::<_, StoreError>(next.into_iter().map(|at| (field::NEXT_RUN_AT.to_owned(), Raw::from(time::iso_millis(at)))).collect())
         };
         self.store.edit(edit, fields).await
     }

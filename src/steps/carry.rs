@@ -8,6 +8,7 @@ use super::{AutoLimits, Effects, Executors, Foreseen, OutboxCall, StepKey, StepO
 use crate::domain::actor::{self, Work};
 use crate::domain::agent::Agent;
 use crate::domain::change::{Change, Op};
+use crate::domain::field;
 use crate::domain::ids::{IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::domain::limits::{Admitted, admit};
@@ -246,7 +247,7 @@ pub(super) fn row(
         table: table.to_owned(),
         record_id: record_id.to_owned(),
         user_id: user.to_owned(),
-        space_id: data.text("spaceId").map(|space| space.into_owned()),
+        space_id: data.text(field::SPACE_ID).map(|space| space.into_owned()),
         op,
         data: Some(data),
         field_meta,

@@ -9,7 +9,7 @@ use super::carry::{Target, row};
 use super::pending::Pending;
 use crate::domain::actor;
 use crate::domain::change::Op;
-use crate::domain::edits::DELETED_AT;
+use crate::domain::field::DELETED_AT;
 use crate::domain::ids::UserId;
 use crate::domain::limits::{Admitted, admit};
 use crate::domain::merge::Record;

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::domain::change::Op;
-use crate::domain::edits::DELETED_AT;
+use crate::domain::field::DELETED_AT;
 use crate::domain::merge::{Delta, Fold};
 use crate::domain::raw::{Raw, RawRecord};
 

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::change::{Change, Found, Op, read_stamp};
-use crate::domain::edits::DELETED_AT;
+use crate::domain::field;
+use crate::domain::field::DELETED_AT;
 use crate::domain::ids::UserId;
 use crate::domain::limits::{Admitted, LimitRefusal, admit, check_id};
 use crate::domain::merge::Stamps;
@@ -182,7 +183,7 @@ impl ChangeIn {
         if op == Op::Delete {
             data.insert(DELETED_AT.into(), self.deleted_at.unwrap_or_else(|| now.to_owned()));
         }
-        let in_data = data.text("spaceId").map(|space| space.into_owned());
+        let in_data = data.text(field::SPACE_ID).map(|space| space.into_owned());
         let event_id = given_id.unwrap_or_else(|| match op {
             Op::Insert => insert_id(sender, client_id, &self.table, &self.id, &data),
             Op::Update | Op::Delete => make_id(),

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::Cursor;
 use crate::domain::change::Op;
-use crate::domain::edits::DELETED_AT;
+use crate::domain::field::DELETED_AT;
 use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
 use crate::store::{LogRow, Page};

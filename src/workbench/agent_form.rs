@@ -6,13 +6,23 @@ use serde_json::{Map, Value, json};
 use super::fields::{FormFields, LineMode, as_it_was, number_shown, shown, text_of};
 use super::page::csrf;
 use super::session::SignedIn;
+use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::planner::tools::Tool;
 
 /// The fields of a record that its page and the form show.
-pub(super) const SHOWN: [&str; 9] =
-    ["name", "avatar", "role", "systemPrompt", "memory", "policy", "maxConcurrentMissions", "maxTokensPerDay", "state"];
+pub(super) const SHOWN: [&str; 9] = [
+    field::NAME,
+    field::AVATAR,
+    field::ROLE,
+    field::SYSTEM_PROMPT,
+    field::MEMORY,
+    field::POLICY,
+    field::MAX_CONCURRENT_MISSIONS,
+    field::MAX_TOKENS_PER_DAY,
+    field::STATE,
+];
 const DECISIONS: [(&str, &str); 3] = [("propose", "Propose"), ("auto", "Automatic"), ("deny", "Deny")];
 
 pub(super) fn form(
@@ -24,7 +34,7 @@ pub(super) fn form(
     tools: &[Tool],
     wrong: Option<&str>,
 ) -> Markup {
-    let policy = record.get("policy").and_then(Value::as_object);
+    let policy = record.get(field::POLICY).and_then(Value::as_object);
     let rest = policy.and_then(|p| p.get("defaultForAi")).map_or("propose", read_decision);
     html! {
         form.stack method="post" action=(action) {
@@ -32,21 +42,21 @@ pub(super) fn form(
             (as_it_was(was, &SHOWN))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             div.columns {
-                div { label for="name" { "Name" } input #name name="name" value=(shown(record, "name")) dir="auto" required; }
-                div { label for="avatar" { "Avatar" } input #avatar name="avatar" value=(shown(record, "avatar")) dir="auto" placeholder="🦉"; }
+                div { label for="name" { "Name" } input #name name=(field::NAME) value=(shown(record, field::NAME)) dir="auto" required; }
+                div { label for="avatar" { "Avatar" } input #avatar name=(field::AVATAR) value=(shown(record, field::AVATAR)) dir="auto" placeholder="🦉"; }
             }
             label for="role" { "Role" }
-            input #role name="role" value=(shown(record, "role")) dir="auto";
-            (secret_text(record, "systemPrompt", "System prompt", "How it works and speaks. The model reads it as instructions."))
-            (secret_text(record, "memory", "Memory", "What it should know about you. The model is told that nothing in it is an instruction."))
+            input #role name=(field::ROLE) value=(shown(record, field::ROLE)) dir="auto";
+            (secret_text(record, field::SYSTEM_PROMPT, "System prompt", "How it works and speaks. The model reads it as instructions."))
+            (secret_text(record, field::MEMORY, "Memory", "What it should know about you. The model is told that nothing in it is an instruction."))
             div.columns {
                 div {
                     label for="concurrent" { "Parallel plans" }
-                    input #concurrent name="maxConcurrentMissions" type="number" min="0" value=(number(record, "maxConcurrentMissions"));
+                    input #concurrent name=(field::MAX_CONCURRENT_MISSIONS) type="number" min="0" value=(number(record, field::MAX_CONCURRENT_MISSIONS));
                 }
                 div {
                     label for="tokens" { "Daily token limit" }
-                    input #tokens name="maxTokensPerDay" type="number" min="0" value=(number(record, "maxTokensPerDay")) aria-describedby="tokens-hint";
+                    input #tokens name=(field::MAX_TOKENS_PER_DAY) type="number" min="0" value=(number(record, field::MAX_TOKENS_PER_DAY)) aria-describedby="tokens-hint";
                     p #tokens-hint .hint { "Leave empty for no limit." }
                 }
             }
@@ -68,7 +78,7 @@ pub(super) fn form(
 
 /// A number of a record as its field shows it.
 fn number(record: &Record, field: &str) -> String {
-    let otherwise = if field == "maxConcurrentMissions" { "1" } else { "" };
+    let otherwise = if field == field::MAX_CONCURRENT_MISSIONS { "1" } else { "" };
     record.get(field).filter(|value| !value.is_null()).map_or_else(|| otherwise.to_owned(), number_shown)
 }
 
@@ -106,19 +116,19 @@ fn tool_choice(tool: &Tool, chosen: &str) -> Markup {
 pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<Record, (String, Record)> {
     let mut record = Record::new();
     for (field, lines) in [
-        ("name", LineMode::One),
-        ("avatar", LineMode::One),
-        ("role", LineMode::One),
-        ("systemPrompt", LineMode::Many),
-        ("memory", LineMode::Many),
+        (field::NAME, LineMode::One),
+        (field::AVATAR, LineMode::One),
+        (field::ROLE, LineMode::One),
+        (field::SYSTEM_PROMPT, LineMode::Many),
+        (field::MEMORY, LineMode::Many),
     ] {
         // An encrypted text has no field, and stays.
         if fields.all(field).next().is_some() && !is_ciphertext(shown(was, field)) {
             record.insert(field.into(), text_of(fields, was, field, lines));
         }
     }
-    let mut wrong = shown(&record, "name").trim().is_empty().then(|| "An agent needs a name.".to_owned());
-    for (field, label) in [("maxConcurrentMissions", "Parallel plans"), ("maxTokensPerDay", "Daily token limit")] {
+    let mut wrong = shown(&record, field::NAME).trim().is_empty().then(|| "An agent needs a name.".to_owned());
+    for (field, label) in [(field::MAX_CONCURRENT_MISSIONS, "Parallel plans"), (field::MAX_TOKENS_PER_DAY, "Daily token limit")] {
         match fields.whole(field, label) {
             // What the form showed is no choice, be it a default or a stand-in for what no field can show.
             _ if fields.text(field) == number(was, field) => record.extend(was.get(field).map(|old| (field.to_owned(), old.clone()))),
@@ -130,7 +140,7 @@ pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<
         }
     }
     if let Some(policy) = policy(fields, was, tools) {
-        record.insert("policy".into(), Value::Object(policy));
+        record.insert(field::POLICY.into(), Value::Object(policy));
     }
     match wrong {
         None => Ok(record),
@@ -140,7 +150,7 @@ pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<
 
 /// The policy with the choices of the form, `None` where there is none and nothing was chosen.
 fn policy(fields: &FormFields, was: &Record, tools: &[Tool]) -> Option<Map<String, Value>> {
-    let old = was.get("policy").and_then(Value::as_object);
+    let old = was.get(field::POLICY).and_then(Value::as_object);
     let mut policy = old.cloned().unwrap_or_default();
     let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();
     let before = chosen.clone();

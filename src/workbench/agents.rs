@@ -12,6 +12,7 @@ use super::page::{Failed, PAGE, Response, badge, button, more, page, path, prose
 use super::session::{Posted, SignedIn};
 use crate::app::AgentView;
 use crate::domain::agent::{Agent, AgentState};
+use crate::domain::field;
 use crate::domain::ids::AgentId;
 use crate::domain::merge::Record;
 use crate::store::AgentCard;
@@ -111,7 +112,7 @@ async fn body(
     let set = |to: &str, label: &str| button(who, &state, label, &[("state", to)], "");
     Ok(html! {
         div.head {
-            h1 { (avatar(text_in(record, "avatar"))) bdi { (shorter(&agent.name, 120)) } " " (badge(agent.state.as_str())) }
+            h1 { (avatar(text_in(record, field::AVATAR))) bdi { (shorter(&agent.name, 120)) } " " (badge(agent.state.as_str())) }
             div.actions {
                 @match agent.state {
                     AgentState::Active => { (set("paused", "Pause")) (set("archived", "Archive")) }

@@ -15,6 +15,7 @@ use super::review::plan;
 use super::session::{Posted, SignedIn};
 use crate::app::{MissionView, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
+use crate::domain::field;
 use crate::domain::ids::MissionId;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
@@ -26,7 +27,17 @@ const PLANS: usize = 10;
 /// Bytes of HTML after which no further plan begins; one alone may be as large.
 const PLANS_BYTES: usize = 300_000;
 /// The fields that the page of a mission shows, besides its plans.
-const SHOWN: [&str; 9] = ["title", "objective", "conceptMarkdown", "state", "nextRunAt", "inputs", "cadence", "iterations", "agentId"];
+const SHOWN: [&str; 9] = [
+    field::TITLE,
+    field::OBJECTIVE,
+    field::CONCEPT,
+    field::STATE,
+    field::NEXT_RUN_AT,
+    field::INPUTS,
+    field::CADENCE,
+    field::ITERATIONS,
+    field::AGENT_ID,
+];
 /// The largest list of linked records that is looked into, in bytes.
 const LARGEST_VALUE: u32 = 1_000_000;
 /// Bytes beyond what the page shows that the form has room for.
@@ -116,11 +127,11 @@ fn head(who: &SignedIn, mission: &Mission) -> Markup {
 fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
     let text = |field: &str, text: &str| prose_of(text, missing.get(field).copied().unwrap_or(0));
     html! {
-        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (text("title", &mission.title)) } }
-        @if !mission.objective.is_empty() { (text("objective", &mission.objective)) }
-        @if !mission.concept_markdown.is_empty() { details { summary { "Background" } (text("conceptMarkdown", &mission.concept_markdown)) } }
-        @if let Some(missing) = missing.get("inputs") { p.hint { "What it can read" } (more_bytes(*missing)) }
-        @if let Some(missing) = missing.get("cadence") { p.hint { "Schedule" } (more_bytes(*missing)) }
+        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (text(field::TITLE, &mission.title)) } }
+        @if !mission.objective.is_empty() { (text(field::OBJECTIVE, &mission.objective)) }
+        @if !mission.concept_markdown.is_empty() { details { summary { "Background" } (text(field::CONCEPT, &mission.concept_markdown)) } }
+        @if let Some(missing) = missing.get(field::INPUTS) { p.hint { "What it can read" } (more_bytes(*missing)) }
+        @if let Some(missing) = missing.get(field::CADENCE) { p.hint { "Schedule" } (more_bytes(*missing)) }
         @if !missing.is_empty() && missing.values().sum::<u64>() < LARGEST_IN_FORM {
             p.hint { "The form shows texts whole: " a href={ (path("missions", &mission.id)) "/edit" } { "Edit the mission" } "." }
         }

@@ -15,11 +15,13 @@ use super::schedule_form::{self, ScheduleEdit};
 use super::session::SignedIn;
 use crate::app::{App, Heading, Linkable};
 use crate::domain::cadence::Cadence;
+use crate::domain::field;
 use crate::domain::merge::Record;
 use crate::domain::time;
 
 /// The fields of a record that the form shows, and the time that follows from them.
-pub(super) const SHOWN: [&str; 7] = ["title", "objective", "conceptMarkdown", "agentId", "inputs", "cadence", "nextRunAt"];
+pub(super) const SHOWN: [&str; 7] =
+    [field::TITLE, field::OBJECTIVE, field::CONCEPT, field::AGENT_ID, field::INPUTS, field::CADENCE, field::NEXT_RUN_AT];
 /// Agents that a form offers.
 const OFFERED: u32 = 100;
 
@@ -67,10 +69,10 @@ pub(super) const TEMPLATES: [Template; 4] = [
 pub(super) fn from_template(id: &str) -> Record {
     let mut record = Record::new();
     if let Some(template) = TEMPLATES.iter().find(|template| template.id == id) {
-        for (field, text) in [("title", template.title), ("objective", template.objective), ("conceptMarkdown", template.concept)] {
+        for (field, text) in [(field::TITLE, template.title), (field::OBJECTIVE, template.objective), (field::CONCEPT, template.concept)] {
             record.insert(field.into(), json!(text));
         }
-        record.insert("cadence".into(), serde_json::from_str(template.cadence).unwrap_or_default());
+        record.insert(field::CADENCE.into(), serde_json::from_str(template.cadence).unwrap_or_default());
     }
     record
 }
@@ -85,14 +87,15 @@ pub(super) struct Choices {
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
     let agents = shared.app.agents(&who.user, "", OFFERED).await?;
     let mut agents: Vec<(String, String)> = agents.iter().map(|agent| (agent.id.to_string(), shorter(&agent.name, 80))).collect();
-    let chosen = shown(record, "agentId");
+    let chosen = shown(record, field::AGENT_ID);
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));
     }
     let mut records: Vec<(String, String)> = shared.app.linkable(&who.user).await?.into_iter().map(offer).collect();
     for input in linked(record) {
         if !records.iter().any(|(value, _)| *value == input) {
-            let name = input_of(&input).map_or_else(String::new, |v| format!("{}: {}", text(&v, "module"), shorter(text(&v, "id"), 60)));
+            let name =
+                input_of(&input).map_or_else(String::new, |v| format!("{}: {}", text(&v, "module"), shorter(text(&v, field::ID), 60)));
             records.push((input, name));
         }
     }
@@ -125,12 +128,12 @@ fn input_of(reference: &str) -> Option<Value> {
 
 /// How the form names an input; `None`: it is none that a form can show, and stays as it is.
 fn reference_of(input: &Value) -> Option<String> {
-    let id = Some(text(input, "id")).filter(|id| !id.is_empty())?;
+    let id = Some(text(input, field::ID)).filter(|id| !id.is_empty())?;
     Some(reference(text(input, "module"), text(input, "table"), id))
 }
 
 fn inputs(record: &Record) -> &[Value] {
-    record.get("inputs").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    record.get(field::INPUTS).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The inputs of a record as the form names them.
@@ -157,16 +160,16 @@ pub(super) fn form(
             (as_it_was(was, &SHOWN))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             label for="title" { "Title" }
-            input #title name="title" value=(shown(record, "title")) dir="auto" required[needs_title(was)];
+            input #title name=(field::TITLE) value=(shown(record, field::TITLE)) dir="auto" required[needs_title(was)];
             label for="objective" { "Goal" }
-            textarea #objective name="objective" rows="3" dir="auto" aria-describedby="objective-hint" { "\n" (shown(record, "objective")) }
+            textarea #objective name=(field::OBJECTIVE) rows="3" dir="auto" aria-describedby="objective-hint" { "\n" (shown(record, field::OBJECTIVE)) }
             p #objective-hint .hint { "What each plan should achieve." }
             label for="concept" { "Background" }
-            textarea #concept name="conceptMarkdown" rows="5" dir="auto" aria-describedby="concept-hint" { "\n" (shown(record, "conceptMarkdown")) }
+            textarea #concept name=(field::CONCEPT) rows="5" dir="auto" aria-describedby="concept-hint" { "\n" (shown(record, field::CONCEPT)) }
             p #concept-hint .hint { "Why you want this, and how. Markdown." }
             label for="agent" { "Agent" }
-            (select("agent", "agentId", &agents, shown(record, "agentId")))
-            (schedule_form::fieldset(record.get("cadence").unwrap_or(&Value::Null), app, was.is_empty()))
+            (select("agent", field::AGENT_ID, &agents, shown(record, field::AGENT_ID)))
+            (schedule_form::fieldset(record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
                 legend { "What it can read" }
                 @if choices.records.is_empty() { p.empty { "Your agent has nothing to read yet: " a href="/records/notes/notes" { "write a note" } ", or " a href="/records" { "import what you have" } "." } }
@@ -182,7 +185,7 @@ pub(super) fn form(
 
 /// A mission that came without a title may be edited without giving it one.
 fn needs_title(was: &Record) -> bool {
-    was.is_empty() || !shown(was, "title").trim().is_empty()
+    was.is_empty() || !shown(was, field::TITLE).trim().is_empty()
 }
 
 /// The record of a form; `was` is what it showed of a mission that is there, and `now` gives a new or changed schedule its
@@ -195,39 +198,39 @@ pub(super) fn read(fields: &FormFields, was: Option<&Record>, now: Timestamp, zo
     let nothing = Record::new();
     let was = was.unwrap_or(&nothing);
     let mut record = Record::new();
-    for (field, lines) in [("title", LineMode::One), ("objective", LineMode::Many), ("conceptMarkdown", LineMode::Many)] {
+    for (field, lines) in [(field::TITLE, LineMode::One), (field::OBJECTIVE, LineMode::Many), (field::CONCEPT, LineMode::Many)] {
         record.insert(field.into(), text_of(fields, was, field, lines));
     }
-    let agent = fields.text("agentId");
-    let agent = match was.get("agentId") {
-        Some(old) if agent == shown(was, "agentId") => old.clone(),
+    let agent = fields.text(field::AGENT_ID);
+    let agent = match was.get(field::AGENT_ID) {
+        Some(old) if agent == shown(was, field::AGENT_ID) => old.clone(),
         _ if agent.is_empty() => Value::Null,
         _ => json!(agent),
     };
-    record.insert("agentId".into(), agent);
-    record.insert("inputs".into(), inputs_of(fields, was));
-    let old = was.get("cadence").unwrap_or(&Value::Null);
-    let no_title = needs_title(was) && shown(&record, "title").trim().is_empty();
+    record.insert(field::AGENT_ID.into(), agent);
+    record.insert(field::INPUTS.into(), inputs_of(fields, was));
+    let old = was.get(field::CADENCE).unwrap_or(&Value::Null);
+    let no_title = needs_title(was) && shown(&record, field::TITLE).trim().is_empty();
     let mut wrong = no_title.then(|| "A mission needs a title.".to_owned());
     match schedule_form::read(fields, old) {
-        Ok(ScheduleEdit::Same) if is_new => drop(record.insert("cadence".into(), json!({"kind": "manual"}))),
+        Ok(ScheduleEdit::Same) if is_new => drop(record.insert(field::CADENCE.into(), json!({"kind": "manual"}))),
         Ok(ScheduleEdit::Same) => {}
-        Ok(ScheduleEdit::Respelled(cadence)) => drop(record.insert("cadence".into(), cadence)),
+        Ok(ScheduleEdit::Respelled(cadence)) => drop(record.insert(field::CADENCE.into(), cadence)),
         Ok(ScheduleEdit::Edited(cadence)) => {
             let next = Cadence::read(&cadence).ok().and_then(|cadence| cadence.next(now, zone));
-            record.insert("cadence".into(), cadence);
-            record.insert("nextRunAt".into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
+            record.insert(field::CADENCE.into(), cadence);
+            record.insert(field::NEXT_RUN_AT.into(), next.map_or(Value::Null, |at| time::iso_millis(at).into()));
         }
         Err(why) => drop(wrong.get_or_insert(why)),
     }
     if let Some(wrong) = wrong {
-        record.insert("cadence".into(), schedule_form::as_typed(fields));
-        record.shift_remove("nextRunAt");
+        record.insert(field::CADENCE.into(), schedule_form::as_typed(fields));
+        record.shift_remove(field::NEXT_RUN_AT);
         return Err((wrong, record));
     }
     if is_new {
-        record.insert("state".into(), json!("active"));
-        record.insert("iterations".into(), json!([]));
+        record.insert(field::STATE.into(), json!("active"));
+        record.insert(field::ITERATIONS.into(), json!([]));
     }
     Ok(record)
 }
@@ -240,7 +243,7 @@ fn inputs_of(fields: &FormFields, was: &Record) -> Value {
     let kept: Vec<&Value> = inputs(was).iter().filter(stays).collect();
     let added: Vec<Value> = chosen.iter().filter(|reference| !known.contains(**reference)).filter_map(|chosen| input_of(chosen)).collect();
     if added.is_empty() && kept.len() == inputs(was).len() {
-        return was.get("inputs").cloned().unwrap_or_else(|| json!([]));
+        return was.get(field::INPUTS).cloned().unwrap_or_else(|| json!([]));
     }
     kept.into_iter().cloned().chain(added).collect()
 }

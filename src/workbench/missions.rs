@@ -10,6 +10,7 @@ use super::mission_form::{SHOWN, TEMPLATES, choices, form, from_template, read};
 use super::page::{Failed, PAGE, Response, badge, button, moment, more, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::RunNow;
+use crate::domain::field;
 use crate::domain::ids::MissionId;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
@@ -146,7 +147,7 @@ pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<MissionId>,
 }
 
 pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<MissionId>) -> Result<Response, Failed> {
-    let record = shared.app.mission_fields(&who.user, &id, &["title"]).await?;
+    let record = shared.app.mission_fields(&who.user, &id, &[field::TITLE]).await?;
     let (mission, _) = Mission::read(&id, &record.into());
     let place = path("missions", &id);
     let body = html! {

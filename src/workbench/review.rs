@@ -180,7 +180,7 @@ fn undo_button(who: &SignedIn, mission: &MissionId, iteration: &IterationId, tar
 fn outcome(step: &IterationStep, tries: &BTreeMap<StepId, Vec<FailedTry>>) -> Markup {
     let failed = tries.get(step.id()).map_or(&[][..], Vec::as_slice);
     let undone = step.undone();
-    let kept = undone.as_ref().and_then(|undone| undone.get("kept")).and_then(Value::as_array);
+    let kept = step.kept();
     html! {
         @if step.is_called() { p.hint { "Its webhook is being called." } }
         @if !failed.is_empty() {
@@ -191,7 +191,7 @@ fn outcome(step: &IterationStep, tries: &BTreeMap<StepId, Vec<FailedTry>>) -> Ma
         @if step.is_automatic() { p.hint { "Done without review." } }
         @if step.status() == StepStatus::Failed { p.wrong dir="auto" { (shorter(&step.outcome(), 600)) } }
         @else if !step.outcome().is_empty() && step.outcome() != "Done" { p.hint dir="auto" { (shorter(&step.outcome(), 600)) } }
-        @if let Some(kept) = kept { p.wrong { "Not undone: " (obstacle::kept(kept)) "." } }
+        @if !kept.is_empty() { p.wrong { "Not undone: " (obstacle::kept(&kept)) "." } }
         @else if undone.is_some() { p.hint { "Undone." } }
     }
 }

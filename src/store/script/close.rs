@@ -10,6 +10,7 @@ use super::edit::{Edit, append_edit, take_effect};
 use super::fold::newest;
 use super::lost::supersede;
 use crate::domain::change::{Op, RUNNER_CLIENT};
+use crate::domain::field;
 use crate::domain::iterations::Iteration;
 use crate::domain::raw::Raw;
 use crate::domain::write_back::{Finished, Terms, write};
@@ -41,7 +42,7 @@ fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) ->
     let due = &run.due;
     let IterationEnd { iteration, actor, failed, note, zone, bounds, go_ahead } = end;
     let newest = newest(tx, Table::Missions, &due.user_id, &due.mission_id)?;
-    let space = newest.fold.live().and_then(|(record, _)| record.text("spaceId"));
+    let space = newest.fold.live().and_then(|(record, _)| record.text(field::SPACE_ID));
     let (iteration, effects) = match go_ahead.filter(|_| newest.fold.live().is_some()) {
         Some(go_ahead) => carried_out(tx, run, &go_ahead, iteration, space.as_deref(), now)?,
         None => (iteration, Effects::default()),

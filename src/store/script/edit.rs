@@ -8,7 +8,7 @@ use super::fold::{Folded, Save, newest, put};
 use super::push::{append, check_ceilings};
 use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::{Change, Op};
-use crate::domain::edits::DELETED_AT;
+use crate::domain::field::DELETED_AT;
 use crate::domain::ids::UserId;
 use crate::domain::limits::{Admitted, LimitRefusal, admit};
 use crate::domain::merge::{Fold, Stamps, winning_stamp};

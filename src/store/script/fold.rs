@@ -12,6 +12,7 @@ use super::super::{SetAside, StoreResult, Table};
 use super::lost::{Lost, note};
 use crate::domain::agent::Agent;
 use crate::domain::change::{is_own_client, stamps_text};
+use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::{join, lost};
@@ -177,7 +178,7 @@ impl Folded {
             return false;
         }
         let at_risk = match &delta.data {
-            Some(data) if data.contains_key(iterations::FIELD) && !is_own_client(client_id) => self.iterations(),
+            Some(data) if data.contains_key(field::ITERATIONS) && !is_own_client(client_id) => self.iterations(),
             _ => Vec::new(),
         };
         self.take(record_id, delta, seq, sync_at);

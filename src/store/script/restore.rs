@@ -8,6 +8,7 @@ use super::edit::{Edit, append_edit};
 use super::fold::newest;
 use super::lost::{read, supersede};
 use crate::domain::change::{Op, RUNNER_CLIENT};
+use crate::domain::field;
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::restore;
@@ -51,8 +52,8 @@ pub fn restore_iterations(tx: &impl Tx, of: &Lossy, event_id: String, actor: Val
         actor,
         origin: "system",
     };
-    let stamp = winning_stamp(tx.now(), stamps.get(iterations::FIELD).map(String::as_str));
+    let stamp = winning_stamp(tx.now(), stamps.get(field::ITERATIONS).map(String::as_str));
     let (count, data) = (came_back.len(), iterations::to_record(&kept.iterations));
-    append_edit(tx, edit, newest, Op::Update, data, Stamps::from([(iterations::FIELD.to_owned(), stamp)]))?;
+    append_edit(tx, edit, newest, Op::Update, data, Stamps::from([(field::ITERATIONS.to_owned(), stamp)]))?;
     Ok(count)
 }

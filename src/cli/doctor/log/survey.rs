@@ -14,6 +14,7 @@ use self::sealed::Sealed;
 use super::Diagnosis;
 use super::seen::{Tally, counted};
 use crate::domain::change::{Change, Op};
+use crate::domain::field;
 use crate::domain::limits::admit;
 use crate::domain::merge::{is_future, own_stamp, stamp_of};
 use crate::domain::raw::{Raw, RawRecord};
@@ -161,7 +162,7 @@ impl Survey {
         let field = change.field_meta.iter().find(|(_, stamp)| is_future(stamp, now));
         let own = change.data.as_ref().and_then(|data| match change.op {
             Op::Insert => own_stamp(data).map(|stamp| ("updatedAt or createdAt", stamp)),
-            Op::Delete => data.get("deletedAt").and_then(stamp_of).map(|stamp| ("deletedAt", stamp)),
+            Op::Delete => data.get(field::DELETED_AT).and_then(stamp_of).map(|stamp| (field::DELETED_AT, stamp)),
             Op::Update => None,
         });
         let taken_in = change.created_at.map(time::iso_millis);
@@ -305,7 +306,7 @@ fn spelled(object: &RawRecord) -> Spelled {
 }
 
 fn has_created_at(data: &RawRecord) -> bool {
-    data.text("createdAt").is_some_and(|at| time::parse_rfc3339(&at).is_some())
+    data.text(field::CREATED_AT).is_some_and(|at| time::parse_rfc3339(&at).is_some())
 }
 
 /// Where a row is, for people.

@@ -11,7 +11,8 @@ use super::Tally;
 use super::counted;
 use crate::domain::actor::LEGACY_AI;
 use crate::domain::change::{Change, Op};
-use crate::domain::edits::DELETED_AT;
+use crate::domain::field;
+use crate::domain::field::DELETED_AT;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::grant;
 use crate::domain::ids::MissionId;
@@ -30,7 +31,7 @@ const MAX_CIPHERTEXT: usize = 4_096;
 const MAX_OPENED: usize = 10_000;
 
 /// Fields of a mission that are folded.
-const FOLDED: [&str; 3] = ["grant", "inputs", "deletedAt"];
+const FOLDED: [&str; 3] = [field::GRANT, field::INPUTS, field::DELETED_AT];
 
 /// A mission or an agent: table, id and user.
 type Owned = (String, String, String);
@@ -73,7 +74,7 @@ impl Sealed {
         }
         let is_folded = |field: &str| change.table == "aiMissions" && FOLDED.contains(&field.split('.').next().unwrap_or_default());
         // An insert without a stamp of its own takes that of these.
-        let is_kept = |field: &str| is_folded(field) || ["createdAt", "updatedAt"].contains(&field);
+        let is_kept = |field: &str| is_folded(field) || [field::CREATED_AT, field::UPDATED_AT].contains(&field);
         let fields = change.data.iter().flat_map(RawRecord::iter);
         let mut data: RawRecord = fields.filter(|(name, _)| is_kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
         let size = data.iter().map(|(_, value)| if value.text().is_some() { 64 } else { value.get().len() }).sum();
@@ -196,7 +197,9 @@ impl<'a> Grants<'a> {
         let mut grants =
             Grants { count: 0, tried: key.is_some(), unusable: Tally::default(), keys: Vec::new(), for_record: HashMap::new() };
         for ((_, mission, user), fold) in owned {
-            let Some(grant) = fold.live().and_then(|(record, _)| record.value("grant")).filter(|grant| !grant.is_null()) else { continue };
+            let Some(grant) = fold.live().and_then(|(record, _)| record.value(field::GRANT)).filter(|grant| !grant.is_null()) else {
+                continue;
+            };
             grants.count += 1;
             let ends_at = grant::wrapped_key(&grant).and_then(|key| ends.get(user)?.get(&key).copied());
             match usable(&grant, &mission.as_str().into(), ends_at, key.filter(|_| grants.keys.len() < MAX_OPENED), now) {
