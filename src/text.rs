@@ -8,6 +8,7 @@
 pub mod decision;
 pub mod obstacle;
 pub mod phrase;
+pub mod run;
 
 use std::io::{self, Write};
 

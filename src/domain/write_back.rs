@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::cadence::Cadence;
+use super::cadence::{BadCadence, Cadence};
 use super::field;
 use super::ids::MissionId;
 use super::iterations::{self, Iteration};
@@ -41,24 +41,36 @@ pub struct Write {
     pub left: Vec<Iteration>,
     /// Due times that went by unserved and that this run stands for.
     pub missed: u32,
-    /// What the run should tell besides, such as a cadence that cannot be followed.
-    pub note: Option<String>,
+    /// The cadence cannot be followed: the mission does not run again until it is set.
+    pub bad_cadence: Option<BadCadence>,
+}
+
+/// Why a plan is dropped: its mission is no longer as the run found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropReason {
+    Deleted,
+    /// It became something other than active.
+    Became(MissionState),
+    Rescheduled {
+        from: Timestamp,
+        to: Option<Timestamp>,
+    },
 }
 
 /// Makes the update.
 ///
 /// # Errors
-/// The reason for which the plan is dropped: the mission was deleted, paused or re-scheduled while it was planned.
-pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<Write, String> {
-    let Some((record, stamps)) = fold.live() else { return Err("the mission was deleted meanwhile".into()) };
+/// The reason for which the plan is dropped.
+pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<Write, DropReason> {
+    let Some((record, stamps)) = fold.live() else { return Err(DropReason::Deleted) };
     let (mission, _) = Mission::read(finished.mission_id, record);
     still_due(&mission, finished.scheduled_for, terms.now)?;
-    let (next, missed, note) = match Cadence::read(&mission.cadence) {
+    let (next, missed, bad_cadence) = match Cadence::read(&mission.cadence) {
         Ok(cadence) => {
             let resumption = cadence.resume(finished.scheduled_for, terms.now, terms.zone);
             (resumption.next, resumption.missed, None)
         }
-        Err(bad) => (None, 0, Some(format!("{bad}; the mission will not run again until its cadence is set"))),
+        Err(bad) => (None, 0, Some(bad)),
     };
     let iterations = mission.iterations.into_iter().chain([finished.iteration.clone()]).collect();
     let kept = retention::bound(iterations, terms.bounds);
@@ -66,7 +78,7 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
     data.insert(field::NEXT_RUN_AT.into(), next.map_or_else(Raw::null, |at| time::iso_millis(at).into()));
     let field_meta =
         data.keys().map(|field| (field.clone(), winning_stamp(terms.wrote_at, stamps.get(field).map(String::as_str)))).collect();
-    Ok(Write { data, field_meta, left: kept.left, missed, note })
+    Ok(Write { data, field_meta, left: kept.left, missed, bad_cadence })
 }
 
 /// Whether a mission still waits for the run that was claimed for `scheduled_for`. A next time that has come is "run now",
@@ -74,15 +86,14 @@ pub fn write(fold: &Fold, finished: &Finished<'_>, terms: &Terms<'_>) -> Result<
 ///
 /// # Errors
 /// The reason why it does not.
-pub fn still_due(mission: &Mission, scheduled_for: Timestamp, now: Timestamp) -> Result<(), String> {
+pub fn still_due(mission: &Mission, scheduled_for: Timestamp, now: Timestamp) -> Result<(), DropReason> {
     if mission.state != MissionState::Active {
-        return Err(format!("the mission became {} meanwhile", mission.state.as_str()));
+        return Err(DropReason::Became(mission.state));
     }
     if mission.next_run_at.is_some_and(|at| at == scheduled_for || at <= now) {
         return Ok(());
     }
-    let now_set = mission.next_run_at.map_or("no time".into(), time::iso_millis);
-    Err(format!("the mission was re-scheduled meanwhile from {} to {now_set}", time::iso_millis(scheduled_for)))
+    Err(DropReason::Rescheduled { from: scheduled_for, to: mission.next_run_at })
 }
 
 #[cfg(test)]
@@ -117,7 +128,7 @@ mod tests {
         )
     }
 
-    fn run(rows: &[(Value, Value)]) -> Result<Write, String> {
+    fn run(rows: &[(Value, Value)]) -> Result<Write, DropReason> {
         let finished =
             Finished { mission_id: &"m".into(), scheduled_for: SCHEDULED.parse().unwrap(), iteration: &json!({"id": "new"}).into() };
         let now: Timestamp = "2026-04-15T08:00:05Z".parse().unwrap();
@@ -145,13 +156,12 @@ mod tests {
     #[test]
     fn a_mission_that_moved_on_drops_the_plan() {
         let later = |data: Value| run(&[mission(), (data, json!({"nextRunAt": "2026-04-15T07:30:00.000Z"}))]).unwrap_err();
-        assert_eq!(later(json!({"deletedAt": "2026-04-15T08:00:01Z"})), "the mission was deleted meanwhile");
-        assert_eq!(later(json!({"state": "paused"})), "the mission became paused meanwhile");
-        assert_eq!(
-            later(json!({"nextRunAt": "2026-04-16T08:00:00Z"})),
-            "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to 2026-04-16T08:00:00.000Z"
-        );
-        assert_eq!(later(json!({"nextRunAt": null})), "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to no time");
+        let from = SCHEDULED.parse().unwrap();
+        assert_eq!(later(json!({"deletedAt": "2026-04-15T08:00:01Z"})), DropReason::Deleted);
+        assert_eq!(later(json!({"state": "paused"})), DropReason::Became(MissionState::Paused));
+        let tomorrow = "2026-04-16T08:00:00Z";
+        assert_eq!(later(json!({"nextRunAt": tomorrow})), DropReason::Rescheduled { from, to: Some(tomorrow.parse().unwrap()) });
+        assert_eq!(later(json!({"nextRunAt": null})), DropReason::Rescheduled { from, to: None });
     }
 
     #[test]
@@ -165,6 +175,6 @@ mod tests {
     fn a_broken_cadence_counts_as_manual_and_is_told() {
         let write = run(&[mission(), (json!({"cadence": {"kind": "sometimes"}}), json!({}))]).unwrap();
         assert_eq!(write.data.value("nextRunAt").unwrap(), Value::Null);
-        assert!(write.note.unwrap().starts_with("the cadence kind is \"sometimes\""));
+        assert!(write.bad_cadence.is_some());
     }
 }

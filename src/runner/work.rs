@@ -27,6 +27,7 @@ use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
 use crate::steps::{GoAhead, StepOutcome};
 use crate::store::{Attempt, Claimed, Close, Closed, IterationEnd, LoadQuery, StoreError, StoreResult, Table};
+use crate::text;
 use crate::text::decision::compared;
 
 /// A run in the queue, and who waits to hear of its end.
@@ -133,7 +134,7 @@ impl Runner {
         };
         let (mission, _) = Mission::read(id, &record);
         if let Err(reason) = still_due(&mission, run.due.scheduled_for, now) {
-            return self.close(run, None, Close::Drop { reason }).await;
+            return self.close(run, None, Close::Drop { reason: text::run::dropped(reason) }).await;
         }
         let (agent, tokens) = match self.admitted(run, &mission, now).await? {
             Ok(admitted) => admitted,
