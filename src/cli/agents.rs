@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{CommandResult, Context, output, setup};
-use crate::domain::agent::Agent;
 use crate::domain::ids::UserId;
 use crate::domain::merge::Stamps;
 use crate::domain::raw::RawRecord;
@@ -25,7 +24,7 @@ pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
         return Ok(output::json_lines(agents.iter().map(SnapshotLine::of))?);
     }
     let row = |snapshot: &Snapshot| {
-        let (agent, _) = Agent::read(&snapshot.id, &snapshot.record);
+        let agent = snapshot.agent();
         vec![
             snapshot.user_id.to_string(),
             agent.id.into(),

@@ -93,7 +93,7 @@ fn issue(context: &Context, args: Issue) -> CommandResult {
             return Err(Failure::Usage("name the server's key: --public-key FILE, or MANA_AI_PRIVATE_KEY_PEM in the environment".into()));
         }
     };
-    let issued_at = Timestamp::now();
+    let issued_at = setup::now();
     let grant = Grant {
         wrapped_key: wrapped.ok_or_else(|| Failure::Failed("the server's key cannot wrap; it must be RSA of at least 2048 bits".into()))?,
         derivation,
@@ -116,7 +116,7 @@ fn inspect(context: &Context, args: &Inspect) -> CommandResult {
     let Derivation { mission_id, tables, record_ids } = &grant.derivation;
     let private_key = setup::private_key(&context.config)?;
     let mission = args.mission.as_ref().unwrap_or(mission_id);
-    let skip = Opened::open(&value, mission, private_key.as_ref(), None, args.now.unwrap_or_else(Timestamp::now)).err();
+    let skip = Opened::open(&value, mission, private_key.as_ref(), None, args.now.unwrap_or_else(setup::now)).err();
     if args.json {
         return Ok(output::json_lines([json!({
             "missionId": mission_id, "tables": tables, "recordIds": record_ids, "issuedAt": time::iso_millis(grant.issued_at),

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use jiff::Timestamp;
-
-use super::{CommandResult, Context, Failure, output};
+use super::{CommandResult, Context, Failure, output, setup};
 use crate::store;
 
 #[derive(clap::Args)]
@@ -20,7 +18,7 @@ pub(super) async fn run(context: Context, args: RestoreArgs) -> CommandResult {
     let dir = context.config.data_dir;
     let (bar, progress, _) = output::progress("copied");
     let (to, from) = (dir.clone(), args.file.clone());
-    let restoring = move || store::restore(&to, &from, args.replace, Timestamp::now(), progress);
+    let restoring = move || store::restore(&to, &from, args.replace, setup::now(), progress);
     let outcome = tokio::task::spawn_blocking(restoring).await.map_err(Failure::failed)?;
     bar.finish_and_clear();
     let restored = outcome?;

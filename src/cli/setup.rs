@@ -66,9 +66,14 @@ async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) 
     Ok(Operator::new(store, clock()))
 }
 
-/// The clock of this machine.
+/// The clock of this machine, by which everything goes.
 fn clock() -> Clock {
-    Arc::new(Timestamp::now)
+    Arc::new(now)
+}
+
+/// The time, for commands that need nothing else.
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// The app with the configured rules, on the clock of this machine.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{CommandResult, Context, Failure, output, parse_duration, setup};
 use crate::domain::ids::UserId;
@@ -44,7 +44,7 @@ pub(super) async fn run(context: Context, args: TokenArgs) -> CommandResult {
     // Makes the data directory where it is missing.
     setup::new_operator(&context.config).await?;
     let key = setup::local_key(&context.config)?;
-    let token = key.issue(&user, Timestamp::now(), ttl).map_err(Failure::failed)?;
+    let token = key.issue(&user, setup::now(), ttl).map_err(Failure::failed)?;
     let mut out = output::stdout();
     writeln!(out, "{token}")?;
     Ok(out.flush()?)

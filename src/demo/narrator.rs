@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use crate::app::Operator;
 use crate::domain::decision::{Condition, Decision};
 use crate::domain::ids::UserId;
-use crate::domain::mission::Mission;
 use crate::domain::time;
 use crate::runner::{Note, RunOutcome, RunReport, TickStats};
 use crate::store::{Snapshot, StoreResult};
@@ -98,11 +97,11 @@ fn ended(outcome: &RunOutcome, next: &str) -> String {
 }
 
 fn title(row: &Snapshot) -> String {
-    Mission::read(&row.id, &row.record).0.label().to_owned()
+    row.mission().label().to_owned()
 }
 
 fn next_run(row: &Snapshot) -> String {
-    match Mission::read(&row.id, &row.record).0.next_run_at {
+    match row.mission().next_run_at {
         None => "(No next time: it is started by hand.)".into(),
         Some(at) => format!("(Next: {}.)", time::iso_millis(at).replace(".000Z", "Z")),
     }

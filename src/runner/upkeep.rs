@@ -63,9 +63,7 @@ impl Runner {
             let zone = self.settings.zone.clone();
             let again = move |mission: &Mission| time_again(mission, scheduled_for, finished_at, now, &zone);
             let set = match self.store.snapshot(Table::Missions, &user_id, &mission_id).await {
-                Ok(Some(row)) if again(&Mission::read(&mission_id, &row.record).0).is_some() => {
-                    self.set_time(&user_id, &mission_id, again).await
-                }
+                Ok(Some(row)) if again(&row.mission()).is_some() => self.set_time(&user_id, &mission_id, again).await,
                 found => found.map(drop),
             };
             told(set, &user_id, outcome)?;

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use crate::domain::agent::Agent;
 use crate::domain::decision::Plans;
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::merge::Stamps;
+use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
 
 /// A projected table of the app `ai`.
@@ -31,6 +33,18 @@ pub struct Snapshot {
     pub id: String,
     pub record: RawRecord,
     pub field_meta: Stamps,
+}
+
+impl Snapshot {
+    /// Its record as that of a mission.
+    pub fn mission(&self) -> Mission {
+        Mission::read(&self.id, &self.record).0
+    }
+
+    /// Its record as that of an agent.
+    pub fn agent(&self) -> Agent {
+        Agent::read(&self.id, &self.record).0
+    }
 }
 
 /// A due mission, as light as the index holds it.

@@ -37,7 +37,7 @@ impl Operator {
     pub async fn missions(&self, user: Option<UserId>, due_at: Option<Timestamp>) -> StoreResult<Vec<(Snapshot, Mission)>> {
         self.refresh().await?;
         let read = |snapshot: Snapshot| {
-            let (mission, _) = Mission::read(&snapshot.id, &snapshot.record);
+            let mission = snapshot.mission();
             (snapshot, mission)
         };
         let is_due =
@@ -67,7 +67,7 @@ impl Operator {
     /// Where there is no such mission, or the database cannot be read.
     pub async fn explain(&self, id: &MissionId, user: Option<&UserId>, now: Timestamp, rules: &Rules) -> Result<Explanation, NotFound> {
         let snapshot = self.mission(id, user).await?;
-        let plans = decision::plans(&Mission::read(&snapshot.id, &snapshot.record).0.iterations);
+        let plans = decision::plans(&snapshot.mission().iterations);
         Ok(explain(&self.store, &snapshot, plans, now, rules).await?)
     }
 }

@@ -34,7 +34,7 @@ impl Operator {
         kinds: &Kinds,
         now: Timestamp,
     ) -> StoreResult<PlanPreview> {
-        let (mission, _) = Mission::read(&of.id, &of.record);
+        let mission = of.mission();
         let agent = match &mission.agent_id {
             None => None,
             Some(id) => self.store.newest(Table::Agents, &of.user_id, id).await?.map(|record| Agent::read(id, &record).0),

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, access, statvfs};
 
+use super::super::setup;
 use super::Diagnosis;
 use crate::config::{Config, GivenSettings, SETTINGS, SettingSource};
 use crate::store::{self, Examined, StoreError};
@@ -85,7 +86,7 @@ pub(super) type Database = Result<Option<Examined>, StoreError>;
 
 pub(super) async fn examine(dir: &Path) -> Database {
     let dir = dir.to_owned();
-    tokio::task::spawn_blocking(move || store::examine(&dir, Timestamp::now())).await.unwrap_or(Err(StoreError::Stopped))
+    tokio::task::spawn_blocking(move || store::examine(&dir, setup::now())).await.unwrap_or(Err(StoreError::Stopped))
 }
 
 pub(super) fn database(examined: &Database) -> Diagnosis {

@@ -10,10 +10,10 @@ mod services;
 
 use std::io::Write;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::output::{json_lines, paints, safe, stdout};
+use super::setup;
 use super::{CommandResult, Failure};
 use crate::config::{Config, ConfigError, GivenSettings};
 use crate::grants::PrivateKey;
@@ -118,8 +118,8 @@ async fn look(check: &str, raw: &GivenSettings, config: &Config, examined: &mach
         "directory" => machine::directory(&config.data_dir),
         "database" => machine::database(examined),
         "disk" => machine::disk(&config.data_dir),
-        "clock" => machine::clock(examined, Timestamp::now()),
-        "time-zone" => machine::time_zone(raw, config, Timestamp::now()),
+        "clock" => machine::clock(examined, setup::now()),
+        "time-zone" => machine::time_zone(raw, config, setup::now()),
         "port" => services::port(config).await,
         "service-key" => keys::service_key(config),
         "users" => keys::users(config).await,

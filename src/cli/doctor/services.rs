@@ -3,7 +3,6 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::{Failure, health, setup};
@@ -83,7 +82,7 @@ pub(super) async fn model(config: &Config) -> Diagnosis {
     let (small, large) = (Resolved::default(), notes(tokens));
     // One tool is enough to see whether it is called.
     let one = offered.get(..1).unwrap_or_default();
-    let material = Material { agent: None, mission: &mission, inputs: &small, offered: one, budget: None, now: Timestamp::now() };
+    let material = Material { agent: None, mission: &mission, inputs: &small, offered: one, budget: None, now: setup::now() };
     let planned = planner.plan(&material).await;
     let took = seconds(&planned);
     let found = match planned.outcome {

@@ -111,6 +111,8 @@ struct StoreInner {
     writer: Writer,
     readers: Pool,
     permits: Arc<Semaphore>,
+    /// The wall clock.
+    clock: fn() -> Timestamp,
     /// Read once, since it never changes.
     event_key: OnceLock<EventKey>,
     /// Held while new rows of a [`Table`] are folded.
@@ -139,7 +141,16 @@ impl Store {
         let readers = readers::pool(&path, options);
         let permits = Arc::new(Semaphore::new(options.readers as usize));
         Ok(Store {
-            shared: Arc::new(StoreInner { path, file, writer, readers, permits, event_key: OnceLock::new(), folding: Default::default() }),
+            shared: Arc::new(StoreInner {
+                path,
+                file,
+                writer,
+                readers,
+                permits,
+                clock: options.clock,
+                event_key: OnceLock::new(),
+                folding: Default::default(),
+            }),
         })
     }
 

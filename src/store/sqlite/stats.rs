@@ -65,6 +65,6 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn probe(&self) -> StoreResult<()> {
-        self.set_fact("last write probe", time::iso_millis(Timestamp::now())).await
+        self.set_fact("last write probe", time::iso_millis((self.shared.clock)())).await
     }
 }

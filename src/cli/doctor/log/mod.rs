@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use self::source::LogSource;
 use self::survey::Survey;
+use super::super::setup;
 use super::{Diagnosis, outcome, show};
 use crate::cli::{CommandResult, Failure};
 use crate::exchange::{self, ImportError, Reading};
@@ -20,7 +21,7 @@ use crate::grants::PrivateKey;
 
 pub(super) async fn run(database: String, key: Option<PrivateKey>, as_json: bool) -> CommandResult {
     let source = source::open(&database)?;
-    let now = Timestamp::now();
+    let now = setup::now();
     let findings = tokio::task::spawn_blocking(move || look(source, key.as_ref(), now)).await.map_err(Failure::failed)?;
     for (name, finding) in &findings {
         show(name, finding, as_json)?;
