@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::json;
+use super::json::{self, Plain};
 
 /// A record to be looked into: field → value. As it is kept, it is a [`RawRecord`].
 pub type Record = Map<String, Value>;
@@ -55,8 +55,8 @@ impl Raw {
     /// The value, to be looked into. Numbers are read as far as 64 bits hold them; where one is beyond that, the whole value
     /// is read as its text.
     pub fn read(&self) -> Value {
-        let text = json::with_whole_escapes(self.get().as_bytes());
-        serde_json::from_slice(&text).unwrap_or_else(|_| Value::String(self.get().to_owned()))
+        let read = json::read::<Plain>(self.get().as_bytes());
+        read.map_or_else(|_| Value::String(self.get().to_owned()), |Plain(value)| value)
     }
 
     /// The parts of an array; of another value `None`.
@@ -337,6 +337,20 @@ mod tests {
         let record = record(r#"{"a":0.10,"b":{"c":[1e400]},"d":"\ud83d!"}"#);
         assert_eq!(Value::Object(record.read()), json!({"a": 0.1, "b": "{\"c\":[1e400]}", "d": "\0!"}));
         assert_eq!((record.text("a"), record.text("d").as_deref(), record.text("e")), (None, Some("\0!"), None));
+    }
+
+    #[test]
+    fn a_value_is_read_no_deeper_than_it_was_bounded() {
+        let mut hidden = "1".to_owned();
+        for _ in 0..12 {
+            let inside = serde_json::to_string(&format!("{}{hidden}{}", "[".repeat(100), "]".repeat(100))).unwrap();
+            hidden = format!(r#"{{"$serde_json::private::RawValue":{inside}}}"#);
+        }
+        let Value::Object(read) = Raw::parse(&hidden).unwrap().read() else { unreachable!() };
+        assert!(read.len() == 1 && read["$serde_json::private::RawValue"].is_string());
+        for text in ["null", "true", "-7", "18446744073709551615", "0.5", "\"a\"", r#"[1,{"b":[null]}]"#] {
+            assert_eq!(Raw::parse(text).unwrap().read(), serde_json::from_str::<Value>(text).unwrap());
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::key::MissionKey;
+use crate::domain::json::Plain;
 
 const PREFIX: &str = "enc:1:";
 
@@ -56,7 +57,8 @@ impl MissionKey {
         let Blob { iv, mut data } = Blob::parse(text)?;
         let key = UnboundKey::new(&AES_256_GCM, self.bytes()).map_err(|_| Undecryptable::NotAuthentic)?;
         let plain = LessSafeKey::new(key).open_in_place(Nonce::assume_unique_for_key(iv), Aad::empty(), &mut data);
-        serde_json::from_slice(plain.map_err(|_| Undecryptable::NotAuthentic)?).map_err(|_| Undecryptable::NotJson)
+        let plain = plain.map_err(|_| Undecryptable::NotAuthentic)?;
+        serde_json::from_slice(plain).map(|Plain(value)| value).map_err(|_| Undecryptable::NotJson)
     }
 }
 

@@ -7,7 +7,7 @@ use super::tools::Offered;
 use super::{text_calls, thoughts};
 use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_STEPS, Plan, Step};
-use crate::domain::json;
+use crate::domain::json::{self, Plain};
 use crate::domain::limits::{MAX_PARAMS_DEPTH, nests_deeper};
 
 /// How often arguments may be encoded over again.
@@ -109,10 +109,10 @@ fn shallow(params: Map<String, Value>, what: &str) -> Result<Map<String, Value>,
 /// Arguments as JSON, also where they were encoded more than once.
 fn arguments(text: &str) -> Result<Value, serde_json::Error> {
     let text = text.trim();
-    let mut value: Value = json::read(if text.is_empty() { "{}" } else { text }.as_bytes())?;
+    let Plain(mut value) = json::read(if text.is_empty() { "{}" } else { text }.as_bytes())?;
     for _ in 0..ENCODED {
         let Value::String(inner) = &value else { break };
-        value = json::read(inner.trim().as_bytes())?;
+        Plain(value) = json::read(inner.trim().as_bytes())?;
     }
     Ok(value)
 }
@@ -139,7 +139,7 @@ fn all(steps: impl Iterator<Item = Result<Step, String>>) -> Result<Vec<Step>, N
 /// [`NoPlan`] says what is wrong.
 pub fn read(text: &str, offered: &[Offered<'_>]) -> Result<Plan, NoPlan> {
     let json = json_part(text).ok_or(NoPlan::NoJson)?;
-    let value: Value = json::read(json.as_bytes()).map_err(|error| NoPlan::BrokenJson(error.to_string()))?;
+    let Plain(value) = json::read(json.as_bytes()).map_err(|error| NoPlan::BrokenJson(error.to_string()))?;
     let Value::Object(object) = &value else { return Err(NoPlan::NotAnObject(Found::value(&value))) };
     let steps = object.get("steps").unwrap_or(&Value::Null);
     let Value::Array(steps) = steps else { return Err(NoPlan::NoSteps(Found::value(steps))) };

@@ -17,7 +17,7 @@ use super::response::{self, Reply};
 use super::tools::Offered;
 use super::usage;
 use crate::domain::iteration::Usage;
-use crate::domain::json;
+use crate::domain::json::{self, Plain};
 use crate::web::{self, ClientError, root_cause};
 
 /// An answer longer than this, in bytes, is no plan.
@@ -296,7 +296,7 @@ impl Provider {
 
     /// Reads the answer to a request of `sent` bytes.
     fn read(&self, bytes: &[u8], form: RequestForm, sent: usize) -> Result<ModelAnswer, ProviderError> {
-        let value: Value = json::read(bytes).map_err(|error| {
+        let Plain(value) = json::read(bytes).map_err(|error| {
             let what = match error.to_string() {
                 _ if bytes.trim_ascii().is_empty() => "answered nothing",
                 said if said.starts_with("recursion limit") => "answered JSON that nests too deep to be read",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::response::Call;
 use super::tools::{Offered, ParamKind};
+use crate::domain::json::Plain;
 
 /// Bytes of a text that are searched.
 const SEARCHED: usize = 256 * 1024;
@@ -73,8 +74,8 @@ fn in_json(text: &str, offered: &[Offered<'_>]) -> Option<(Vec<Call>, String)> {
     while let Some(found) = text[at..].find(['{', '[']).filter(|_| tries < TRIES) {
         tries += 1;
         let start = at + found;
-        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Value>();
-        let read = values.next().and_then(Result::ok).map(|value| (value, start + values.byte_offset()));
+        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Plain>();
+        let read = values.next().and_then(Result::ok).map(|Plain(value)| (value, start + values.byte_offset()));
         let Some((value, end)) = read else {
             around += &text[at..=start];
             at = start + 1;
