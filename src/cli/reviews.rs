@@ -10,6 +10,7 @@ use crate::metrics::Metrics;
 use crate::modules::effects::Preview;
 use crate::steps::Foreseen;
 use crate::text;
+use crate::text::catalog::Words;
 
 /// Users whose plans are listed.
 const USERS: u32 = 10_000;
@@ -125,7 +126,7 @@ fn told(foreseen: &Foreseen) -> String {
     match foreseen {
         Foreseen::ByDevice => "carried out by a device".into(),
         Foreseen::ByEndpoint => "calls a webhook".into(),
-        Foreseen::Fails(obstacle) => text::obstacle::told(obstacle),
+        Foreseen::Fails(obstacle) => text::obstacle::told(Words::ENGLISH, obstacle),
         Foreseen::Writes(previews) => previews.iter().map(one).collect::<Vec<_>>().join("; "),
     }
 }

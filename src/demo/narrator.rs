@@ -8,6 +8,7 @@ use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::runner::{Note, RunOutcome, RunReport, TickStats};
 use crate::store::{Snapshot, StoreResult};
+use crate::text::catalog::Words;
 use crate::text::decision::compared;
 
 /// Tells about tick after tick; what stays the same is not told twice.
@@ -67,7 +68,7 @@ fn who(note: &Note, name: &impl Fn(&UserId, &str) -> String) -> String {
 /// Why a mission did not start.
 fn kept(note: &Note) -> Option<String> {
     let Decision::Wait(condition) = &note.decision else { return None };
-    let why = compared(condition, None).to_string();
+    let why = compared(Words::ENGLISH, condition, None).to_string();
     Some(match condition {
         Condition::NotArchived(_) | Condition::NotPaused(_) => format!("skipped: {why}"),
         Condition::Budget { .. } => format!("skipped, the agent's budget is used up: {why}"),

@@ -15,6 +15,7 @@ use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
 use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
+use crate::text::catalog::Words;
 use crate::text::decision::{compared, name};
 use crate::text::phrase::Phrase;
 
@@ -120,7 +121,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Time
     }
     let name_of_agent = agent.as_ref().map(|(agent, _)| agent.name.as_str());
     steps.extend(decision::conditions(&situation).iter().map(|condition| {
-        let mut compared = compared(condition, name_of_agent);
+        let mut compared = compared(Words::ENGLISH, condition, name_of_agent);
         if let (Condition::Retry { at: Some(_), .. }, Some(reason)) = (condition, run.and_then(|run| run.reason.as_ref())) {
             compared = compared.text(format!(": {reason}"));
         }

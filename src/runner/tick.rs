@@ -20,6 +20,7 @@ use crate::domain::ids::{AgentId, MissionId, RunId, UserId};
 use crate::domain::time;
 use crate::projection;
 use crate::store::{Candidate, Claim, Due, LoadQuery, OpenRun, StoreError, StoreResult, UserLoad};
+use crate::text::catalog::Words;
 use crate::text::decision::compared;
 
 /// Claims that share a transaction: it must not hold up pushes.
@@ -48,7 +49,7 @@ impl Note {
     fn log(&self) {
         let why = match &self.decision {
             Decision::Run => None,
-            Decision::Wait(condition) => Some(compared(condition, None).to_string()),
+            Decision::Wait(condition) => Some(compared(Words::ENGLISH, condition, None).to_string()),
         };
         let decision = self.decision.word();
         tracing::info!(

@@ -28,6 +28,7 @@ use crate::planner::{PlanError, Planned};
 use crate::steps::{GoAhead, StepOutcome};
 use crate::store::{Attempt, Claimed, Close, Closed, IterationEnd, LoadQuery, StoreError, StoreResult, Table};
 use crate::text;
+use crate::text::catalog::Words;
 use crate::text::decision::compared;
 
 /// A run in the queue, and who waits to hear of its end.
@@ -134,7 +135,7 @@ impl Runner {
         };
         let (mission, _) = Mission::read(id, &record);
         if let Err(reason) = still_due(&mission, run.due.scheduled_for, now) {
-            return self.close(run, None, Close::Drop { reason: text::run::dropped(reason) }).await;
+            return self.close(run, None, Close::Drop { reason: text::run::dropped(Words::ENGLISH, reason).to_string() }).await;
         }
         let (agent, tokens) = match self.admitted(run, &mission, now).await? {
             Ok(admitted) => admitted,
@@ -144,7 +145,7 @@ impl Runner {
             return self.give_up(run, &mission, agent.as_ref(), now).await;
         }
         if let Permit::Wait { until } = self.may_call(now).await {
-            let reason = compared(&Condition::Provider { closed_until: Some(until) }, None).to_string();
+            let reason = compared(Words::ENGLISH, &Condition::Provider { closed_until: Some(until) }, None).to_string();
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
         let inputs =
@@ -247,7 +248,7 @@ impl Runner {
             Decision::Run => Ok((agent, tokens)),
             Decision::Wait(condition) => {
                 let name = agent.as_ref().map(|agent| agent.name.as_str());
-                Err((condition.until(), compared(&condition, name).to_string()))
+                Err((condition.until(), compared(Words::ENGLISH, &condition, name).to_string()))
             }
         })
     }

@@ -1,5 +1,6 @@
 //! What a decision about a mission says to people.
 
+use super::catalog::{Words, text_id};
 use super::phrase::Phrase;
 use crate::domain::decision::{CLIENT_SILENCE, Condition};
 
@@ -21,52 +22,40 @@ pub fn name(condition: &Condition) -> &'static str {
 }
 
 /// The comparison in words. The agent's name is told where it is given; logs, which many may read, go without.
-pub fn compared(condition: &Condition, agent: Option<&str>) -> Phrase {
-    let words = match condition {
+pub fn compared(words: Words, condition: &Condition, agent: Option<&str>) -> Phrase {
+    let of = |id, used: u64, allowed: u64| Phrase::from(words.with(id, [("used", used.into()), ("allowed", allowed.into())]));
+    let used = |id, used: u64| Phrase::from(words.with(id, [("used", used.into())]));
+    match *condition {
         Condition::NotArchived(state) | Condition::NotPaused(state) => match agent {
-            Some(name) => format!("agent {name:?} is {}", state.as_str()),
-            None => format!("the agent is {}", state.as_str()),
+            Some(name) => {
+                words.with("decision-agent-named", [("agent", format!("{name:?}").into()), ("state", state.as_str().into())]).into()
+            }
+            None => words.with("decision-agent", [("state", state.as_str().into())]).into(),
         },
-        Condition::Concurrency { in_flight, allowed } => format!("{in_flight} of at most {allowed} runs in flight"),
-        Condition::Budget { used, allowed: None } => format!("{used} tokens in the last 24 hours, no cap"),
-        Condition::Budget { used, allowed: Some(cap) } => format!("{used} of {cap} tokens used in the last 24 hours"),
-        Condition::Review { awaiting, allowed: 0 } => format!("{awaiting} plans await review, no limit"),
-        Condition::Review { awaiting, allowed } if awaiting < allowed => {
-            format!("{awaiting} plans await review, at {allowed} it waits (MAX_UNREVIEWED_PLANS)")
+        Condition::Concurrency { in_flight, allowed } => {
+            words.with("decision-concurrency", [("running", in_flight.into()), ("allowed", allowed.into())]).into()
         }
+        Condition::Budget { used: n, allowed: None } => used(text_id("decision-budget-none"), n),
+        Condition::Budget { used, allowed: Some(cap) } => of(text_id("decision-budget"), used, cap),
+        Condition::Review { awaiting, allowed: 0 } => words.with("decision-review-none", [("awaiting", awaiting.into())]).into(),
         Condition::Review { awaiting, allowed } => {
-            format!("{awaiting} plans await review, at {allowed} it waits (MAX_UNREVIEWED_PLANS); review one to go on")
+            let id = if awaiting < allowed { text_id("decision-review-below") } else { text_id("decision-review-reached") };
+            words.with(id, [("awaiting", awaiting.into()), ("allowed", allowed.into())]).into()
         }
-        Condition::Idle { in_flight: true } => "a run of it is in flight".into(),
-        Condition::Idle { in_flight: false } => "no run of it is in flight".into(),
-        Condition::Retry { at: None, .. } => "no failed attempt waits".into(),
-        Condition::Retry { failed, at: Some(at), .. } => {
-            let attempts = if *failed == 1 { "1 attempt".to_owned() } else { format!("{failed} attempts") };
-            return Phrase::from(format!("{attempts} failed, the next may start at ")).time(*at);
-        }
-        Condition::Provider { closed_until: None } => "the model server may be asked".into(),
-        Condition::Provider { closed_until: Some(until) } => {
-            return Phrase::from("the model server failed repeatedly and is not asked before ").time(*until);
-        }
-        Condition::Client { active_at: None, .. } => "no other client runs it".into(),
+        Condition::Idle { in_flight: true } => words.say("decision-running").into(),
+        Condition::Idle { in_flight: false } => words.say("decision-idle").into(),
+        Condition::Retry { at: None, .. } => words.say("decision-retry-none").into(),
+        Condition::Retry { failed, at: Some(at), .. } => words.phrase("decision-retry", [("failed", failed.into())], [("at", at)]),
+        Condition::Provider { closed_until: None } => words.say("decision-model").into(),
+        Condition::Provider { closed_until: Some(until) } => words.phrase("decision-model-closed", [], [("until", until)]),
+        Condition::Client { active_at: None, .. } => words.say("decision-client-none").into(),
         Condition::Client { active_at: Some(at), active } => {
-            let silence = CLIENT_SILENCE.as_secs();
-            return if *active {
-                let then = format!("; the server takes over after {silence} s of silence");
-                Phrase::from("a client runs it, last heard of at ").time(*at).text(then)
-            } else {
-                let when = format!(", which is not within the last {silence} s");
-                Phrase::from("a client that ran it was last heard of at ").time(*at).text(when)
-            };
+            let id = if active { text_id("decision-client") } else { text_id("decision-client-silent") };
+            words.phrase(id, [("seconds", CLIENT_SILENCE.as_secs().into())], [("at", at)])
         }
-        Condition::Calls { used, allowed: 0 } => format!("{used} model calls of the user in the last 24 hours, no limit"),
-        Condition::Calls { used, allowed } => {
-            format!("{used} of {allowed} model calls of the user in the last 24 hours (USER_MAX_CALLS_PER_DAY)")
-        }
-        Condition::Tokens { used, allowed: 0 } => format!("{used} tokens of the user in the last 24 hours, no limit"),
-        Condition::Tokens { used, allowed } => {
-            format!("{used} of {allowed} tokens of the user in the last 24 hours (USER_MAX_TOKENS_PER_DAY)")
-        }
-    };
-    words.into()
+        Condition::Calls { used: n, allowed: 0 } => used(text_id("decision-calls-none"), n),
+        Condition::Calls { used, allowed } => of(text_id("decision-calls"), used, allowed),
+        Condition::Tokens { used: n, allowed: 0 } => used(text_id("decision-tokens-none"), n),
+        Condition::Tokens { used, allowed } => of(text_id("decision-tokens"), used, allowed),
+    }
 }

@@ -1,24 +1,23 @@
 //! What a run says about how it ended.
 
+use super::catalog::Words;
+use super::phrase::Phrase;
 use crate::domain::cadence::BadCadence;
-use crate::domain::time;
 use crate::domain::write_back::DropReason;
 
 /// Why a plan was dropped.
-pub fn dropped(reason: DropReason) -> String {
+pub fn dropped(words: Words, reason: DropReason) -> Phrase {
     match reason {
-        DropReason::Deleted => "the mission was deleted meanwhile".into(),
-        DropReason::Became(state) => format!("the mission became {} meanwhile", state.as_str()),
-        DropReason::Rescheduled { from, to } => {
-            let to = to.map_or("no time".into(), time::iso_millis);
-            format!("the mission was re-scheduled meanwhile from {} to {to}", time::iso_millis(from))
-        }
+        DropReason::Deleted => words.say("runs-dropped-deleted").into(),
+        DropReason::Became(state) => words.with("runs-dropped-state", [("state", state.as_str().into())]).into(),
+        DropReason::Rescheduled { from, to: None } => words.phrase("runs-dropped-unscheduled", [], [("from", from)]),
+        DropReason::Rescheduled { from, to: Some(to) } => words.phrase("runs-dropped-rescheduled", [], [("from", from), ("to", to)]),
     }
 }
 
 /// Why a mission has no next time after a run.
-pub fn without_time(bad: &BadCadence) -> String {
-    format!("{bad}; the mission will not run again until its cadence is set")
+pub fn without_time(words: Words, bad: &BadCadence) -> String {
+    words.with("runs-without-time", [("why", bad.to_string().into())])
 }
 
 #[cfg(test)]
@@ -40,7 +39,7 @@ mod tests {
                 "the mission was re-scheduled meanwhile from 2026-04-15T08:00:00.000Z to 2026-04-16T08:00:00.000Z",
             ),
         ] {
-            assert_eq!(dropped(reason), told);
+            assert_eq!(dropped(Words::ENGLISH, reason).to_string(), told);
         }
     }
 }

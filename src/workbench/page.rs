@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::StoreError;
+use crate::text::catalog::Words;
 use crate::text::phrase::{Phrase, Piece};
 use crate::text::printable;
 use crate::turns::Busy;
@@ -23,6 +24,8 @@ pub(super) const PAGE: u32 = 50;
 pub(super) struct SignedIn {
     pub user: UserId,
     pub csrf: String,
+    /// In the language of the user.
+    pub words: Words,
     /// The last row of the log before the page was made: what comes after it is news for the page.
     pub seen: i64,
 }
@@ -82,7 +85,7 @@ impl IntoResponse for Failed {
             }
         };
         let body = html! { h1 { (title) } p { (text) } p { a href="/" { "Back to the overview" } } };
-        (status, Html(frame(None, title, &body).into_string())).into_response()
+        (status, Html(frame(Words::ENGLISH, None, title, &body).into_string())).into_response()
     }
 }
 
@@ -105,14 +108,14 @@ const LARGEST: usize = super::MAX_FORM;
 /// A page of a user.
 pub(super) fn page(who: &SignedIn, title: &str, body: &Markup) -> Response {
     if body.0.len() <= LARGEST {
-        return Html(frame(Some(who), title, body).into_string()).into_response();
+        return Html(frame(who.words, Some(who), title, body).into_string()).into_response();
     }
     let body = html! {
         h1 { bdi { (shorter(title, 120)) } }
         p { "This is too large to show here: " (body.0.len() / 1_000) " kB. The change log of the record shows the start of each row." }
         p { a href="/" { "Back to the overview" } }
     };
-    Html(frame(Some(who), title, &body).into_string()).into_response()
+    Html(frame(who.words, Some(who), title, &body).into_string()).into_response()
 }
 
 /// A page whose form was not taken.
@@ -124,10 +127,10 @@ const PLACES: [(&str, &str); 5] =
     [("/", "Overview"), ("/agents", "Agents"), ("/missions", "Missions"), ("/records", "Records"), ("/audit", "Data access")];
 
 /// The whole document; the script keeps `main` up to date where a user is signed in.
-pub(super) fn frame(who: Option<&SignedIn>, title: &str, body: &Markup) -> Markup {
+pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(words.language().tag()) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -186,7 +189,17 @@ pub(super) fn phrase(phrase: &Phrase) -> Markup {
     html! {
         @for piece in phrase.pieces() { @match piece {
             Piece::Text(text) => (shorter(text, 300)),
-            Piece::Time(at) => (moment(*at)),
+            Piece::Slot(at) => (moment(*at)),
+        } }
+    }
+}
+
+/// A sentence with parts that are no text, such as a link or a name of others in `<bdi>`.
+pub(super) fn rich<const N: usize>(words: Words, id: &'static str, parts: [(&'static str, Markup); N]) -> Markup {
+    html! {
+        @for piece in words.fill(id, [], parts) { @match piece {
+            Piece::Text(text) => (text),
+            Piece::Slot(part) => (part),
         } }
     }
 }

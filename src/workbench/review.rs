@@ -16,6 +16,7 @@ use crate::domain::step::{IterationStep, StepStatus};
 use crate::modules::effects::Preview;
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, RunRow};
+use crate::text::catalog::Words;
 use crate::text::obstacle;
 
 /// Steps that a plan shows; a planner's plan has at most 25.
@@ -191,7 +192,7 @@ fn outcome(step: &IterationStep, tries: &BTreeMap<StepId, Vec<FailedTry>>) -> Ma
         @if step.is_automatic() { p.hint { "Done without review." } }
         @if step.status() == StepStatus::Failed { p.wrong dir="auto" { (shorter(&step.outcome(), 600)) } }
         @else if !step.outcome().is_empty() && step.outcome() != "Done" { p.hint dir="auto" { (shorter(&step.outcome(), 600)) } }
-        @if !kept.is_empty() { p.wrong { "Not undone: " (obstacle::kept(&kept)) "." } }
+        @if !kept.is_empty() { p.wrong { "Not undone: " (obstacle::kept(Words::ENGLISH, &kept)) "." } }
         @else if undone.is_some() { p.hint { "Undone." } }
     }
 }
@@ -202,7 +203,7 @@ fn foresight(foreseen: &Foreseen) -> Markup {
         @match foreseen {
             Foreseen::ByDevice => p.hint { "A device of yours carries it out." },
             Foreseen::ByEndpoint => p.hint { "It calls a webhook of this server." },
-            Foreseen::Fails(why) => p.wrong dir="auto" { "It would fail: " (obstacle::told(why)) },
+            Foreseen::Fails(why) => p.wrong dir="auto" { "It would fail: " (obstacle::told(Words::ENGLISH, why)) },
             Foreseen::Writes(previews) => @for preview in previews {
                 p.hint { (changes(preview)) ": " b { (preview.label) } }
                 dl.changes { @for change in &preview.fields {

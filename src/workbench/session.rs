@@ -1,5 +1,7 @@
 //! Who is looking: a session by cookie, and the proof that a form is one of ours.
 
+use std::convert::Infallible;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
@@ -15,6 +17,7 @@ use crate::app::App;
 use crate::auth::secret::{hash, hex};
 use crate::domain::ids::UserId;
 use crate::store::SESSION_HOURS;
+use crate::text::catalog::{Language, Words};
 use crate::turns::AnswerFor;
 
 /// A session, whose user may still have to be chosen.
@@ -25,9 +28,23 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    async fn signed_in(self, app: &App) -> Result<SignedIn, Failed> {
+    async fn signed_in(self, app: &App, words: Words) -> Result<SignedIn, Failed> {
         let user = self.user.ok_or(Failed::NoUser)?;
-        Ok(SignedIn { user, csrf: csrf(&self.key), seen: app.last_seq().await? })
+        Ok(SignedIn { user, csrf: csrf(&self.key), words, seen: app.last_seq().await? })
+    }
+}
+
+/// In which language a request is answered.
+pub(super) fn words(headers: &HeaderMap) -> Words {
+    let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Words::of(wished.map_or(Language::English, Language::accepted))
+}
+
+impl<S: Sync> FromRequestParts<S> for Words {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(words(&parts.headers))
     }
 }
 
@@ -108,7 +125,7 @@ impl FromRequestParts<Shared> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, shared).await?;
-        Ok(visitor.signed_in(&shared.app).await?)
+        Ok(visitor.signed_in(&shared.app, words(&parts.headers)).await?)
     }
 }
 
@@ -131,7 +148,8 @@ impl FromRequest<Shared> for Posted {
     type Rejection = Response;
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
+        let words = words(request.headers());
         let PostedByVisitor { visitor, fields } = PostedByVisitor::from_request(request, shared).await?;
-        Ok(Posted { who: visitor.signed_in(&shared.app).await?, fields })
+        Ok(Posted { who: visitor.signed_in(&shared.app, words).await?, fields })
     }
 }

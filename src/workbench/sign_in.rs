@@ -8,9 +8,10 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
-use super::page::{Failed, Response, frame, shorter, to, to_with};
+use super::page::{Failed, Response, frame, rich, shorter, to, to_with};
 use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf};
 use crate::store::SignInLink;
+use crate::text::catalog::Words;
 
 #[derive(Deserialize)]
 pub(super) struct Code {
@@ -24,76 +25,83 @@ pub(super) struct Token {
     token: String,
 }
 
-pub(super) async fn show(State(shared): State<Shared>) -> Response {
-    sign_in(&shared, StatusCode::OK, None)
+pub(super) async fn show(State(shared): State<Shared>, words: Words) -> Response {
+    sign_in(&shared, words, StatusCode::OK, None)
 }
 
-fn sign_in(shared: &Shared, status: StatusCode, wrong: Option<&str>) -> Response {
+fn sign_in(shared: &Shared, words: Words, status: StatusCode, wrong: Option<&str>) -> Response {
     // With an identity provider there are no links, and its tokens alone are taken.
     let local = shared.app.users().public_keys().is_some();
     let body = html! {
-        h1 { "Sign in" }
+        h1 { (words.say("sign-in-title")) }
         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
         @if local {
-            p { "Open the link that the server printed when it started, or have another one made in its data directory:" }
+            p { (words.say("sign-in-by-link")) }
             pre { code { "mana-ai link" } }
-            h2 { "With a token" }
+            h2 { (words.say("sign-in-by-token")) }
         }
         form.stack method="post" action="/login" {
-            label for="token" { "Access token" }
+            label for="token" { (words.say("sign-in-token")) }
             input #token name="token" type="password" autocomplete="off" spellcheck="false" required;
             p.hint {
-                @if local { "As " code { "mana-ai token create --user NAME" } " prints it." } @else { "From your identity provider." }
+                @if local { (rich(words, "sign-in-token-made", [("command", html! { code { "mana-ai token create --user NAME" } })])) }
+                @else { (words.say("sign-in-token-provided")) }
             }
-            button.primary { "Sign in" }
+            button.primary { (words.say("sign-in-title")) }
         }
     };
-    (status, Html(frame(None, "Sign in", &body).into_string())).into_response()
+    (status, Html(frame(words, None, &words.say("sign-in-title"), &body).into_string())).into_response()
 }
 
 /// Shows what a link is for. It is used up by the form of this page alone, not by whoever only looks where it leads, such as
 /// the preview of a messenger.
-pub(super) async fn show_link(State(shared): State<Shared>, Query(Code { code }): Query<Code>) -> Result<Response, Failed> {
+pub(super) async fn show_link(State(shared): State<Shared>, words: Words, Query(Code { code }): Query<Code>) -> Result<Response, Failed> {
     let link = shared.app.link(&code).await?;
-    let SignInLink::Opens { user } = link else { return Ok(no_link(&shared, &link)) };
+    let SignInLink::Opens { user } = link else { return Ok(no_link(&shared, words, &link)) };
     let body = html! {
-        h1 { "Sign in" }
+        h1 { (words.say("sign-in-title")) }
         form.stack method="post" action="/link" {
             p {
                 @match &user {
-                    Some(user) => { "This link signs you in as " bdi { (shorter(user, 100)) } ", once." }
-                    None => { "This link signs you in, once." }
+                    Some(user) => (rich(words, "sign-in-link-of", [("user", html! { bdi { (shorter(user, 100)) } })])),
+                    None => (words.say("sign-in-link")),
                 }
             }
             input type="hidden" name="code" value=(code);
-            button.primary autofocus { "Sign in" }
+            button.primary autofocus { (words.say("sign-in-title")) }
         }
     };
-    Ok(Html(frame(None, "Sign in", &body).into_string()).into_response())
+    Ok(Html(frame(words, None, &words.say("sign-in-title"), &body).into_string()).into_response())
 }
 
 /// Redeems a link. A session begins with a key that nobody had before.
-pub(super) async fn by_link(State(shared): State<Shared>, headers: HeaderMap, Form(Code { code }): Form<Code>) -> Result<Response, Failed> {
+pub(super) async fn by_link(
+    State(shared): State<Shared>,
+    words: Words,
+    headers: HeaderMap,
+    Form(Code { code }): Form<Code>,
+) -> Result<Response, Failed> {
     if !is_same_origin(&headers) {
         return Err(Failed::Foreign);
     }
     let (link, key) = shared.app.redeem(&code).await?;
     Ok(match &link {
         SignInLink::Opens { user } => to_with(if user.is_some() { "/" } else { "/who" }, cookie(&cookie_name(shared.port), &key, &headers)),
-        SignInLink::Used | SignInLink::Unknown => no_link(&shared, &link),
+        SignInLink::Used | SignInLink::Unknown => no_link(&shared, words, &link),
     })
 }
 
-fn no_link(shared: &Shared, link: &SignInLink) -> Response {
+fn no_link(shared: &Shared, words: Words, link: &SignInLink) -> Response {
     let why = match link {
-        SignInLink::Used => "This link was used already; each one works once.",
-        SignInLink::Opens { .. } | SignInLink::Unknown => "Link expired or invalid.",
+        SignInLink::Used => words.say("sign-in-link-used"),
+        SignInLink::Opens { .. } | SignInLink::Unknown => words.say("sign-in-link-unknown"),
     };
-    sign_in(shared, StatusCode::FORBIDDEN, Some(why))
+    sign_in(shared, words, StatusCode::FORBIDDEN, Some(&why))
 }
 
 pub(super) async fn by_token(
     State(shared): State<Shared>,
+    words: Words,
     headers: HeaderMap,
     Form(Token { token }): Form<Token>,
 ) -> Result<Response, Failed> {
@@ -102,7 +110,7 @@ pub(super) async fn by_token(
     }
     let claims = match shared.app.users().check(token.trim()).await {
         Ok(claims) => claims,
-        Err(refused) => return Ok(sign_in(&shared, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
+        Err(refused) => return Ok(sign_in(&shared, words, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
     };
     let key = shared.app.open_session(claims).await?;
     Ok(to_with("/", cookie(&cookie_name(shared.port), &key, &headers)))
@@ -119,7 +127,7 @@ fn is_same_origin(headers: &HeaderMap) -> bool {
     origin.is_none_or(|origin| origin.split_once("://").map(|(_, rest)| rest) == host)
 }
 
-pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Result<Response, Failed> {
+pub(super) async fn who(State(shared): State<Shared>, words: Words, visitor: Visitor) -> Result<Response, Failed> {
     if visitor.user.is_some() {
         return Ok(to("/"));
     }
@@ -127,9 +135,9 @@ pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Resul
     let token = csrf(&visitor.key);
     let hidden = html! { input type="hidden" name="csrf" value=(token); };
     let body: Markup = html! {
-        h1 { "Who are you?" }
+        h1 { (words.say("sign-in-who")) }
         @if !users.is_empty() {
-            p { "The missions of these people are here:" }
+            p { (words.say("sign-in-who-known")) }
             form.row method="post" action="/who" {
                 (hidden)
                 @for user in &users { button name="user" value=(user) { bdi { (user) } } }
@@ -137,13 +145,13 @@ pub(super) async fn who(State(shared): State<Shared>, visitor: Visitor) -> Resul
         }
         form.stack method="post" action="/who" {
             (hidden)
-            label for="user" { @if users.is_empty() { "Your name" } @else { "Another name" } }
+            label for="user" { @if users.is_empty() { (words.say("sign-in-who-name")) } @else { (words.say("sign-in-who-other")) } }
             input #user name="user" autocomplete="username" maxlength="200" required;
-            p.hint { "The user id under which your missions are kept, and with which your other clients sign in." }
-            button.primary { "Continue" }
+            p.hint { (words.say("sign-in-who-hint")) }
+            button.primary { (words.say("sign-in-continue")) }
         }
     };
-    Ok(Html(frame(None, "Who are you?", &body).into_string()).into_response())
+    Ok(Html(frame(words, None, &words.say("sign-in-who"), &body).into_string()).into_response())
 }
 
 pub(super) async fn choose(State(shared): State<Shared>, posted: PostedByVisitor) -> Result<Response, Failed> {

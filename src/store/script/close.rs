@@ -16,6 +16,7 @@ use crate::domain::raw::Raw;
 use crate::domain::write_back::{Finished, Terms, write};
 use crate::steps::{Effects, GoAhead, Occasion};
 use crate::text;
+use crate::text::catalog::Words;
 
 /// Closes a claimed run, with the attempt that led there, at `now` of the runner.
 pub fn close(tx: &impl Tx, run: &Claimed, owner: &str, attempt: Option<&Attempt>, close: Close, now: Timestamp) -> StoreResult<Closed> {
@@ -53,7 +54,7 @@ fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) ->
     let write = match write(&newest.fold, &finished, &terms) {
         Ok(write) => write,
         Err(reason) => {
-            let reason = text::run::dropped(reason);
+            let reason = text::run::dropped(Words::ENGLISH, reason).to_string();
             let reason = failed.map_or(reason.clone(), |error| format!("{reason}; before that: {error}"));
             return drop_run(tx, run, now, reason);
         }
@@ -61,7 +62,8 @@ fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) ->
     take_effect(tx, &due.user_id, &effects)?;
     append_edit(tx, edit_of(run, actor), newest, Op::Update, write.data, write.field_meta)?;
     supersede(tx, &due.user_id, &due.mission_id, &write.left)?;
-    let notes: Vec<String> = note.into_iter().chain(write.bad_cadence.as_ref().map(text::run::without_time)).collect();
+    let notes: Vec<String> =
+        note.into_iter().chain(write.bad_cadence.as_ref().map(|bad| text::run::without_time(Words::ENGLISH, bad))).collect();
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     let iteration = Raw::of(&iteration);
     let end = RunEnd {

@@ -1,0 +1,206 @@
+//! What the program says, in every language that it speaks.
+//!
+//! The texts stand in `catalog/LANGUAGE/AREA.ftl`, in the syntax of Project Fluent. The id of a message begins with the name of
+//! its file, and is named in the code as a literal: the tests of this file hold both to each other.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use jiff::Timestamp;
+
+use super::phrase::{Phrase, Piece};
+
+#[cfg(test)]
+mod tests;
+
+/// A language of people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    English,
+    German,
+}
+
+impl Language {
+    pub const ALL: [Language; 2] = [Language::English, Language::German];
+
+    /// As HTML and HTTP name it.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Language::English => "en",
+            Language::German => "de",
+        }
+    }
+
+    pub fn parse(tag: &str) -> Option<Language> {
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        Language::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
+    }
+
+    /// The one that a browser asks for first (`Accept-Language`), English where it asks for none of ours.
+    pub fn accepted(header: &str) -> Language {
+        let mut best = (0.0, Language::English);
+        for wish in header.split(',') {
+            let (tag, weight) = wish.split_once(';').unwrap_or((wish, "q=1"));
+            let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(0.0);
+            // Of equal wishes the first counts.
+            if let Some(language) = Language::parse(tag.trim()).filter(|_| weight > best.0) {
+                best = (weight, language);
+            }
+        }
+        best.1
+    }
+
+    fn bundle(self) -> &'static Bundle {
+        match self {
+            Language::English => &ENGLISH,
+            Language::German => &GERMAN,
+        }
+    }
+}
+
+/// The texts of one language.
+type Bundle = FluentBundle<FluentResource>;
+
+macro_rules! files {
+    ($language:literal) => {
+        files!(
+            $language, "access", "agents", "common", "decision", "insights", "missions", "obstacle", "overview", "records", "review",
+            "runs", "settings", "sign-in", "start", "templates"
+        )
+    };
+    ($language:literal, $($area:literal),+) => {
+        [$(($area, include_str!(concat!("catalog/", $language, "/", $area, ".ftl")))),+]
+    };
+}
+
+const AREAS: usize = 15;
+const ENGLISH_FILES: [(&str, &str); AREAS] = files!("en");
+const GERMAN_FILES: [(&str, &str); AREAS] = files!("de");
+
+static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| bundle(Language::English, &ENGLISH_FILES));
+static GERMAN: LazyLock<Bundle> = LazyLock::new(|| bundle(Language::German, &GERMAN_FILES));
+
+/// What does not parse, or is there twice, is left out; tests see to it that there is no such thing.
+fn bundle(language: Language, files: &[(&str, &str)]) -> Bundle {
+    let formatter: fn(&FluentValue<'_>, &_) -> _ = match language {
+        Language::English => |value, _| number(value, ',', '.'),
+        Language::German => |value, _| number(value, '.', ','),
+    };
+    let mut bundle = Bundle::new_concurrent(vec![language.tag().parse().unwrap_or_default()]);
+    // Pages isolate the texts of others by `<bdi>`.
+    bundle.set_use_isolating(false);
+    bundle.set_formatter(Some(formatter));
+    drop(bundle.add_builtins());
+    for (_, text) in files {
+        let parsed = FluentResource::try_new((*text).to_owned()).unwrap_or_else(|(sound, _)| sound);
+        drop(bundle.add_resource(parsed));
+    }
+    bundle
+}
+
+/// A number with its digits in groups, unless its message says `NUMBER($n, useGrouping: "false")`.
+fn number(value: &FluentValue<'_>, group: char, point: char) -> Option<String> {
+    let FluentValue::Number(number) = value else { return None };
+    let text = number.as_string();
+    let (whole, fraction) = text.split_once('.').map_or((text.as_ref(), None), |(whole, fraction)| (whole, Some(fraction)));
+    let mut out = String::with_capacity(text.len() + 4);
+    for (n, digit) in whole.chars().enumerate() {
+        let left = whole.len() - n;
+        if number.options.use_grouping && n > 0 && left % 3 == 0 && !out.ends_with('-') {
+            out.push(group);
+        }
+        out.push(digit);
+    }
+    if let Some(fraction) = fraction {
+        out.push(point);
+        out += fraction;
+    }
+    Some(out)
+}
+
+/// Stands before the number of a slot in a formatted text: a character that no text of people has.
+const MARK: char = '\u{fdd0}';
+
+/// The texts of a language. A message that is missing is said in English, and one that is missing there too by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Words(Language);
+
+impl Words {
+    /// Those of commands, logs and stored texts.
+    pub const ENGLISH: Words = Words(Language::English);
+
+    pub fn of(language: Language) -> Words {
+        Words(language)
+    }
+
+    pub fn language(self) -> Language {
+        self.0
+    }
+
+    /// A message without variables.
+    pub fn say(self, id: &'static str) -> Cow<'static, str> {
+        self.format(id, None)
+    }
+
+    /// A message with its variables; a number also chooses between singular and plural.
+    ///
+    /// ```
+    /// use mana_ai::text::catalog::Words;
+    ///
+    /// assert_eq!(Words::ENGLISH.with("decision-agent", [("state", "paused".into())]), "the agent is paused");
+    /// ```
+    pub fn with<const N: usize>(self, id: &'static str, args: [(&'static str, FluentValue<'_>); N]) -> String {
+        self.format(id, Some(&FluentArgs::from_iter(args))).into_owned()
+    }
+
+    /// A message with variables and times; readers spell the times.
+    pub fn phrase<const N: usize, const M: usize>(
+        self,
+        id: &'static str,
+        args: [(&'static str, FluentValue<'_>); N],
+        times: [(&'static str, Timestamp); M],
+    ) -> Phrase {
+        Phrase::of(self.fill(id, args, times))
+    }
+
+    /// A message with variables, and with slots for what is no text, such as a link.
+    pub fn fill<T: Clone, const N: usize, const M: usize>(
+        self,
+        id: &'static str,
+        args: [(&'static str, FluentValue<'_>); N],
+        slots: [(&'static str, T); M],
+    ) -> Vec<Piece<T>> {
+        let args = args.into_iter().map(|(name, value)| (name, unmarked(value)));
+        let marks = slots.iter().enumerate().map(|(n, (name, _))| (*name, format!("{MARK}{n}{MARK}").into()));
+        let text = self.format(id, Some(&args.chain(marks).collect()));
+        // Every second part is the number of a slot.
+        let parts = text.split(MARK).enumerate().filter_map(|(n, part)| match n % 2 {
+            0 => Some(Piece::Text(part.to_owned())).filter(|_| !part.is_empty()),
+            _ => slots.get(part.parse::<usize>().ok()?).map(|(_, slot)| Piece::Slot(slot.clone())),
+        });
+        parts.collect()
+    }
+
+    fn format(self, id: &'static str, args: Option<&FluentArgs<'_>>) -> Cow<'static, str> {
+        for bundle in [self.0.bundle(), Language::English.bundle()] {
+            if let Some(pattern) = bundle.get_message(id).and_then(|message| message.value()) {
+                return bundle.format_pattern(pattern, args, &mut Vec::new());
+            }
+        }
+        id.into()
+    }
+}
+
+/// The id of a message that is said elsewhere, such as one of a table.
+pub const fn text_id(id: &'static str) -> &'static str {
+    id
+}
+
+fn unmarked(value: FluentValue<'_>) -> FluentValue<'_> {
+    match value {
+        FluentValue::String(text) if text.contains(MARK) => text.replace(MARK, "").into(),
+        value => value,
+    }
+}

@@ -1,0 +1,57 @@
+# Warum eine Mission läuft oder wartet.
+
+decision-agent-named =
+    Agent { $agent } ist { $state ->
+        [archived] archiviert
+        [paused] pausiert
+       *[active] aktiv
+    }
+decision-agent =
+    der Agent ist { $state ->
+        [archived] archiviert
+        [paused] pausiert
+       *[active] aktiv
+    }
+decision-concurrency =
+    { $running ->
+        [one] 1 Lauf
+       *[other] { $running } Läufe
+    } von höchstens { $allowed } gleichzeitig
+decision-budget-none = { $used } Tokens in den letzten 24 Stunden, keine Grenze
+decision-budget = { $used } von { $allowed } Tokens in den letzten 24 Stunden verbraucht
+decision-review-none =
+    { $awaiting ->
+        [one] 1 Plan wartet
+       *[other] { $awaiting } Pläne warten
+    } auf deine Prüfung, keine Grenze
+decision-review-below =
+    { $awaiting ->
+        [one] 1 Plan wartet
+       *[other] { $awaiting } Pläne warten
+    } auf deine Prüfung; ab { $allowed } pausiert die Mission (MAX_UNREVIEWED_PLANS)
+decision-review-reached =
+    { $awaiting ->
+        [one] 1 Plan wartet
+       *[other] { $awaiting } Pläne warten
+    } auf deine Prüfung; ab { $allowed } pausiert die Mission (MAX_UNREVIEWED_PLANS). Prüfe einen, damit es weitergeht
+decision-running = ein Lauf ist unterwegs
+decision-idle = kein Lauf ist unterwegs
+decision-retry-none = kein fehlgeschlagener Versuch wartet
+decision-retry =
+    { $failed ->
+        [one] 1 Versuch ist
+       *[other] { $failed } Versuche sind
+    } fehlgeschlagen, der nächste beginnt frühestens { $at }
+decision-model = das Modell ist bereit
+decision-model-closed = das Modell ist mehrmals ausgefallen und wird erst wieder gefragt: { $until }
+decision-client-none = kein anderes Gerät führt sie aus
+decision-client = ein Gerät führt sie aus, zuletzt gehört { $at }; der Server übernimmt nach { $seconds } s Stille
+decision-client-silent = ein Gerät führte sie aus, zuletzt gehört { $at }, also nicht in den letzten { $seconds } s
+decision-calls-none =
+    { $used ->
+        [one] 1 Anfrage
+       *[other] { $used } Anfragen
+    } ans Modell in den letzten 24 Stunden, keine Grenze
+decision-calls = { $used } von { $allowed } Anfragen ans Modell in den letzten 24 Stunden (USER_MAX_CALLS_PER_DAY)
+decision-tokens-none = { $used } deiner Tokens in den letzten 24 Stunden, keine Grenze
+decision-tokens = { $used } von { $allowed } deiner Tokens in den letzten 24 Stunden (USER_MAX_TOKENS_PER_DAY)

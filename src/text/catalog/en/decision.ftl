@@ -1,0 +1,27 @@
+# Why a mission runs or waits. Logs and JSON say the same in English, so numbers have no groups there.
+
+decision-agent-named = agent { $agent } is { $state }
+decision-agent = the agent is { $state }
+decision-concurrency = { NUMBER($running, useGrouping: "false") } of at most { NUMBER($allowed, useGrouping: "false") } runs in flight
+decision-budget-none = { NUMBER($used, useGrouping: "false") } tokens in the last 24 hours, no cap
+decision-budget = { NUMBER($used, useGrouping: "false") } of { NUMBER($allowed, useGrouping: "false") } tokens used in the last 24 hours
+decision-review-none = { NUMBER($awaiting, useGrouping: "false") } plans await review, no limit
+decision-review-below = { NUMBER($awaiting, useGrouping: "false") } plans await review, at { NUMBER($allowed, useGrouping: "false") } it waits (MAX_UNREVIEWED_PLANS)
+decision-review-reached = { NUMBER($awaiting, useGrouping: "false") } plans await review, at { NUMBER($allowed, useGrouping: "false") } it waits (MAX_UNREVIEWED_PLANS); review one to go on
+decision-running = a run of it is in flight
+decision-idle = no run of it is in flight
+decision-retry-none = no failed attempt waits
+decision-retry =
+    { $failed ->
+        [one] 1 attempt
+       *[other] { NUMBER($failed, useGrouping: "false") } attempts
+    } failed, the next may start at { $at }
+decision-model = the model server may be asked
+decision-model-closed = the model server failed repeatedly and is not asked before { $until }
+decision-client-none = no other client runs it
+decision-client = a client runs it, last heard of at { $at }; the server takes over after { $seconds } s of silence
+decision-client-silent = a client that ran it was last heard of at { $at }, which is not within the last { $seconds } s
+decision-calls-none = { NUMBER($used, useGrouping: "false") } model calls of the user in the last 24 hours, no limit
+decision-calls = { NUMBER($used, useGrouping: "false") } of { NUMBER($allowed, useGrouping: "false") } model calls of the user in the last 24 hours (USER_MAX_CALLS_PER_DAY)
+decision-tokens-none = { NUMBER($used, useGrouping: "false") } tokens of the user in the last 24 hours, no limit
+decision-tokens = { NUMBER($used, useGrouping: "false") } of { NUMBER($allowed, useGrouping: "false") } tokens of the user in the last 24 hours (USER_MAX_TOKENS_PER_DAY)
