@@ -21,10 +21,11 @@ use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::change::{Change, from_json};
 use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::limits::admit;
+use mana_ai::domain::mission::Mission;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, RunnerSettings};
-use mana_ai::store::{Options, Store, StoreError, Table};
+use mana_ai::store::{Options, Store, StoreError};
 use serde_json::{Value, json};
 
 #[derive(Parser, Clone)]
@@ -91,7 +92,7 @@ async fn day(args: Args) {
     let (peak, _) = memory_mb(std::process::id());
     let due_in_the_day = args.users * args.missions;
     assert_eq!(planned, due_in_the_day, "each mission once");
-    let missions = store.snapshots(Table::Missions, None).await.expect("missions");
+    let missions = store.snapshots::<Mission>(None).await.expect("missions");
     assert!(missions.iter().all(|m| mana_ai::domain::iterations::of_record(&m.record).len() == 1), "each mission has its one plan");
     let stats = store.stats().await.expect("a look");
     let mut report = Report::new(

@@ -104,7 +104,7 @@ impl App {
             steps.tries.extend(self.reviews.tries(user, id, plan).await?);
         }
         let (user_id, now) = (user.to_owned(), self.now());
-        let snapshot = Snapshot { user_id, id: id.to_string(), record: part.record.clone(), field_meta: Default::default() };
+        let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
         Ok(MissionView {
             why: explain(&self.store, &snapshot, plans.plans, now, &self.rules).await?,
             ahead: self.store.future_fields(Table::Missions, user, id, now).await?,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use aws_lc_rs::{constant_time, digest, rand};
+use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
 use super::secret_file::{SecretError, SecretFile};
@@ -52,7 +53,7 @@ fn hash(bytes: &[u8]) -> digest::Digest {
 fn make() -> Option<Zeroizing<String>> {
     let mut random = Zeroizing::new([0; 32]);
     rand::fill(random.as_mut_slice()).ok()?;
-    Some(Zeroizing::new(random.iter().map(|byte| format!("{byte:02x}")).chain(["\n".into()]).collect()))
+    Some(Zeroizing::new(HEXLOWER.encode(random.as_slice()) + "\n"))
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::{CommandResult, Context, output, setup};
+use crate::domain::agent::Agent;
 use crate::domain::ids::UserId;
 use crate::domain::merge::Stamps;
 use crate::domain::raw::RawRecord;
-use crate::store::Snapshot;
+use crate::store::{Projectable, Snapshot};
 
 #[derive(clap::Args)]
 pub(super) struct AgentsArgs {
@@ -23,8 +24,8 @@ pub(super) async fn run(context: Context, args: AgentsArgs) -> CommandResult {
     if args.json {
         return Ok(output::json_lines(agents.iter().map(SnapshotLine::of))?);
     }
-    let row = |snapshot: &Snapshot| {
-        let agent = snapshot.agent();
+    let row = |snapshot: &Snapshot<Agent>| {
+        let agent = snapshot.read();
         vec![
             snapshot.user_id.to_string(),
             agent.id.into(),
@@ -50,7 +51,7 @@ pub(super) struct SnapshotLine<'a> {
 }
 
 impl<'a> SnapshotLine<'a> {
-    pub fn of(snapshot: &'a Snapshot) -> Self {
+    pub fn of<T: Projectable>(snapshot: &'a Snapshot<T>) -> Self {
         let Snapshot { user_id, id, record, field_meta } = snapshot;
         SnapshotLine { user_id, id, record, field_meta }
     }

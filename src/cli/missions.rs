@@ -30,7 +30,7 @@ pub(super) async fn run(context: Context, args: MissionsArgs) -> CommandResult {
     if args.json {
         return Ok(output::json_lines(missions.iter().map(|(snapshot, _)| SnapshotLine::of(snapshot)))?);
     }
-    let row = |(snapshot, mission): &(Snapshot, Mission)| {
+    let row = |(snapshot, mission): &(Snapshot<Mission>, Mission)| {
         let awaiting = mission.awaiting_review();
         vec![
             snapshot.user_id.to_string(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::app::Operator;
 use crate::domain::decision::{Condition, Decision};
 use crate::domain::ids::UserId;
+use crate::domain::mission::Mission;
 use crate::domain::time;
 use crate::runner::{Note, RunOutcome, RunReport, TickStats};
 use crate::store::{Snapshot, StoreResult};
@@ -97,12 +98,12 @@ fn ended(outcome: &RunOutcome, next: &str) -> String {
     }
 }
 
-fn title(row: &Snapshot) -> String {
-    row.mission().label().to_owned()
+fn title(row: &Snapshot<Mission>) -> String {
+    row.read().label().to_owned()
 }
 
-fn next_run(row: &Snapshot) -> String {
-    match row.mission().next_run_at {
+fn next_run(row: &Snapshot<Mission>) -> String {
+    match row.read().next_run_at {
         None => "(No next time: it is started by hand.)".into(),
         Some(at) => format!("(Next: {}.)", time::iso_millis(at).replace(".000Z", "Z")),
     }

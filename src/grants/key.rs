@@ -10,6 +10,7 @@ use aws_lc_rs::rsa::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use data_encoding::HEXLOWER_PERMISSIVE;
+use pem_rfc7468::LineEnding;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use zeroize::Zeroizing;
@@ -102,7 +103,7 @@ impl PrivateKey {
     pub fn make() -> Option<Zeroizing<String>> {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).ok()?;
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key).ok()?;
-        Some(pem("PRIVATE KEY", der.as_ref()))
+        pem_rfc7468::encode_string("PRIVATE KEY", LineEnding::LF, der.as_ref()).ok().map(Zeroizing::new)
     }
 
     /// The public half of a key in PEM form, for the clients (SPKI).
@@ -112,7 +113,7 @@ impl PrivateKey {
     pub fn public_pem(private: &str) -> Result<String, KeyError> {
         let der = Self::decode(private)?.public_key();
         let der = AsDer::<PublicKeyX509Der<'_>>::as_der(&der).map_err(|_| NOT_PRIVATE)?;
-        Ok(pem("PUBLIC KEY", der.as_ref()).to_string())
+        pem_rfc7468::encode_string("PUBLIC KEY", LineEnding::LF, der.as_ref()).map_err(|_| NOT_PRIVATE)
     }
 
     /// A new key, for tests.
@@ -163,18 +164,6 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PrivateKey(…)")
     }
-}
-
-/// The textual form of a key (RFC 7468).
-fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
-    let text = Zeroizing::new(STANDARD.encode(der));
-    let mut pem = Zeroizing::new(format!("-----BEGIN {label}-----\n"));
-    for start in (0..text.len()).step_by(64) {
-        pem.push_str(&text[start..text.len().min(start + 64)]);
-        pem.push('\n');
-    }
-    pem.push_str(&format!("-----END {label}-----\n"));
-    pem
 }
 
 #[cfg(test)]

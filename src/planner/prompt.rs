@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use aws_lc_rs::digest;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -121,7 +122,7 @@ pub fn version() -> String {
     let template =
         [prompt.system(RequestForm::Tools), prompt.system(RequestForm::Plain), prompt.user, repair(&["problem".into()])].concat();
     let hash = digest::digest(&digest::SHA256, template.as_bytes());
-    hash.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&hash.as_ref()[..6])
 }
 
 /// Writes both messages. Inputs go in, those that the mission names first and then the newest, until the prompt would

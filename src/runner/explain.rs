@@ -95,9 +95,9 @@ pub struct Rules {
 ///
 /// # Errors
 /// When the database cannot be read.
-pub async fn explain(store: &Store, snapshot: &Snapshot, plans: Plans, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
-    let (user, id) = (&snapshot.user_id, &MissionId::from(snapshot.id.as_str()));
-    let mission = snapshot.mission();
+pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
+    let (user, id) = (&snapshot.user_id, &snapshot.id);
+    let mission = snapshot.read();
     let wanted = LoadQuery { user_id: user.clone(), agents: mission.agent_id.iter().cloned().collect() };
     let load = store.load(wanted, now).await?;
     let agent = mission.agent_id.as_ref().and_then(|id| Some((Agent::read(id, &load.agents.get(id)?.0).0, load.agents.get(id)?.1)));

@@ -62,8 +62,8 @@ impl Runner {
         for RanAhead { user_id, mission_id, scheduled_for, finished_at, .. } in found {
             let zone = self.settings.zone.clone();
             let again = move |mission: &Mission| time_again(mission, scheduled_for, finished_at, now, &zone);
-            let set = match self.store.snapshot(Table::Missions, &user_id, &mission_id).await {
-                Ok(Some(row)) if again(&row.mission()).is_some() => self.set_time(&user_id, &mission_id, again).await,
+            let set = match self.store.snapshot::<Mission>(&user_id, &mission_id).await {
+                Ok(Some(row)) if again(&row.read()).is_some() => self.set_time(&user_id, &mission_id, again).await,
                 found => found.map(drop),
             };
             told(set, &user_id, outcome)?;

@@ -16,5 +16,5 @@ pub use error::{StoreError, StoreResult};
 pub use log::{Appended, LogRow, RowFilter, SetAside};
 pub use runs::{Attempt, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
 pub use script::{Edit, Lossy, Refreshed};
-pub use snapshots::{Due, DueKey, Snapshot, Table};
+pub use snapshots::{Due, DueKey, Projectable, Snapshot, Table};
 pub use sqlite::*;

@@ -1,5 +1,7 @@
 //! Agents and missions as they are kept beside the log (docs/design.md, section 4).
 
+use std::ops::Deref;
+
 use jiff::Timestamp;
 
 use crate::domain::agent::Agent;
@@ -26,24 +28,46 @@ impl Table {
     }
 }
 
+/// What a snapshot table keeps.
+pub trait Projectable: Sized + Send + 'static {
+    const TABLE: Table;
+    type Id: Deref<Target = str> + From<String> + Send;
+
+    /// Reads a merged record; fields of a wrong type take their default.
+    fn of(id: &Self::Id, record: &RawRecord) -> Self;
+}
+
+impl Projectable for Agent {
+    const TABLE: Table = Table::Agents;
+    type Id = AgentId;
+
+    fn of(id: &AgentId, record: &RawRecord) -> Self {
+        Agent::read(id, record).0
+    }
+}
+
+impl Projectable for Mission {
+    const TABLE: Table = Table::Missions;
+    type Id = MissionId;
+
+    fn of(id: &MissionId, record: &RawRecord) -> Self {
+        Mission::read(id, record).0
+    }
+}
+
 /// A live record of a snapshot table.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Snapshot {
+pub struct Snapshot<T: Projectable> {
     pub user_id: UserId,
-    pub id: String,
+    pub id: T::Id,
     pub record: RawRecord,
     pub field_meta: Stamps,
 }
 
-impl Snapshot {
-    /// Its record as that of a mission.
-    pub fn mission(&self) -> Mission {
-        Mission::read(&self.id, &self.record).0
-    }
-
-    /// Its record as that of an agent.
-    pub fn agent(&self) -> Agent {
-        Agent::read(&self.id, &self.record).0
+impl<T: Projectable> Snapshot<T> {
+    /// What its record says.
+    pub fn read(&self) -> T {
+        T::of(&self.id, &self.record)
     }
 }
 

@@ -6,8 +6,10 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
+use cookie::time::Duration;
+use cookie::{Cookie, SameSite};
 
 use super::Shared;
 use super::fields::FormFields;
@@ -70,20 +72,19 @@ pub(super) fn cookie_name(port: u16) -> String {
     format!("mana_session_{port}")
 }
 
-/// The header that sets the cookie of a session, or takes it away where the key is empty.
-pub(super) fn cookie(name: &str, key: &str, headers: &HeaderMap) -> HeaderValue {
-    let age = if key.is_empty() { 0 } else { SESSION_HOURS * 3_600 };
+/// The cookie of a session, or the one that takes it away where the key is empty.
+pub(super) fn cookie(name: &str, key: &str, headers: &HeaderMap) -> Cookie<'static> {
+    let hours = if key.is_empty() { 0 } else { SESSION_HOURS };
     // Behind a proxy that speaks TLS, the cookie stays within it.
-    let secure = if headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https") { "; Secure" } else { "" };
-    let cookie = format!("{name}={key}; Path=/; HttpOnly; SameSite=Lax; Max-Age={age}{secure}");
-    // Name and key are made here, of letters and digits.
-    HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""))
+    let secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    let cookie = Cookie::build((name.to_owned(), key.to_owned()));
+    cookie.path("/").http_only(true).same_site(SameSite::Lax).max_age(Duration::hours(hours)).secure(secure).build()
 }
 
 fn key_of(name: &str, headers: &HeaderMap) -> Option<String> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).flat_map(|line| line.split(';'));
-    let key = cookies.filter_map(|cookie| cookie.trim().split_once('=')).find(|(found, _)| *found == name)?.1;
-    (key.len() == 64).then(|| key.to_owned())
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let found = lines.flat_map(Cookie::split_parse).flatten().find(|cookie| cookie.name() == name)?;
+    Some(found.value().to_owned()).filter(|key| key.len() == 64)
 }
 
 impl FromRequestParts<Shared> for Visitor {

@@ -86,7 +86,9 @@ pub(super) async fn by_link(
     }
     let (link, key) = shared.app.redeem(&code).await?;
     Ok(match &link {
-        SignInLink::Opens { user } => to_with(if user.is_some() { "/" } else { "/who" }, cookie(&cookie_name(shared.port), &key, &headers)),
+        SignInLink::Opens { user } => {
+            to_with(if user.is_some() { "/" } else { "/who" }, &cookie(&cookie_name(shared.port), &key, &headers))
+        }
         SignInLink::Used | SignInLink::Unknown => no_link(&shared, words, &link),
     })
 }
@@ -113,7 +115,7 @@ pub(super) async fn by_token(
         Err(refused) => return Ok(sign_in(&shared, words, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
     };
     let key = shared.app.open_session(claims).await?;
-    Ok(to_with("/", cookie(&cookie_name(shared.port), &key, &headers)))
+    Ok(to_with("/", &cookie(&cookie_name(shared.port), &key, &headers)))
 }
 
 /// There is no session yet whose forms could be told from others, so the browser's word has to do.
@@ -161,5 +163,5 @@ pub(super) async fn choose(State(shared): State<Shared>, posted: PostedByVisitor
 
 pub(super) async fn sign_out(State(shared): State<Shared>, headers: HeaderMap, posted: PostedByVisitor) -> Result<Response, Failed> {
     shared.app.end_session(&posted.visitor.key).await?;
-    Ok(to_with("/login", cookie(&cookie_name(shared.port), "", &headers)))
+    Ok(to_with("/login", &cookie(&cookie_name(shared.port), "", &headers)))
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::common::{append, change, store, vectors};
 use mana_ai::domain::change::{Change, Op, Verbatim};
 use mana_ai::domain::merge::{FieldMeta, Fold};
+use mana_ai::domain::mission::Mission;
 use mana_ai::domain::time;
 use mana_ai::projection::{catch_up, refresh};
 use mana_ai::store::{Store, Table};
@@ -36,7 +37,7 @@ async fn finds_the_same_due_missions_as_other_implementations() {
         refresh(&store).await.unwrap();
         let mut found = Vec::new();
         for due in store.due(case["now"].as_str().unwrap().parse().unwrap(), None, 10_000).await.unwrap() {
-            let mission = store.snapshot(Table::Missions, &due.user_id, &due.mission_id).await.unwrap().unwrap();
+            let mission = store.snapshot::<Mission>(&due.user_id, &due.mission_id).await.unwrap().unwrap();
             found.push(json!({
                 "id": due.mission_id, "agentId": due.agent_id, "title": mission.record.value("title"),
                 "nextRunAt": time::iso_millis(due.scheduled_for),
@@ -139,7 +140,7 @@ fn whole_fold(changes: &[Change]) -> Vec<Value> {
 }
 
 async fn snapshots(store: &Store, user: &str) -> Vec<Value> {
-    let rows = store.snapshots(Table::Missions, Some(user.to_owned().into())).await.unwrap();
+    let rows = store.snapshots::<Mission>(Some(user.to_owned().into())).await.unwrap();
     rows.into_iter().map(|row| json!([row.id, row.record, row.field_meta])).collect()
 }
 

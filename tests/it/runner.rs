@@ -11,11 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::decision::{Ceilings, Condition, Decision};
+use mana_ai::domain::mission::Mission;
 use mana_ai::domain::step::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{RunOutcome, RunReport, Runner, RunnerSettings, TickStats};
-use mana_ai::store::{Candidate, Claim, Close, Store, Table};
+use mana_ai::store::{Candidate, Claim, Close, Store};
 use serde_json::{Value, json};
 
 const DUE: &str = "2026-04-15T08:00:00.000Z";
@@ -77,7 +78,7 @@ impl House {
     }
 
     async fn mission(&self, user: &str, id: &str) -> Value {
-        Value::Object(self.store.snapshot(Table::Missions, &user.into(), id).await.unwrap().unwrap().record.read())
+        Value::Object(self.store.snapshot::<Mission>(&user.into(), &id.into()).await.unwrap().unwrap().record.read())
     }
 
     async fn append(&self, lines: impl IntoIterator<Item = Value>) {

@@ -12,12 +12,13 @@ use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
 use mana_ai::domain::decision::Ceilings;
+use mana_ai::domain::mission::Mission;
 use mana_ai::domain::raw::Raw;
 use mana_ai::domain::step::StepStatus;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, RunnerSettings};
-use mana_ai::store::{RowFilter, Store, Table};
+use mana_ai::store::{RowFilter, Store};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -113,11 +114,11 @@ async fn live_a_day(seed: u64) {
     let ended: Vec<_> = runs.iter().filter(|run| run.finished.as_ref().is_some_and(|f| f.outcome != "dropped")).collect();
     let times: BTreeSet<_> = ended.iter().map(|run| (&run.run.mission_id, run.run.scheduled_for)).collect();
     assert_eq!((times.len(), ended.len()), (written.len(), written.len()), "one run and one iteration for each due time");
-    for mission in store.snapshots(Table::Missions, None).await.unwrap() {
-        let of_it: Vec<_> = ended.iter().filter(|run| *run.run.mission_id == *mission.id).collect();
+    for mission in store.snapshots::<Mission>(None).await.unwrap() {
+        let of_it: Vec<_> = ended.iter().filter(|run| run.run.mission_id == mission.id).collect();
         let covered: i64 = of_it.iter().map(|run| 1 + i64::from(run.missed_times)).sum();
         assert_eq!(covered, 24, "{}: every hour is served, or covered by a later run", mission.id);
-        assert_eq!(mission.record.text("userNote").as_deref(), feedback.get(&mission.id).map(String::as_str));
+        assert_eq!(mission.record.text("userNote").as_deref(), feedback.get(mission.id.as_str()).map(String::as_str));
     }
     let check = store.check_projection(store.check_log().await.unwrap()).await.unwrap();
     assert!(check.findings.is_empty());

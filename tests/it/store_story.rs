@@ -8,10 +8,12 @@ use std::path::Path;
 use crate::common::{append, change, hourly, insert};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use mana_ai::domain::agent::Agent;
 use mana_ai::domain::ceilings::LogCeilings;
 use mana_ai::domain::ids::UserId;
 use mana_ai::domain::iterations::Iteration;
 use mana_ai::domain::limits::admit;
+use mana_ai::domain::mission::Mission;
 use mana_ai::domain::raw::{Raw, RawRecord};
 use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
@@ -100,8 +102,8 @@ async fn filled(store: &Store) {
 async fn belongings(store: &Store, user: &UserId) -> String {
     let filter = RowFilter { user: Some(user.clone()), ..RowFilter::default() };
     let rows = store.rows_after(filter, 0, 1_000).await.unwrap();
-    let missions = store.snapshots(Table::Missions, Some(user.clone())).await.unwrap();
-    let agents = store.snapshots(Table::Agents, Some(user.clone())).await.unwrap();
+    let missions = store.snapshots::<Mission>(Some(user.clone())).await.unwrap();
+    let agents = store.snapshots::<Agent>(Some(user.clone())).await.unwrap();
     let runs = store.runs(Some(user.clone()), None, 100).await.unwrap();
     let reads = store.reads_of(user, None, None, 100).await.unwrap();
     let tries = store.tries_of_call(key(user)).await.unwrap();
@@ -240,8 +242,8 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "records" => shown(store.records(user, "notes", "notes", 100).await),
         "count_decisions" => shown(store.count_decisions(vec![(user.clone(), "run", 1)], now).await),
         "day_of" => shown(store.day_of(user, Timestamp::MIN).await),
-        "snapshot" => shown(store.snapshot(Table::Missions, user, "m").await),
-        "snapshots" => shown(store.snapshots(Table::Agents, Some(user.clone())).await),
+        "snapshot" => shown(store.snapshot::<Mission>(user, &"m".into()).await),
+        "snapshots" => shown(store.snapshots::<Agent>(Some(user.clone())).await),
         "newest" => shown(store.newest(Table::Missions, user, "m").await),
         "future_fields" => shown(store.future_fields(Table::Missions, user, "m", now).await),
         "look" => shown(store.look(user, now, |log| format!("{:?}", log.rows("notes", "notes", "n"))).await),

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::Operator;
+use crate::domain::agent::Agent;
 use crate::domain::decision;
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::mission::{Mission, MissionState};
 use crate::runner::{Explanation, Rules, explain};
-use crate::store::{Snapshot, StoreError, StoreResult, Table};
+use crate::store::{Snapshot, StoreError, StoreResult};
 
 /// Why there is no one mission of an id.
 #[derive(Debug, thiserror::Error)]
@@ -25,24 +26,24 @@ impl Operator {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn agents(&self, user: Option<UserId>) -> StoreResult<Vec<Snapshot>> {
+    pub async fn agents(&self, user: Option<UserId>) -> StoreResult<Vec<Snapshot<Agent>>> {
         self.refresh().await?;
-        self.store.snapshots(Table::Agents, user).await
+        self.store.snapshots(user).await
     }
 
     /// Live missions, by user and id; only those that are due at a time, where one is given.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn missions(&self, user: Option<UserId>, due_at: Option<Timestamp>) -> StoreResult<Vec<(Snapshot, Mission)>> {
+    pub async fn missions(&self, user: Option<UserId>, due_at: Option<Timestamp>) -> StoreResult<Vec<(Snapshot<Mission>, Mission)>> {
         self.refresh().await?;
-        let read = |snapshot: Snapshot| {
-            let mission = snapshot.mission();
+        let read = |snapshot: Snapshot<Mission>| {
+            let mission = snapshot.read();
             (snapshot, mission)
         };
         let is_due =
             |mission: &Mission, now: Timestamp| mission.state == MissionState::Active && mission.next_run_at.is_some_and(|at| at <= now);
-        let missions = self.store.snapshots(Table::Missions, user).await?.into_iter().map(read);
+        let missions = self.store.snapshots(user).await?.into_iter().map(read);
         Ok(missions.filter(|(_, mission)| due_at.is_none_or(|now| is_due(mission, now))).collect())
     }
 
@@ -50,7 +51,7 @@ impl Operator {
     ///
     /// # Errors
     /// Where there is none, or several users have one.
-    pub async fn mission(&self, id: &MissionId, user: Option<&UserId>) -> Result<Snapshot, NotFound> {
+    pub async fn mission(&self, id: &MissionId, user: Option<&UserId>) -> Result<Snapshot<Mission>, NotFound> {
         self.refresh().await?;
         let mut found = self.store.missions_with_id(id).await?;
         found.retain(|snapshot| user.is_none_or(|user| *user == snapshot.user_id));
@@ -67,7 +68,7 @@ impl Operator {
     /// Where there is no such mission, or the database cannot be read.
     pub async fn explain(&self, id: &MissionId, user: Option<&UserId>, now: Timestamp, rules: &Rules) -> Result<Explanation, NotFound> {
         let snapshot = self.mission(id, user).await?;
-        let plans = decision::plans(&snapshot.mission().iterations);
+        let plans = decision::plans(&snapshot.read().iterations);
         Ok(explain(&self.store, &snapshot, plans, now, rules).await?)
     }
 }

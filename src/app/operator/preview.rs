@@ -29,12 +29,12 @@ impl Operator {
     /// When the database cannot be read, or an attempt not be noted.
     pub async fn preview(
         &self,
-        of: &Snapshot,
+        of: &Snapshot<Mission>,
         (key, dry_run): (Option<&PrivateKey>, bool),
         kinds: &Kinds,
         now: Timestamp,
     ) -> StoreResult<PlanPreview> {
-        let mission = of.mission();
+        let mission = of.read();
         let agent = match &mission.agent_id {
             None => None,
             Some(id) => self.store.newest(Table::Agents, &of.user_id, id).await?.map(|record| Agent::read(id, &record).0),

@@ -75,7 +75,7 @@ use readers::Pool;
 use tx::SqliteReads;
 use writer::{SqliteTx, Writer};
 
-use super::{Due, DueKey, LogRow, OpenRun, RowFilter, RunRow, SetAside, Snapshot, StoreError, StoreResult, Table, script};
+use super::{Due, DueKey, LogRow, OpenRun, Projectable, RowFilter, RunRow, SetAside, Snapshot, StoreError, StoreResult, Table, script};
 
 /// How a database is opened.
 #[derive(Debug, Clone)]

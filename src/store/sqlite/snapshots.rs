@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use super::changes::from_text;
-use super::{Due, DueKey, Snapshot, Store, StoreResult, Table, script};
+use super::{Due, DueKey, Projectable, Snapshot, Store, StoreResult, Table, script};
 use crate::domain::decision::Plans;
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::merge::{Stamps, is_future};
+use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
 
@@ -49,14 +50,14 @@ impl Store {
         .await
     }
 
-    /// One live record of a table.
+    /// One live record.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn snapshot(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<Snapshot>> {
-        let (user, id) = (user.to_owned(), id.to_owned());
+    pub async fn snapshot<T: Projectable>(&self, user: &UserId, id: &T::Id) -> StoreResult<Option<Snapshot<T>>> {
+        let (user, id) = (user.to_owned(), id.to_string());
         self.read(move |c| {
-            let (name, key) = columns_of(table);
+            let (name, key) = columns_of(T::TABLE);
             let query =
                 format!("SELECT user_id, {key}, record, field_meta FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
             c.prepare_cached(&query)?.query_row(params![user, id], snapshot).optional()
@@ -91,13 +92,13 @@ impl Store {
         Ok(newest.fold.live().map(|(record, _)| record.clone()))
     }
 
-    /// Live records of a table, by user and id; of one user or all.
+    /// Live records, by user and id; of one user or all.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn snapshots(&self, table: Table, user: Option<UserId>) -> StoreResult<Vec<Snapshot>> {
+    pub async fn snapshots<T: Projectable>(&self, user: Option<UserId>) -> StoreResult<Vec<Snapshot<T>>> {
         self.read(move |c| {
-            let query = all_query(table, user.is_some());
+            let query = all_query(T::TABLE, user.is_some());
             c.prepare_cached(&query)?.query_map(params_from_iter(user), snapshot)?.collect()
         })
         .await
@@ -107,17 +108,17 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn missions_with_id(&self, id: &str) -> StoreResult<Vec<Snapshot>> {
+    pub async fn missions_with_id(&self, id: &MissionId) -> StoreResult<Vec<Snapshot<Mission>>> {
         let id = id.to_owned();
         self.read(move |c| c.prepare_cached(WITH_ID)?.query_map([id], snapshot)?.collect()).await
     }
 }
 
-pub(super) fn snapshot(row: &Row<'_>) -> rusqlite::Result<Snapshot> {
+pub(super) fn snapshot<T: Projectable>(row: &Row<'_>) -> rusqlite::Result<Snapshot<T>> {
     let (user_id, id): (UserId, String) = (row.get(0)?, row.get(1)?);
     let what = || format!("a snapshot ({id} of user {user_id})");
     let (record, field_meta) = (from_text(row.get_ref(2)?.as_str()?, what)?, from_text(row.get_ref(3)?.as_str()?, what)?);
-    Ok(Snapshot { user_id, id, record, field_meta })
+    Ok(Snapshot { user_id, id: id.into(), record, field_meta })
 }
 
 fn due(row: &Row<'_>) -> rusqlite::Result<Due> {

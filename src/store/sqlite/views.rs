@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::loads::tokens;
 use super::runs::{attempts_of, run_columns, run_row};
-use super::{RunRow, Store, StoreResult};
+use super::snapshots::{all_query, snapshot};
+use super::{RunRow, Snapshot, Store, StoreResult, Table};
 use crate::domain::ids::{IterationId, MissionId, UserId};
-use crate::domain::time;
+use crate::domain::mission::Mission;
+use crate::domain::{iterations, time};
 
 /// An hour in microseconds.
 const HOUR: i64 = 3_600_000_000;
@@ -34,14 +36,6 @@ pub struct Day {
     pub decisions: BTreeMap<i64, BTreeMap<String, u64>>,
     pub tokens: BTreeMap<i64, u64>,
 }
-
-/// What stands in the list may be anything.
-pub(super) const PLACE_OF_STEP: &str = "SELECT mission_id, json_extract(i.value, '$.id') \
-     FROM mission_snapshots, json_each(record, '$.iterations') AS i \
-     WHERE user_id = ?1 AND liveness = 'live' AND i.type = 'object' \
-     AND (json_extract(CASE i.type WHEN 'object' THEN i.value END, '$.id') = ?2 OR EXISTS (\
-         SELECT 1 FROM json_each(CASE i.type WHEN 'object' THEN i.value END, '$.plan') AS s \
-         WHERE json_extract(CASE s.type WHEN 'object' THEN s.value END, '$.id') = ?2)) LIMIT 1";
 
 impl Store {
     /// Runs of a user that were claimed before a moment, the newest first; of one mission or all.
@@ -71,14 +65,26 @@ impl Store {
         self.read(move |c| c.prepare_cached(query)?.query_row(params![iteration, user], |row| row.get(0)).optional()).await
     }
 
-    /// The mission and the iteration that have an iteration or a step of this id, whoever planned it.
+    /// The mission and the iteration that have an iteration or a step of this id, whoever planned it. Reads the user's missions
+    /// one after the other.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub async fn place_of_step(&self, user: &UserId, id: &str) -> StoreResult<Option<(MissionId, IterationId)>> {
         let (user, id) = (user.to_owned(), id.to_owned());
-        let place = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        self.read(move |c| c.prepare_cached(PLACE_OF_STEP)?.query_row(params![user, id], place).optional()).await
+        self.read(move |c| {
+            let mut statement = c.prepare_cached(&all_query(Table::Missions, true))?;
+            let mut rows = statement.query([user])?;
+            while let Some(row) = rows.next()? {
+                let Snapshot::<Mission> { id: mission, record, .. } = snapshot(row)?;
+                let plans = iterations::of_record(&record);
+                if let Some(plan) = plans.iter().find(|plan| *plan.id() == *id || plan.steps().any(|step| *step.id() == *id)) {
+                    return Ok(Some((mission, plan.id().clone())));
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
     /// Ids of a user's records in a table, in their order, deleted ones too.
