@@ -6,6 +6,7 @@
 mod agents;
 mod error;
 mod health;
+mod inbox;
 mod log;
 mod missions;
 mod operator;
@@ -41,6 +42,7 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 
 pub use agents::AgentView;
 pub use error::AppError;
+pub use inbox::{EditableParam, InboxPlace, InboxPlan, PlanDecision, WaitingMission};
 pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
 pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
 pub use outbox::Outbox;

@@ -50,7 +50,7 @@ impl App {
         let ids: BTreeSet<MissionId> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
         Ok(Overview {
             at,
-            reviews: store.to_review(user, Overview::REVIEWS + 1).await?,
+            reviews: store.to_review(user, None, Overview::REVIEWS + 1).await?,
             of_runs: store.mission_cards_of(user, ids.into_iter().collect()).await?,
             day: store.day_of(user, at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)).await?,
             is_new: next.is_empty() && store.mission_cards(user, "", 1).await?.is_empty(),

@@ -17,7 +17,7 @@ use crate::domain::iterations::{self, Iteration, to_record};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
-use crate::domain::review::{Review, apply};
+use crate::domain::review::{Review, apply, reopen};
 use crate::domain::step::{self, IterationStep, StepStatus};
 use crate::metrics::Metrics;
 use crate::modules::effects::{FieldChange, Preview};
@@ -37,9 +37,9 @@ const LISTED_BYTES: usize = 8 * 1024 * 1024;
 
 /// The plans of users: what waits, what is decided, and what is taken back. It needs neither a server nor a model.
 pub struct Reviews {
-    store: Store,
-    executors: Executors,
-    catalog: Catalog,
+    pub(super) store: Store,
+    pub(super) executors: Executors,
+    pub(super) catalog: Catalog,
     metrics: Arc<Metrics>,
     clock: Clock,
     /// Told of calls that wait to be made.
@@ -120,6 +120,8 @@ pub enum Given {
     /// As it is typed: its tool knows whether it is a number.
     Text(String),
     Value(Value),
+    /// It is left out.
+    Nothing,
 }
 
 impl Reviews {
@@ -161,7 +163,7 @@ impl Reviews {
     pub async fn waiting(&self, user: &UserId) -> StoreResult<Vec<WaitingPlan>> {
         projection::refresh(&self.store).await?;
         let (mut plans, mut bytes) = (Vec::new(), 0);
-        for card in self.store.to_review(user, LISTED).await? {
+        for card in self.store.to_review(user, None, LISTED).await? {
             if bytes > LISTED_BYTES {
                 break;
             }
@@ -292,7 +294,7 @@ impl Reviews {
     }
 
     /// The parameters of a step with others in their place, as its tool takes them.
-    fn edited(&self, step: &IterationStep, set: &[(String, Given)]) -> Result<Record, AppError> {
+    pub(super) fn edited(&self, step: &IterationStep, set: &[(String, Given)]) -> Result<Record, AppError> {
         let mut params = step.params().and_then(Value::as_object).cloned().unwrap_or_default();
         let name = step.tool().unwrap_or_default();
         let tool = self.catalog.tools().iter().find(|tool| tool.name == name);
@@ -302,6 +304,10 @@ impl Reviews {
             let parameter = tool.parameters.iter().find(|parameter| parameter.name == *name);
             let parameter = parameter.ok_or_else(|| AppError::Parameter(format!("{} has no parameter `{name}`", tool.name)))?;
             let value = match given {
+                Given::Nothing => {
+                    params.remove(name);
+                    continue;
+                }
                 Given::Text(text) => parameter.read(text),
                 Given::Value(value) => value.clone(),
             };
@@ -325,8 +331,27 @@ impl Reviews {
             true => vec![id.into()],
             false => before.iter().map(|step| step.id().clone()).collect(),
         };
+        self.take_back(user, &mission, &iteration, &wanted, false).await?;
+        let after = self.steps(user, &mission, &iteration).await?;
+        let of = |id: &StepId| Some((before.iter().find(|step| step.id() == id)?, after.iter().find(|step| step.id() == id)?));
+        let told = wanted.iter().filter_map(|id| {
+            let (before, after) = of(id)?;
+            Some(told(id, before, after, not_undone(before, after)))
+        });
+        Ok(told.collect())
+    }
+
+    /// Undoes what steps wrote; where it `reopens`, those that wrote nothing await a decision again.
+    pub(super) async fn take_back(
+        &self,
+        user: &UserId,
+        mission: &MissionId,
+        iteration: &IterationId,
+        steps: &[StepId],
+        reopens: bool,
+    ) -> Result<(), AppError> {
         let (steps, iteration_id, user_id, mission_id, now) =
-            (wanted.clone(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
+            (steps.to_vec(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
         let undone = move |before: Option<&RawRecord>, log: &dyn UserLog| {
             let Some(record) = before else { return Ok(Default::default()) };
             let mut iterations = iterations::of_record(record);
@@ -346,20 +371,17 @@ impl Reviews {
                 effects.outcomes.push((step.tool().unwrap_or_default().to_owned(), StepOutcome::Undone));
                 step.take_back(&undone_by_user(&back.kept, now), back.kept.is_empty());
             }
+            if reopens {
+                changed |= reopen(iteration, &steps);
+            }
             if !changed {
                 return Ok(Default::default());
             }
             Ok((to_record(&iterations), effects))
         };
-        let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, &mission), undone).await?;
+        let effects = self.store.edit_with::<StoreError>(edit_by(user, Table::Missions, mission), undone).await?;
         self.count(&effects);
-        let after = self.steps(user, &mission, &iteration).await?;
-        let of = |id: &StepId| Some((before.iter().find(|step| step.id() == id)?, after.iter().find(|step| step.id() == id)?));
-        let told = wanted.iter().filter_map(|id| {
-            let (before, after) = of(id)?;
-            Some(told(id, before, after, not_undone(before, after)))
-        });
-        Ok(told.collect())
+        Ok(())
     }
 
     pub(super) fn count(&self, effects: &Effects) {
@@ -368,7 +390,7 @@ impl Reviews {
         }
     }
 
-    async fn steps(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Vec<IterationStep>> {
+    pub(super) async fn steps(&self, user: &UserId, mission: &MissionId, iteration: &IterationId) -> StoreResult<Vec<IterationStep>> {
         let Some(record) = self.store.newest(Table::Missions, user, mission).await? else { return Ok(Vec::new()) };
         let iterations = iterations::of_record(&record);
         let found = iterations.iter().find(|known| known.id() == iteration);

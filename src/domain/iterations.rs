@@ -48,7 +48,7 @@ impl<'a> IterationStatus<'a> {
         }
     }
 
-    fn read(word: &'a str) -> Self {
+    pub(super) fn read(word: &'a str) -> Self {
         Self::KNOWN.into_iter().find(|status| status.as_str() == word).unwrap_or(IterationStatus::Other(word))
     }
 }

@@ -56,6 +56,8 @@ pub struct Review {
     pub decisions: BTreeMap<StepId, StepDecision>,
     /// For all steps that have no decision of their own here. Approval does not reach a step that was rejected before.
     pub all: Option<StepDecision>,
+    /// Why steps are rejected, by their ids.
+    pub reasons: BTreeMap<StepId, String>,
     /// `None` leaves what was said before.
     pub feedback: Option<String>,
     /// Parameters to be used instead of the proposed ones, by the ids of the steps.
@@ -110,6 +112,11 @@ fn decide(step: &mut IterationStep, review: &Review, carry_out: &mut dyn FnMut(&
         }
     }
     step.approve_in_advance(decision == StepDecision::Approve);
+    if decision != StepDecision::Reject {
+        step.set_reason("");
+    } else if let Some(reason) = review.reasons.get(step.id()) {
+        step.set_reason(reason);
+    }
     match decision {
         StepDecision::Reject => step.set_status(StepStatus::Rejected),
         _ if is_released => {}
@@ -146,6 +153,28 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
         step.set_status(StepStatus::Planned);
     }
     iteration.set_status(overall);
+}
+
+/// Takes decisions on steps back, so that their iteration awaits review again. What was carried out, or released to the
+/// devices of the user, stays. Answers whether anything changed.
+pub fn reopen(iteration: &mut Iteration, steps: &[StepId]) -> bool {
+    let is_released = iteration.steps().any(|step| step.status() == StepStatus::Planned);
+    let settled = [IterationStatus::Approved, IterationStatus::Rejected, IterationStatus::Failed].contains(&iteration.status());
+    if !iteration.awaits_review() && (!settled || is_released) {
+        return false;
+    }
+    let mut changed = false;
+    for step in iteration.steps_mut().filter(|step| steps.contains(step.id())) {
+        let is_rejected = step.status() == StepStatus::Rejected && step.undone().is_none();
+        if is_rejected || (step.is_approved_in_advance() && step.status() == StepStatus::Staged) {
+            step.reopen();
+            changed = true;
+        }
+    }
+    if changed {
+        iteration.set_status(IterationStatus::AwaitingReview);
+    }
+    changed
 }
 
 /// The iterations with the end of a step's call in its place; `None` where the step no longer waits for it.
@@ -238,6 +267,41 @@ mod tests {
         let mut it = iteration(&["staged", "staged"]);
         again(&mut it, &[("a", Approve)], None, None);
         assert_eq!(again(&mut it, &[], Some(Reject), None), "rejected [rejected rejected]");
+    }
+
+    #[test]
+    fn a_rejection_says_why_until_it_is_taken_back() {
+        let before = [iteration(&["staged", "staged"])];
+        let reasons = [("a".into(), "too big".to_owned())].into();
+        let review = Review { iteration_id: "it".into(), all: Some(Reject), reasons, ..Review::default() };
+        let mut after = apply(&before, &review, &mut |_| CarriedOut::ByClient).unwrap();
+        assert_eq!(after[0].steps().map(IterationStep::reason).collect::<Vec<_>>(), ["too big", ""]);
+        assert_eq!(after[0].status(), IterationStatus::Rejected);
+        assert!(reopen(&mut after[0], &["a".into()]));
+        assert_eq!(again(&mut after[0], &[], None, None), "awaiting-review [staged rejected]");
+        assert!(!after[0].read().to_string().contains("too big"));
+        assert!(!reopen(&mut after[0], &["a".into(), "no such step".into()]), "nothing was decided");
+    }
+
+    #[test]
+    fn what_was_carried_out_or_released_is_not_reopened() {
+        let all = ["a", "b", "c"].map(StepId::from);
+        for (statuses, overall, after) in [
+            (["approved", "rejected"], "approved", "awaiting-review [approved staged]"),
+            (["planned", "rejected"], "approved", "approved [planned rejected]"),
+            (["rejected", "failed"], "failed", "awaiting-review [staged failed]"),
+            (["rejected", "skipped"], "running", "running [rejected skipped]"),
+        ] {
+            let mut it = iteration(&statuses);
+            it.set_status(IterationStatus::read(overall));
+            reopen(&mut it, &all);
+            let steps: Vec<&str> = it.steps().map(|step| step.status().as_str()).collect();
+            assert_eq!(format!("{} [{}]", it.status().as_str(), steps.join(" ")), after);
+        }
+        let mut undone: Iteration = json!({"id": "it", "overallStatus": "approved",
+            "plan": [{"id": "a", "status": "rejected", "undone": {"by": "user"}}]})
+        .into();
+        assert!(!reopen(&mut undone, &all));
     }
 
     #[test]

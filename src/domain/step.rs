@@ -128,6 +128,8 @@ const DECISION: &str = "decision";
 const APPROVE: &str = "approve";
 /// The same for a call that is on its way.
 const CALLING: &str = "calling";
+/// The field that says why its user rejected it.
+const REASON: &str = "reason";
 
 impl IterationStep {
     fn of(entry: Entry) -> Self {
@@ -241,6 +243,11 @@ impl IterationStep {
         self.entry.text("error")
     }
 
+    /// Why its user rejected it; empty where they did not say.
+    pub fn reason(&self) -> String {
+        self.entry.text(REASON)
+    }
+
     /// Whether it stands for a call, or a note.
     pub fn has_intent(&self) -> bool {
         self.entry.get("intent").is_some()
@@ -277,6 +284,21 @@ impl IterationStep {
     /// Remembers or forgets an approval.
     pub fn approve_in_advance(&mut self, approved: bool) {
         self.decide(approved.then_some(APPROVE));
+    }
+
+    /// Remembers why it was rejected, or forgets it.
+    pub fn set_reason(&mut self, reason: &str) {
+        match (reason, self.entry.object_mut()) {
+            ("", Some(fields)) => drop(fields.remove(REASON)),
+            (reason, _) => self.insert(REASON, cut(reason, MAX_RATIONALE)),
+        }
+    }
+
+    /// Waits for a decision again.
+    pub fn reopen(&mut self) {
+        self.decide(None);
+        self.set_reason("");
+        self.set_status(StepStatus::Staged);
     }
 
     /// Another value for its parameters; the first ones stay beside them.

@@ -169,6 +169,13 @@ impl Modules {
         self.tables.iter().find(|spec| spec.app == app && spec.table == table)
     }
 
+    /// The field of a record into which a parameter of a tool goes, where it has its name.
+    pub fn field_of(&self, tool: &str, parameter: &str) -> Option<&FieldSpec> {
+        let spec = self.tool(tool)?;
+        let written = [&spec.create, &spec.update].into_iter().flatten().chain(spec.with.values().map(|beside| &beside.create));
+        written.filter_map(|path| self.table(path)?.field(parameter)).next()
+    }
+
     fn tool(&self, name: &str) -> Option<&ToolSpec> {
         self.tools.iter().find(|spec| spec.tool == name)
     }

@@ -273,6 +273,7 @@ fn state(iteration: &Iteration, step: &IterationStep) -> String {
         StepStatus::Approved if step.has_result() => format!("approved by the user, done{}", said(step)),
         StepStatus::Failed => format!("failed{}", said(step)),
         _ if released || step.is_approved_in_advance() || step.is_called() => "approved by the user".into(),
+        StepStatus::Rejected if !step.reason().is_empty() => format!("rejected: {}", line(&step.reason(), 300)),
         status => status.as_str().to_owned(),
     }
 }

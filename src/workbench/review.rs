@@ -39,6 +39,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
         decisions: if all == Some(StepDecision::Reject) { Default::default() } else { decisions.collect() },
         all,
         params: Default::default(),
+        reasons: Default::default(),
         feedback: spelled("feedback").filter(|text| spelled("was-feedback").as_ref() != Some(text)),
     };
     let place = format!("{}#{}", path("missions", &id), anchor(&review.iteration_id));

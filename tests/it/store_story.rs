@@ -211,8 +211,10 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "mission_cards" => shown(store.mission_cards(user, "", 10).await),
         "mission_cards_of" => shown(store.mission_cards_of(user, vec!["m".into()]).await),
         "next_missions" => shown(store.next_missions(user, 10).await),
-        "to_review" => shown(store.to_review(user, 10).await),
+        "to_review" => shown(store.to_review(user, None, 10).await),
+        "to_review_count" => shown(store.to_review_count(user, 10).await),
         "missions_of" => shown(store.missions_of(user, &"a".into(), 10).await),
+        "agent_cards_of" => shown(store.agent_cards_of(user, vec!["a".into()]).await),
         "agent_cards" => shown(store.agent_cards(user, "", 10).await),
         "rows_of" => shown(store.rows_of(user, Table::Missions, "m", i64::MAX, 10).await),
         "log_usage" => shown(store.log_usage(user.clone()).await),
@@ -230,6 +232,8 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "loads" => format!("{:?}", store.loads(vec![load()], now).await.unwrap().into_iter().map(|(user, _)| user).collect::<Vec<_>>()),
         "tokens_of" => shown(store.tokens_of(user, &"a".into(), now).await),
         "part" => shown(store.part(Table::Missions, user, "m", &["title"], Longest::WHOLE).await),
+        "waiting_plans" => shown(store.waiting_plans(user, &"m".into(), 10).await),
+        "plan" => shown(store.plan(user, &"m".into(), &"it".into()).await),
         "some_plans" => shown(store.some_plans(user, "m", 0, 10).await),
         "pull" => {
             let pull = Pull { user_id: user.clone(), app_id: "notes".into(), limit: 100, ..Pull::default() };

@@ -218,6 +218,9 @@ impl Folded {
     }
 }
 
+/// Characters of a title by which missions are listed.
+const TITLE_CHARS: usize = 200;
+
 /// A snapshot as it is written, with the columns that the due scan and the lists need.
 pub struct Save {
     pub user: UserId,
@@ -230,6 +233,10 @@ pub struct Save {
     pub agent_id: Option<AgentId>,
     pub next_run_at: Option<i64>,
     pub awaiting_review: u64,
+    /// When the oldest plan that awaits review was begun; 0 where it does not say.
+    pub waiting_since: Option<i64>,
+    /// The start of its title, in lower case.
+    pub title_key: String,
     pub client_active_at: Option<i64>,
     /// Whether its schedule has times, and it has none.
     pub unscheduled: bool,
@@ -257,6 +264,8 @@ impl Save {
             agent_id: None,
             next_run_at: None,
             awaiting_review: 0,
+            waiting_since: None,
+            title_key: String::new(),
             client_active_at: None,
             unscheduled: false,
             last_seq: folded.last_seq,
@@ -276,6 +285,9 @@ impl Save {
                 save.state = mission.state.as_str();
                 save.next_run_at = mission.next_run_at.map(time::to_micros);
                 save.awaiting_review = plans.awaiting_review;
+                let waiting = mission.iterations.iter().filter(|iteration| iteration.awaits_review());
+                save.waiting_since = waiting.map(|iteration| iteration.started_at().map_or(0, time::to_micros)).min();
+                save.title_key = search_key(mission.label());
                 save.client_active_at = plans.client_active_at.map(time::to_micros);
                 save.unscheduled = liveness == "live" && mission.lacks_time();
                 save.agent_id = mission.agent_id;
@@ -284,6 +296,11 @@ impl Save {
         };
         (save, problems.into_iter().map(|problem| problem.field).collect())
     }
+}
+
+/// What a text is searched and sorted by.
+pub fn search_key(text: &str) -> String {
+    text.trim().chars().take(TITLE_CHARS).flat_map(char::to_lowercase).collect()
 }
 
 /// Writes a snapshot, unless what is there knows more, and what was noted beside it.

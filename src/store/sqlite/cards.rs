@@ -36,7 +36,7 @@ macro_rules! missions {
             text!("title"),
             ", ",
             text!("objective"),
-            ", state, next_run_at, awaiting_review FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' ",
+            ", state, next_run_at, awaiting_review, waiting_since, agent_id FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' ",
             $rest
         )
     };
@@ -46,16 +46,29 @@ pub(super) const MISSIONS: &str = missions!("AND mission_id > ?2 ORDER BY missio
 pub(super) const MISSION: &str = missions!("AND mission_id = ?2");
 pub(super) const MISSIONS_OF: &str = missions!("AND agent_id = ?2 ORDER BY mission_id LIMIT ?3");
 pub(super) const NEXT: &str = missions!("AND state = 'active' AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT ?2");
-pub(super) const TO_REVIEW: &str = missions!("AND awaiting_review > 0 ORDER BY mission_id LIMIT ?2");
-pub(super) const AGENTS: &str = concat!(
-    "SELECT agent_id, ",
-    text!("name"),
-    ", ",
-    text!("role"),
-    ", ",
-    text!("avatar"),
-    ", state FROM agent_snapshots WHERE user_id = ?1 AND liveness = 'live' AND agent_id > ?2 ORDER BY agent_id LIMIT ?3"
-);
+/// What waits longest first, after a place in that order.
+pub(super) const TO_REVIEW: &str =
+    missions!("AND awaiting_review > 0 AND (waiting_since, mission_id) > (?2, ?3) ORDER BY waiting_since, mission_id LIMIT ?4");
+pub(super) const TO_REVIEW_COUNT: &str = "SELECT coalesce(sum(awaiting_review), 0) FROM (SELECT awaiting_review FROM mission_snapshots \
+     WHERE user_id = ?1 AND awaiting_review > 0 AND liveness = 'live' LIMIT ?2)";
+
+macro_rules! agents {
+    ($rest:literal) => {
+        concat!(
+            "SELECT agent_id, ",
+            text!("name"),
+            ", ",
+            text!("role"),
+            ", ",
+            text!("avatar"),
+            ", state FROM agent_snapshots WHERE user_id = ?1 AND liveness = 'live' ",
+            $rest
+        )
+    };
+}
+
+pub(super) const AGENTS: &str = agents!("AND agent_id > ?2 ORDER BY agent_id LIMIT ?3");
+pub(super) const AGENT: &str = agents!("AND agent_id = ?2");
 /// Rows of one record before a row.
 pub(super) const ROWS_OF: &str = "SELECT seq, sync_at, op, substr(client_id, 1, 200), CASE WHEN octet_length(actor) <= 8192 THEN actor END, \
      CASE WHEN octet_length(field_meta) <= 8192 THEN field_meta END, coalesce(octet_length(data), 0), substr(data, 1, ?6) \
@@ -71,6 +84,9 @@ pub struct MissionCard {
     pub next_run_at: Option<Timestamp>,
     /// Plans that await review.
     pub awaiting_review: u64,
+    /// Since when the oldest of them does, microseconds; 0 where it does not say.
+    pub waiting_since: Option<i64>,
+    pub agent_id: Option<AgentId>,
 }
 
 impl MissionCard {
@@ -141,13 +157,22 @@ impl Store {
         self.read(move |c| c.prepare_cached(NEXT)?.query_map(params![user, limit], mission)?.collect()).await
     }
 
-    /// Missions of a user with a plan that awaits review.
+    /// Missions of a user with a plan that awaits review, what waits longest first, after a place in that order.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn to_review(&self, user: &UserId, limit: u32) -> StoreResult<Vec<MissionCard>> {
+    pub async fn to_review(&self, user: &UserId, after: Option<(i64, MissionId)>, limit: u32) -> StoreResult<Vec<MissionCard>> {
+        let (user, (since, id)) = (user.to_owned(), after.unwrap_or((i64::MIN, MissionId::default())));
+        self.read(move |c| c.prepare_cached(TO_REVIEW)?.query_map(params![user, since, id, limit], mission)?.collect()).await
+    }
+
+    /// How many plans of a user await review, in at most so many missions.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn to_review_count(&self, user: &UserId, missions: u32) -> StoreResult<u64> {
         let user = user.to_owned();
-        self.read(move |c| c.prepare_cached(TO_REVIEW)?.query_map(params![user, limit], mission)?.collect()).await
+        self.read(move |c| c.prepare_cached(TO_REVIEW_COUNT)?.query_row(params![user, missions], |row| row.get(0))).await
     }
 
     /// The live missions of an agent.
@@ -166,6 +191,23 @@ impl Store {
     pub async fn agent_cards(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
         let (user, after) = (user.to_owned(), after.to_owned());
         self.read(move |c| c.prepare_cached(AGENTS)?.query_map(params![user, after, limit], agent)?.collect()).await
+    }
+
+    /// Those of some ids that are live agents of a user.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn agent_cards_of(&self, user: &UserId, ids: Vec<AgentId>) -> StoreResult<Vec<AgentCard>> {
+        let user = user.to_owned();
+        self.read(move |c| {
+            let mut statement = c.prepare_cached(AGENT)?;
+            let mut cards = Vec::with_capacity(ids.len());
+            for id in &ids {
+                cards.extend(statement.query_map(params![user, id], agent)?.next().transpose()?);
+            }
+            Ok(cards)
+        })
+        .await
     }
 
     /// Rows of one record before a row, the newest first; also those that are set aside.
@@ -191,6 +233,8 @@ fn mission(row: &Row<'_>) -> rusqlite::Result<MissionCard> {
         state: MissionState::ALL.into_iter().find(|known| known.as_str() == state).unwrap_or(MissionState::Unknown),
         next_run_at: row.get::<_, Option<i64>>(4)?.map(time::from_micros),
         awaiting_review: u64::try_from(row.get::<_, i64>(5)?).unwrap_or(0),
+        waiting_since: row.get(6)?,
+        agent_id: row.get(7)?,
     })
 }
 

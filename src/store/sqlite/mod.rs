@@ -59,7 +59,7 @@ pub use linked::{Bounds, Linked, Wanted};
 pub use loads::{LoadQuery, UserLoad};
 pub use migrate::SCHEMA_VERSION;
 pub use outbox::{DueCall, FailedTry, HeldCall};
-pub use parts::{Longest, RecordPart, SomePlans};
+pub use parts::{Longest, PlanCard, RecordPart, SomePlans};
 pub use process_lock::{ProcessLock, ProcessLockError};
 pub use pull::{Head, Page, Pull};
 pub use restore::{Restored, restore};

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{OptionalExtension, params};
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::changes::from_text;
 use super::snapshots::columns_of;
 use super::{Store, StoreResult, Table};
 use crate::domain::decision::Plans;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
@@ -32,9 +33,71 @@ pub(super) fn fields_query(table: Table) -> String {
 pub(super) const COUNTS: &str = "SELECT awaiting_review, client_active_at, \
      CASE WHEN json_type(record, '$.iterations') = 'array' THEN json_array_length(record, '$.iterations') ELSE 0 END \
      FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2 AND liveness = 'live'";
-pub(super) const ITERATIONS: &str = "SELECT CASE WHEN i.type IN ('array', 'object') THEN i.value ELSE json_quote(i.value) END \
-     FROM mission_snapshots, json_each(record, '$.iterations') i WHERE user_id = ?1 AND mission_id = ?2 AND liveness = 'live' \
-     AND i.key >= ?3 AND i.key < ?4 ORDER BY i.key DESC";
+/// An iteration as an object, whatever stands in the list.
+macro_rules! object {
+    () => {
+        "CASE i.type WHEN 'object' THEN i.value END"
+    };
+}
+
+macro_rules! iterations {
+    ($columns:expr, $rest:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM mission_snapshots, json_each(record, '$.iterations') i WHERE user_id = ?1 AND mission_id = ?2 AND liveness = 'live' ",
+            $rest
+        )
+    };
+}
+
+macro_rules! awaits_review {
+    () => {
+        concat!("json_extract(", object!(), ", '$.overallStatus') = 'awaiting-review'")
+    };
+}
+
+/// A text of an iteration, cut.
+macro_rules! text_of {
+    ($field:literal, $chars:literal) => {
+        concat!(
+            "CASE json_type(",
+            object!(),
+            ", '$.",
+            $field,
+            "') WHEN 'text' THEN substr(json_extract(",
+            object!(),
+            ", '$.",
+            $field,
+            "'), 1, ",
+            $chars,
+            ") ELSE '' END"
+        )
+    };
+}
+
+/// The places of some plans with their bytes: those that await review first, then the newest first.
+pub(super) const PLACES: &str =
+    iterations!("i.key, octet_length(i.value)", concat!("ORDER BY ", awaits_review!(), " IS NOT 1, i.key DESC LIMIT ?3 OFFSET ?4"));
+pub(super) const ITERATIONS: &str = iterations!(
+    "i.key, CASE WHEN i.type IN ('array', 'object') THEN i.value ELSE json_quote(i.value) END",
+    "AND i.key IN (SELECT value FROM json_each(?3))"
+);
+/// The plans that await review, the oldest first.
+pub(super) const WAITING: &str = iterations!(
+    concat!(
+        text_of!("id", "200"),
+        ", ",
+        text_of!("startedAt", "40"),
+        ", ",
+        text_of!("summary", "300"),
+        ", coalesce(json_array_length(",
+        object!(),
+        ", '$.plan'), 0)"
+    ),
+    concat!("AND ", awaits_review!(), " ORDER BY i.key LIMIT ?3")
+);
+pub(super) const ITERATION: &str = iterations!("i.value", concat!("AND json_extract(", object!(), ", '$.id') = ?3 LIMIT 1"));
 
 /// How much of a field is read.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +121,16 @@ pub struct RecordPart {
     pub missing: BTreeMap<String, u64>,
 }
 
-/// Some plans of a mission, the newest first.
+/// A plan that awaits review, in a list; its texts are cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanCard {
+    pub id: IterationId,
+    pub started_at: Option<Timestamp>,
+    pub summary: String,
+    pub steps: u64,
+}
+
+/// Some plans of a mission: those that await review first, then the newest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SomePlans {
     pub iterations: Vec<Iteration>,
@@ -117,7 +189,8 @@ impl Store {
         .await
     }
 
-    /// Plans of a live mission, the newest first, after `skip` of them: at most `limit`, and fewer where they are large.
+    /// Plans of a live mission, those that await review first, then the newest first, after `skip` of them: at most `limit`,
+    /// and fewer where they are large.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -125,26 +198,64 @@ impl Store {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
             let c = c.unchecked_transaction()?;
-            let counts = |row: &rusqlite::Row<'_>| {
+            let counts = |row: &Row<'_>| {
                 let client_active_at = row.get::<_, Option<i64>>(1)?.map(time::from_micros);
                 Ok((Plans { awaiting_review: row.get(0)?, client_active_at }, row.get::<_, usize>(2)?))
             };
             let Some((plans, all)) = c.prepare_cached(COUNTS)?.query_row(params![user, id], counts).optional()? else {
                 return Ok(SomePlans::default());
             };
-            let (mut iterations, mut bytes) = (Vec::new(), 0);
-            let until = all.saturating_sub(skip);
+            let place = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, Option<usize>>(1)?.unwrap_or(0)));
+            let mut statement = c.prepare_cached(PLACES)?;
+            let found = statement.query_map(params![user, id, limit, skip], place)?.collect::<Result<Vec<(i64, usize)>, _>>()?;
+            let mut before = 0;
+            let fits = |(_, bytes): &&(i64, usize)| {
+                let fits = before < PLANS_BYTES;
+                before += bytes;
+                fits
+            };
+            let places: Vec<i64> = found.iter().take_while(fits).map(|(key, _)| *key).collect();
+            let mut read = BTreeMap::new();
             let mut statement = c.prepare_cached(ITERATIONS)?;
-            let mut rows = statement.query(params![user, id, until.saturating_sub(limit), until])?;
-            while bytes < PLANS_BYTES
-                && let Some(row) = rows.next()?
-            {
-                let text = row.get_ref(0)?.as_str()?;
-                bytes += text.len();
-                let value: Raw = from_text(text, || format!("a snapshot ({id} of user {user})"))?;
-                iterations.push(Iteration::from(value));
+            let mut rows = statement.query(params![user, id, json!(places).to_string()])?;
+            while let Some(row) = rows.next()? {
+                let value: Raw = from_text(row.get_ref(1)?.as_str()?, || format!("a snapshot ({id} of user {user})"))?;
+                read.insert(row.get::<_, i64>(0)?, Iteration::from(value));
             }
-            Ok(SomePlans { iterations, all, plans })
+            Ok(SomePlans { iterations: places.iter().filter_map(|key| read.remove(key)).collect(), all, plans })
+        })
+        .await
+    }
+
+    /// The plans of a live mission that await review, the oldest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn waiting_plans(&self, user: &UserId, id: &MissionId, limit: u32) -> StoreResult<Vec<PlanCard>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        let card = |row: &Row<'_>| {
+            Ok(PlanCard {
+                id: row.get(0)?,
+                started_at: time::parse_rfc3339(row.get_ref(1)?.as_str()?),
+                summary: row.get(2)?,
+                steps: row.get(3)?,
+            })
+        };
+        self.read(move |c| c.prepare_cached(WAITING)?.query_map(params![user, id, limit], card)?.collect()).await
+    }
+
+    /// One plan of a live mission.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn plan(&self, user: &UserId, id: &MissionId, iteration: &IterationId) -> StoreResult<Option<Iteration>> {
+        let (user, id, iteration) = (user.to_owned(), id.to_owned(), iteration.to_owned());
+        self.read(move |c| {
+            let mut statement = c.prepare_cached(ITERATION)?;
+            let mut rows = statement.query(params![user, id, iteration])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let value: Raw = from_text(row.get_ref(0)?.as_str()?, || format!("a snapshot ({id} of user {user})"))?;
+            Ok(Some(Iteration::from(value)))
         })
         .await
     }

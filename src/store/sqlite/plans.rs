@@ -5,10 +5,10 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
-use super::cards::{AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW};
+use super::cards::{AGENT as AGENT_CARD, AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
-use super::parts::{COUNTS, ITERATIONS, fields_query};
+use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
@@ -99,13 +99,18 @@ fn a_record_is_read_without_those_of_other_users() {
 #[test]
 fn pages_read_only_what_they_show() {
     check(NEXT, 2, "SEARCH mission_snapshots USING INDEX mission_snapshots_next (user_id=? AND next_run_at>?)");
-    check(TO_REVIEW, 2, "SEARCH mission_snapshots USING INDEX mission_snapshots_to_review (user_id=?)");
+    let waiting = "mission_snapshots_to_review (user_id=?";
+    check(TO_REVIEW, 4, &format!("SEARCH mission_snapshots USING INDEX {waiting} AND (waiting_since,mission_id)>(?,?))"));
+    let found = plan(TO_REVIEW_COUNT, 2);
+    assert!(found.contains(&format!("SEARCH mission_snapshots USING COVERING INDEX {waiting})")), "{found}");
     check(MISSIONS_OF, 3, "SEARCH mission_snapshots USING INDEX mission_snapshots_of_agent (user_id=? AND agent_id=?)");
     for (query, parameters) in [(MISSIONS, 3), (MISSION, 2)] {
         let found = plan(query, parameters);
         assert!(found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=?"), "{found}");
     }
-    assert!(plan(AGENTS, 3).starts_with("SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=?"));
+    for (query, parameters) in [(AGENTS, 3), (AGENT_CARD, 2)] {
+        assert!(plan(query, parameters).starts_with("SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=?"));
+    }
     let rows =
         "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid<?)";
     check(ROWS_OF, 6, rows);
@@ -139,7 +144,8 @@ fn commands_read_what_they_name() {
 fn the_page_of_a_record_reads_that_record() {
     let key = "USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)";
     check(COUNTS, 2, &format!("SEARCH mission_snapshots {key}"));
-    for (query, parameters) in [(fields_query(Table::Missions), 5), (ITERATIONS.to_owned(), 4)] {
+    let of_plans = [(PLACES, 4), (ITERATIONS, 3), (WAITING, 3), (ITERATION, 3)].map(|(query, parameters)| (query.to_owned(), parameters));
+    for (query, parameters) in [(fields_query(Table::Missions), 5)].into_iter().chain(of_plans) {
         let found = plan(&query, parameters);
         assert!(found.starts_with(&format!("SEARCH mission_snapshots {key}\nSCAN ")), "{found}");
     }

@@ -110,7 +110,7 @@ pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<FoldRow<'a>> {
 /// Writes a snapshot, unless what is there knows more.
 pub(super) fn put(c: &Connection, table: Table, save: &Save, updated_at: i64) -> rusqlite::Result<bool> {
     let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, .. } = save;
-    let Save { agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, .. } = save;
+    let Save { agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, .. } = save;
     let written = match table {
         Table::Agents => c
             .prepare_cached(
@@ -122,11 +122,11 @@ pub(super) fn put(c: &Connection, table: Table, save: &Save, updated_at: i64) ->
         Table::Missions => c
             .prepare_cached(
                 "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
-                 updated_at, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+                 updated_at, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
                  ON CONFLICT (user_id, mission_id) DO UPDATE SET record = ?3, field_meta = ?4, liveness = ?5, state = ?6, last_seq = ?7, \
                  last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, \
-                 unscheduled = ?14 WHERE last_seq < ?7",
+                 unscheduled = ?14, waiting_since = ?15, title_key = ?16 WHERE last_seq < ?7",
             )?
             .execute(params![
                 user,
@@ -142,7 +142,9 @@ pub(super) fn put(c: &Connection, table: Table, save: &Save, updated_at: i64) ->
                 next_run_at,
                 awaiting_review,
                 client_active_at,
-                unscheduled
+                unscheduled,
+                waiting_since,
+                title_key
             ]),
     };
     written.map(|rows| rows > 0)
