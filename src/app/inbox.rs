@@ -11,12 +11,14 @@ use crate::domain::iterations::{self, Iteration};
 use crate::domain::review::Review;
 use crate::domain::step::IterationStep;
 use crate::modules::{FieldKind, FieldSpec};
-use crate::planner::tools::Parameter;
+use crate::planner::tools::{ParamKind, Parameter};
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, MissionCard, PlanCard, StoreResult, Table};
 
 /// Missions whose waiting plans are counted.
 const COUNTED: u32 = 1_000;
+/// Bytes of a text that fits into one line of a form.
+const ONE_LINE: usize = 120;
 /// Plans of one mission that are looked through for the next.
 const OF_MISSION: u32 = 100;
 
@@ -46,16 +48,6 @@ pub struct InboxPlace {
 pub struct WaitingMission {
     pub mission: MissionCard,
     pub plans: Vec<PlanCard>,
-}
-
-/// A parameter of a step, to be edited.
-#[derive(Debug, Clone)]
-pub struct EditableParam {
-    pub parameter: Parameter,
-    pub label: String,
-    /// What the field of the record holds into which it goes.
-    pub kind: Option<FieldKind>,
-    pub value: String,
 }
 
 /// What a decision about a plan changed.
@@ -92,28 +84,40 @@ impl Reviews {
         Ok(PlanDecision { changed: changed.collect(), awaits_review: after.awaits_review() })
     }
 
-    /// What of a step's parameters a person can edit, as its tool takes them.
-    pub fn editable(&self, step: &IterationStep) -> Vec<EditableParam> {
+    /// The parameters of a step that a person can edit, as fields of a form, each with its value.
+    pub fn editable(&self, step: &IterationStep) -> Vec<(FieldSpec, Option<Value>)> {
         let params = step.params().and_then(Value::as_object);
         let name = step.tool().unwrap_or_default();
         let tool = self.catalog.tools().iter().find(|tool| tool.name == name);
         let editable = |parameter: &Parameter| {
-            let value = match params.and_then(|params| params.get(&parameter.name)).unwrap_or(&Value::Null) {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
-                // A form has no field for it.
-                Value::Array(_) | Value::Object(_) => return None,
-            };
-            let field = self.executors.modules().field_of(name, &parameter.name);
-            Some(EditableParam {
-                value,
-                label: field.map_or_else(|| FieldSpec::label_of(&parameter.name), FieldSpec::label),
-                kind: field.map(|field| field.kind),
-                parameter: parameter.clone(),
-            })
+            let value = params.and_then(|params| params.get(&parameter.name));
+            // A form has no field for a list or an object.
+            let is_plain = !matches!(value, Some(Value::Array(_) | Value::Object(_)));
+            is_plain.then(|| (self.field(name, parameter, value), value.cloned()))
         };
         tool.map(|tool| tool.parameters.iter().filter_map(editable).collect()).unwrap_or_default()
+    }
+
+    /// What a parameter holds: what the field of the record does into which it goes, else what its type says.
+    fn field(&self, tool: &str, parameter: &Parameter, value: Option<&Value>) -> FieldSpec {
+        let field = self.executors.modules().field_of(tool, &parameter.name);
+        let is_long = value.and_then(Value::as_str).is_some_and(|text| text.len() > ONE_LINE || text.contains('\n'));
+        let kind = match parameter.kind {
+            _ if !parameter.allowed.is_empty() => FieldKind::Choice,
+            ParamKind::Boolean => FieldKind::Flag,
+            ParamKind::Number | ParamKind::Integer => FieldKind::Number,
+            ParamKind::String if is_long => FieldKind::Text,
+            ParamKind::String => field.map(|field| field.kind).filter(|kind| *kind != FieldKind::Choice).unwrap_or(FieldKind::Line),
+        };
+        FieldSpec {
+            name: parameter.name.clone(),
+            kind,
+            default: None,
+            optional: !parameter.required,
+            encrypted: false,
+            role: None,
+            choices: parameter.allowed.clone(),
+        }
     }
 
     /// Takes decisions back: what was carried out is undone, and what was not awaits a decision again, unless a device has
@@ -184,6 +188,14 @@ impl App {
             next => next,
         };
         Ok(next.filter(|next| next.plan != place.plan || next.mission != place.mission))
+    }
+
+    /// One plan of a mission, as the last refresh left it.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn plan(&self, user: &UserId, mission: &MissionId, plan: &IterationId) -> StoreResult<Option<Iteration>> {
+        self.store.plan(user, mission, plan).await
     }
 
     /// A plan with all that a decision about it needs; `None` where it is not there any more.

@@ -42,7 +42,7 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 
 pub use agents::AgentView;
 pub use error::AppError;
-pub use inbox::{EditableParam, InboxPlace, InboxPlan, PlanDecision, WaitingMission};
+pub use inbox::{InboxPlace, InboxPlan, PlanDecision, WaitingMission};
 pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
 pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
 pub use outbox::Outbox;

@@ -14,8 +14,6 @@ const RUNS: u32 = 30;
 /// The state of a user's missions.
 pub struct Overview {
     pub at: Timestamp,
-    /// Missions with plans that await review, at most [`Overview::REVIEWS`] and one more.
-    pub reviews: Vec<MissionCard>,
     /// Active missions by their next time.
     pub next: Vec<MissionCard>,
     /// The newest runs.
@@ -27,11 +25,6 @@ pub struct Overview {
     pub is_new: bool,
     /// Whether the database took a write that was just tried.
     pub can_write: bool,
-}
-
-impl Overview {
-    /// One more is looked for.
-    pub const REVIEWS: u32 = 10;
 }
 
 impl App {
@@ -50,7 +43,6 @@ impl App {
         let ids: BTreeSet<MissionId> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
         Ok(Overview {
             at,
-            reviews: store.to_review(user, None, Overview::REVIEWS + 1).await?,
             of_runs: store.mission_cards_of(user, ids.into_iter().collect()).await?,
             day: store.day_of(user, at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)).await?,
             is_new: next.is_empty() && store.mission_cards(user, "", 1).await?.is_empty(),

@@ -155,21 +155,22 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
     iteration.set_status(overall);
 }
 
-/// Takes decisions on steps back, so that their iteration awaits review again. What was carried out, or released to the
-/// devices of the user, stays. Answers whether anything changed.
-pub fn reopen(iteration: &mut Iteration, steps: &[StepId]) -> bool {
-    let is_released = iteration.steps().any(|step| step.status() == StepStatus::Planned);
+/// Whether the decision on a step can be taken back: nothing came of it, and no device has the steps beside it.
+pub fn can_reopen(iteration: &Iteration, step: &IterationStep) -> bool {
+    let is_released = || iteration.steps().any(|step| step.status() == StepStatus::Planned);
     let settled = [IterationStatus::Approved, IterationStatus::Rejected, IterationStatus::Failed].contains(&iteration.status());
-    if !iteration.awaits_review() && (!settled || is_released) {
-        return false;
-    }
+    let is_open = iteration.awaits_review() || (settled && !is_released());
+    let is_rejected = step.status() == StepStatus::Rejected && step.undone().is_none();
+    is_open && (is_rejected || (step.is_approved_in_advance() && step.status() == StepStatus::Staged))
+}
+
+/// Takes decisions on steps back, so that their iteration awaits review again. Answers whether anything changed.
+pub fn reopen(iteration: &mut Iteration, steps: &[StepId]) -> bool {
+    let before = iteration.clone();
     let mut changed = false;
-    for step in iteration.steps_mut().filter(|step| steps.contains(step.id())) {
-        let is_rejected = step.status() == StepStatus::Rejected && step.undone().is_none();
-        if is_rejected || (step.is_approved_in_advance() && step.status() == StepStatus::Staged) {
-            step.reopen();
-            changed = true;
-        }
+    for step in iteration.steps_mut().filter(|step| steps.contains(step.id()) && can_reopen(&before, step)) {
+        step.reopen();
+        changed = true;
     }
     if changed {
         iteration.set_status(IterationStatus::AwaitingReview);

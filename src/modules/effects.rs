@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 pub use super::call::{Obstacle, Records, ToolCall};
 use super::scene::{Scene, fitting, readable};
-use super::{FieldSpec, Modules, TableSpec, ToolSpec};
+use super::{FieldRole, FieldSpec, Modules, TableSpec, ToolSpec};
 use crate::domain::change::Op;
 use crate::domain::edits;
 use crate::domain::field;
@@ -231,6 +231,8 @@ pub struct Preview {
     pub label: String,
     /// `None`: a new record.
     pub record_id: Option<String>,
+    /// What a record is called that is there; empty where nobody here can read it.
+    pub title: String,
     pub is_deleted: bool,
     pub fields: Vec<FieldChange>,
 }
@@ -256,9 +258,11 @@ pub fn preview(modules: &Modules, call: &ToolCall<'_>, records: &dyn Records) ->
         let described = |field: &String| table.and_then(|table| table.field(field)).is_some_and(is_told);
         let change =
             |(field, after): (String, Value)| FieldChange { before: before.get(&field).cloned().unwrap_or_default(), field, after };
+        let title = table.and_then(|table| before.get(&table.role(FieldRole::Title)?.name)?.as_str());
         let deleted = Record::from_iter(before.iter().filter(|_| write.op == Op::Delete).map(|(field, _)| (field.clone(), Value::Null)));
         Preview {
             label: table.map(|table| table.label.clone()).unwrap_or_default(),
+            title: title.filter(|title| !is_ciphertext(title)).unwrap_or_default().to_owned(),
             record_id: (!is_new).then_some(write.record_id),
             is_deleted: write.op == Op::Delete,
             fields: deleted

@@ -79,12 +79,7 @@ impl FieldSpec {
 
     /// Its name in words: `dueDate` is "Due date", `isPinned` is "Pinned".
     pub fn label(&self) -> String {
-        Self::label_of(&self.name)
-    }
-
-    /// The same of a name alone.
-    pub fn label_of(name: &str) -> String {
-        let name = name.strip_prefix("is").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(name);
+        let name = self.name.strip_prefix("is").filter(|rest| rest.starts_with(char::is_uppercase)).unwrap_or(&self.name);
         let mut words = String::new();
         for (n, letter) in name.chars().enumerate() {
             match (n, letter.is_uppercase()) {

@@ -11,7 +11,8 @@ use super::Shared;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{Failed, LONGEST_PROSE, Response, badge, button, moment, more_bytes, page, path, phrase, prose_of, refused, shorter, to};
-use super::review::plan;
+use super::plan::{PlanView, plan};
+use super::review::{Decided, toast};
 use super::session::{Posted, SignedIn};
 use crate::app::{MissionView, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
@@ -53,6 +54,8 @@ pub(super) struct PlansAndRuns {
     skip: usize,
     /// Runs claimed before this, microseconds.
     before: Option<i64>,
+    #[serde(flatten)]
+    decided: Decided,
 }
 
 pub(super) async fn show(
@@ -72,6 +75,7 @@ pub(super) async fn show(
     let MissionView { part, plans: found, steps, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
     let body = html! {
+        (toast(&shared, &who, &older.decided, None).await?)
         (head(&who, &mission))
         @if let Err(bad) = Cadence::read(&mission.cadence) {
             p.wrong dir="auto" { "Its schedule cannot be followed: " (shorter(&bad.to_string(), 300)) ". " a href={ (path("missions", &id)) "/edit" } { "Correct it" } }
@@ -82,7 +86,7 @@ pub(super) async fn show(
         }
         (about(&mission, &part.missing))
         section { h2 { "Schedule status" } (explanation(&why)) }
-        section { h2 { "Plans" } (plans(&who, &mission, &found, &steps, &runs, older.skip)) }
+        section { h2 { "Plans" } (plans((&shared, &who), &mission, &found, &steps, &runs, older.skip)) }
         section { h2 { "Runs" } (history(&id, &runs)) }
     };
     Ok(page(&who, &shorter(mission.label(), 60), &body))
@@ -170,13 +174,21 @@ fn explanation(why: &Explanation) -> Markup {
     }
 }
 
-fn plans(who: &SignedIn, mission: &Mission, found: &SomePlans, steps: &StepsAhead, runs: &[RunRow], skip: usize) -> Markup {
+fn plans(
+    (shared, who): (&Shared, &SignedIn),
+    mission: &Mission,
+    found: &SomePlans,
+    steps: &StepsAhead,
+    runs: &[RunRow],
+    skip: usize,
+) -> Markup {
     let place = path("missions", &mission.id);
     let mut shown: Vec<Markup> = Vec::new();
     for iteration in &found.iterations {
         let run = runs.iter().find(|run| *iteration.id() == run.iteration_id);
         let foreseen = steps.foreseen.get(iteration.id()).map_or(&[][..], Vec::as_slice);
-        shown.push(plan(who, &mission.id, iteration, foreseen, &steps.tries, run));
+        let (mission, tries) = (&mission.id, &steps.tries);
+        shown.push(plan(&PlanView { shared, who, mission, iteration, foreseen, tries, run, since: None, wrong: None }));
         if shown.iter().map(|plan| plan.0.len()).sum::<usize>() >= PLANS_BYTES {
             break;
         }

@@ -9,17 +9,20 @@ mod agents;
 mod changes;
 mod charts;
 mod fields;
+mod inbox;
 mod live;
 mod mission;
 mod mission_form;
 mod missions;
 mod overview;
 mod page;
+mod plan;
 mod records;
 mod review;
 mod schedule_form;
 mod session;
 mod sign_in;
+mod values;
 
 use std::sync::Arc;
 
@@ -71,7 +74,9 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/missions/{id}/delete", get(missions::ask).post(missions::delete))
         .route("/missions/{id}/undelete", post(missions::undelete))
         .route("/missions/{id}/review", post(review::save))
-        .route("/missions/{id}/undo", post(review::undo))
+        .route("/missions/{id}/reconsider", post(review::reconsider))
+        .route("/review", get(inbox::show))
+        .route("/review/all", get(inbox::list).post(inbox::decide))
         .route("/missions/{id}/log", get(changes::of_mission))
         .route("/records", get(records::tables))
         .route("/records/{app}/{table}", get(records::list).post(records::add))

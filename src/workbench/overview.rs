@@ -8,6 +8,7 @@ use maud::{Markup, html};
 
 use super::Shared;
 use super::charts::{bars, timeline};
+use super::inbox::first_waiting;
 use super::page::{Failed, Response, badge, moment, page, path, shorter};
 use super::session::SignedIn;
 use crate::app::Overview;
@@ -19,6 +20,7 @@ const NEXT_TOLD: usize = 8;
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let seen = shared.app.overview(&who.user).await?;
+    let first = first_waiting(&shared, &who).await?;
     let titles = seen.of_runs.iter().map(|card| (card.id.clone(), label(card))).collect();
     let body = html! {
         div.head { h1 { "Overview" } a.button.primary href="/missions/new" { "New mission" } }
@@ -27,7 +29,10 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
             p.lead { "A mission is something long-lived that you want looked after. Describe it, give it a schedule, and an agent proposes what to do; you decide." }
         }
         div.grid {
-            section { h2 { "Waiting for your review" } (waiting(&seen.reviews)) }
+            @match &first {
+                Some(first) => section.wide { h2 { "Waiting for your review" } (first) (others(&who)) },
+                None => section { h2 { "Waiting for your review" } p.empty { "Nothing. Plans that need a decision of yours show up here." } },
+            }
             section { h2 { "Running now" } (running(&seen.runs, &titles)) }
             section.wide { h2 { "Due next" } (due(seen.at, &seen.next)) }
             section.wide { h2 { "The last 24 hours" } (last_day(seen.at, &seen.day)) }
@@ -57,16 +62,9 @@ fn label(card: &MissionCard) -> String {
     shorter(card.label(), 80)
 }
 
-fn waiting(rows: &[MissionCard]) -> Markup {
-    html! {
-        @if rows.is_empty() { p.empty { "Nothing. Plans that need a decision of yours show up here." } }
-        ul.plain {
-            @for row in rows.iter().take(Overview::REVIEWS as usize) {
-                li { a href=(path("missions", &row.id)) { bdi { (label(row)) } } " " span.count { (row.awaiting_review) " to review" } }
-            }
-        }
-        @if rows.len() > Overview::REVIEWS as usize { p.hint { "And more; " a href="/missions" { "all missions" } "." } }
-    }
+/// The way to the other plans that wait.
+fn others(who: &SignedIn) -> Markup {
+    html! { @if who.waiting > 1 { p { a href="/review/all" { (who.words.with("review-waiting", [("n", who.waiting.into())])) } } } }
 }
 
 fn running(runs: &[RunRow], titles: &Titles) -> Markup {

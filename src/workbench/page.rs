@@ -28,6 +28,8 @@ pub(super) struct SignedIn {
     pub csrf: String,
     /// In the language of the user.
     pub words: Words,
+    /// How many plans await review.
+    pub waiting: u64,
     /// The last row of the log before the page was made: what comes after it is news for the page.
     pub seen: i64,
 }
@@ -146,7 +148,10 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                     a.brand href="/" { "mana-ai" }
                     @if let Some(who) = who {
                         nav aria-label="Main" {
-                            @for (place, name) in PLACES { a href=(place) aria-current=[(name == title).then_some("page")] { (name) } }
+                            @for (place, name) in PLACES {
+                                a href=(place) aria-current=[(name == title).then_some("page")] { (name) }
+                                @if place == "/" { (review_link(who, title)) }
+                            }
                         }
                         form.account method="post" action="/logout" {
                             (csrf(who))
@@ -158,6 +163,17 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                 p #notice role="status" hidden {}
                 main #content tabindex="-1" { (body) }
             }
+        }
+    }
+}
+
+/// The way to the plans that wait, with how many they are.
+fn review_link(who: &SignedIn, title: &str) -> Markup {
+    let name = who.words.say("review-title");
+    html! {
+        a href="/review" aria-current=[(name == title).then_some("page")] {
+            (name)
+            @if who.waiting > 0 { " " span.count { (who.waiting) span.aside { " " (who.words.with("review-waiting-aside", [("n", who.waiting.into())])) } } }
         }
     }
 }

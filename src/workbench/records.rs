@@ -181,7 +181,11 @@ fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldS
 
 /// A field of a form, with the text that it shows.
 fn input(field: &FieldSpec, shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
-    let (id, label) = (format!("f-{}", field.name), field.label());
+    input_as(field, (&format!("f-{}", field.name), &field.label()), shown, zone, is_new)
+}
+
+/// The same with another id and label.
+pub(super) fn input_as(field: &FieldSpec, (id, label): (&str, &str), shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
     let required = is_new && field.is_required() && field.kind != FieldKind::Flag;
     let zone = zone.iana_name().unwrap_or("UTC");
     html! {
@@ -212,7 +216,7 @@ fn step_of(kind: FieldKind) -> Option<&'static str> {
 }
 
 /// A value as its input shows it.
-fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone) -> String {
+pub(super) fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone) -> String {
     match (field.kind, value) {
         (_, None | Some(Value::Null)) => String::new(),
         (FieldKind::Time, Some(Value::String(text))) => match time::parse_rfc3339(text) {
@@ -228,7 +232,7 @@ fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone) -> String {
 }
 
 /// What an input says.
-fn given(field: &FieldSpec, fields: &FormFields, zone: &TimeZone) -> Value {
+pub(super) fn given(field: &FieldSpec, fields: &FormFields, zone: &TimeZone) -> Value {
     let text = fields.text(&field.name);
     match field.kind {
         FieldKind::Flag => Value::Bool(text == "true"),

@@ -32,7 +32,8 @@ pub(super) struct Visitor {
 impl Visitor {
     async fn signed_in(self, app: &App, words: Words) -> Result<SignedIn, Failed> {
         let user = self.user.ok_or(Failed::NoUser)?;
-        Ok(SignedIn { user, csrf: csrf(&self.key), words, seen: app.last_seq().await? })
+        let waiting = app.plans_waiting(&user).await?;
+        Ok(SignedIn { user, csrf: csrf(&self.key), words, waiting, seen: app.last_seq().await? })
     }
 }
 

@@ -1,7 +1,7 @@
 // Texts that want to be more than texts, in every field that a client can push: they are shown, and nothing else.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { eventually, fits, heading, launch, open, same, signIn, World, redeem } from "./support.js";
+import { comment, decide, eventually, fits, heading, launch, open, redeem, same, signIn, World } from "./support.js";
 
 const USER = `u/<b>&"'`;
 const evil = (field) =>
@@ -164,17 +164,16 @@ test("what is typed arrives unchanged", async () => {
 
 test("a review keeps the texts that it is about", async () => {
   await page.goto(world.base + PATHS(ODD)[0]);
-  const plan = page.getByRole("article").filter({ has: page.getByRole("button", { name: "Save review" }) });
-  await plan.getByRole("group", { name: "step0 <script>" }).getByRole("radio", { name: "Approve" }).check();
-  await plan.getByRole("group", { name: "step1 <script>" }).getByRole("radio", { name: "Reject" }).check();
-  const feedback = plan.getByRole("textbox", { name: "Feedback" }).last();
-  await feedback.fill(lines("typed feedback"));
+  const plan = page.getByRole("article").filter({ has: page.getByRole("button", { name: "Approve", exact: true }) });
   const before = world.record("missions", ODD).iterations;
-  await plan.getByRole("button", { name: "Save review" }).click();
+  await comment(plan, lines("typed feedback"));
+  await eventually("the feedback", () => world.record("missions", ODD).iterations[2].userFeedback?.includes("typed feedback"));
+  await decide(plan, "step0 <script>", "Approve");
+  await decide(plan, "step1 <script>", "Reject", "reason <script>");
   await eventually("the review", () => world.record("missions", ODD).iterations[2].overallStatus !== "awaiting-review");
   const after = world.record("missions", ODD).iterations;
   assert.deepEqual(after.slice(0, 2), before.slice(0, 2));
-  assert.deepEqual(after[2].plan.map(({ status, result, ...step }) => step), before[2].plan.map(({ status, ...step }) => step));
+  assert.deepEqual(after[2].plan.map(({ status, result, reason, ...step }) => step), before[2].plan.map(({ status, ...step }) => step));
   assert.deepEqual(after[2].plan.map(({ status }) => status), ["planned", "rejected"]);
   assert.ok(after[2].userFeedback.includes(lines("typed feedback").trim()));
   await page.getByText("typed feedback <script>").first().waitFor();

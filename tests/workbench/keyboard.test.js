@@ -1,7 +1,7 @@
 // The pages without a mouse.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { heading, launch, signIn, World } from "./support.js";
+import { eventually, heading, launch, signIn, World } from "./support.js";
 
 let browser, world, page;
 const step = (n, summary) => ({ id: `it-${n}`, summary, rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: summary } }, status: "staged" });
@@ -30,7 +30,7 @@ const focused = () => page.evaluate(() => {
   return {
     name: (element.labels?.[0]?.textContent ?? element.getAttribute("aria-label") ?? element.textContent).trim(),
     kind: element.type || element.tagName.toLowerCase(),
-    group: element.closest("fieldset")?.querySelector("legend")?.textContent.trim() ?? "",
+    group: document.getElementById(element.closest("[role=group]")?.getAttribute("aria-labelledby"))?.textContent.trim() ?? "",
     inMain: !!element.closest("main"),
     seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.right > 0 && ((outlineStyle !== "none" && outlineWidth !== "0px") || boxShadow !== "none"),
   };
@@ -66,15 +66,19 @@ test("the first tab stop leads past the navigation", async () => {
 test("a review with the keyboard alone", async () => {
   await page.goto(`${world.base}/missions/m`);
   await heading(page, "By keys");
-  for (const [group, choice] of [["First", "Approve"], ["Second", "Reject"]]) {
-    await tabTo(`the choices of ${group}`, ({ kind, group: inside }) => kind === "radio" && inside.includes(group));
-    for (let keys = 0; keys < 3 && (await focused()).name !== choice; keys += 1) await page.keyboard.press("ArrowDown");
-    if (!(await page.evaluate(() => document.activeElement.checked))) await page.keyboard.press("Space");
-    assert.equal((await focused()).name, choice);
-  }
-  await tabTo("the feedback", ({ kind, name }) => kind === "textarea" && name.startsWith("Feedback"));
+  await tabTo("the approval of the first step", ({ name, group }) => name === "Approve" && group === "First");
+  await page.keyboard.press("Enter");
+  await page.getByText("done", { exact: true }).waitFor();
+  await tabTo("the feedback", ({ name }) => name === "Tell the agent something");
+  await page.keyboard.press("Enter");
+  await tabTo("its text", ({ kind, name }) => kind === "textarea" && name.startsWith("Feedback"));
   await page.keyboard.type("Typed blindly.");
-  await tabTo("the button", ({ name }) => name === "Save review");
+  await tabTo("its button", ({ name }) => name === "Save feedback");
+  await page.keyboard.press("Enter");
+  await eventually("the feedback", () => JSON.stringify(world.record("missions", "m")).includes("Typed blindly."));
+  await tabTo("the rejection of the second step", ({ name, group }) => name === "Reject" && group === "Second");
+  await page.keyboard.press("Enter");
+  await page.keyboard.type("Typed blindly, too.");
   await page.keyboard.press("Enter");
   const plan = page.getByRole("article").filter({ hasText: "The plan" });
   await plan.getByText("approved", { exact: true }).first().waitFor();

@@ -1,7 +1,7 @@
 // What other clients push shows on open pages, and takes nothing away from who is typing there.
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import { eventually, heading, launch, mark, open, sameDocument, set, signIn, World } from "./support.js";
+import { decide, eventually, heading, launch, mark, open, sameDocument, set, signIn, World } from "./support.js";
 
 let browser, world, token, page;
 const step = (n, summary) => ({ id: `it-${n}`, summary, rationale: "r", intent: { kind: "toolCall", toolName: "create_task", params: { title: summary } }, status: "staged" });
@@ -90,8 +90,8 @@ test("a form with unsaved input is left alone, and saving it keeps what others w
 test("a review that has begun is left alone", async () => {
   const tab = await visit("/missions/m");
   const plan = tab.getByRole("article").filter({ hasText: "The plan" });
-  await plan.getByRole("group", { name: "First" }).getByRole("radio", { name: "Reject" }).check();
-  const feedback = plan.getByRole("textbox", { name: "Feedback" }).last();
+  await plan.getByText("Tell the agent something").click();
+  const feedback = plan.getByRole("textbox", { name: "Feedback" });
   await feedback.pressSequentially("not like ");
   const watcher = await visit("/missions/m");
   for (const title of ["While reviewing", "Still reviewing"]) {
@@ -100,11 +100,12 @@ test("a review that has begun is left alone", async () => {
   }
   await tab.keyboard.type("this");
   assert.equal(await feedback.inputValue(), "not like this", "neither the text nor the focus is lost");
-  assert.ok(await plan.getByRole("group", { name: "First" }).getByRole("radio", { name: "Reject" }).isChecked());
-  await sameDocument(tab);
-  await plan.getByRole("group", { name: "Second" }).getByRole("radio", { name: "Approve" }).check();
-  await plan.getByRole("button", { name: "Save review" }).click();
+  await decide(plan, "First", "Reject");
   await plan.getByText("rejected", { exact: true }).first().waitFor();
+  assert.equal(await feedback.inputValue(), "not like this", "a decision keeps what is being written");
+  await sameDocument(tab);
+  await decide(plan, "Second", "Approve");
+  await plan.getByText("done", { exact: true }).first().waitFor();
   const record = world.record("missions", "m");
   assert.equal(record.title, "Still reviewing");
   assert.equal(record.iterations[0].plan[0].status, "rejected");
@@ -117,16 +118,13 @@ test("decisions are collected, and released together", async () => {
   await world.update(token, "aiMissions", "m", { iterations: [collected] });
   const tab = await visit("/missions/m");
   const plan = tab.getByRole("article").filter({ hasText: collected.summary });
-  await plan.getByRole("group", { name: "First" }).getByRole("radio", { name: "Approve" }).check();
-  await plan.getByRole("button", { name: "Save review" }).click();
+  await decide(plan, "First", "Approve");
   const now = () => world.record("missions", "m").iterations[0];
   await eventually("the first decision", () => now().plan[0].decision === "approve");
   assert.deepEqual([now().overallStatus, ...now().plan.map(({ status }) => status)], ["awaiting-review", "staged", "staged"]);
-  await visit("/missions/m").then((again) => again.getByRole("group", { name: "First" }).getByRole("radio", { name: "Approve", checked: true }).waitFor());
-  // Not saved by itself; still, "Approve all" heeds it.
-  await plan.getByRole("group", { name: "Second" }).getByRole("radio", { name: "Reject" }).check();
-  await plan.getByRole("button", { name: "Approve all" }).click();
-  await plan.getByText("planned", { exact: true }).first().waitFor();
+  await visit("/missions/m").then((again) => again.getByRole("group", { name: "First" }).getByText("approved", { exact: true }).waitFor());
+  await decide(plan, "Second", "Reject");
+  await plan.getByText("released", { exact: true }).first().waitFor();
   assert.deepEqual([now().overallStatus, ...now().plan.map(({ status }) => status)], ["approved", "planned", "rejected"]);
   assert.ok(!("decision" in now().plan[0]));
 });
@@ -136,11 +134,11 @@ test("a review adds to what another client decided meanwhile", async () => {
   await world.update(token, "aiMissions", "m", { iterations: [twice] });
   const tab = await visit("/missions/m");
   const plan = tab.getByRole("article").filter({ hasText: twice.summary });
-  await plan.getByRole("group", { name: "By page" }).getByRole("radio", { name: "Reject" }).check();
+  await plan.getByRole("group", { name: "By page" }).waitFor();
   const decided = { ...twice, userFeedback: "Said by phone", plan: [{ ...twice.plan[0], status: "approved" }, twice.plan[1]] };
   const arrived = { ...iteration, id: "it3", summary: "Arrived meanwhile" };
   await world.update(token, "aiMissions", "m", { iterations: [decided, arrived] });
-  await plan.getByRole("button", { name: "Save review" }).click();
+  await decide(plan, "By page", "Reject");
   await tab.getByRole("article").filter({ hasText: arrived.summary }).waitFor();
   const [reviewed, untouched] = world.record("missions", "m").iterations;
   assert.deepEqual(reviewed.plan.map(({ status }) => status), ["approved", "rejected"]);

@@ -1,7 +1,7 @@
 // From an agent and a mission to plans, their review, and what the log says about it.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { enter, eventually, heading, idIn, launch, mark, Model, sameDocument, set, signIn, World } from "./support.js";
+import { comment, decide, enter, eventually, heading, idIn, launch, mark, Model, sameDocument, set, signIn, World } from "./support.js";
 
 let browser;
 before(async () => (browser = await launch()));
@@ -84,15 +84,14 @@ test("a mission from its making to its second plan", async (t) => {
   await page.getByRole("heading", { level: 2, name: "Waiting for your review" }).waitFor();
   await page.getByRole("main").getByRole("link", { name: "A green balcony" }).first().click();
 
-  const [soil, palms] = PLAN.steps.map((step) => plan.getByRole("group", { name: step.summary }));
+  const soil = plan.getByRole("group", { name: PLAN.steps[0].summary });
   await soil.getByText(PLAN.steps[0].rationale).waitFor();
-  await soil.getByText("create_task").first().waitFor();
-  await soil.getByText("What it would do").click();
-  await soil.getByText("Adds to: Tasks").waitFor();
-  await soil.getByRole("radio", { name: "Approve" }).check();
-  await palms.getByRole("radio", { name: "Reject" }).check();
-  await plan.getByRole("textbox", { name: "Feedback" }).last().fill("No palms: they are too big.\nMint is fine.");
-  await plan.getByRole("button", { name: "Save review" }).click();
+  await soil.getByText("Adds to Tasks").waitFor();
+  await comment(plan, "No palms: they are too big.\nMint is fine.");
+  await eventually("the feedback", () => world.record("missions", mission).iterations[0].userFeedback);
+  await decide(plan, PLAN.steps[0].summary, "Approve");
+  await soil.getByText("done", { exact: true }).waitFor();
+  await decide(plan, PLAN.steps[1].summary, "Reject", "There is no room.");
   await plan.getByText("approved", { exact: true }).first().waitFor();
   await plan.getByText("rejected", { exact: true }).first().waitFor();
   await plan.getByText("No palms: they are too big.").first().waitFor();
@@ -104,13 +103,13 @@ test("a mission from its making to its second plan", async (t) => {
   await page.getByRole("button", { name: "Run now" }).click();
   await page.getByRole("article").filter({ hasText: "Nothing more to do." }).waitFor();
   const prompt = model.prompt(2);
-  for (const told of ["No palms: they are too big.", "[approved by the user, done] create_task: Buy soil", "[rejected] create_task: Plant palms"]) {
+  for (const told of ["No palms: they are too big.", "[approved by the user, done] create_task: Buy soil", "[rejected: There is no room.] create_task: Plant palms"]) {
     assert.ok(prompt.includes(told), `the second prompt says “${told}”:\n${prompt}`);
   }
 
   // What was done is taken back.
-  await page.getByRole("button", { name: "Undo" }).click();
-  await page.getByText("Undone.").waitFor();
+  await page.getByRole("article").filter({ hasText: PLAN.summary }).getByRole("button", { name: "Undo" }).click();
+  await page.getByText("undone", { exact: true }).waitFor();
 
   await page.goto(`${world.base}/agents/${agent}`);
   await page.getByRole("button", { name: "Pause" }).click();
@@ -187,7 +186,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   for (const name of ["Waiting for your review", "Running now", "Due next", "The last 24 hours"]) {
     await page.getByRole("heading", { level: 2, name, exact: true }).waitFor();
   }
-  const plans = [["Approve all", "approved", "approved"], ["Reject all", "rejected", "rejected"]];
+  const plans = [["Approve all 2", "approved", "done"], ["Reject all", "rejected", "rejected"]];
   for (const [button, status, released] of plans) {
     // The script of the demo answers by the title.
     const title = `A green balcony, all ${status}`;
@@ -202,8 +201,8 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
     await plan.getByRole("button", { name: button }).click();
     await plan.getByText(released, { exact: true }).nth(1).waitFor();
     const [iteration] = world.record("missions", idIn(page)).iterations;
-    assert.deepEqual([iteration.overallStatus, ...iteration.plan.map((step) => step.status)], [status, released, released]);
-    assert.equal(await plan.getByRole("button", { name: "Save review" }).count(), 0, "what is settled is not asked again");
+    assert.deepEqual([iteration.overallStatus, ...iteration.plan.map((step) => step.status)], [status, status, status]);
+    assert.equal(await plan.getByRole("button", { name: "Approve", exact: true }).count(), 0, "what is settled is not asked again");
   }
 
   await page.getByRole("button", { name: "Pause" }).click();

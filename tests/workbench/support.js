@@ -215,6 +215,22 @@ export async function set(scope, label, value) {
   await (list ? field.selectOption(value) : field.fill(String(value)));
 }
 
+/** Decides about a step of a plan. */
+export async function decide(plan, summary, decision, reason = "") {
+  const step = plan.getByRole("group", { name: summary });
+  if (decision === "Approve") return step.getByRole("button", { name: "Approve", exact: true }).click();
+  await step.getByText("Reject", { exact: true }).first().click();
+  await step.getByLabel("Reason").fill(reason);
+  return step.getByRole("button", { name: "Reject", exact: true }).click();
+}
+
+/** Leaves feedback on a plan. */
+export async function comment(plan, text) {
+  await plan.getByText("Tell the agent something").click();
+  await plan.getByRole("textbox", { name: "Feedback" }).fill(text);
+  await plan.getByRole("button", { name: "Save feedback" }).click();
+}
+
 /** Compares records field by field, so that a failure tells of those that differ, in short. */
 export function same(actual, expected, what = "the record") {
   const told = (value) => (JSON.stringify(value) ?? "absent").slice(0, 200);

@@ -1,15 +1,19 @@
-// Keeps the page up to date, spells times in the reader's zone, and shows the next times of a schedule while it is edited.
+// Keeps the page up to date, spells times in the reader's zone, shows the next times of a schedule while it is edited, and
+// sends the decisions of a review without leaving it.
 "use strict";
 
 const main = () => document.getElementById("content");
 const dirty = new WeakSet();
 
 function spellTimes(within) {
-  const spell = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const language = document.documentElement.lang || undefined;
+  const spell = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const day = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) {
-      time.textContent = spell.format(at);
+      // A day is the same everywhere.
+      time.textContent = (time.dateTime.length === 10 ? day : spell).format(at);
       time.title = time.dateTime;
     }
   }
@@ -70,24 +74,148 @@ function say(text) {
   notice.hidden = !text;
 }
 
+// What tells an element from the others of its page, so that it is found in the next state of the page.
+function sign(element) {
+  if (element.id) return `#${element.id}`;
+  const form = element.form ?? element.closest("form");
+  // Numbers in its text may change.
+  const value = element.type === "hidden" || element.matches("button, a, input, summary") ? element.value || element.textContent.replace(/\d+/g, "").trim() : "";
+  const place = element.closest("[id]:not(main)")?.id ?? "";
+  return [element.tagName, element.name, element.getAttribute("href"), form?.getAttribute("action"), value, place].join(" ");
+}
+
+const reachable = "a[href], button, input, select, textarea, summary, [tabindex]";
+
+// Puts a content in the place of the old one, with the focus, what is folded open, and what is being written.
+function put(fresh) {
+  const old = main();
+  const open = new Map([...old.querySelectorAll("details")].map((details) => [sign(details.querySelector("summary")), details.open]));
+  for (const details of fresh.querySelectorAll("details")) details.open = open.get(sign(details.querySelector("summary"))) ?? details.open;
+  for (const form of old.querySelectorAll("form")) {
+    if (!dirty.has(form)) continue;
+    for (const { id, value } of form.elements) {
+      const field = id && fresh.querySelector(`#${CSS.escape(id)}`);
+      if (!field) continue;
+      field.value = value;
+      field.closest("details")?.setAttribute("open", "");
+      dirty.add(field.form);
+    }
+  }
+  const focused = document.activeElement && document.activeElement !== old && old.contains(document.activeElement) ? document.activeElement : null;
+  const wanted = focused && sign(focused);
+  const { selectionStart, selectionEnd } = focused ?? {};
+  prepare(fresh);
+  old.replaceWith(fresh);
+  if (!wanted) return;
+  const again = [...fresh.querySelectorAll(reachable)].find((element) => sign(element) === wanted);
+  again?.focus({ preventScroll: true });
+  if (again && typeof selectionStart === "number") again.setSelectionRange?.(selectionStart, selectionEnd);
+}
+
+async function read(answer) {
+  if (answer.redirected && new URL(answer.url).pathname === "/login") return location.assign("/login");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("content");
+  if (!fresh) return undefined;
+  const nav = [document, page].map((of) => of.querySelector("body > header nav"));
+  // The count of what waits.
+  if (nav[0] && nav[1] && nav[0].innerHTML !== nav[1].innerHTML && !nav[0].contains(document.activeElement)) nav[0].replaceWith(nav[1]);
+  return { fresh, title: page.title };
+}
+
 // Asks for this page anew and puts its content in place, unless that would lose what somebody is writing.
 async function refresh() {
   if (edited()) return say("This changed elsewhere. What you are writing is kept; reload the page to see the change.");
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-  if (answer.redirected && new URL(answer.url).pathname === "/login") return location.assign("/login");
   if (!answer.ok || edited()) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("content");
-  if (!fresh) return;
-  const old = main();
-  const before = [...old.querySelectorAll("details")].map((details) => details.open);
-  const sections = old.querySelectorAll("details").length === fresh.querySelectorAll("details").length;
-  if (sections) [...fresh.querySelectorAll("details")].forEach((details, n) => { details.open = before[n]; });
-  const focused = document.activeElement && old.contains(document.activeElement) ? document.activeElement.id : "";
-  prepare(fresh);
-  old.replaceWith(fresh);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  const found = await read(answer);
+  if (!found) return;
+  put(found.fresh);
   say("");
 }
+
+// A decision is sent from where it stands, and the next thing to decide about takes its place.
+const told = document.body.appendChild(Object.assign(document.createElement("p"), { className: "aside", role: "status" }));
+let sending = false;
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!("swap" in form.dataset)) return;
+  event.preventDefault();
+  if (sending) return;
+  sending = true;
+  const fields = new URLSearchParams([...new FormData(form)]);
+  if (event.submitter?.name) fields.append(event.submitter.name, event.submitter.value);
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: fields, headers: { accept: "text/html" } });
+    const found = await read(answer);
+    if (!found) throw new Error("no page");
+    dirty.delete(form);
+    const place = form.closest(".plan")?.id;
+    document.activeElement?.blur();
+    put(found.fresh);
+    if (answer.redirected) history.replaceState(null, "", answer.url);
+    document.title = found.title;
+    told.textContent = main().querySelector(".toast span")?.textContent ?? main().querySelector("h1").textContent;
+    onwards(place);
+  } catch {
+    say(form.dataset.failed ?? "Not saved: the server can't be reached. Try again.");
+  } finally {
+    sending = false;
+  }
+});
+
+const steps = () => [...main().querySelectorAll(".step.open")];
+const current = () => document.activeElement?.closest?.(".step.open");
+
+// The focus goes to what is wrong, else to the next step to decide about, else to the top of what is there now.
+function onwards(place) {
+  const wrong = main().querySelector("form [role=alert]");
+  const plan = place ? document.getElementById(place) : main();
+  const next = wrong?.closest(".step") ?? (plan ?? main()).querySelector(".step.open");
+  if (!next) main().focus({ preventScroll: true });
+  if (!next || next === steps()[0]) scrollTo(0, 0);
+  next?.focus({ preventScroll: next === steps()[0] });
+}
+
+function unfold(step, key) {
+  const details = step.querySelector(`details[data-key="${key}"]`);
+  if (!details) return;
+  details.open = true;
+  details.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+}
+
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  a: () => (current() ?? steps()[0])?.querySelector('button[data-key="a"]')?.click(),
+  r: () => unfold(current() ?? steps()[0], "r"),
+  e: () => unfold(current() ?? steps()[0], "e"),
+  u: () => main().querySelector('form[data-key="u"] button')?.click(),
+  "?": () => {
+    const help = main().querySelector('details[data-key="?"]');
+    help.open = !help.open;
+    if (help.open) help.querySelector("summary").focus();
+  },
+};
+
+function move(by) {
+  const all = steps();
+  const at = all.indexOf(current());
+  all[at < 0 ? 0 : Math.min(Math.max(at + by, 0), all.length - 1)]?.focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  const { target, key, ctrlKey, metaKey, altKey } = event;
+  if (ctrlKey || metaKey || altKey || target.matches?.("input, textarea, select") || !main().querySelector('details[data-key="?"]')) return;
+  if (!KEYS[key] || ((key === "r" || key === "e") && !steps().length)) return;
+  event.preventDefault();
+  KEYS[key]();
+});
+// What is unfolded is there to be written into.
+document.addEventListener("toggle", (event) => {
+  const { target } = event;
+  if (target.matches?.(".folded[open]") && target.contains(document.activeElement)) target.querySelector("input:not([type=hidden]), textarea, select")?.focus();
+}, true);
 
 function follow() {
   let waiting;
@@ -108,4 +236,7 @@ function follow() {
 }
 
 prepare(document);
+// A plan that is looked at stays in its place, whatever else comes in.
+const shown = location.pathname === "/review" && document.querySelector("[data-place]");
+if (shown && !location.search.includes("plan=")) history.replaceState(null, "", shown.dataset.place + location.search.replace("?", "&"));
 if (document.body.dataset.live) follow();
