@@ -3,7 +3,7 @@
 use std::process::Command;
 
 fn main() {
-    for dir in ["schema", "fixtures"] {
+    for dir in ["schema", "fixtures", "templates"] {
         println!("cargo::rerun-if-changed={dir}");
     }
     println!("cargo::rerun-if-env-changed=MANA_AI_COMMIT");

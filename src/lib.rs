@@ -26,6 +26,7 @@ pub mod runner;
 pub mod steps;
 pub mod store;
 pub mod sync;
+pub mod templates;
 pub mod text;
 pub mod turns;
 pub mod web;

@@ -17,7 +17,9 @@ mod review;
 mod schedule;
 mod shelf;
 mod sign_in;
+mod templates;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -50,6 +52,7 @@ pub use overview::Overview;
 pub use records::{Heading, Linkable};
 pub use review::{DecidedStep, Given, Reviews, StepReview, WaitingPlan};
 pub use shelf::RecordList;
+pub use templates::{MadeOfTemplate, TemplateShelf};
 
 /// What the parts of the program do together. One per process.
 pub struct App {
@@ -63,6 +66,8 @@ pub struct App {
     rules: Rules,
     /// What each user may put into the log.
     ceilings: LogCeilings,
+    /// Where the files of this server are.
+    data_dir: PathBuf,
     reviews: Arc<Reviews>,
     outbox: Outbox,
     clock: Clock,
@@ -84,12 +89,13 @@ pub struct AppParts {
     pub outbox: Outbox,
     pub rules: Rules,
     pub ceilings: LogCeilings,
+    pub data_dir: PathBuf,
 }
 
 impl App {
     /// The app over a store, with its parts.
     pub fn new(store: Store, parts: AppParts, clock: Clock) -> Arc<Self> {
-        let AppParts { runner, users, reviews, outbox, rules, ceilings } = parts;
+        let AppParts { runner, users, reviews, outbox, rules, ceilings, data_dir } = parts;
         Arc::new(App {
             operator: Operator::new(store.clone(), Arc::clone(&clock)),
             store,
@@ -97,6 +103,7 @@ impl App {
             users,
             rules,
             ceilings,
+            data_dir,
             reviews,
             outbox,
             clock,

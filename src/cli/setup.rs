@@ -87,6 +87,7 @@ pub(super) fn app(config: &Config, operator: &Operator) -> Result<Arc<App>, Fail
         reviews,
         rules: rules_told(config),
         ceilings: config.log_ceilings,
+        data_dir: config.data_dir.clone(),
     };
     Ok(App::new(operator.store().clone(), parts, clock()))
 }

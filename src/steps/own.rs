@@ -32,18 +32,26 @@ pub struct OwnHand<'a> {
 }
 
 impl OwnHand<'_> {
-    /// The rows of new records.
+    /// The rows of new records of a table.
     ///
     /// # Errors
     /// Which of them cannot be added, from 0, and why.
-    pub fn add(
+    pub fn add(&self, table: &TableSpec, given: &[Record], next_id: impl FnMut() -> String) -> Result<Vec<Admitted>, (usize, Obstacle)> {
+        Ok(self.add_each(given.iter().map(|record| (table, record)), next_id)?.1)
+    }
+
+    /// The ids of new records, each of its table, and their rows with those of what they need besides.
+    ///
+    /// # Errors
+    /// Which of them cannot be added, from 0, and why.
+    pub fn add_each<'g>(
         &self,
-        table: &TableSpec,
-        given: &[Record],
+        given: impl IntoIterator<Item = (&'g TableSpec, &'g Record)>,
         mut next_id: impl FnMut() -> String,
-    ) -> Result<Vec<Admitted>, (usize, Obstacle)> {
+    ) -> Result<(Vec<String>, Vec<Admitted>), (usize, Obstacle)> {
         let pending = Pending::new(self.log);
-        for (n, params) in given.iter().enumerate() {
+        let mut ids = Vec::new();
+        for (n, (table, params)) in given.into_iter().enumerate() {
             let mut add = |table: &TableSpec, params: &Record| {
                 let call = ToolCall { tool: "", params, user: self.user, space: None, now: self.now, zone: self.zone };
                 added(self.modules, table, &call, &pending, &mut next_id)
@@ -58,9 +66,14 @@ impl OwnHand<'_> {
                 made.into_iter().for_each(|write| pending.push(write));
                 written = add(table, params);
             }
-            written.map_err(|obstacle| (n, obstacle))?.into_iter().for_each(|write| pending.push(write));
+            let written = written.map_err(|obstacle| (n, obstacle))?;
+            let own = written.iter().find(|write| write.app == table.app && write.table == table.table && write.op == Op::Insert);
+            ids.push(own.map(|write| write.record_id.clone()).unwrap_or_default());
+            written.into_iter().for_each(|write| pending.push(write));
         }
-        pending.into_writes().iter().map(|write| self.row(write, &mut next_id).map_err(|obstacle| (0, obstacle))).collect()
+        let rows: Result<_, _> =
+            pending.into_writes().iter().map(|write| self.row(write, &mut next_id).map_err(|obstacle| (0, obstacle))).collect();
+        Ok((ids, rows?))
     }
 
     /// The rows that change fields of a record, and those of the same name in what belongs to it; none where they are so
@@ -130,7 +143,11 @@ impl OwnHand<'_> {
         })
     }
 
-    fn row(&self, write: &RecordWrite, next_id: &mut impl FnMut() -> String) -> Result<Admitted, Obstacle> {
+    /// The row of a write.
+    ///
+    /// # Errors
+    /// Where the log does not take it.
+    pub fn row(&self, write: &RecordWrite, next_id: &mut impl FnMut() -> String) -> Result<Admitted, Obstacle> {
         let fields = RawRecord::from(&write.fields);
         let change = row(self.user, self.client, next_id(), Target::of(write), fields, &actor::user(self.user), "user", self.log);
         admit(change).map_err(|refusal| Obstacle::Refused { why: refusal.to_string() })

@@ -119,6 +119,7 @@ async fn body(
                     AgentState::Paused => { (set("active", "Resume")) (set("archived", "Archive")) }
                     AgentState::Archived => { (set("active", "Resume")) }
                 }
+                @if !missions.is_empty() { a.button href={ (path("agents", id)) "/template" } download { (who.words.say("templates-share")) } }
                 a.button href={ (path("agents", id)) "/log" } { "Change log" }
             }
         }

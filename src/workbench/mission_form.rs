@@ -25,58 +25,6 @@ pub(super) const SHOWN: [&str; 7] =
 /// Agents that a form offers.
 const OFFERED: u32 = 100;
 
-/// A start for those who do not know what to write.
-pub(super) struct Template {
-    pub id: &'static str,
-    pub title: &'static str,
-    objective: &'static str,
-    concept: &'static str,
-    cadence: &'static str,
-}
-
-pub(super) const TEMPLATES: [Template; 4] = [
-    Template {
-        id: "spending",
-        title: "Keep my spending under control",
-        objective: "Look at what I spent this week and propose at most three things to change.",
-        concept: "I want to notice early where money goes. Small, concrete steps; no lectures.",
-        cadence: r#"{"kind": "weekly", "dayOfWeek": 0, "atHour": 18}"#,
-    },
-    Template {
-        id: "week",
-        title: "Plan my week",
-        objective: "Propose a plan for the coming week from my open tasks and goals.",
-        concept: "Two or three priorities a day, with room left for what comes up.",
-        cadence: r#"{"kind": "cron", "expression": "0 17 * * 5"}"#,
-    },
-    Template {
-        id: "reading",
-        title: "Read more",
-        objective: "Plan the next evenings with a book.",
-        concept: "Half an hour is enough. Remind me of what I wanted to finish.",
-        cadence: r#"{"kind": "daily", "atHour": 19}"#,
-    },
-    Template {
-        id: "journal",
-        title: "Look back on my notes",
-        objective: "Find threads in my latest notes that deserve a next step.",
-        concept: "Only what I wrote myself counts. One question is better than five tasks.",
-        cadence: r#"{"kind": "weekly", "dayOfWeek": 6, "atHour": 9}"#,
-    },
-];
-
-/// The record that a template starts with.
-pub(super) fn from_template(id: &str) -> Record {
-    let mut record = Record::new();
-    if let Some(template) = TEMPLATES.iter().find(|template| template.id == id) {
-        for (field, text) in [(field::TITLE, template.title), (field::OBJECTIVE, template.objective), (field::CONCEPT, template.concept)] {
-            record.insert(field.into(), json!(text));
-        }
-        record.insert(field::CADENCE.into(), serde_json::from_str(template.cadence).unwrap_or_default());
-    }
-    record
-}
-
 /// What the form offers to choose from.
 pub(super) struct Choices {
     agents: Vec<(String, String)>,

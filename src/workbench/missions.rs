@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
-use super::mission_form::{SHOWN, TEMPLATES, choices, form, from_template, read};
+use super::mission_form::{SHOWN, choices, form, read};
 use super::page::{Failed, PAGE, Response, badge, button, moment, more, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::RunNow;
@@ -64,20 +64,11 @@ pub(super) fn mission_table(rows: &[MissionCard], now: Timestamp) -> Markup {
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct Start {
-    template: Option<String>,
-}
-
-pub(super) async fn new(State(shared): State<Shared>, who: SignedIn, Query(start): Query<Start>) -> Result<Response, Failed> {
-    let record = from_template(start.template.as_deref().unwrap_or_default());
+pub(super) async fn new(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
+    let record = Record::new();
     let choices = choices(&shared, &who, &record).await?;
     let body = html! {
-        h1 { "New mission" }
-        nav.templates aria-label="Start from" {
-            span { "Start from" }
-            @for template in &TEMPLATES { a.button href={ "/missions/new?template=" (template.id) } { (template.title) } }
-        }
+        div.head { h1 { "New mission" } a.button href="/templates" { (who.words.say("templates-start")) } }
         (form(&who, "/missions", "Create mission", (&record, &Record::new()), &choices, &shared.app, None))
     };
     Ok(page(&who, "New mission", &body))

@@ -23,6 +23,7 @@ mod schedule_form;
 mod session;
 mod sign_in;
 mod values;
+mod templates;
 
 use std::sync::Arc;
 
@@ -86,6 +87,11 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/records/{app}/{table}/r/{id}/delete", post(records::delete))
         .route("/records/{app}/{table}/r/{id}/undelete", post(records::undelete))
         .route("/agents/{id}/log", get(changes::of_agent))
+        .route("/agents/{id}/template", get(templates::export))
+        .route("/templates", get(templates::list))
+        .route("/templates/import", get(templates::import_form).post(templates::import))
+        .route("/templates/import/create", post(templates::make_imported))
+        .route("/templates/{id}", get(templates::show).post(templates::make))
         .route("/audit", get(access::show))
         .route("/live", get(live::stream));
     // Users of an identity provider come with its tokens only.

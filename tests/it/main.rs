@@ -36,6 +36,7 @@ mod store_story;
 mod streams;
 mod sync;
 mod sync_model;
+mod templates;
 mod tick;
 mod traces;
 mod upkeep;

@@ -111,7 +111,8 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
     let reviews =
         Arc::new(Reviews::new(store.clone(), executors, Catalog::builtin(), Arc::new(Metrics::new().unwrap()), Arc::clone(&clock)));
     let outbox = Outbox::new(store.clone(), Arc::clone(&reviews), BTreeMap::new(), Arc::clone(&clock)).unwrap();
-    let parts = AppParts { runner, users: users.into(), reviews, outbox, rules: told, ceilings: LogCeilings::default() };
+    let parts =
+        AppParts { runner, users: users.into(), reviews, outbox, rules: told, ceilings: LogCeilings::default(), data_dir: dir.to_owned() };
     let app = App::new(store.clone(), parts, clock);
     let api = Api {
         address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),

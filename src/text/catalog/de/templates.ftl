@@ -1,0 +1,32 @@
+# Vorlagen: ein Agent mit Missionen und Beispielen.
+
+templates-title = Vorlagen
+templates-lead = Jede legt einen Agenten, seine Mission und Beispiele an. Du siehst alles, bevor es angelegt wird, und kannst es danach ändern.
+templates-start = Mit einer Vorlage beginnen
+templates-back = ← Alle Vorlagen
+templates-broken = Dateien, die sich nicht verwenden lassen
+templates-health = Gesundheit
+templates-home = Zuhause
+templates-learning = Lernen
+templates-life = Leben
+templates-money = Geld
+templates-people = Menschen
+templates-work = Arbeit
+templates-create = Anlegen
+templates-create-and-run = Anlegen und gleich ausführen
+templates-creates = Was angelegt wird
+templates-agent = Ein Agent
+templates-by-itself = Macht selbst: { $tools }
+templates-asks = Fragt dich vorher: { $tools }
+templates-tokens = Höchstens { $count } Tokens am Tag.
+templates-prompt = So arbeitet er
+templates-mission = Eine Mission
+templates-records = Beispiele
+templates-records-hint = Damit der erste Plan etwas zu lesen hat. Ersetze sie durch eigene Einträge.
+templates-more = … und { $count } weitere
+templates-import = Vorlage importieren
+templates-file = Eine Datei
+templates-paste = Oder ihren Text einfügen
+templates-import-hint = Du siehst, was sie anlegt, bevor etwas geschrieben wird.
+templates-look = Zeigen, was sie anlegt
+templates-share = Als Vorlage teilen

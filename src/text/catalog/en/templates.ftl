@@ -1,0 +1,32 @@
+# Templates: an agent with its missions and sample records.
+
+templates-title = Templates
+templates-lead = Each one creates an agent, its mission and sample records. You see everything before it is created, and can change it afterwards.
+templates-start = Start from a template
+templates-back = ← All templates
+templates-broken = Files that can't be used
+templates-health = Health
+templates-home = Home
+templates-learning = Learning
+templates-life = Life
+templates-money = Money
+templates-people = People
+templates-work = Work
+templates-create = Create
+templates-create-and-run = Create and run now
+templates-creates = What it creates
+templates-agent = An agent
+templates-by-itself = Does by itself: { $tools }
+templates-asks = Asks you first: { $tools }
+templates-tokens = At most { $count } tokens a day.
+templates-prompt = How it works
+templates-mission = A mission
+templates-records = Sample records
+templates-records-hint = So that the first plan has something to read. Replace them with your own.
+templates-more = … and { $count } more
+templates-import = Import a template
+templates-file = A file
+templates-paste = Or paste its text
+templates-import-hint = You see what it creates before anything is written.
+templates-look = Show what it creates
+templates-share = Share as a template

@@ -1,0 +1,222 @@
+//! Templates: the shelf, what one would create, and files in and out.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::Shared;
+use super::fields::FormFields;
+use super::page::{Failed, Response, csrf, page, path, refused, rich, shorter, to};
+use super::session::{Posted, SignedIn};
+use crate::app::AppError;
+use crate::domain::ids::AgentId;
+use crate::modules::FieldRole;
+use crate::templates::{Template, TemplateRecord};
+use crate::text::catalog::{Words, text_id};
+
+/// The name of a file that was pasted or chosen, in messages about it.
+const FILE: &str = "template.json";
+/// Sample records that are told of each table.
+const TOLD: usize = 12;
+
+const CATEGORIES: [(&str, &str); 7] = [
+    ("health", text_id("templates-health")),
+    ("home", text_id("templates-home")),
+    ("learning", text_id("templates-learning")),
+    ("life", text_id("templates-life")),
+    ("money", text_id("templates-money")),
+    ("people", text_id("templates-people")),
+    ("work", text_id("templates-work")),
+];
+
+pub(super) async fn list(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
+    let words = who.words;
+    let shelf = shared.app.templates().await?;
+    let body = html! {
+        div.head {
+            h1 { (words.say("templates-title")) }
+            a.button href="/templates/import" { (words.say("templates-import")) }
+        }
+        p.lead { (words.say("templates-lead")) }
+        (cards(words, &shelf.templates))
+        @if !shelf.problems.is_empty() {
+            section {
+                h2 { (words.say("templates-broken")) }
+                ul.plain { @for problem in &shelf.problems { li.hint { bdi { (shorter(problem, 300)) } } } }
+            }
+        }
+    };
+    Ok(page(&who, &words.say("templates-title"), &body))
+}
+
+/// Templates to choose from.
+pub(super) fn cards(words: Words, templates: &[Template]) -> Markup {
+    let language = words.language();
+    html! {
+        ul.cards { @for template in templates {
+            li.card {
+                h2 { (icon(template)) a href=(path("templates", &template.id)) { bdi { (shorter(template.name.told(language), 80)) } } }
+                p dir="auto" { (shorter(template.tagline.told(language), 160)) }
+                @if let Some((_, label)) = CATEGORIES.iter().find(|(category, _)| *category == template.category) { p.hint { (words.say(label)) } }
+            }
+        } }
+    }
+}
+
+fn icon(template: &Template) -> Markup {
+    // An address or a word is no icon.
+    let short = template.icon.chars().count() <= 8 && !template.icon.is_ascii();
+    html! { span.avatar aria-hidden="true" { @if short { (template.icon) } @else { "●" } } }
+}
+
+pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<String>) -> Result<Response, Failed> {
+    let template = shared.app.template(&id).await?;
+    let body = detail(&shared, &who, &template, &path("templates", &id), None);
+    Ok(page(&who, template.name.told(who.words.language()), &body))
+}
+
+/// What a template would create, with the form that does it; `file` is the text of one that is not on the shelf.
+fn detail(shared: &Shared, who: &SignedIn, template: &Template, action: &str, file: Option<&str>) -> Markup {
+    let (words, language) = (who.words, who.words.language());
+    let agent = &template.agent;
+    html! {
+        p { a href="/templates" { (words.say("templates-back")) } }
+        h1 { (icon(template)) bdi { (shorter(template.name.told(language), 120)) } }
+        @if !template.description.told(language).is_empty() { p.lead dir="auto" { (template.description.told(language)) } }
+        form.actions method="post" action=(action) {
+            (csrf(who))
+            @if let Some(file) = file { input type="hidden" name="text" value=(file); }
+            button.primary name="run" value="yes" { (words.say("templates-create-and-run")) }
+            button { (words.say("templates-create")) }
+        }
+        h2 { (words.say("templates-creates")) }
+        section {
+            h3 { (words.say("templates-agent")) ": " bdi { (shorter(agent.name.told(language), 120)) } }
+            p dir="auto" { (shorter(agent.role.told(language), 300)) }
+            (decided(words, "templates-by-itself", &agent.tools("auto")))
+            (decided(words, "templates-asks", &agent.tools("propose")))
+            @if let Some(tokens) = agent.max_tokens_per_day { p.hint { (words.with("templates-tokens", [("count", tokens.into())])) } }
+            @if !agent.system_prompt.told(language).is_empty() {
+                details { summary { (words.say("templates-prompt")) } p.prose dir="auto" { (agent.system_prompt.told(language)) } }
+            }
+        }
+        @for mission in &template.missions { section {
+            h3 { (words.say("templates-mission")) ": " bdi { (shorter(mission.title.told(language), 120)) } }
+            p.prose dir="auto" { (mission.objective.told(language)) }
+            @if !mission.concept.told(language).is_empty() { p.prose.hint dir="auto" { (mission.concept.told(language)) } }
+        } }
+        @if !template.records.is_empty() { section {
+            h3 { (words.say("templates-records")) }
+            p.hint { (words.say("templates-records-hint")) }
+            (samples(shared, who, template))
+        } }
+    }
+}
+
+fn decided(words: Words, id: &'static str, tools: &[&str]) -> Markup {
+    let names = html! { @for (n, tool) in tools.iter().enumerate() { @if n > 0 { ", " } code { (tool) } } };
+    html! { @if !tools.is_empty() { p { (rich(words, id, [("tools", names)])) } } }
+}
+
+fn samples(shared: &Shared, who: &SignedIn, template: &Template) -> Markup {
+    let titles = |record: &TemplateRecord| {
+        let table = shared.app.modules().table(&record.table)?;
+        let suited = record.text(table.role(FieldRole::Title).map(|field| field.name.as_str())?, who.words.language())?;
+        Some((table.label.clone(), suited.to_owned()))
+    };
+    let mut tables = BTreeMap::<String, Vec<String>>::new();
+    for (table, title) in template.records.iter().filter_map(titles) {
+        tables.entry(table).or_default().push(title);
+    }
+    html! {
+        dl { @for (table, titles) in &tables {
+            dt { (table) }
+            @for title in titles.iter().take(TOLD) { dd dir="auto" { (shorter(title, 120)) } }
+            @if titles.len() > TOLD { dd { (who.words.with("templates-more", [("count", (titles.len() - TOLD).into())])) } }
+        } }
+    }
+}
+
+pub(super) async fn make(State(shared): State<Shared>, Path(id): Path<String>, posted: Posted) -> Result<Response, Failed> {
+    let template = shared.app.template(&id).await?;
+    made(&shared, &posted.who, &template, &posted.fields).await
+}
+
+async fn made(shared: &Shared, who: &SignedIn, template: &Template, fields: &FormFields) -> Result<Response, Failed> {
+    let made = shared.app.make_of_template(&who.user, template, who.words.language()).await?;
+    let Some(mission) = made.missions.first() else { return Ok(to(&path("agents", &made.agent))) };
+    if fields.has("run") {
+        shared.app.run_mission_now(&who.user, mission).await?;
+    }
+    Ok(to(&path("missions", mission)))
+}
+
+pub(super) async fn import_form(who: SignedIn) -> Response {
+    page(&who, &who.words.say("templates-import"), &import_body(&who, "", None))
+}
+
+fn import_body(who: &SignedIn, text: &str, wrong: Option<&str>) -> Markup {
+    let words = who.words;
+    html! {
+        p { a href="/templates" { (words.say("templates-back")) } }
+        h1 { (words.say("templates-import")) }
+        form.stack method="post" action="/templates/import" {
+            (csrf(who))
+            @if let Some(wrong) = wrong { p.wrong role="alert" dir="auto" { (shorter(wrong, 500)) } }
+            label for="file" { (words.say("templates-file")) }
+            input #file type="file" accept=".json,application/json" data-into="text";
+            label for="text" { (words.say("templates-paste")) }
+            textarea #text name="text" rows="12" dir="auto" required spellcheck="false" { "\n" (text) }
+            p.hint { (words.say("templates-import-hint")) }
+            button.primary { (words.say("templates-look")) }
+        }
+    }
+}
+
+/// Shows what a file would create; nothing is written yet.
+pub(super) async fn import(State(shared): State<Shared>, posted: Posted) -> Response {
+    let (who, text) = (&posted.who, posted.fields.text("text"));
+    match shared.app.read_template(FILE, &text) {
+        Ok(template) => {
+            let body = detail(&shared, who, &template, "/templates/import/create", Some(&text));
+            page(who, template.name.told(who.words.language()), &body)
+        }
+        Err(error) => not_imported(who, &text, error),
+    }
+}
+
+fn not_imported(who: &SignedIn, text: &str, error: AppError) -> Response {
+    match error {
+        AppError::Parameter(why) => refused(who, &who.words.say("templates-import"), &import_body(who, text, Some(&why))),
+        other => Failed::from(other).into(),
+    }
+}
+
+pub(super) async fn make_imported(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
+    let (who, text) = (&posted.who, posted.fields.text("text"));
+    match shared.app.read_template(FILE, &text) {
+        Ok(template) => made(&shared, who, &template, &posted.fields).await,
+        Err(error) => Ok(not_imported(who, &text, error)),
+    }
+}
+
+/// The file of an agent, for others.
+pub(super) async fn export(State(shared): State<Shared>, who: SignedIn, Path(id): Path<AgentId>) -> Result<Response, Failed> {
+    let file = shared.app.export_template(&who.user, &id).await?;
+    let name = serde_json::from_str::<Value>(&file).ok().and_then(|file| file.get("name")?.as_str().map(file_name)).unwrap_or_default();
+    let kind = "application/json; charset=utf-8".to_owned();
+    let file_name = format!("attachment; filename=\"{name}.json\"");
+    Ok(([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, file_name)], file).into_response())
+}
+
+/// A name in letters and digits, for any file system.
+fn file_name(name: &str) -> String {
+    let kept: String = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' }).collect();
+    let parts: Vec<&str> = kept.split('-').filter(|part| !part.is_empty()).collect();
+    let name: String = parts.join("-").chars().take(60).collect();
+    if name.is_empty() { "agent".into() } else { name }
+}
