@@ -17,7 +17,7 @@ use crate::domain::mission::{Mission, MissionState};
 use crate::domain::raw::RawRecord;
 use crate::domain::schedule::first_time;
 use crate::domain::time;
-use crate::runner::{Explanation, explain};
+use crate::runner::{Explanation, Rules, explain};
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, Longest, MissionCard, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
 
@@ -104,9 +104,10 @@ impl App {
             steps.tries.extend(self.reviews.tries(user, id, plan).await?);
         }
         let (user_id, now) = (user.to_owned(), self.now());
+        let rules = Rules { provider: self.runner.provider_name(), ..self.rules.clone() };
         let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
         Ok(MissionView {
-            why: explain(&self.store, &snapshot, plans.plans, now, &self.rules).await?,
+            why: explain(&self.store, &snapshot, plans.plans, now, &rules).await?,
             ahead: self.store.future_fields(Table::Missions, user, id, now).await?,
             runs: self.store.runs_before(user, Some(id), wanted.before, wanted.runs).await?,
             part,

@@ -4,14 +4,17 @@
 //! user. This room must not know HTTP, HTML or arguments; the SQL is the store's, the rules are those of `domain`.
 
 mod agents;
+mod backups;
 mod error;
 mod health;
 mod inbox;
 mod log;
 mod missions;
+mod model;
 mod operator;
 mod outbox;
 mod overview;
+mod people;
 mod records;
 mod review;
 mod schedule;
@@ -43,9 +46,10 @@ use crate::store::{Edit, Longest, Store, StoreResult, Table};
 use crate::sync::{self, Hub, Mailbox, TooMany};
 
 pub use agents::AgentView;
-pub use error::AppError;
+pub use error::{AppError, PeopleRefusal};
 pub use inbox::{InboxPlace, InboxPlan, PlanDecision, WaitingMission};
 pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
+pub use model::{FixedParts, ModelKeeper, ModelView, ModelWish};
 pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
 pub use outbox::Outbox;
 pub use overview::Overview;
@@ -68,6 +72,10 @@ pub struct App {
     ceilings: LogCeilings,
     /// Where the files of this server are.
     data_dir: PathBuf,
+    /// Where plans come from.
+    model: ModelKeeper,
+    /// Held while a backup is made.
+    backing_up: tokio::sync::Mutex<()>,
     reviews: Arc<Reviews>,
     outbox: Outbox,
     clock: Clock,
@@ -90,12 +98,23 @@ pub struct AppParts {
     pub rules: Rules,
     pub ceilings: LogCeilings,
     pub data_dir: PathBuf,
+    pub model: ModelKeeper,
+}
+
+/// What is too much, as everybody may know; `None`: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShownLimits {
+    pub unreviewed_plans: Option<u64>,
+    pub calls_per_day: Option<u64>,
+    pub tokens_per_day: Option<u64>,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
 }
 
 impl App {
     /// The app over a store, with its parts.
     pub fn new(store: Store, parts: AppParts, clock: Clock) -> Arc<Self> {
-        let AppParts { runner, users, reviews, outbox, rules, ceilings, data_dir } = parts;
+        let AppParts { runner, users, reviews, outbox, rules, ceilings, data_dir, model } = parts;
         Arc::new(App {
             operator: Operator::new(store.clone(), Arc::clone(&clock)),
             store,
@@ -104,6 +123,8 @@ impl App {
             rules,
             ceilings,
             data_dir,
+            model,
+            backing_up: tokio::sync::Mutex::default(),
             reviews,
             outbox,
             clock,
@@ -128,6 +149,19 @@ impl App {
     /// The zone of schedules without one of their own.
     pub fn zone(&self) -> &TimeZone {
         &self.rules.zone
+    }
+
+    /// What each user may take.
+    pub fn limits(&self) -> ShownLimits {
+        let some = |most: u64| Some(most).filter(|most| *most > 0);
+        let ceilings = &self.rules.ceilings;
+        ShownLimits {
+            unreviewed_plans: some(ceilings.unreviewed_plans),
+            calls_per_day: some(ceilings.calls_per_day),
+            tokens_per_day: some(ceilings.tokens_per_day),
+            rows: self.ceilings.rows,
+            bytes: self.ceilings.bytes,
+        }
     }
 
     /// The tools that plans may use.

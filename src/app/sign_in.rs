@@ -16,8 +16,13 @@ const USERS_OFFERED: u32 = 50;
 /// # Errors
 /// When the database cannot be written.
 pub(super) async fn new_link(store: &Store, user: Option<UserId>, key: &LocalKey, now: Timestamp) -> StoreResult<String> {
+    link_of(store, user, key.thumbprint().to_owned(), now).await
+}
+
+/// The same with a key that is told by its thumbprint.
+pub(super) async fn link_of(store: &Store, user: Option<UserId>, key: String, now: Timestamp) -> StoreResult<String> {
     let code = new_secret();
-    store.add_link(hash(&code), user, key.thumbprint().to_owned(), after_hours(now, LINK_HOURS)).await?;
+    store.add_link(hash(&code), user, key, after_hours(now, LINK_HOURS)).await?;
     Ok(format!("/link?code={code}"))
 }
 

@@ -16,7 +16,7 @@ use crate::domain::mission::{Mission, MissionState};
 use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::modules::effects::{Obstacle, RecordWrite};
-use crate::modules::{Modules, TableSpec};
+use crate::modules::{FieldKind, Modules, TableSpec};
 use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult, Table};
 use crate::templates::{MAX_FILE, Suited, Template, own};
@@ -126,8 +126,10 @@ impl App {
             let Some(table) = listed(self.modules(), &sample.table) else {
                 return wrong(format!("`records[{n}].table` is {:?}, which is no table of this server", sample.table));
             };
-            let known = self.modules().form(table).unwrap_or_default();
-            if let Some(name) = sample.fields.keys().find(|name| !known.iter().any(|field| field.name == **name)) {
+            let asked = self.modules().form(table).unwrap_or_default();
+            let is_asked = |name: &str| asked.iter().any(|field| field.name == name);
+            let is_plain = |name: &str| table.field(name).is_some_and(|field| !matches!(field.kind, FieldKind::Link | FieldKind::Map));
+            if let Some(name) = sample.fields.keys().find(|name| !is_asked(name) && !is_plain(name)) {
                 return wrong(format!("`records[{n}].fields` has {name:?}, which is no field of {}", sample.table));
             }
         }

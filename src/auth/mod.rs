@@ -16,6 +16,7 @@ pub use secret_file::{SecretError, SecretFile};
 pub use service_key::ServiceKey;
 pub use token::{Claims, Expected, TokenRefused};
 
+use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::JwkSet;
 use jwks::Remote;
 
@@ -76,6 +77,14 @@ impl Users {
         match &self.keys {
             KeySource::Local(key) => key.verifying().thumbprint == thumbprint,
             KeySource::Remote(remote, _) => remote.has_key(thumbprint).await,
+        }
+    }
+
+    /// A token of local mode that speaks for `user`; an identity provider makes its own.
+    pub fn issue(&self, user: &str, now: Timestamp, ttl: SignedDuration) -> Option<String> {
+        match &self.keys {
+            KeySource::Local(key) => key.issue(user, now, ttl).ok(),
+            KeySource::Remote(..) => None,
         }
     }
 

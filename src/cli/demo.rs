@@ -8,7 +8,7 @@ use tokio::time::{Duration, MissedTickBehavior};
 
 use super::serve::Server;
 use super::{CommandResult, Context, Failure, link, output, setup};
-use crate::config::{Config, GivenSettings};
+use crate::config::{Config, FixedModel, GivenSettings};
 use crate::demo::{self, model, narrator::Narrator, reviewer::Reviewer};
 use crate::http;
 
@@ -19,6 +19,9 @@ pub(super) struct DemoArgs {
     ticks: Option<u32>,
 }
 
+/// What fixes the model here.
+const DEMO: &str = "demo";
+
 pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     let mut config = quicker(context.config, &context.raw);
     let operator = setup::new_operator(&config).await?;
@@ -27,6 +30,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     config.llm_url = format!("http://{model}").parse().map_err(Failure::failed)?;
     config.llm_model = model::MODEL.into();
     config.llm_api_key = None;
+    config.llm_fixed = FixedModel { address: Some(DEMO.into()), key: Some(DEMO.into()), model: Some(DEMO.into()) };
     config.private_key_pem = Some(demo::private_key_pem());
     config.jwks_url = None;
     let listener = listen(&config, &context.raw).await?;

@@ -21,6 +21,7 @@ mod link;
 mod man;
 mod missions;
 mod output;
+mod people;
 mod plan;
 mod restore;
 mod reviews;
@@ -103,6 +104,8 @@ enum Cmd {
     Token(token::TokenArgs),
     /// Print a one-time link that signs in to the workbench; without --user, whoever opens it may choose any user
     Link(link::LinkArgs),
+    /// List who uses the server, and who administers it
+    People(people::PeopleArgs),
     /// List the browsers that are signed in, and sign them out
     Sessions(sessions::SessionsArgs),
     /// Back up the database into a file, also while the server runs
@@ -254,6 +257,7 @@ async fn dispatch(command: Cmd, context: Context) -> CommandResult {
         Cmd::Grant(args) => grant::run(&context, args),
         Cmd::Token(args) => token::run(context, args).await,
         Cmd::Link(args) => link::run(context, args).await,
+        Cmd::People(args) => people::run(context, args).await,
         Cmd::Sessions(args) => sessions::run(context, args).await,
         Cmd::Backup(args) => backup::run(context, args).await,
         Cmd::Restore(args) => restore::run(context, args).await,

@@ -185,6 +185,7 @@ fn failure(error: AppError, user: &UserId, ids: &str) -> Failure {
             Failure::Failed(format!("user {user} has no step or iteration of this id: {ids}; `mana-ai reviews` lists the steps that wait"))
         }
         AppError::Parameter(what) => Failure::Usage(what),
+        AppError::People(refusal) => Failure::Failed(refusal.to_string()),
         AppError::Store(error) => error.into(),
     }
 }

@@ -63,7 +63,12 @@ impl Server {
         let service_key = ServiceKey::load(config.service_key.as_deref(), &config.data_dir).map_err(Failure::failed)?;
         let turns = Arc::new(Turns::default());
         let address = listener.local_addr().map_err(Failure::failed)?;
-        let pages = workbench::router(Workbench { app: Arc::clone(app), turns: Arc::clone(&turns), port: address.port() });
+        let pages = workbench::router(Workbench {
+            app: Arc::clone(app),
+            turns: Arc::clone(&turns),
+            port: address.port(),
+            public_url: config.public_urls.first().map(ToString::to_string),
+        });
         let api = Api {
             app: Arc::clone(app),
             service_key,

@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use crate::app::{App, AppParts, Operator, Outbox, Reviews};
+use crate::app::{App, AppParts, FixedParts, ModelKeeper, Operator, Outbox, Reviews};
 use crate::auth::{LocalKey, Users};
-use crate::config::Config;
+use crate::config::{self, Config, FixedModel};
 use crate::domain::backoff::Backoff;
 use crate::domain::breaker::Limits;
 use crate::domain::decision::Ceilings;
@@ -88,6 +88,7 @@ pub(super) fn app(config: &Config, operator: &Operator) -> Result<Arc<App>, Fail
         rules: rules_told(config),
         ceilings: config.log_ceilings,
         data_dir: config.data_dir.clone(),
+        model: model_keeper(config),
     };
     Ok(App::new(operator.store().clone(), parts, clock()))
 }
@@ -154,6 +155,12 @@ pub(super) fn model_server(config: &Config) -> provider::ProviderSettings {
         dialect: config.planner,
         headers: config.llm_headers.clone(),
     }
+}
+
+/// The model server with what the page may change of it.
+fn model_keeper(config: &Config) -> ModelKeeper {
+    let FixedModel { address, key, model } = config.llm_fixed.clone();
+    ModelKeeper::new(model_server(config), FixedParts { address, key, model }, config.data_dir.join(config::KEPT_NAME))
 }
 
 /// The configured tools.

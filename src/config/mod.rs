@@ -27,6 +27,10 @@ pub use template::template;
 
 /// The name of the file that is read from the data directory where no other is named.
 pub const FILE_NAME: &str = "mana-ai.toml";
+/// The name of the file in the data directory that the page of settings writes; everything else comes before it.
+pub const KEPT_NAME: &str = "workbench.toml";
+/// The settings that it may have.
+const KEPT: [&str; 3] = ["llm_url", "llm_api_key", "llm_model"];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub enum SettingSource {
     Flag,
     Environment,
     File(PathBuf),
+    /// What an administrator set on the page.
+    Kept(PathBuf),
     Default,
 }
 
@@ -42,7 +48,7 @@ impl fmt::Display for SettingSource {
         match self {
             SettingSource::Flag => f.write_str("flag"),
             SettingSource::Environment => f.write_str("environment"),
-            SettingSource::File(path) => write!(f, "{}", path.display()),
+            SettingSource::File(path) | SettingSource::Kept(path) => write!(f, "{}", path.display()),
             SettingSource::Default => f.write_str("default"),
         }
     }
@@ -110,6 +116,10 @@ impl GivenSettings {
                 values.entry(key).or_insert((from_file(&path, key, value), SettingSource::File(path.clone())));
             }
         }
+        let kept = Path::new(values.get("data_dir").map_or(settings::DATA_DIR, |(dir, _)| dir)).join(KEPT_NAME);
+        if kept.exists() {
+            add_kept(&mut values, &kept)?;
+        }
         for setting in SETTINGS {
             if let Some(default) = setting.default {
                 values.entry(setting.key).or_insert((default.to_owned(), SettingSource::Default));
@@ -176,7 +186,7 @@ impl GivenSettings {
     fn name(&self, key: &'static str) -> String {
         match self.source(key) {
             SettingSource::Flag => format!("--{}", key.replace('_', "-")),
-            SettingSource::File(_) => format!("`{key}`"),
+            SettingSource::File(_) | SettingSource::Kept(_) => format!("`{key}`"),
             _ => SETTINGS.iter().find(|s| s.key == key).map_or(key, |s| s.variable).to_owned(),
         }
     }
@@ -186,7 +196,7 @@ impl GivenSettings {
         let value = self.text(key).unwrap_or_default();
         let origin = match self.source(key) {
             SettingSource::Flag => "given on the command line".into(),
-            SettingSource::File(path) => format!("in {}", path.display()),
+            SettingSource::File(path) | SettingSource::Kept(path) => format!("in {}", path.display()),
             _ => "from the environment".into(),
         };
         let value = if setting.is_some_and(|s| s.secret) { "********".into() } else { without_credentials(&value) };
@@ -215,6 +225,19 @@ fn time_zone(raw: &GivenSettings) -> Result<TimeZone, ConfigError> {
         Some(meant) => raw.wrong("time_zone", format!("an IANA time zone. Did you mean {meant}?")),
         None => raw.wrong("time_zone", "an IANA time zone such as Europe/Berlin"),
     })
+}
+
+/// Adds what the page of settings wrote. A key goes to no other server than the one that it was given for.
+fn add_kept(values: &mut BTreeMap<&'static str, (String, SettingSource)>, path: &Path) -> Result<(), ConfigError> {
+    let kept = read_file(path)?;
+    let url = |kept: &[(&str, String)]| kept.iter().find(|(key, _)| *key == "llm_url").map(|(_, url)| url.clone());
+    let is_other = values.get("llm_url").is_some_and(|(given, _)| url(&kept).is_some_and(|url| url != *given));
+    for (key, value) in kept {
+        if KEPT.contains(&key) && !(is_other && key == "llm_api_key") {
+            values.entry(key).or_insert((value, SettingSource::Kept(path.to_owned())));
+        }
+    }
+    Ok(())
 }
 
 fn read_file(path: &Path) -> Result<Vec<(&'static str, String)>, ConfigError> {
@@ -256,6 +279,7 @@ pub struct Config {
     pub llm_url: reqwest::Url,
     pub llm_api_key: Option<String>,
     pub llm_model: String,
+    pub llm_fixed: FixedModel,
     pub llm_timeout: Duration,
     pub planner: Dialect,
     pub llm_context_tokens: u64,
@@ -298,6 +322,29 @@ pub struct Config {
     pub log_format: LogFormat,
 }
 
+/// Which settings of the model are given, and where, so that the page cannot change them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FixedModel {
+    pub address: Option<String>,
+    pub key: Option<String>,
+    pub model: Option<String>,
+}
+
+impl FixedModel {
+    fn of(raw: &GivenSettings) -> Self {
+        let fixed = |key: &str| match raw.source(key) {
+            SettingSource::Kept(_) | SettingSource::Default => None,
+            source => Some(source.to_string()),
+        };
+        FixedModel {
+            // A key or header that is given must not be sent elsewhere.
+            address: ["llm_url", "llm_api_key", "llm_headers"].into_iter().find_map(fixed),
+            key: fixed("llm_api_key"),
+            model: fixed("llm_model"),
+        }
+    }
+}
+
 /// How lines of the log are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -327,6 +374,7 @@ impl Config {
             llm_url: raw.read("llm_url", "an http or https address such as http://127.0.0.1:11434", web_address)?,
             llm_api_key: raw.text("llm_api_key"),
             llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
+            llm_fixed: FixedModel::of(raw),
             llm_timeout: raw.millis("llm_timeout_ms", 1, MILLIS)?,
             planner: raw.read("planner", "auto, tools or json", Dialect::parse)?,
             llm_context_tokens: raw.number("llm_context_tokens", 1_024, "a whole number of at least 1024")?,

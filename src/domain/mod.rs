@@ -25,6 +25,7 @@ pub mod lost;
 pub mod merge;
 pub mod mission;
 pub mod op;
+pub mod person;
 pub mod policy;
 pub mod raw;
 pub mod record_kind;

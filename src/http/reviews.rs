@@ -39,6 +39,7 @@ impl From<AppError> for ApiError {
         match error {
             AppError::NotFound => ApiError::no_step(),
             AppError::Parameter(what) => ApiError::bad_request(&what),
+            AppError::People(refusal) => ApiError::bad_request(&refusal.to_string()),
             AppError::Store(error) => error.into(),
         }
     }

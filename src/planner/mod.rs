@@ -18,6 +18,7 @@ pub mod tools;
 mod usage;
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
@@ -34,7 +35,8 @@ const ESTIMATED: &str = "the model server told no usable token counts; they were
 
 /// Makes plans with one model server and one tool catalog.
 pub struct Planner {
-    provider: Provider,
+    /// May be replaced while plans are made; each plan is made with one.
+    provider: RwLock<Arc<Provider>>,
     catalog: Catalog,
     prompt_version: String,
     /// Tokens that the model reads and writes at most.
@@ -102,12 +104,27 @@ impl Planner {
     /// # Errors
     /// When the TLS side cannot be set up.
     pub fn new(settings: ProviderSettings, catalog: Catalog, context_tokens: u64) -> Result<Self, ClientError> {
-        Ok(Planner { provider: Provider::new(settings)?, catalog, prompt_version: prompt::version(), context_tokens })
+        let provider = RwLock::new(Arc::new(Provider::new(settings)?));
+        Ok(Planner { provider, catalog, prompt_version: prompt::version(), context_tokens })
+    }
+
+    /// Makes the plans that begin from now on with another model server.
+    ///
+    /// # Errors
+    /// When the TLS side cannot be set up.
+    pub fn use_provider(&self, settings: ProviderSettings) -> Result<(), ClientError> {
+        let provider = Arc::new(Provider::new(settings)?);
+        *self.provider.write().unwrap_or_else(PoisonError::into_inner) = provider;
+        Ok(())
+    }
+
+    fn provider(&self) -> Arc<Provider> {
+        Arc::clone(&self.provider.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The form in which the next request goes out first.
     pub fn form(&self) -> RequestForm {
-        self.provider.form()
+        self.provider().form()
     }
 
     /// The tools that a policy does not deny.
@@ -125,23 +142,24 @@ impl Planner {
     }
 
     /// The model that is asked for.
-    pub fn model(&self) -> &str {
-        self.provider.model()
+    pub fn model(&self) -> String {
+        self.provider().model().to_owned()
     }
 
     /// The provider's name in metrics.
     pub fn provider_name(&self) -> String {
-        self.provider.name()
+        self.provider().name()
     }
 
     /// Asks the model for a plan. An answer that cannot be used goes back once, with what is wrong with it.
     pub async fn plan(&self, material: &Material<'_>) -> Planned {
         let started = Instant::now();
+        let provider = self.provider();
         let prompt = self.prompt(material);
         let mut planned = Planned {
             outcome: Ok(Plan::default()),
             usage: Usage::default(),
-            model: self.provider.model().to_owned(),
+            model: provider.model().to_owned(),
             latency: Duration::ZERO,
             rounds: 1,
             notes: Vec::new(),
@@ -159,7 +177,7 @@ impl Planner {
         if !suspected.is_empty() {
             planned.notes.push(format!("reads like orders to the model, and was passed on as data: {}", suspected.join(", ")));
         }
-        planned.outcome = self.rounds(&prompt, material, &mut planned).await;
+        planned.outcome = rounds(&provider, &prompt, material, &mut planned).await;
         planned.latency = started.elapsed();
         planned
     }
@@ -168,63 +186,63 @@ impl Planner {
     pub fn prompt(&self, material: &Material<'_>) -> Prompt {
         prompt::write(material, self.context_tokens)
     }
+}
 
-    async fn rounds(&self, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
-        // In a small window, a short list of the tools leaves room for what the plan is about.
-        let too_large = (!prompt.tools_fit && self.provider.may_answer_in_json()).then_some(RequestPart::Tools);
-        let first = self.ask(prompt, material, &[], too_large, planned).await?;
-        let problems = match judge(&first, material) {
-            Verdict::Good(plan) => return Ok(plan),
-            Verdict::Repeats(_, problems) => problems.iter().map(ToString::to_string).collect(),
-            Verdict::Bad(problems) => problems,
-        };
-        planned.rounds = 2;
-        let said = Message { role: "assistant", content: as_text(&first) };
-        let asked = Message { role: "user", content: prompt::repair(&problems) };
-        // A server that answers tools with words that are no plan may do better with JSON.
-        let in_words = first.form == RequestForm::Tools && first.reply.calls.is_empty() && self.provider.may_answer_in_json();
-        let in_words = in_words.then_some(RequestPart::Tools);
-        let second = self.ask(prompt, material, &[said, asked], in_words.or(too_large), planned).await?;
-        match judge(&second, material) {
-            Verdict::Good(plan) => {
-                in_words.into_iter().for_each(|part| self.provider.leave_out(part));
-                Ok(plan)
-            }
-            Verdict::Repeats(plan, problems) => {
-                planned.notes.push("steps that its user had rejected before were taken out of the plan".into());
-                Ok(without(plan, &problems))
-            }
-            Verdict::Bad(problems) => Err(PlanError::Parse(problems)),
+async fn rounds(provider: &Provider, prompt: &Prompt, material: &Material<'_>, planned: &mut Planned) -> Result<Plan, PlanError> {
+    // In a small window, a short list of the tools leaves room for what the plan is about.
+    let too_large = (!prompt.tools_fit && provider.may_answer_in_json()).then_some(RequestPart::Tools);
+    let first = ask(provider, prompt, material, &[], too_large, planned).await?;
+    let problems = match judge(&first, material) {
+        Verdict::Good(plan) => return Ok(plan),
+        Verdict::Repeats(_, problems) => problems.iter().map(ToString::to_string).collect(),
+        Verdict::Bad(problems) => problems,
+    };
+    planned.rounds = 2;
+    let said = Message { role: "assistant", content: as_text(&first) };
+    let asked = Message { role: "user", content: prompt::repair(&problems) };
+    // A server that answers tools with words that are no plan may do better with JSON.
+    let in_words = first.form == RequestForm::Tools && first.reply.calls.is_empty() && provider.may_answer_in_json();
+    let in_words = in_words.then_some(RequestPart::Tools);
+    let second = ask(provider, prompt, material, &[said, asked], in_words.or(too_large), planned).await?;
+    match judge(&second, material) {
+        Verdict::Good(plan) => {
+            in_words.into_iter().for_each(|part| provider.leave_out(part));
+            Ok(plan)
         }
+        Verdict::Repeats(plan, problems) => {
+            planned.notes.push("steps that its user had rejected before were taken out of the plan".into());
+            Ok(without(plan, &problems))
+        }
+        Verdict::Bad(problems) => Err(PlanError::Parse(problems)),
     }
+}
 
-    async fn ask(
-        &self,
-        prompt: &Prompt,
-        material: &Material<'_>,
-        more: &[Message],
-        without: Option<RequestPart>,
-        planned: &mut Planned,
-    ) -> Result<ModelAnswer, ProviderError> {
-        let messages = |form| {
-            let system = Message { role: "system", content: prompt.system(form) };
-            let user = Message { role: "user", content: prompt.user.clone() };
-            [&[system, user], more].concat()
-        };
-        let answer = self.provider.ask(messages, material.offered, without).await?;
-        if planned.rounds == 1
-            && let Some(cut) = PromptCut::seen(answer.sent, answer.usage.prompt)
-        {
-            planned.notes.push(cut.to_string());
-            planned.read_less = Some(cut);
-        }
-        planned.usage = planned.usage + answer.usage;
-        if answer.estimated && !planned.notes.iter().any(|note| note == ESTIMATED) {
-            planned.notes.push(ESTIMATED.into());
-        }
-        planned.model.clone_from(&answer.model);
-        Ok(answer)
+async fn ask(
+    provider: &Provider,
+    prompt: &Prompt,
+    material: &Material<'_>,
+    more: &[Message],
+    without: Option<RequestPart>,
+    planned: &mut Planned,
+) -> Result<ModelAnswer, ProviderError> {
+    let messages = |form| {
+        let system = Message { role: "system", content: prompt.system(form) };
+        let user = Message { role: "user", content: prompt.user.clone() };
+        [&[system, user], more].concat()
+    };
+    let answer = provider.ask(messages, material.offered, without).await?;
+    if planned.rounds == 1
+        && let Some(cut) = PromptCut::seen(answer.sent, answer.usage.prompt)
+    {
+        planned.notes.push(cut.to_string());
+        planned.read_less = Some(cut);
     }
+    planned.usage = planned.usage + answer.usage;
+    if answer.estimated && !planned.notes.iter().any(|note| note == ESTIMATED) {
+        planned.notes.push(ESTIMATED.into());
+    }
+    planned.model.clone_from(&answer.model);
+    Ok(answer)
 }
 
 /// What of the prompt reads like orders to the model.

@@ -22,6 +22,8 @@ use crate::web::{self, ClientError, root_cause};
 
 /// An answer longer than this, in bytes, is no plan.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
+/// Characters of a sample that are kept.
+const SAMPLE: usize = 300;
 
 /// Where the model is and how to ask it.
 #[derive(Clone)]
@@ -57,6 +59,15 @@ pub struct ModelAnswer {
     pub estimated: bool,
     /// As the server names it, else as it was asked for.
     pub model: String,
+}
+
+/// A first answer of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelSample {
+    /// Its start.
+    pub text: String,
+    pub model: String,
+    pub latency: Duration,
 }
 
 /// What kind of failure it was; the value of the metric label `kind`.
@@ -230,6 +241,19 @@ impl Provider {
         let models =
             value.get("data").and_then(Value::as_array).ok_or_else(|| self.error(ProviderErrorKind::Malformed, "lists no models", ""))?;
         Ok(models.iter().filter_map(|model| model.get("id")?.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Asks for a short answer, to see whether the model can be had.
+    ///
+    /// # Errors
+    /// [`ProviderError`] says what happened and what its user can do.
+    pub async fn sample(&self) -> Result<ModelSample, ProviderError> {
+        let started = Instant::now();
+        let content = "Answer with one short, friendly sentence that names the model you are.".to_owned();
+        let asked = vec![Message { role: "user", content }];
+        let answer = self.ask(|_| asked.clone(), &[], None).await?;
+        let text = if answer.reply.text.trim().is_empty() { answer.reply.thoughts } else { answer.reply.text };
+        Ok(ModelSample { text: text.trim().chars().take(SAMPLE).collect(), model: answer.model, latency: started.elapsed() })
     }
 
     async fn request(

@@ -34,10 +34,11 @@ use crate::domain::step::StepStatus;
 use crate::grants::PrivateKey;
 use crate::metrics::Metrics;
 use crate::planner::Planner;
-use crate::planner::provider::MAX_RETRY_AFTER;
+use crate::planner::provider::{MAX_RETRY_AFTER, ProviderSettings};
 use crate::planner::tools::Tool;
 use crate::steps::Executors;
 use crate::store::{ProcessLock, ProcessLockError, Store, StoreResult};
+use crate::web::ClientError;
 use queue::FairQueue;
 use upkeep::ScanProgress;
 use work::PlanJob;
@@ -167,6 +168,22 @@ impl Runner {
     /// The tools that plans may use.
     pub fn tools(&self) -> &[Tool] {
         self.planner.tools()
+    }
+
+    /// The model server's name, as metrics and `explain` know it.
+    pub fn provider_name(&self) -> String {
+        self.planner.provider_name()
+    }
+
+    /// Plans from now on with another model server, of which nothing bad is known yet.
+    ///
+    /// # Errors
+    /// When the TLS side cannot be set up.
+    pub async fn use_provider(&self, settings: ProviderSettings) -> Result<(), ClientError> {
+        self.planner.use_provider(settings)?;
+        *lock(&self.breaker) = Breaker::new(self.settings.breaker);
+        self.tell_of_outage().await;
+        Ok(())
     }
 
     /// What is wrong with the model server, where it is left alone.

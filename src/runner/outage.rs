@@ -53,7 +53,7 @@ impl Runner {
     }
 
     /// Brings the fact and the gauge up to date.
-    async fn tell_of_outage(&self) {
+    pub(super) async fn tell_of_outage(&self) {
         self.show_breaker();
         // One at a time, so that the last state is the one that stays.
         let mut told = self.told.lock().await;

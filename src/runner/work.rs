@@ -260,7 +260,7 @@ impl Runner {
             id: run.iteration_id.clone(),
             started_at: now,
             finished_at: now,
-            model: self.planner.model().to_owned(),
+            model: self.planner.model(),
             prompt_version: self.planner.prompt_version().to_owned(),
             usage: Usage::default(),
         };

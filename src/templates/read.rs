@@ -33,6 +33,8 @@ pub(super) fn template(file: &str, text: &[u8]) -> Result<Template, BadTemplate>
     if whole(format.value) != Some(FORMAT) {
         return Err(format.wrong(format!("must be {FORMAT}, the only form that this version reads")));
     }
+    let name = top.need("name")?.heading()?;
+    let agent = agent(&top.need("agent")?)?;
     let records = top.list("records", MAX_RECORDS)?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
     let keys: BTreeSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
     if keys.len() < records.len() {
@@ -46,10 +48,10 @@ pub(super) fn template(file: &str, text: &[u8]) -> Result<Template, BadTemplate>
         id: id(file),
         icon: top.get("icon").map(|part| part.line()).transpose()?.unwrap_or_default(),
         category: top.get("category").map(|part| part.line()).transpose()?.unwrap_or_default(),
-        name: top.need("name")?.heading()?,
+        name,
         tagline: top.get("tagline").map(|part| part.heading()).transpose()?.unwrap_or_default(),
         description: top.get("description").map(|part| part.wording()).transpose()?.unwrap_or_default(),
-        agent: agent(&top.need("agent")?)?,
+        agent,
         records,
         missions,
     })

@@ -125,6 +125,7 @@ pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<Missi
 pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let place = path("missions", &id);
     match shared.app.run_mission_now(&posted.who.user, &id).await? {
+        RunNow::Due if posted.fields.text("from") == "start" => Ok(to(&path("start/plan", &id))),
         RunNow::Due => Ok(to(&place)),
         RunNow::UnderWay => {
             let body = html! {

@@ -14,16 +14,20 @@ mod live;
 mod mission;
 mod mission_form;
 mod missions;
+mod model_form;
 mod overview;
 mod page;
+mod people;
 mod plan;
 mod records;
 mod review;
 mod schedule_form;
 mod session;
+mod settings;
 mod sign_in;
-mod values;
+mod start;
 mod templates;
+mod values;
 
 use std::sync::Arc;
 
@@ -50,6 +54,8 @@ pub struct Workbench {
     pub turns: Arc<Turns>,
     /// The port of the server, by which the cookies of two servers on one host are told apart.
     pub port: u16,
+    /// Where the server is reached from outside, for links.
+    pub public_url: Option<String>,
 }
 
 type Shared = Arc<Workbench>;
@@ -92,6 +98,19 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/templates/import", get(templates::import_form).post(templates::import))
         .route("/templates/import/create", post(templates::make_imported))
         .route("/templates/{id}", get(templates::show).post(templates::make))
+        .route("/start", get(start::show))
+        .route("/start/model", post(start::model))
+        .route("/start/plan/{id}", get(start::plan))
+        .route("/settings", get(settings::show).post(settings::save))
+        .route("/settings/model", post(settings::model))
+        .route("/settings/sessions/end", post(settings::end_session))
+        .route("/settings/tokens", post(settings::make_token))
+        .route("/settings/backup", post(settings::back_up))
+        .route("/settings/people", get(people::list).post(people::invite))
+        .route("/settings/people/link", post(people::link))
+        .route("/settings/people/role", post(people::set_role))
+        .route("/settings/people/sign-out", post(people::sign_out))
+        .route("/settings/people/uninvite", post(people::uninvite))
         .route("/audit", get(access::show))
         .route("/live", get(live::stream));
     // Users of an identity provider come with its tokens only.

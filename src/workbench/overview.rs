@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::Shared;
 use super::charts::{bars, timeline};
 use super::inbox::first_waiting;
-use super::page::{Failed, Response, badge, moment, page, path, shorter};
+use super::page::{Failed, Response, badge, moment, page, path, shorter, to};
 use super::session::SignedIn;
 use crate::app::Overview;
 use crate::domain::ids::MissionId;
@@ -20,14 +20,14 @@ const NEXT_TOLD: usize = 8;
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let seen = shared.app.overview(&who.user).await?;
+    if seen.is_new {
+        return Ok(to("/start"));
+    }
     let first = first_waiting(&shared, &who).await?;
     let titles = seen.of_runs.iter().map(|card| (card.id.clone(), label(card))).collect();
     let body = html! {
         div.head { h1 { "Overview" } a.button.primary href="/missions/new" { "New mission" } }
         (health(&seen, shared.app.outage().as_ref()))
-        @if seen.is_new {
-            p.lead { "A mission is something long-lived that you want looked after. Describe it, give it a schedule, and an agent proposes what to do; you decide." }
-        }
         div.grid {
             @match &first {
                 Some(first) => section.wide { h2 { "Waiting for your review" } (first) (others(&who)) },

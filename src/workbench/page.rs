@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
-use crate::app::AppError;
+use crate::app::{AppError, PeopleRefusal};
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::StoreError;
@@ -26,10 +26,14 @@ pub(super) const PAGE: u32 = 50;
 pub(super) struct SignedIn {
     pub user: UserId,
     pub csrf: String,
+    /// Names the session; it opens nothing.
+    pub session: String,
     /// In the language of the user.
     pub words: Words,
     /// How many plans await review.
     pub waiting: u64,
+    /// The zone in which times are shown, where the user chose one.
+    pub zone: Option<String>,
     /// The last row of the log before the page was made: what comes after it is news for the page.
     pub seen: i64,
 }
@@ -59,6 +63,8 @@ impl From<AppError> for Failed {
         match error {
             AppError::NotFound => Failed::NotFound,
             AppError::Parameter(what) => Failed::BadForm(what),
+            AppError::People(PeopleRefusal::NotAdmin) => Failed::NotFound,
+            AppError::People(refusal) => Failed::BadForm(refusal.to_string()),
             AppError::Store(error) => Failed::Store(error),
         }
     }
@@ -142,7 +148,7 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                 link rel="stylesheet" href="/assets/workbench.css";
                 script src="/assets/workbench.js" defer {}
             }
-            body data-live=[who.and_then(|who| who.csrf.get(..16))] data-seen=[who.map(|who| who.seen)] {
+            body data-live=[who.and_then(|who| who.csrf.get(..16))] data-seen=[who.map(|who| who.seen)] data-zone=[who.and_then(|who| who.zone.as_deref())] {
                 a.skip href="#content" { "Skip to content" }
                 header {
                     a.brand href="/" { "mana-ai" }
@@ -155,7 +161,7 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                         }
                         form.account method="post" action="/logout" {
                             (csrf(who))
-                            span.user title="Signed in as" { bdi { (shorter(&who.user, 40)) } }
+                            a.user href="/settings" aria-label={ (words.say("settings-title")) ": " (shorter(&who.user, 40)) } { span aria-hidden="true" { "⚙ " } bdi { (shorter(&who.user, 40)) } }
                             button.quiet { "Sign out" }
                         }
                     }

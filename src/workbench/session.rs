@@ -33,7 +33,18 @@ impl Visitor {
     async fn signed_in(self, app: &App, words: Words) -> Result<SignedIn, Failed> {
         let user = self.user.ok_or(Failed::NoUser)?;
         let waiting = app.plans_waiting(&user).await?;
-        Ok(SignedIn { user, csrf: csrf(&self.key), words, waiting, seen: app.last_seq().await? })
+        let preferences = app.preferences(&user).await?;
+        let chosen = preferences.language.as_deref().and_then(Language::parse);
+        let words = chosen.map_or(words, Words::of);
+        Ok(SignedIn {
+            user,
+            csrf: csrf(&self.key),
+            session: hex(&hash(&self.key)),
+            words,
+            waiting,
+            zone: preferences.zone,
+            seen: app.last_seq().await?,
+        })
     }
 }
 

@@ -151,6 +151,7 @@ async fn made(shared: &Shared, who: &SignedIn, template: &Template, fields: &For
     let Some(mission) = made.missions.first() else { return Ok(to(&path("agents", &made.agent))) };
     if fields.has("run") {
         shared.app.run_mission_now(&who.user, mission).await?;
+        return Ok(to(&path("start/plan", mission)));
     }
     Ok(to(&path("missions", mission)))
 }

@@ -29,6 +29,7 @@ mod restore;
 mod reviews;
 mod runner;
 mod serve;
+mod settings;
 mod setup;
 mod soak;
 mod storage;

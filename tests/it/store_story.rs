@@ -14,6 +14,7 @@ use mana_ai::domain::ids::UserId;
 use mana_ai::domain::iterations::Iteration;
 use mana_ai::domain::limits::admit;
 use mana_ai::domain::mission::Mission;
+use mana_ai::domain::person::{PersonRole, Preferences};
 use mana_ai::domain::raw::{Raw, RawRecord};
 use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
@@ -274,10 +275,27 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             store.end_session(opened).await.unwrap();
             format!("{link} {used}")
         }
+        "invite" | "uninvite" | "add_person" | "set_role" | "person" => {
+            let fresh = UserId::from(format!("friend of {user}"));
+            assert!(!store.invite(user, PersonRole::Admin).await.unwrap(), "who has data here is here already");
+            assert!(store.invite(&fresh, PersonRole::Member).await.unwrap() && !store.invite(&fresh, PersonRole::Admin).await.unwrap());
+            store.add_person(&fresh, PersonRole::Admin).await.unwrap();
+            let invited = shown(store.person(&fresh).await);
+            assert!(invited.contains("Member"), "{invited}");
+            let changed = shown(store.set_role(&fresh, PersonRole::Admin).await);
+            assert!(store.uninvite(&fresh).await.unwrap() && !store.uninvite(user).await.unwrap(), "who signed in stays");
+            format!("{invited} {changed} {}", shown(store.person(user).await))
+        }
+        "preferences" | "set_preferences" => {
+            let wanted = Preferences { language: Some("de".into()), zone: Some(format!("zone of {user}")) };
+            store.set_preferences(user, wanted.clone()).await.unwrap();
+            assert_eq!(store.preferences(user).await.unwrap(), wanted);
+            shown(store.preferences(user).await)
+        }
         // Of all users at once, for the runner, the operator and the sync server.
         "append_staged" | "backup" | "check_log" | "check_projection" | "drop_orphans" | "due" | "event_key" | "fact" | "heads_after"
-        | "last_seq" | "missions_with_id" | "probe" | "projected" | "ran_ahead" | "refresh_batch" | "repair" | "set_fact" | "stats"
-        | "unscheduled" | "users" | "was_signed_in" => return None,
+        | "last_seq" | "missions_with_id" | "people" | "probe" | "projected" | "ran_ahead" | "refresh_batch" | "repair" | "set_fact"
+        | "stats" | "unscheduled" | "users" | "was_signed_in" => return None,
         other => {
             panic!("the method {other} of the store has no case here: tell what it does for one user, and that it shows nothing of another")
         }

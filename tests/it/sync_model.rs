@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use mana_ai::app::{App, AppParts, Outbox, Reviews};
+use mana_ai::app::{App, AppParts, FixedParts, ModelKeeper, Outbox, Reviews};
 use mana_ai::auth::{LocalKey, ServiceKey, Users};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
@@ -102,6 +102,7 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         executors: Executors::none(TimeZone::UTC),
         private_key: None,
     };
+    let keeper = ModelKeeper::new(model.clone(), FixedParts::default(), dir.join("model.toml"));
     let planner = Planner::new(model, Catalog::builtin(), 16_384).unwrap();
     let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now)).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());
@@ -111,8 +112,16 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
     let reviews =
         Arc::new(Reviews::new(store.clone(), executors, Catalog::builtin(), Arc::new(Metrics::new().unwrap()), Arc::clone(&clock)));
     let outbox = Outbox::new(store.clone(), Arc::clone(&reviews), BTreeMap::new(), Arc::clone(&clock)).unwrap();
-    let parts =
-        AppParts { runner, users: users.into(), reviews, outbox, rules: told, ceilings: LogCeilings::default(), data_dir: dir.to_owned() };
+    let parts = AppParts {
+        runner,
+        users: users.into(),
+        reviews,
+        outbox,
+        rules: told,
+        ceilings: LogCeilings::default(),
+        data_dir: dir.to_owned(),
+        model: keeper,
+    };
     let app = App::new(store.clone(), parts, clock);
     let api = Api {
         address: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),

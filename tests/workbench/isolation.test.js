@@ -206,6 +206,6 @@ test("the link of the demo works once, and a session outlives the server", async
   await redeem(guest, next);
   await guest.getByRole("textbox", { name: "Another name" }).fill("Carla");
   await guest.getByRole("button", { name: "Continue" }).click();
-  await heading(guest, "Overview");
+  await heading(guest, "Welcome");
   assert.equal(await guest.getByText("Sleep better").count(), 0);
 });

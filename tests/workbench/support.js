@@ -163,7 +163,8 @@ export async function signIn(browser, world, user, options = {}) {
   await page.goto(`${world.base}/login`);
   await page.getByLabel("Access token").fill(world.token(user));
   await page.getByRole("button", { name: "Sign in" }).click();
-  await heading(page, "Overview");
+  // Who has no mission yet is welcomed.
+  await page.getByRole("heading", { level: 1, name: /^(Overview|Welcome)$/ }).waitFor();
   return page;
 }
 

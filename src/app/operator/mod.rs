@@ -13,12 +13,16 @@ use jiff::Timestamp;
 pub use missions::NotFound;
 pub use preview::PlanPreview;
 
+use super::backups::BACKED_UP;
 use super::sign_in::new_link;
 use crate::auth::LocalKey;
 use crate::domain::ids::{MissionId, UserId};
+use crate::domain::person::PersonRole;
+use crate::domain::time;
 use crate::runner::Clock;
 use crate::store::{
-    Appended, LogRow, Progress, RowFilter, RunRow, Session, SetAside, Staging, Store, StoreError, StoreResult, WhichSessions,
+    Appended, LogRow, Person, Progress, RoleChange, RowFilter, RunRow, Session, SetAside, Staging, Store, StoreError, StoreResult,
+    WhichSessions,
 };
 
 /// The fact under which a server notes its address, so that commands beside it print links to it.
@@ -125,7 +129,8 @@ impl Operator {
     /// # Errors
     /// When it cannot be read, or the file not be written.
     pub async fn backup(&self, to: PathBuf, progress: Progress) -> StoreResult<()> {
-        self.store.backup(to, progress).await
+        self.store.backup(to, progress).await?;
+        self.store.set_fact(BACKED_UP, time::iso_millis(self.now())).await
     }
 
     /// Who is signed in, the newest first.
@@ -142,6 +147,23 @@ impl Operator {
     /// When the database cannot be written.
     pub async fn end_sessions(&self, which: WhichSessions) -> StoreResult<usize> {
         self.store.end_sessions(which).await
+    }
+
+    /// Who uses the server, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn people(&self, limit: u32) -> StoreResult<Vec<Person>> {
+        self.store.people(limit).await
+    }
+
+    /// Gives somebody a role, also who never signed in.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn set_role(&self, user: &UserId, role: PersonRole) -> StoreResult<RoleChange> {
+        self.store.add_person(user, role).await?;
+        self.store.set_role(user, role).await
     }
 
     /// Whether anybody ever signed in.

@@ -21,6 +21,7 @@ mod lost;
 mod migrate;
 mod outbox;
 mod parts;
+mod people;
 #[cfg(test)]
 mod plans;
 mod process_lock;
@@ -60,6 +61,7 @@ pub use loads::{LoadQuery, UserLoad};
 pub use migrate::SCHEMA_VERSION;
 pub use outbox::{DueCall, FailedTry, HeldCall};
 pub use parts::{Longest, PlanCard, RecordPart, SomePlans};
+pub use people::{Person, RoleChange};
 pub use process_lock::{ProcessLock, ProcessLockError};
 pub use pull::{Head, Page, Pull};
 pub use restore::{Restored, restore};

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::people::join;
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
+use crate::domain::person::PersonRole;
 use crate::domain::time;
 
 /// What the store keeps of a secret.
@@ -118,7 +120,18 @@ impl Store {
     /// When the database cannot be written.
     pub async fn choose_user(&self, key: SecretHash, user: UserId) -> StoreResult<bool> {
         let update = "UPDATE sessions SET user_id = ?2 WHERE key_hash = ?1 AND user_id IS NULL";
-        self.write(move |tx| tx.sql(|c| c.execute(update, params![key, user]).map(|n| n == 1))).await
+        self.write(move |tx| {
+            let now = time::to_micros(tx.now());
+            tx.sql(|c| {
+                let chosen = c.execute(update, params![key, user])? == 1;
+                if chosen {
+                    // Only the operator's own link leaves the choice of the user.
+                    join(c, &user, PersonRole::Admin, now)?;
+                }
+                Ok(chosen)
+            })
+        })
+        .await
     }
 
     /// A session that has not expired; whether its signing key is still good is for the caller to say.
@@ -210,7 +223,11 @@ fn open(
 ) -> rusqlite::Result<()> {
     let (_, last) = ends(now, SESSION_HOURS);
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
-    c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])?;
+    let is_first = c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])? == 1;
+    if let Some(user) = user {
+        // Whoever comes first to a new server administers it.
+        join(c, user, if is_first { PersonRole::Admin } else { PersonRole::Member }, now)?;
+    }
     let insert = "INSERT INTO sessions (key_hash, user_id, signing_key, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     c.execute(insert, params![key, user, signing_key, now, time::to_micros(expires_at)]).map(drop)
 }

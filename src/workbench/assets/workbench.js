@@ -7,7 +7,7 @@ const dirty = new WeakSet();
 
 function spellTimes(within) {
   const language = document.documentElement.lang || undefined;
-  const spell = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const spell = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: document.body.dataset.zone });
   const day = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
@@ -42,6 +42,8 @@ async function nextTimes(form) {
 
 function prepare(within) {
   spellTimes(within);
+  // What is under way may end without a word in the log.
+  if (within.querySelector("[data-poll]")) setTimeout(() => refresh().catch(() => {}), 1500);
   for (const form of within.querySelectorAll("form[data-times]")) {
     const zone = form.querySelector("[data-own-zone]");
     if (zone && !zone.value) zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "";
@@ -127,6 +129,8 @@ async function read(answer) {
 async function refresh() {
   if (edited()) return say("This changed elsewhere. What you are writing is kept; reload the page to see the change.");
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  // What was waited for is there.
+  if (answer.redirected && main().querySelector("[data-poll]")) return location.assign(answer.url);
   if (!answer.ok || edited()) return;
   const found = await read(answer);
   if (!found) return;

@@ -1,0 +1,61 @@
+//! Backups that an administrator makes on the page.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{App, AppError};
+use crate::domain::ids::UserId;
+use crate::domain::time;
+use crate::store::{StoreError, StoreResult};
+
+/// The fact that tells when the last backup was made.
+pub(super) const BACKED_UP: &str = "backed up at";
+/// The directory of the page's backups, in the data directory.
+const DIRECTORY: &str = "backups";
+/// Backups of the page that stay; the oldest go.
+const KEPT: usize = 5;
+
+impl App {
+    /// When the database was backed up last, be it here or by the command.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn last_backup(&self) -> StoreResult<Option<Timestamp>> {
+        Ok(self.store.fact(BACKED_UP).await?.and_then(|at| time::parse_rfc3339(&at)))
+    }
+
+    /// Writes the database as it is now into a file of the data directory, and answers which.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, another backup is being made, or the file cannot be written.
+    pub async fn back_up(&self, who: &UserId) -> Result<PathBuf, AppError> {
+        self.as_admin(who).await?;
+        let Ok(_one) = self.backing_up.try_lock() else { return Err(AppError::Parameter("a backup is being made already".into())) };
+        let now = self.now();
+        let dir = self.data_dir.join(DIRECTORY);
+        let file = dir.join(format!("mana-ai-{}.db", now.strftime("%Y%m%dT%H%M%SZ")));
+        let kept_in = dir.clone();
+        let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&dir)).await.map_err(|_| StoreError::Stopped)?;
+        made.map_err(|error| AppError::Parameter(format!("the directory of backups cannot be made: {error}")))?;
+        self.store.backup(file.clone(), Box::new(|_, _| true)).await?;
+        self.store.set_fact(BACKED_UP, time::iso_millis(now)).await?;
+        let _ = tokio::task::spawn_blocking(move || remove_old(&kept_in)).await;
+        Ok(file)
+    }
+}
+
+/// Removes all but the newest; one that cannot be removed stays.
+fn remove_old(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let is_ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("mana-ai-") && name.ends_with(".db")
+    };
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_ours).collect();
+    // Their names are their times.
+    files.sort();
+    for old in files.iter().rev().skip(KEPT) {
+        let _ = std::fs::remove_file(old);
+    }
+}

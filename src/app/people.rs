@@ -1,0 +1,163 @@
+//! Who uses this server: invitations, roles, sessions, tokens and preferences (docs/design.md, sections 9 and 12).
+
+use jiff::SignedDuration;
+
+use super::sign_in::link_of;
+use super::{App, AppError, PeopleRefusal};
+use crate::domain::ids::UserId;
+use crate::domain::person::{PersonRole, Preferences};
+use crate::domain::zone;
+use crate::store::{Person, RoleChange, Session, StoreResult, WhichSessions};
+use crate::text::catalog::Language;
+
+/// People and sessions that are listed.
+const LISTED: u32 = 200;
+/// Days that a token made on a page may last at most.
+const TOKEN_DAYS: i64 = 365;
+
+impl App {
+    /// Whether somebody may administer the server.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn is_admin(&self, user: &UserId) -> StoreResult<bool> {
+        Ok(self.store.person(user).await?.is_some_and(|person| person.role == PersonRole::Admin))
+    }
+
+    /// Refuses who may not administer the server.
+    pub(super) async fn as_admin(&self, user: &UserId) -> Result<(), AppError> {
+        if self.is_admin(user).await? { Ok(()) } else { Err(AppError::People(PeopleRefusal::NotAdmin)) }
+    }
+
+    /// Those who use the server.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or the database cannot be read.
+    pub async fn people(&self, who: &UserId) -> Result<Vec<Person>, AppError> {
+        self.as_admin(who).await?;
+        Ok(self.store.people(LISTED).await?)
+    }
+
+    /// Invites somebody who is new here, and answers the path of a link that signs them in once.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, the name is none or taken, or there are no links here.
+    pub async fn invite(&self, who: &UserId, name: &str, role: PersonRole) -> Result<String, AppError> {
+        self.as_admin(who).await?;
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+            return Err(AppError::Parameter("a name has 1 to 200 characters".into()));
+        }
+        let user = UserId::from(name);
+        if !self.store.invite(&user, role).await? {
+            return Err(AppError::People(PeopleRefusal::Taken));
+        }
+        self.link_for(&user).await
+    }
+
+    /// Another link for somebody who was invited and never signed in.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or there is no such invitation.
+    pub async fn invite_again(&self, who: &UserId, user: &UserId) -> Result<String, AppError> {
+        self.as_admin(who).await?;
+        match self.store.person(user).await? {
+            Some(person) if person.joined_at.is_none() => self.link_for(user).await,
+            _ => Err(AppError::NotFound),
+        }
+    }
+
+    async fn link_for(&self, user: &UserId) -> Result<String, AppError> {
+        let key = self.users.local_key().ok_or(AppError::NotFound)?.to_owned();
+        Ok(link_of(&self.store, Some(user.clone()), key, self.now()).await?)
+    }
+
+    /// Takes an invitation back that nobody accepted.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or there is no such invitation.
+    pub async fn uninvite(&self, who: &UserId, user: &UserId) -> Result<(), AppError> {
+        self.as_admin(who).await?;
+        if self.store.uninvite(user).await? { Ok(()) } else { Err(AppError::NotFound) }
+    }
+
+    /// Gives somebody a role.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, there is no such person, or nobody else may administer the server.
+    pub async fn set_role(&self, who: &UserId, user: &UserId, role: PersonRole) -> Result<(), AppError> {
+        self.as_admin(who).await?;
+        match self.store.set_role(user, role).await? {
+            RoleChange::Changed => Ok(()),
+            RoleChange::NoPerson => Err(AppError::NotFound),
+            RoleChange::LastAdmin => Err(AppError::People(PeopleRefusal::LastAdmin)),
+        }
+    }
+
+    /// Ends all sessions of somebody.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or the database cannot be written.
+    pub async fn sign_out_everywhere(&self, who: &UserId, user: &UserId) -> Result<usize, AppError> {
+        self.as_admin(who).await?;
+        Ok(self.store.end_sessions(WhichSessions::OfUser(user.clone())).await?)
+    }
+
+    /// The browsers in which a user is signed in, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn sessions_of(&self, user: &UserId) -> StoreResult<Vec<Session>> {
+        self.store.sessions(Some(user.clone()), self.now(), LISTED).await
+    }
+
+    /// Ends one session of a user.
+    ///
+    /// # Errors
+    /// Where the user has no such session, or the database cannot be written.
+    pub async fn end_session_of(&self, user: &UserId, id: &str) -> Result<(), AppError> {
+        if !self.sessions_of(user).await?.iter().any(|session| session.id == id) {
+            return Err(AppError::NotFound);
+        }
+        self.store.end_sessions(WhichSessions::Id(id.to_owned())).await?;
+        Ok(())
+    }
+
+    /// A token with which a client of a user may call this server; it is not kept.
+    ///
+    /// # Errors
+    /// Where tokens come from an identity provider, or the days are too many.
+    pub fn make_token(&self, user: &UserId, days: i64) -> Result<String, AppError> {
+        if !(1..=TOKEN_DAYS).contains(&days) {
+            return Err(AppError::Parameter(format!("a token lasts 1 to {TOKEN_DAYS} days")));
+        }
+        let token = self.users.issue(user, self.now(), SignedDuration::from_hours(24 * days));
+        token.ok_or(AppError::NotFound)
+    }
+
+    /// What a user prefers.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn preferences(&self, user: &UserId) -> StoreResult<Preferences> {
+        self.store.preferences(user).await
+    }
+
+    /// Keeps what a user prefers; empty texts are no preferences.
+    ///
+    /// # Errors
+    /// A language or a zone that nobody knows, or the database cannot be written.
+    pub async fn set_preferences(&self, user: &UserId, language: &str, zone: &str) -> Result<(), AppError> {
+        let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let preferences = Preferences { language: some(language), zone: some(zone) };
+        if preferences.language.as_deref().is_some_and(|tag| Language::parse(tag).is_none()) {
+            return Err(AppError::Parameter("the language must be en or de".into()));
+        }
+        if let Some(name) = preferences.zone.as_deref().filter(|name| zone::find(name).is_none()) {
+            let name: String = name.chars().take(80).collect();
+            let meant = zone::suggest(&name).map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
+            return Err(AppError::Parameter(format!("{name:?} isn't a time zone.{meant}")));
+        }
+        Ok(self.store.set_preferences(user, preferences).await?)
+    }
+}

@@ -1,0 +1,68 @@
+//! `mana-ai people`
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{CommandResult, Context, Failure, output, setup};
+use crate::domain::ids::UserId;
+use crate::domain::person::PersonRole;
+use crate::domain::time;
+use crate::store::{Person, RoleChange};
+
+/// People that are listed at most.
+const LISTED: u32 = 10_000;
+
+#[derive(clap::Args)]
+pub(super) struct PeopleArgs {
+    #[command(subcommand)]
+    command: PeopleCommand,
+}
+
+#[derive(Subcommand)]
+enum PeopleCommand {
+    /// List who uses the server, and who administers it
+    List(ListPeople),
+    /// Let somebody administer the server, or no longer
+    Role(RoleArgs),
+}
+
+#[derive(clap::Args)]
+struct ListPeople {
+    /// Print one JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+struct RoleArgs {
+    /// Id of the user
+    user: UserId,
+    /// admin or member
+    #[arg(value_parser = |name: &str| PersonRole::parse(name).ok_or("must be admin or member"))]
+    role: PersonRole,
+}
+
+pub(super) async fn run(context: Context, args: PeopleArgs) -> CommandResult {
+    let operator = setup::operator(&context.config).await?;
+    match args.command {
+        PeopleCommand::List(args) => {
+            let people = operator.people(LISTED).await?;
+            let joined = |person: &Person| person.joined_at.map(time::iso_millis);
+            if args.json {
+                let line = |person: &Person| json!({"userId": person.user, "role": person.role.as_str(), "addedAt": time::iso_millis(person.added_at), "joinedAt": joined(person)});
+                return Ok(output::json_lines(people.iter().map(line))?);
+            }
+            let row = |person: &Person| {
+                vec![person.user.to_string(), person.role.as_str().into(), joined(person).unwrap_or_else(|| "never signed in".into())]
+            };
+            Ok(output::table(&["User", "Role", "Since"], people.iter().map(row).collect(), "Nobody has signed in yet.")?)
+        }
+        PeopleCommand::Role(RoleArgs { user, role }) => match operator.set_role(&user, role).await? {
+            RoleChange::Changed => Ok(()),
+            RoleChange::NoPerson => Err(Failure::Failed("there is no such person".into())),
+            RoleChange::LastAdmin => {
+                Err(Failure::Failed("somebody has to administer the server; make somebody else an admin first".into()))
+            }
+        },
+    }
+}
