@@ -111,7 +111,8 @@ for (const language of ["en", "de"]) {
     }
     const seconds = taps.told(`empty server (${language})`);
     assert.ok(taps.count <= 14 && seconds < 120, `${taps.count} taps, ${seconds} s`);
-    await page.goto(`${world.base}/settings`);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await page.getByRole("link", { name: word("Settings: anna", "Einstellungen: anna") }).click();
     await heading(page, word("Settings", "Einstellungen"));
     await look(page, `settings-${language}`);
     await page.goto(`${world.base}/settings/people`);
