@@ -1,6 +1,9 @@
 //! Why a use case came to nothing.
 
+use crate::modules::effects::Obstacle;
 use crate::store::StoreError;
+use crate::text::catalog::Words;
+use crate::text::obstacle::told;
 
 /// What somebody may not do to the people of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +24,29 @@ pub enum AppError {
     /// A parameter of a step that its tool does not take, and why.
     #[error("{0}")]
     Parameter(String),
+    /// What a form says cannot be written: its record, where there are several, and why.
+    #[error("{}", told_of(Words::ENGLISH, *.record, .obstacle))]
+    Obstacle { record: Option<usize>, obstacle: Obstacle },
     #[error(transparent)]
     People(#[from] PeopleRefusal),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl AppError {
+    /// What its user did wrong, in words; `None`: it is not the user's fault.
+    pub fn refusal(&self, words: Words) -> Option<String> {
+        match self {
+            AppError::Parameter(what) => Some(what.clone()),
+            AppError::Obstacle { record, obstacle } => Some(told_of(words, *record, obstacle)),
+            AppError::NotFound | AppError::People(_) | AppError::Store(_) => None,
+        }
+    }
+}
+
+fn told_of(words: Words, record: Option<usize>, obstacle: &Obstacle) -> String {
+    match record {
+        None => told(words, obstacle),
+        Some(n) => words.with("obstacle-in-record", [("n", n.into()), ("why", told(words, obstacle).into())]),
+    }
 }

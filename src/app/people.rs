@@ -5,10 +5,10 @@ use jiff::SignedDuration;
 use super::sign_in::link_of;
 use super::{App, AppError, PeopleRefusal};
 use crate::domain::ids::UserId;
+use crate::domain::language::Language;
 use crate::domain::person::{PersonRole, Preferences};
 use crate::domain::zone;
 use crate::store::{Person, RoleChange, Session, StoreResult, WhichSessions};
-use crate::text::catalog::Language;
 
 /// People and sessions that are listed.
 const LISTED: u32 = 200;

@@ -14,8 +14,6 @@ use crate::modules::forms::{self, FormWriter, TextForm};
 use crate::modules::{FieldRole, Modules, TableSpec};
 use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult};
-use crate::text;
-use crate::text::catalog::Words;
 
 /// Characters of a text in a list.
 const EXCERPT: usize = 300;
@@ -93,9 +91,7 @@ impl App {
         let (table, several) = (table.clone(), given.len() > 1);
         let added = self.write_own(user, move |hand: &OwnHand<'_>| hand.add(&table, &given, new_id)).await;
         added.map_err(|error| match error {
-            NotWritten::Obstacle(n, obstacle) if several => {
-                AppError::Parameter(format!("record {}: {}", n + 1, text::obstacle::told(Words::ENGLISH, &obstacle)))
-            }
+            NotWritten::Obstacle(n, obstacle) if several => AppError::Obstacle { record: Some(n + 1), obstacle },
             other => other.into(),
         })
     }
@@ -178,7 +174,7 @@ impl From<NotWritten> for AppError {
     fn from(error: NotWritten) -> Self {
         match error {
             NotWritten::Obstacle(_, Obstacle::NoRecord { .. }) => AppError::NotFound,
-            NotWritten::Obstacle(_, obstacle) => AppError::Parameter(text::obstacle::told(Words::ENGLISH, &obstacle)),
+            NotWritten::Obstacle(_, obstacle) => AppError::Obstacle { record: None, obstacle },
             NotWritten::Store(error) => AppError::Store(error),
         }
     }

@@ -10,6 +10,7 @@ use crate::domain::change::{Op, WORKBENCH_CLIENT};
 use crate::domain::edits::created;
 use crate::domain::field;
 use crate::domain::ids::{AgentId, MissionId, UserId};
+use crate::domain::language::Language;
 use crate::domain::limits::Admitted;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
@@ -21,7 +22,7 @@ use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult, Table};
 use crate::templates::{MAX_FILE, Suited, Template, own};
 use crate::text;
-use crate::text::catalog::{Language, Words};
+use crate::text::catalog::Words;
 
 /// The directory of the server's own templates, in the data directory.
 const DIRECTORY: &str = "templates";

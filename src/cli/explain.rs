@@ -9,6 +9,8 @@ use super::{CommandResult, Context, output, parse_time, runs, setup};
 use crate::domain::ids::{MissionId, UserId};
 use crate::grants::{Grant, Skip};
 use crate::runner::Explanation;
+use crate::text::catalog::Words;
+use crate::text::decision::{explained, name};
 
 #[derive(clap::Args)]
 pub(super) struct ExplainArgs {
@@ -37,13 +39,22 @@ fn print(explanation: &Explanation) -> std::io::Result<()> {
     writeln!(out, "{} ({} of {})", safe(&explanation.title), safe(&explanation.mission_id), safe(&explanation.user_id))?;
     match explanation.obstacle() {
         None => writeln!(out, "It would run in a tick at {}.", output::when(Some(explanation.at)))?,
-        Some(step) => {
-            writeln!(out, "It would not run at {}, because of: {}.", output::when(Some(explanation.at)), safe(&step.compared.to_string()))?
-        }
+        Some(step) => writeln!(
+            out,
+            "It would not run at {}, because of: {}.",
+            output::when(Some(explanation.at)),
+            safe(&explained(Words::ENGLISH, step).to_string())
+        )?,
     }
     writeln!(out)?;
     for step in &explanation.steps {
-        writeln!(out, "  {} {:<18} {}", if step.passed { "✓" } else { "✗" }, step.name, safe(&step.compared.to_string()))?;
+        writeln!(
+            out,
+            "  {} {:<18} {}",
+            if step.passes() { "✓" } else { "✗" },
+            name(step),
+            safe(&explained(Words::ENGLISH, step).to_string())
+        )?;
     }
     writeln!(out)?;
     match (explanation.next_run_at, explanation.then) {

@@ -78,6 +78,7 @@ impl Server {
             max_body_bytes: config.max_body_bytes,
             cors_origins: config.cors_origins.clone(),
             pages,
+            no_page: workbench::no_page,
         };
         let following = tokio::spawn(app.follow_log());
         let (stop, stopped) = oneshot::channel();

@@ -5,7 +5,10 @@
 
 use super::agent::{Agent, AgentState};
 use super::backoff::still_waits;
+use super::cadence::BadCadence;
+use super::ids::AgentId;
 use super::iterations::Iteration;
+use super::mission::MissionState;
 use jiff::{SignedDuration, Timestamp};
 
 /// A client that runs a mission itself and has said nothing for this long has given up.
@@ -162,6 +165,44 @@ impl Condition {
             Condition::Budget { .. } => Some(Label::SkippedBudget),
             Condition::Review { .. } => Some(Label::SkippedReview),
             _ => None,
+        }
+    }
+}
+
+/// A thing that decides about a mission, as an explanation shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunCheck {
+    State(MissionState),
+    /// `lacks`: the server sets the time of its schedule at its next tick.
+    Due {
+        at: Option<Timestamp>,
+        now: Timestamp,
+        lacks: bool,
+    },
+    /// The schedule as it is written, and why it cannot be followed.
+    Cadence {
+        written: String,
+        bad: Option<BadCadence>,
+    },
+    /// There is no agent, or the one that is named is gone.
+    NoAgent(Option<AgentId>),
+    /// `agent`: its name; `reason`: why the last attempt failed.
+    Condition {
+        condition: Condition,
+        agent: Option<String>,
+        reason: Option<String>,
+    },
+}
+
+impl RunCheck {
+    /// Whether it lets the mission run now.
+    pub fn passes(&self) -> bool {
+        match self {
+            RunCheck::State(state) => *state == MissionState::Active,
+            RunCheck::Due { at, now, .. } => at.is_some_and(|at| at <= *now),
+            // A mission with a broken schedule runs once; it only has no time after that.
+            RunCheck::Cadence { .. } | RunCheck::NoAgent(_) => true,
+            RunCheck::Condition { condition, .. } => condition.holds(),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod ids;
 pub mod iteration;
 pub mod iterations;
 pub mod json;
+pub mod language;
 pub mod limits;
 pub mod lost;
 pub mod merge;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
@@ -20,6 +20,11 @@ const SMALL: u64 = 4 * 1024;
 /// Says that an answer has its share already.
 #[derive(Clone)]
 struct Counted;
+
+/// Whether a person reads the answer, as a browser shows it.
+pub(super) fn is_for_browser(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
 
 /// JSON that holds its share.
 pub(super) fn json(value: &impl Serialize, mut share: Share) -> Result<Response, ApiError> {

@@ -27,7 +27,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
 use budget::Budget;
 use hosts::Hosts;
 use tower_http::compression::CompressionLayer;
@@ -57,6 +58,8 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     /// Pages that are served beside the routes.
     pub pages: Router,
+    /// What a browser is told of an address that nobody knows.
+    pub no_page: fn(&HeaderMap) -> Response,
 }
 
 struct ApiState {
@@ -94,11 +97,15 @@ pub fn router(api: Api) -> Router {
     let push = push_route()
         .route_layer(RequestDecompressionLayer::new())
         .route_layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), sync::admit));
+    let no_page = api.no_page;
     let pages = api.pages.layer(axum::middleware::from_fn_with_state(Arc::clone(&budget), body::small));
     let decisions = decision_routes().route_layer(axum::middleware::from_fn_with_state(Arc::clone(&budget), body::small));
     let (router, _) = routes().merge(push).merge(decisions).split_for_parts();
     router
-        .fallback(|| async { ApiError::not_found() })
+        .fallback(async move |headers: HeaderMap| match answer::is_for_browser(&headers) {
+            true => no_page(&headers),
+            false => ApiError::not_found().into_response(),
+        })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared)
         .merge(pages)

@@ -38,7 +38,7 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::NotFound => ApiError::no_step(),
-            AppError::Parameter(what) => ApiError::bad_request(&what),
+            AppError::Parameter(_) | AppError::Obstacle { .. } => ApiError::bad_request(&error.to_string()),
             AppError::People(refusal) => ApiError::bad_request(&refusal.to_string()),
             AppError::Store(error) => error.into(),
         }

@@ -9,27 +9,17 @@ use super::tick::pending;
 use crate::domain::agent::Agent;
 use crate::domain::breaker;
 use crate::domain::cadence::Cadence;
-use crate::domain::decision::{self, Ceilings, Condition, Decision, Load, Plans, Situation, decide};
+use crate::domain::decision::{self, Ceilings, Condition, Decision, Load, Plans, RunCheck, Situation, decide};
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
 use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
 use crate::text::catalog::Words;
-use crate::text::decision::{compared, name};
-use crate::text::phrase::Phrase;
+use crate::text::decision::{explained, name};
 
 /// Runs that an explanation shows.
 const RUNS_SHOWN: u32 = 5;
-
-/// One thing that a run depends on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExplainedStep {
-    pub name: &'static str,
-    pub passed: bool,
-    /// The comparison in words.
-    pub compared: Phrase,
-}
 
 /// Everything that decides about a mission at a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,7 +28,7 @@ pub struct Explanation {
     pub mission_id: MissionId,
     pub title: String,
     pub at: Timestamp,
-    pub steps: Vec<ExplainedStep>,
+    pub steps: Vec<RunCheck>,
     /// Whether it runs only when somebody starts it, and nothing else is in its way.
     pub needs_start: bool,
     /// When it runs next by what is known now; `None`: not by itself.
@@ -53,20 +43,20 @@ pub struct Explanation {
 
 impl Explanation {
     /// The first step that keeps it from running.
-    pub fn obstacle(&self) -> Option<&ExplainedStep> {
-        self.steps.iter().find(|step| !step.passed)
+    pub fn obstacle(&self) -> Option<&RunCheck> {
+        self.steps.iter().find(|step| !step.passes())
     }
 
     pub fn to_json(&self) -> Value {
-        let steps: Vec<Value> =
-            self.steps.iter().map(|s| json!({"check": s.name, "passed": s.passed, "compared": s.compared.to_string()})).collect();
+        let told = |s: &RunCheck| json!({"check": name(s), "passed": s.passes(), "compared": explained(Words::ENGLISH, s).to_string()});
+        let steps: Vec<Value> = self.steps.iter().map(told).collect();
         json!({
             "userId": self.user_id,
             "missionId": self.mission_id,
             "title": self.title,
             "at": time::iso_millis(self.at),
             "wouldRun": self.obstacle().is_none(),
-            "obstacle": self.obstacle().map(|s| s.name),
+            "obstacle": self.obstacle().map(name),
             "checks": steps,
             "nextRunAt": self.next_run_at.map(time::iso_millis),
             "then": self.then.map(time::iso_millis),
@@ -115,17 +105,17 @@ pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, 
         now,
         ceilings: &rules.ceilings,
     };
-    let mut steps = vec![state(&mission), due(&mission, now), cadence(&mission)];
+    let cadence = RunCheck::Cadence { written: mission.cadence.to_string(), bad: Cadence::read(&mission.cadence).err() };
+    let mut steps =
+        vec![RunCheck::State(mission.state), RunCheck::Due { at: mission.next_run_at, now, lacks: mission.lacks_time() }, cadence];
     if agent.is_none() {
-        steps.push(without_agent(&mission));
+        steps.push(RunCheck::NoAgent(mission.agent_id.clone()));
     }
-    let name_of_agent = agent.as_ref().map(|(agent, _)| agent.name.as_str());
-    steps.extend(decision::conditions(&situation).iter().map(|condition| {
-        let mut compared = compared(Words::ENGLISH, condition, name_of_agent);
-        if let (Condition::Retry { at: Some(_), .. }, Some(reason)) = (condition, run.and_then(|run| run.reason.as_ref())) {
-            compared = compared.text(format!(": {reason}"));
-        }
-        ExplainedStep { name: name(condition), passed: condition.holds(), compared }
+    let name_of_agent = agent.as_ref().map(|(agent, _)| agent.name.clone());
+    steps.extend(decision::conditions(&situation).into_iter().map(|condition| {
+        let waits = matches!(condition, Condition::Retry { at: Some(_), .. });
+        let reason = run.filter(|_| waits).and_then(|run| run.reason.clone());
+        RunCheck::Condition { condition, agent: name_of_agent.clone(), reason }
     }));
     let grant = match &mission.grant {
         None => None,
@@ -151,35 +141,4 @@ pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, 
         grant,
         runs: store.runs_before(user, Some(id), Timestamp::MAX, RUNS_SHOWN).await?,
     })
-}
-
-fn without_agent(mission: &Mission) -> ExplainedStep {
-    let compared = match &mission.agent_id {
-        None => "no agent is set, so none of its gates applies".into(),
-        Some(id) => format!("agent {id} does not exist, so none of its gates applies").into(),
-    };
-    ExplainedStep { name: "agent", passed: true, compared }
-}
-
-fn state(mission: &Mission) -> ExplainedStep {
-    let state = mission.state;
-    ExplainedStep { name: "state", passed: state == MissionState::Active, compared: format!("the mission is {}", state.as_str()).into() }
-}
-
-fn due(mission: &Mission, now: Timestamp) -> ExplainedStep {
-    let compared = match mission.next_run_at {
-        None if mission.lacks_time() => "no next time is set; the server sets the one of its schedule at its next tick".into(),
-        None => "no next time is set".into(),
-        Some(at) => Phrase::from("next time ").time(at).text(", now ").time(now),
-    };
-    ExplainedStep { name: "due", passed: mission.next_run_at.is_some_and(|at| at <= now), compared }
-}
-
-/// A broken cadence does not keep a mission from running once; it only has no time after that.
-fn cadence(mission: &Mission) -> ExplainedStep {
-    let compared = match Cadence::read(&mission.cadence) {
-        Ok(_) => format!("cadence {}", mission.cadence).into(),
-        Err(bad) => format!("{bad}; it counts as manual").into(),
-    };
-    ExplainedStep { name: "cadence", passed: true, compared }
 }

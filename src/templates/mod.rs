@@ -11,7 +11,7 @@ mod suited;
 use include_dir::{Dir, include_dir};
 use serde_json::{Map, Value};
 
-use crate::text::catalog::Language;
+use crate::domain::language::Language;
 
 pub use own::{MAX_FILE, own};
 pub use part::BadTemplate;

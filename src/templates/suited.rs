@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::part::{BadTemplate, FilePart};
 use super::{Template, TemplateRecord};
 use crate::domain::field;
+use crate::domain::language::Language;
 use crate::domain::merge::Record;
 use crate::domain::time;
-use crate::text::catalog::Language;
 
 /// Days before or after today that a template can name.
 const MAX_DAYS: i64 = 3_660;

@@ -11,54 +11,10 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use jiff::Timestamp;
 
 use super::phrase::{Phrase, Piece};
+use crate::domain::language::Language;
 
 #[cfg(test)]
-mod tests;
-
-/// A language of people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    English,
-    German,
-}
-
-impl Language {
-    pub const ALL: [Language; 2] = [Language::English, Language::German];
-
-    /// As HTML and HTTP name it.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Language::English => "en",
-            Language::German => "de",
-        }
-    }
-
-    pub fn parse(tag: &str) -> Option<Language> {
-        let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        Language::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary))
-    }
-
-    /// The one that a browser asks for first (`Accept-Language`), English where it asks for none of ours.
-    pub fn accepted(header: &str) -> Language {
-        let mut best = (0.0, Language::English);
-        for wish in header.split(',') {
-            let (tag, weight) = wish.split_once(';').unwrap_or((wish, "q=1"));
-            let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).unwrap_or(0.0);
-            // Of equal wishes the first counts.
-            if let Some(language) = Language::parse(tag.trim()).filter(|_| weight > best.0) {
-                best = (weight, language);
-            }
-        }
-        best.1
-    }
-
-    fn bundle(self) -> &'static Bundle {
-        match self {
-            Language::English => &ENGLISH,
-            Language::German => &GERMAN,
-        }
-    }
-}
+pub(super) mod tests;
 
 /// The texts of one language.
 type Bundle = FluentBundle<FluentResource>;
@@ -66,7 +22,7 @@ type Bundle = FluentBundle<FluentResource>;
 macro_rules! files {
     ($language:literal) => {
         files!(
-            $language, "access", "agents", "common", "decision", "insights", "missions", "obstacle", "overview", "records", "review",
+            $language, "access", "agents", "common", "decision", "insights", "missions", "modules", "obstacle", "overview", "records", "review",
             "runs", "settings", "sign-in", "start", "templates"
         )
     };
@@ -75,12 +31,19 @@ macro_rules! files {
     };
 }
 
-const AREAS: usize = 15;
+const AREAS: usize = 16;
 const ENGLISH_FILES: [(&str, &str); AREAS] = files!("en");
 const GERMAN_FILES: [(&str, &str); AREAS] = files!("de");
 
 static ENGLISH: LazyLock<Bundle> = LazyLock::new(|| bundle(Language::English, &ENGLISH_FILES));
 static GERMAN: LazyLock<Bundle> = LazyLock::new(|| bundle(Language::German, &GERMAN_FILES));
+
+fn bundle_of(language: Language) -> &'static Bundle {
+    match language {
+        Language::English => &ENGLISH,
+        Language::German => &GERMAN,
+    }
+}
 
 /// What does not parse, or is there twice, is left out; tests see to it that there is no such thing.
 fn bundle(language: Language, files: &[(&str, &str)]) -> Bundle {
@@ -131,7 +94,7 @@ impl Words {
     /// Those of commands, logs and stored texts.
     pub const ENGLISH: Words = Words(Language::English);
 
-    pub fn of(language: Language) -> Words {
+    pub const fn of(language: Language) -> Words {
         Words(language)
     }
 
@@ -183,8 +146,15 @@ impl Words {
         parts.collect()
     }
 
+    /// A message whose id is made of a name that comes from elsewhere; `None`: there is none.
+    pub fn find(self, id: &str) -> Option<String> {
+        let bundle = bundle_of(self.0);
+        let pattern = bundle.get_message(id)?.value()?;
+        Some(bundle.format_pattern(pattern, None, &mut Vec::new()).into_owned())
+    }
+
     fn format(self, id: &'static str, args: Option<&FluentArgs<'_>>) -> Cow<'static, str> {
-        for bundle in [self.0.bundle(), Language::English.bundle()] {
+        for bundle in [bundle_of(self.0), &ENGLISH] {
             if let Some(pattern) = bundle.get_message(id).and_then(|message| message.value()) {
                 return bundle.format_pattern(pattern, args, &mut Vec::new());
             }

@@ -1,23 +1,76 @@
 //! What a decision about a mission says to people.
 
+use std::borrow::Cow;
+
+use super::cadence;
 use super::catalog::{Words, text_id};
 use super::phrase::Phrase;
-use crate::domain::decision::{CLIENT_SILENCE, Condition};
+use crate::domain::decision::{CLIENT_SILENCE, Condition, RunCheck};
 
-/// The name of a condition, for a list of checks.
-pub fn name(condition: &Condition) -> &'static str {
-    match condition {
-        Condition::NotArchived(_) => "agent archived",
-        Condition::NotPaused(_) => "agent paused",
-        Condition::Concurrency { .. } => "agent concurrency",
-        Condition::Budget { .. } => "agent budget",
-        Condition::Review { .. } => "review",
-        Condition::Idle { .. } => "in flight",
-        Condition::Retry { .. } => "retry",
-        Condition::Provider { .. } => "model",
-        Condition::Client { .. } => "client",
-        Condition::Calls { .. } => "user calls",
-        Condition::Tokens { .. } => "user tokens",
+/// The name of a check, for programs.
+pub fn name(check: &RunCheck) -> &'static str {
+    match check {
+        RunCheck::State(_) => "state",
+        RunCheck::Due { .. } => "due",
+        RunCheck::Cadence { .. } => "cadence",
+        RunCheck::NoAgent(_) => "agent",
+        RunCheck::Condition { condition, .. } => match condition {
+            Condition::NotArchived(_) => "agent archived",
+            Condition::NotPaused(_) => "agent paused",
+            Condition::Concurrency { .. } => "agent concurrency",
+            Condition::Budget { .. } => "agent budget",
+            Condition::Review { .. } => "review",
+            Condition::Idle { .. } => "in flight",
+            Condition::Retry { .. } => "retry",
+            Condition::Provider { .. } => "model",
+            Condition::Client { .. } => "client",
+            Condition::Calls { .. } => "user calls",
+            Condition::Tokens { .. } => "user tokens",
+        },
+    }
+}
+
+/// The title of a check, for people.
+pub fn title(words: Words, check: &RunCheck) -> Cow<'static, str> {
+    words.say(match check {
+        RunCheck::State(_) => "decision-title-state",
+        RunCheck::Due { .. } => "decision-title-due",
+        RunCheck::Cadence { .. } => "decision-title-cadence",
+        RunCheck::NoAgent(_) => "decision-title-agent",
+        RunCheck::Condition { condition, .. } => match condition {
+            Condition::NotArchived(_) => "decision-title-archived",
+            Condition::NotPaused(_) => "decision-title-paused",
+            Condition::Concurrency { .. } => "decision-title-concurrency",
+            Condition::Budget { .. } => "decision-title-budget",
+            Condition::Review { .. } => "decision-title-review",
+            Condition::Idle { .. } => "decision-title-idle",
+            Condition::Retry { .. } => "decision-title-retry",
+            Condition::Provider { .. } => "decision-title-model",
+            Condition::Client { .. } => "decision-title-client",
+            Condition::Calls { .. } => "decision-title-calls",
+            Condition::Tokens { .. } => "decision-title-tokens",
+        },
+    })
+}
+
+/// A check with its values, in words.
+pub fn explained(words: Words, check: &RunCheck) -> Phrase {
+    match check {
+        RunCheck::State(state) => words.with("decision-state", [("state", state.as_str().into())]).into(),
+        RunCheck::Due { at: None, lacks: true, .. } => words.say("decision-due-soon").into(),
+        RunCheck::Due { at: None, .. } => words.say("decision-due-never").into(),
+        RunCheck::Due { at: Some(at), now, .. } => words.phrase("decision-due", [], [("at", *at), ("now", *now)]),
+        RunCheck::Cadence { written, bad: None } => words.with("decision-cadence", [("cadence", written.into())]).into(),
+        RunCheck::Cadence { bad: Some(bad), .. } => words.with("decision-cadence-bad", [("why", cadence::told(words, bad).into())]).into(),
+        RunCheck::NoAgent(None) => words.say("decision-agent-none").into(),
+        RunCheck::NoAgent(Some(id)) => words.with("decision-agent-gone", [("agent", id.as_str().into())]).into(),
+        RunCheck::Condition { condition, agent, reason } => {
+            let phrase = compared(words, condition, agent.as_deref());
+            match reason {
+                Some(reason) => phrase.text(format!(": {reason}")),
+                None => phrase,
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The form of an agent, and the record that it stands for.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -10,6 +12,7 @@ use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::planner::tools::Tool;
+use crate::text::catalog::{Words, text_id};
 
 /// The fields of a record that its page and the form show.
 pub(super) const SHOWN: [&str; 9] = [
@@ -23,55 +26,50 @@ pub(super) const SHOWN: [&str; 9] = [
     field::MAX_TOKENS_PER_DAY,
     field::STATE,
 ];
-const DECISIONS: [(&str, &str); 3] = [("propose", "Propose"), ("auto", "Automatic"), ("deny", "Deny")];
+const DECISIONS: [(&str, &str); 3] =
+    [("propose", text_id("agents-propose")), ("auto", text_id("agents-auto")), ("deny", text_id("agents-deny"))];
 
-pub(super) fn form(
-    who: &SignedIn,
-    action: &str,
-    label: &str,
-    record: &Record,
-    was: &Record,
-    tools: &[Tool],
-    wrong: Option<&str>,
-) -> Markup {
+pub(super) fn form(who: &SignedIn, action: &str, record: &Record, was: &Record, tools: &[Tool], wrong: Option<&str>) -> Markup {
     let policy = record.get(field::POLICY).and_then(Value::as_object);
     let rest = policy.and_then(|p| p.get("defaultForAi")).map_or("propose", read_decision);
+    let words = who.words;
+    let decisions = DECISIONS.map(|(value, id)| (value, words.say(id)));
     html! {
         form.stack method="post" action=(action) {
             (csrf(who))
             (as_it_was(was, &SHOWN))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             div.columns {
-                div { label for="name" { "Name" } input #name name=(field::NAME) value=(shown(record, field::NAME)) dir="auto" required; }
-                div { label for="avatar" { "Avatar" } input #avatar name=(field::AVATAR) value=(shown(record, field::AVATAR)) dir="auto" placeholder="🦉"; }
+                div { label for="name" { (words.say("agents-name")) } input #name name=(field::NAME) value=(shown(record, field::NAME)) dir="auto" required; }
+                div { label for="avatar" { (words.say("agents-avatar")) } input #avatar name=(field::AVATAR) value=(shown(record, field::AVATAR)) dir="auto" placeholder="🦉"; }
             }
-            label for="role" { "Role" }
+            label for="role" { (words.say("agents-role")) }
             input #role name=(field::ROLE) value=(shown(record, field::ROLE)) dir="auto";
-            (secret_text(record, field::SYSTEM_PROMPT, "System prompt", "How it works and speaks. The model reads it as instructions."))
-            (secret_text(record, field::MEMORY, "Memory", "What it should know about you. The model is told that nothing in it is an instruction."))
+            (secret_text(words, record, field::SYSTEM_PROMPT, words.say("agents-prompt"), words.say("agents-prompt-hint")))
+            (secret_text(words, record, field::MEMORY, words.say("agents-memory"), words.say("agents-memory-hint")))
             div.columns {
                 div {
-                    label for="concurrent" { "Parallel plans" }
+                    label for="concurrent" { (words.say("agents-parallel")) }
                     input #concurrent name=(field::MAX_CONCURRENT_MISSIONS) type="number" min="0" value=(number(record, field::MAX_CONCURRENT_MISSIONS));
                 }
                 div {
-                    label for="tokens" { "Daily token limit" }
+                    label for="tokens" { (words.say("agents-tokens")) }
                     input #tokens name=(field::MAX_TOKENS_PER_DAY) type="number" min="0" value=(number(record, field::MAX_TOKENS_PER_DAY)) aria-describedby="tokens-hint";
-                    p #tokens-hint .hint { "Leave empty for no limit." }
+                    p #tokens-hint .hint { (words.say("agents-tokens-hint")) }
                 }
             }
             details open[policy.is_some()] {
-                summary { "What it may propose, and do" }
-                p.hint { "You approve each step of what is proposed. What is automatic is carried out with the plan, without review, but not without end. A tool that is denied is never shown to the model." }
+                summary { (words.say("agents-policy")) }
+                p.hint { (words.say("agents-policy-hint")) }
                 div.columns.narrow {
-                    div { label for="rest" { "All other tools" } (select("rest", "defaultForAi", &DECISIONS, rest)) }
+                    div { label for="rest" { (words.say("agents-policy-rest")) } (select("rest", "defaultForAi", &decisions, rest)) }
                     @for tool in tools {
                         @let chosen = policy.and_then(|p| p.get("tools")?.get(&tool.name)?.as_str()).unwrap_or_default();
-                        div { label for={ "tool-" (tool.name) } { (tool.name) } (tool_choice(tool, chosen)) }
+                        div { label for={ "tool-" (tool.name) } { (tool.name) } (tool_choice(words, tool, chosen)) }
                     }
                 }
             }
-            button.primary { (label) }
+            button.primary { @if was.is_empty() { (words.say("agents-create")) } @else { (words.say("common-save")) } }
         }
     }
 }
@@ -87,11 +85,11 @@ fn read_decision(value: &Value) -> &str {
     value.as_str().filter(|text| DECISIONS.iter().any(|(decision, _)| decision == text)).unwrap_or("deny")
 }
 
-fn secret_text(record: &Record, field: &str, label: &str, hint: &str) -> Markup {
+fn secret_text(words: Words, record: &Record, field: &str, label: Cow<'_, str>, hint: Cow<'_, str>) -> Markup {
     let text = shown(record, field);
     html! {
         label for=(field) { (label) }
-        @if is_ciphertext(text) { p.hint #{ (field) "-hint" } { "Your client encrypted this text, so only your client can show and change it." } }
+        @if is_ciphertext(text) { p.hint #{ (field) "-hint" } { (words.say("agents-encrypted")) } }
         @else {
             // A line end right after the tag would be lost.
             textarea #(field) name=(field) rows="5" dir="auto" aria-describedby={ (field) "-hint" } { "\n" (text) }
@@ -100,12 +98,13 @@ fn secret_text(record: &Record, field: &str, label: &str, hint: &str) -> Markup 
     }
 }
 
-pub(super) fn select(id: &str, name: &str, options: &[(&str, &str)], chosen: &str) -> Markup {
-    html! { select id=(id) name=(name) { @for (value, label) in options { option value=(value) selected[*value == chosen] { (label) } } } }
+pub(super) fn select<L: AsRef<str>>(id: &str, name: &str, options: &[(&str, L)], chosen: &str) -> Markup {
+    html! { select id=(id) name=(name) { @for (value, label) in options { option value=(value) selected[*value == chosen] { (label.as_ref()) } } } }
 }
 
-fn tool_choice(tool: &Tool, chosen: &str) -> Markup {
-    let options: Vec<(&str, &str)> = [("", "Default")].into_iter().chain(DECISIONS).collect();
+fn tool_choice(words: Words, tool: &Tool, chosen: &str) -> Markup {
+    let options = [("", text_id("agents-default"))].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
+    let options: Vec<_> = options.collect();
     select(&format!("tool-{}", tool.name), &format!("tool:{}", tool.name), &options, chosen)
 }
 
@@ -113,7 +112,7 @@ fn tool_choice(tool: &Tool, chosen: &str) -> Markup {
 ///
 /// # Errors
 /// What is wrong, in words, and the record as it was given.
-pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<Record, (String, Record)> {
+pub(super) fn read(words: Words, fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<Record, (String, Record)> {
     let mut record = Record::new();
     for (field, lines) in [
         (field::NAME, LineMode::One),
@@ -127,9 +126,11 @@ pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Result<
             record.insert(field.into(), text_of(fields, was, field, lines));
         }
     }
-    let mut wrong = shown(&record, field::NAME).trim().is_empty().then(|| "An agent needs a name.".to_owned());
-    for (field, label) in [(field::MAX_CONCURRENT_MISSIONS, "Parallel plans"), (field::MAX_TOKENS_PER_DAY, "Daily token limit")] {
-        match fields.whole(field, label) {
+    let mut wrong = shown(&record, field::NAME).trim().is_empty().then(|| words.say("agents-needs-name").into_owned());
+    for (field, label) in
+        [(field::MAX_CONCURRENT_MISSIONS, text_id("agents-parallel")), (field::MAX_TOKENS_PER_DAY, text_id("agents-tokens"))]
+    {
+        match fields.whole(words, field, &words.say(label)) {
             // What the form showed is no choice, be it a default or a stand-in for what no field can show.
             _ if fields.text(field) == number(was, field) => record.extend(was.get(field).map(|old| (field.to_owned(), old.clone()))),
             Ok(number) => drop(record.insert(field.into(), number.map_or(Value::Null, Value::from))),

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Shared;
-use super::page::{Failed, Response, moment, page, path, shorter};
+use super::page::{Failed, Response, moment, more_bytes, page, path, rich, shorter};
 use super::session::SignedIn;
 use crate::domain::actor;
 use crate::store::{RowCard, SHOWN_OF_ROW, Table};
+use crate::text::catalog::Words;
 
 const SHOWN: u32 = 50;
 
@@ -47,22 +48,23 @@ async fn show(
     if rows.is_empty() && before.is_none() {
         return Err(Failed::NotFound);
     }
-    let place = path(place, id);
+    let (words, place) = (who.words, path(place, id));
     let body = html! {
-        h1 { "Change log of " bdi { (shorter(id, 80)) } }
-        p { a href=(place) { "Back" } " · History. Entries can't be edited." }
-        @for row in &rows { (entry(row)) }
-        @if rows.is_empty() { p.empty { "No older changes." } }
+        h1 { (rich(words, "records-history-of", [("id", html! { bdi { (shorter(id, 80)) } })])) }
+        p { a href=(place) { (words.say("records-back")) } " · " (words.say("records-history-hint")) }
+        @for row in &rows { (entry(words, row)) }
+        @if rows.is_empty() { p.empty { (words.say("records-history-end")) } }
         @if let Some(last) = rows.last().filter(|_| rows.len() == SHOWN as usize) {
-            p { a.button href={ (place) "/log?before=" (last.seq) } { "Older" } }
+            p { a.button href={ (place) "/log?before=" (last.seq) } { (words.say("common-older")) } }
         }
     };
-    Ok(page(who, "Change log", &body))
+    Ok(page(who, &words.say("records-history"), &body))
 }
 
-fn entry(row: &RowCard) -> Markup {
+fn entry(words: Words, row: &RowCard) -> Markup {
     let by = actor::normalise(row.actor.as_ref());
-    let name = by.get("displayName").and_then(Value::as_str).unwrap_or("somebody");
+    let name = by.get("displayName").and_then(Value::as_str).map_or(words.say("records-somebody"), Into::into);
+    let name = html! { bdi { (shorter(&name, 80)) } };
     let more = row.data_bytes.saturating_sub(row.data.len() as u64);
     let whole: Option<Map<String, Value>> = if more == 0 { serde_json::from_str(&row.data).ok() } else { None };
     let fields: Vec<&str> = match &whole {
@@ -72,13 +74,19 @@ fn entry(row: &RowCard) -> Markup {
     let text = whole.as_ref().and_then(|data| serde_json::to_string_pretty(data).ok()).unwrap_or_else(|| row.data.clone());
     html! {
         article.entry {
-            h2 { "#" (row.seq) " " (row.op) " by " bdi { (shorter(name, 80)) } }
-            p.hint { (moment(row.sync_at)) " · from " bdi { (shorter(&row.client_id, 60)) } }
+            h2 {
+                @match row.op.as_str() {
+                    "insert" => (rich(words, "records-made-by", [("name", name)])),
+                    "delete" => (rich(words, "records-deleted-by", [("name", name)])),
+                    _ => (rich(words, "records-changed-by", [("name", name)])),
+                }
+            }
+            p.hint { (moment(row.sync_at)) " · " (rich(words, "records-from", [("client", html! { bdi { (shorter(&row.client_id, 60)) } })])) " · #" (row.seq) }
             @if !row.data.is_empty() {
                 details {
-                    summary dir="auto" { @if fields.is_empty() { "Data" } @else { (shorter(&fields.join(", "), 200)) } }
+                    summary dir="auto" { @if fields.is_empty() { (words.say("records-data")) } @else { (shorter(&fields.join(", "), 200)) } }
                     pre dir="auto" { (shorter(&text, SHOWN_OF_ROW)) }
-                    @if more > 0 { p.hint { "… (" (more) " bytes more)" } }
+                    @if more > 0 { (more_bytes(more)) }
                 }
             }
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::page::Failed;
 use crate::domain::fields::whole;
 use crate::domain::merge::Record;
+use crate::text::catalog::{Words, text_id};
 
 /// Names and values, in the order of the form; a name may come more than once.
 pub(super) struct FormFields(pub Vec<(String, String)>);
@@ -29,20 +30,24 @@ impl FormFields {
     /// # Errors
     /// When that is not there or damaged: without it nobody can tell what was edited.
     pub fn was(&self) -> Result<Record, Failed> {
-        let why = "It does not say what it showed when it was made, so nobody can tell what you changed, and nothing was written. \
-                   Go back, reload the page, and try again.";
-        serde_json::from_str(&self.text("was")).map_err(|_| Failed::BadForm(why.into()))
+        serde_json::from_str(&self.text("was")).map_err(|_| Failed::Form(text_id("common-form-without-was")))
     }
 
     /// A whole number, `None` where the field is empty.
     ///
     /// # Errors
     /// Words for the user.
-    pub fn whole(&self, name: &str, label: &str) -> Result<Option<u64>, String> {
+    pub fn whole(&self, words: Words, name: &str, label: &str) -> Result<Option<u64>, String> {
         let text = self.text(name);
         match text.trim() {
             "" => Ok(None),
-            number => number.parse().map(Some).map_err(|_| format!("{label} is {number:?}, but must be a whole number")),
+            number => {
+                let given = || format!("{number:?}");
+                number
+                    .parse()
+                    .map(Some)
+                    .map_err(|_| words.with("common-not-a-number", [("label", label.into()), ("given", given().into())]))
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::domain::mission::{Mission, MissionState};
 use crate::domain::time;
 use crate::runner::Explanation;
 use crate::store::{Longest, RunRow, SomePlans};
+use crate::text::decision::{explained, title};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
@@ -85,7 +86,7 @@ pub(super) async fn show(
             p.wrong { "A device whose clock was ahead edited " @for (n, (field, stamp)) in ahead.iter().take(5).enumerate() { @if n > 0 { ", " } b { (shorter(field, 80)) } " (" (shorter(stamp, 40)) ")" } ". Until those times, later edits of the same fields lose to these." }
         }
         (about(&mission, &part.missing))
-        section { h2 { "Schedule status" } (explanation(&why)) }
+        section { h2 { "Schedule status" } (explanation(&who, &why)) }
         section { h2 { "Plans" } (plans((&shared, &who), &mission, &found, &steps, &runs, older.skip)) }
         section { h2 { "Runs" } (history(&id, &runs)) }
     };
@@ -96,7 +97,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
     let who = &posted.who;
     let record = shared.app.mission(&who.user, &id).await?;
     let was = posted.fields.was()?;
-    match read(&posted.fields, Some(&was), shared.app.now(), shared.app.zone()) {
+    match read(who.words, &posted.fields, Some(&was), shared.app.now(), shared.app.zone()) {
         Ok(after) => {
             shared.app.save_mission(&who.user, &id, &was, after).await?;
             Ok(to(&path("missions", &id)))
@@ -148,13 +149,13 @@ fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
     }
 }
 
-fn explanation(why: &Explanation) -> Markup {
+fn explanation(who: &SignedIn, why: &Explanation) -> Markup {
     html! {
         @match why.obstacle() {
             None => p.health.good { "Ready; starts within a minute." },
             // Nothing is wrong with a mission that has no schedule.
             Some(_) if why.needs_start => p.health.good { "Runs only when you start it." },
-            Some(step) => p.health { "Waiting: " span dir="auto" { (phrase(&step.compared)) } "." },
+            Some(step) => p.health { "Waiting: " span dir="auto" { (phrase(&explained(who.words, step))) } "." },
         }
         p {
             @match (why.next_run_at, why.then) {
@@ -166,8 +167,8 @@ fn explanation(why: &Explanation) -> Markup {
         details {
             summary { "Every check, with the values compared" }
             ul.checks { @for step in &why.steps {
-                li class={ @if step.passed { "passed" } @else { "failed" } } {
-                    b { @if step.passed { "✓ " } @else { "✗ " } (step.name) } " " span dir="auto" { (phrase(&step.compared)) }
+                li class={ @if step.passes() { "passed" } @else { "failed" } } {
+                    b { @if step.passes() { "✓ " } @else { "✗ " } (title(who.words, step)) } " " span dir="auto" { (phrase(&explained(who.words, step))) }
                 }
             } }
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::agent_form::select;
 use super::fields::{FormFields, LineMode, as_it_was, shown, text_of};
-use super::page::{Failed, csrf, shorter};
+use super::page::{Failed, csrf, rich, shorter};
 use super::schedule_form::{self, ScheduleEdit};
 use super::session::SignedIn;
 use crate::app::{App, Heading, Linkable};
@@ -18,6 +18,7 @@ use crate::domain::cadence::Cadence;
 use crate::domain::field;
 use crate::domain::merge::Record;
 use crate::domain::time;
+use crate::text::catalog::Words;
 
 /// The fields of a record that the form shows, and the time that follows from them.
 pub(super) const SHOWN: [&str; 7] =
@@ -39,7 +40,8 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));
     }
-    let mut records: Vec<(String, String)> = shared.app.linkable(&who.user).await?.into_iter().map(offer).collect();
+    let mut records: Vec<(String, String)> =
+        shared.app.linkable(&who.user).await?.into_iter().map(|record| offer(who.words, record)).collect();
     for input in linked(record) {
         if !records.iter().any(|(value, _)| *value == input) {
             let name =
@@ -51,11 +53,11 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
 }
 
 /// A record that can be linked: the value of the field, and what it is called.
-fn offer(record: Linkable) -> (String, String) {
+fn offer(words: Words, record: Linkable) -> (String, String) {
     let Linkable { module, table, id, heading } = record;
     let name = match heading {
         Heading::Text(text) => shorter(&text, 80),
-        Heading::Encrypted => format!("{} (encrypted)", shorter(&id, 40)),
+        Heading::Encrypted => words.with("missions-encrypted", [("name", shorter(&id, 40).into())]),
         Heading::TooLong => shorter(&id, 40),
     };
     (reference(&module, &table, &id), format!("{module}: {name}"))
@@ -99,36 +101,43 @@ pub(super) fn form(
     app: &App,
     wrong: Option<&str>,
 ) -> Markup {
-    let linked = linked(record);
+    let (words, linked) = (who.words, linked(record));
+    let none = words.say("missions-no-agent");
     let agents: Vec<(&str, &str)> =
-        [("", "No agent")].into_iter().chain(choices.agents.iter().map(|(id, name)| (id.as_str(), name.as_str()))).collect();
+        [("", none.as_ref())].into_iter().chain(choices.agents.iter().map(|(id, name)| (id.as_str(), name.as_str()))).collect();
     html! {
         form.stack.mission method="post" action=(action) data-times="/missions/next-times" {
             (csrf(who))
             (as_it_was(was, &SHOWN))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-            label for="title" { "Title" }
+            label for="title" { (words.say("missions-title")) }
             input #title name=(field::TITLE) value=(shown(record, field::TITLE)) dir="auto" required[needs_title(was)];
-            label for="objective" { "Goal" }
+            label for="objective" { (words.say("missions-goal")) }
             textarea #objective name=(field::OBJECTIVE) rows="3" dir="auto" aria-describedby="objective-hint" { "\n" (shown(record, field::OBJECTIVE)) }
-            p #objective-hint .hint { "What each plan should achieve." }
-            label for="concept" { "Background" }
+            p #objective-hint .hint { (words.say("missions-goal-hint")) }
+            label for="concept" { (words.say("missions-background")) }
             textarea #concept name=(field::CONCEPT) rows="5" dir="auto" aria-describedby="concept-hint" { "\n" (shown(record, field::CONCEPT)) }
-            p #concept-hint .hint { "Why you want this, and how. Markdown." }
-            label for="agent" { "Agent" }
+            p #concept-hint .hint { (words.say("missions-background-hint")) }
+            label for="agent" { (words.say("missions-agent")) }
             (select("agent", field::AGENT_ID, &agents, shown(record, field::AGENT_ID)))
-            (schedule_form::fieldset(record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
+            (schedule_form::fieldset(words, record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
-                legend { "What it can read" }
-                @if choices.records.is_empty() { p.empty { "Your agent has nothing to read yet: " a href="/records/notes/notes" { "write a note" } ", or " a href="/records" { "import what you have" } "." } }
+                legend { (words.say("missions-inputs")) }
+                @if choices.records.is_empty() { p.empty { (nothing_to_read(words)) } }
                 div.choices { @for (value, name) in &choices.records {
                     label.choice { input type="checkbox" name="input" value=(value) checked[linked.contains(value)]; span dir="auto" { (name) } }
                 } }
-                p.hint { "Plans are made with these in view. Encrypted ones are read only under a grant of your client." }
+                p.hint { (words.say("missions-inputs-hint")) }
             }
             button.primary { (label) }
         }
     }
+}
+
+fn nothing_to_read(words: Words) -> Markup {
+    let note = html! { a href="/records/notes/notes" { (words.say("missions-write-note")) } };
+    let import = html! { a href="/records" { (words.say("missions-import")) } };
+    rich(words, "missions-nothing-to-read", [("note", note), ("import", import)])
 }
 
 /// A mission that came without a title may be edited without giving it one.
@@ -141,7 +150,13 @@ fn needs_title(was: &Record) -> bool {
 ///
 /// # Errors
 /// What is wrong, in words, and the record as it was given.
-pub(super) fn read(fields: &FormFields, was: Option<&Record>, now: Timestamp, zone: &TimeZone) -> Result<Record, (String, Record)> {
+pub(super) fn read(
+    words: Words,
+    fields: &FormFields,
+    was: Option<&Record>,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Result<Record, (String, Record)> {
     let is_new = was.is_none();
     let nothing = Record::new();
     let was = was.unwrap_or(&nothing);
@@ -159,8 +174,8 @@ pub(super) fn read(fields: &FormFields, was: Option<&Record>, now: Timestamp, zo
     record.insert(field::INPUTS.into(), inputs_of(fields, was));
     let old = was.get(field::CADENCE).unwrap_or(&Value::Null);
     let no_title = needs_title(was) && shown(&record, field::TITLE).trim().is_empty();
-    let mut wrong = no_title.then(|| "A mission needs a title.".to_owned());
-    match schedule_form::read(fields, old) {
+    let mut wrong = no_title.then(|| words.say("missions-needs-title").into_owned());
+    match schedule_form::read(words, fields, old) {
         Ok(ScheduleEdit::Same) if is_new => drop(record.insert(field::CADENCE.into(), json!({"kind": "manual"}))),
         Ok(ScheduleEdit::Same) => {}
         Ok(ScheduleEdit::Respelled(cadence)) => drop(record.insert(field::CADENCE.into(), cadence)),

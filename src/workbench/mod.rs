@@ -10,6 +10,7 @@ mod changes;
 mod charts;
 mod fields;
 mod inbox;
+mod install;
 mod live;
 mod mission;
 mod mission_form;
@@ -33,20 +34,26 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderValue, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use self::page::Response;
 use crate::app::App;
 use crate::turns::Turns;
 
 /// The largest form, in bytes: a few texts of the size that a mission may have.
 const MAX_FORM: usize = 4 * 1024 * 1024;
 /// Nothing is loaded from elsewhere, nothing inline runs, nobody may frame a page.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Lets the worker act for all pages, though it stands among the assets.
+const SCOPE: HeaderName = HeaderName::from_static("service-worker-allowed");
+/// A browser installs it anew when it differs, so it names the version of the pages that it keeps.
+const WORKER: &str = concat!("// ", env!("CARGO_PKG_VERSION"), "\n", include_str!("assets/worker.js"));
 
 /// What the pages share.
 pub struct Workbench {
@@ -126,14 +133,36 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/assets/workbench.css", get(|| async { asset("text/css; charset=utf-8", include_str!("assets/workbench.css")) }))
         .route("/assets/workbench.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("assets/workbench.js")) }))
         .route("/assets/live.js", get(|| async { asset("text/javascript; charset=utf-8", include_str!("assets/live.js")) }))
+        .route("/assets/worker.js", get(|| async { ([(SCOPE, "/")], asset("text/javascript; charset=utf-8", WORKER)) }))
+        .route("/assets/app.webmanifest", get(install::manifest))
         .route("/assets/icon.svg", get(|| async { asset("image/svg+xml", include_str!("assets/icon.svg")) }))
+        .route("/assets/icon-192.png", get(|| async { asset("image/png", &include_bytes!("assets/icon-192.png")[..]) }))
+        .route("/assets/icon-512.png", get(|| async { asset("image/png", &include_bytes!("assets/icon-512.png")[..]) }))
+        .route("/assets/icon-maskable.png", get(|| async { asset("image/png", &include_bytes!("assets/icon-maskable.png")[..]) }))
+        .route("/assets/apple-touch-icon.png", get(|| async { asset("image/png", &include_bytes!("assets/apple-touch-icon.png")[..]) }))
+        .route("/offline", get(install::offline))
         .layer(DefaultBodyLimit::max(MAX_FORM))
-        .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))
-        .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(set(header::REFERRER_POLICY, "same-origin"))
+        .layer(map_response(async |response| guarded(response)))
         .with_state(workbench)
 }
 
-fn asset(kind: &'static str, text: &'static str) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text)
+fn asset(kind: &'static str, content: impl IntoResponse) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], content)
+}
+
+/// What a browser is told of an address that nobody knows.
+pub fn no_page(headers: &HeaderMap) -> Response {
+    let mut response = page::explained(page::Failed::NotFound.into(), session::words(headers));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    guarded(response)
+}
+
+/// Tells the browser what to beware of.
+fn guarded(mut response: Response) -> Response {
+    for (name, value) in
+        [(header::CONTENT_SECURITY_POLICY, POLICY), (header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "same-origin")]
+    {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }

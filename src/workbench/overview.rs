@@ -15,6 +15,7 @@ use crate::app::Overview;
 use crate::domain::ids::MissionId;
 use crate::runner::Outage;
 use crate::store::{Day, MissionCard, RunRow};
+use crate::text::catalog::Words;
 
 const NEXT_TOLD: usize = 8;
 
@@ -34,8 +35,8 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
                 None => section { h2 { "Waiting for your review" } p.empty { "Nothing. Plans that need a decision of yours show up here." } },
             }
             section { h2 { "Running now" } (running(&seen.runs, &titles)) }
-            section.wide { h2 { "Due next" } (due(seen.at, &seen.next)) }
-            section.wide { h2 { "The last 24 hours" } (last_day(seen.at, &seen.day)) }
+            section.wide { h2 { "Due next" } (due(who.words, seen.at, &seen.next)) }
+            section.wide { h2 { "The last 24 hours" } (last_day(who.words, seen.at, &seen.day)) }
             section.wide { h2 { "Latest runs" } (latest(&seen.runs, &titles)) }
         }
     };
@@ -83,13 +84,13 @@ fn running(runs: &[RunRow], titles: &Titles) -> Markup {
     }
 }
 
-fn due(now: Timestamp, rows: &[MissionCard]) -> Markup {
+fn due(words: Words, now: Timestamp, rows: &[MissionCard]) -> Markup {
     let times: Vec<(Timestamp, &MissionCard)> = rows.iter().filter_map(|row| Some((row.next_run_at?, row))).collect();
     let marks: Vec<Timestamp> = times.iter().map(|(at, _)| *at).collect();
     html! {
         @if times.is_empty() { p.empty { "No active mission has a next time." } }
         @else {
-            (timeline(now, &marks))
+            (timeline(words, now, &marks))
             ol.plain { @for (at, row) in times.iter().take(NEXT_TOLD) {
                 li { (moment(*at)) " " a href=(path("missions", &row.id)) { bdi { (label(row)) } } @if *at <= now { " " (badge("due")) } }
             } }
@@ -97,13 +98,13 @@ fn due(now: Timestamp, rows: &[MissionCard]) -> Markup {
     }
 }
 
-fn last_day(now: Timestamp, day: &Day) -> Markup {
+fn last_day(words: Words, now: Timestamp, day: &Day) -> Markup {
     let decisions = day.decisions.iter().map(|(hour, parts)| (*hour, parts.iter().map(|(kind, n)| (kind.clone(), *n)).collect())).collect();
     let tokens = day.tokens.iter().map(|(hour, n)| (*hour, vec![("tokens".to_owned(), *n)])).collect();
     html! {
         div.pair {
-            figure { figcaption { "Runs" } (bars("Decisions", now, &decisions)) }
-            figure { figcaption { "Tokens" } (bars("Tokens", now, &tokens)) }
+            figure { figcaption { "Runs" } (bars(words, "Decisions", now, &decisions)) }
+            figure { figcaption { "Tokens" } (bars(words, "Tokens", now, &tokens)) }
         }
     }
 }

@@ -1,5 +1,8 @@
 //! The frame of every page, the small parts that pages share, and what a page says when it cannot be shown.
 
+use std::borrow::Cow;
+
+use axum::Extension;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use cookie::Cookie;
@@ -11,7 +14,7 @@ use crate::app::{AppError, PeopleRefusal};
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::StoreError;
-use crate::text::catalog::Words;
+use crate::text::catalog::{Words, text_id};
 use crate::text::phrase::{Phrase, Piece};
 use crate::text::printable;
 use crate::turns::Busy;
@@ -47,6 +50,8 @@ pub(super) enum Failed {
     /// A form that no page of this session made.
     Foreign,
     BadForm(String),
+    /// The same with the id of a text that says why.
+    Form(&'static str),
     NotFound,
     Busy(Busy),
     Store(StoreError),
@@ -62,12 +67,19 @@ impl From<AppError> for Failed {
     fn from(error: AppError) -> Self {
         match error {
             AppError::NotFound => Failed::NotFound,
-            AppError::Parameter(what) => Failed::BadForm(what),
+            AppError::Parameter(_) | AppError::Obstacle { .. } => Failed::BadForm(error.to_string()),
             AppError::People(PeopleRefusal::NotAdmin) => Failed::NotFound,
             AppError::People(refusal) => Failed::BadForm(refusal.to_string()),
             AppError::Store(error) => Failed::Store(error),
         }
     }
+}
+
+/// A page that says why another cannot be shown: the answer without its words, which [`explained`] adds.
+#[derive(Clone)]
+struct Unexplained {
+    title: &'static str,
+    why: Cow<'static, str>,
 }
 
 impl From<Failed> for Response {
@@ -78,25 +90,33 @@ impl From<Failed> for Response {
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let (status, title, text) = match self {
+        let (status, title, why) = match self {
             Failed::SignedOut => return to("/login"),
             Failed::NoUser => return to("/who"),
-            Failed::Foreign => (StatusCode::FORBIDDEN, "This form is out of date", "Go back, reload the page, and try again.".to_owned()),
-            Failed::BadForm(why) => (StatusCode::BAD_REQUEST, "This form cannot be read", why),
-            Failed::NotFound => {
-                (StatusCode::NOT_FOUND, "There is no such page", "It may have been deleted, or belong to somebody else.".into())
-            }
-            Failed::Busy(busy) => (StatusCode::SERVICE_UNAVAILABLE, "Too much at once", busy.to_string()),
+            Failed::Foreign => (StatusCode::FORBIDDEN, text_id("common-form-old"), text_id("common-form-old-why").into()),
+            Failed::BadForm(why) => (StatusCode::BAD_REQUEST, text_id("common-form-bad"), why.into()),
+            Failed::Form(why) => (StatusCode::BAD_REQUEST, text_id("common-form-bad"), why.into()),
+            Failed::NotFound => (StatusCode::NOT_FOUND, text_id("common-not-found"), text_id("common-not-found-why").into()),
+            Failed::Busy(Busy) => (StatusCode::SERVICE_UNAVAILABLE, text_id("common-too-much"), text_id("common-too-much-why").into()),
             Failed::Store(error) => {
                 tracing::error!(%error, "a page cannot be shown");
-                let passing = error.is_passing();
-                let why = if passing { "The database is busy or its disk is full; try again soon." } else { "See the log of the server." };
-                (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer", why.into())
+                let why = if error.is_passing() { text_id("common-database-busy") } else { text_id("common-database-broken") };
+                (StatusCode::SERVICE_UNAVAILABLE, text_id("common-database"), why.into())
             }
         };
-        let body = html! { h1 { (title) } p { (text) } p { a href="/" { "Back to the overview" } } };
-        (status, Html(frame(Words::ENGLISH, None, title, &body).into_string())).into_response()
+        (status, Extension(Unexplained { title, why })).into_response()
     }
+}
+
+/// The page of a failure in the language of whoever asked; any other answer as it is.
+pub(super) fn explained(mut response: Response, words: Words) -> Response {
+    let Some(Unexplained { title, why }) = response.extensions_mut().remove() else { return response };
+    let body = html! {
+        h1 { (words.say(title)) }
+        p { @match why { Cow::Borrowed(id) => (words.say(id)), Cow::Owned(text) => (text) } }
+        p { a href="/" { (words.say("common-to-overview")) } }
+    };
+    (response.status(), Html(frame(words, None, &words.say(title), &body).into_string())).into_response()
 }
 
 /// Sends the browser to another page with a GET.
@@ -120,8 +140,8 @@ pub(super) fn page(who: &SignedIn, title: &str, body: &Markup) -> Response {
     }
     let body = html! {
         h1 { bdi { (shorter(title, 120)) } }
-        p { "This is too large to show here: " (body.0.len() / 1_000) " kB. The change log of the record shows the start of each row." }
-        p { a href="/" { "Back to the overview" } }
+        p { (who.words.with("common-too-large", [("kilobytes", (body.0.len() / 1_000).into())])) }
+        p { a href="/" { (who.words.say("common-to-overview")) } }
     };
     Html(frame(who.words, Some(who), title, &body).into_string()).into_response()
 }
@@ -131,8 +151,13 @@ pub(super) fn refused(who: &SignedIn, title: &str, body: &Markup) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, page(who, title, body)).into_response()
 }
 
-const PLACES: [(&str, &str); 5] =
-    [("/", "Overview"), ("/agents", "Agents"), ("/missions", "Missions"), ("/records", "Records"), ("/audit", "Data access")];
+const PLACES: [(&str, &str); 5] = [
+    ("/", text_id("common-overview")),
+    ("/agents", text_id("common-agents")),
+    ("/missions", text_id("common-missions")),
+    ("/records", text_id("common-records")),
+    ("/audit", text_id("common-access")),
+];
 
 /// The whole document; the script keeps `main` up to date where a user is signed in.
 pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Markup) -> Markup {
@@ -144,17 +169,21 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 title { (shorter(&printable(title), 120)) " · mana-ai" }
+                meta name="theme-color" media="(prefers-color-scheme: light)" content="#ffffff";
+                meta name="theme-color" media="(prefers-color-scheme: dark)" content="#1d2228";
                 link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
+                link rel="apple-touch-icon" href="/assets/apple-touch-icon.png";
+                link rel="manifest" href="/assets/app.webmanifest";
                 link rel="stylesheet" href="/assets/workbench.css";
                 script src="/assets/workbench.js" defer {}
             }
             body data-live=[who.and_then(|who| who.csrf.get(..16))] data-seen=[who.map(|who| who.seen)] data-zone=[who.and_then(|who| who.zone.as_deref())] {
-                a.skip href="#content" { "Skip to content" }
+                a.skip href="#content" { (words.say("common-skip")) }
                 header {
                     a.brand href="/" { "mana-ai" }
                     @if let Some(who) = who {
-                        nav aria-label="Main" {
-                            @for (place, name) in PLACES {
+                        nav aria-label=(words.say("common-nav")) {
+                            @for (place, name) in PLACES.map(|(place, id)| (place, words.say(id))) {
                                 a href=(place) aria-current=[(name == title).then_some("page")] { (name) }
                                 @if place == "/" { (review_link(who, title)) }
                             }
@@ -162,11 +191,11 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                         form.account method="post" action="/logout" {
                             (csrf(who))
                             a.user href="/settings" aria-label={ (words.say("settings-title")) ": " (shorter(&who.user, 40)) } { span aria-hidden="true" { "⚙ " } bdi { (shorter(&who.user, 40)) } }
-                            button.quiet { "Sign out" }
+                            button.quiet { (words.say("common-sign-out")) }
                         }
                     }
                 }
-                p #notice role="status" hidden {}
+                p #notice role="status" hidden data-changed=(words.say("common-changed-elsewhere")) {}
                 main #content tabindex="-1" { (body) }
             }
         }
@@ -237,8 +266,8 @@ fn segment(text: &str) -> PercentEncode<'_> {
 }
 
 /// The link to what follows after a key.
-pub(super) fn more(place: &str, after: &str) -> Markup {
-    html! { p { a.button href={ (place) "?after=" (segment(after)) } { "More" } } }
+pub(super) fn more(words: Words, place: &str, after: &str) -> Markup {
+    html! { p { a.button href={ (place) "?after=" (segment(after)) } { (words.say("common-more")) } } }
 }
 
 /// The start of a text that may be long.
@@ -257,8 +286,8 @@ pub(super) fn more_bytes(missing: u64) -> Markup {
     html! {
         @match missing {
             0 => {}
-            1..10_000 => p.hint { "… " (missing) " bytes more" },
-            _ => p.hint { "… " (missing / 1_000) " KB more" },
+            1..10_000 => p.hint { "… + " (missing) " B" },
+            _ => p.hint { "… + " (missing / 1_000) " kB" },
         }
     }
 }
@@ -283,6 +312,25 @@ pub(super) fn prose_of(text: &str, missing: u64) -> Markup {
             }
         }
     }
+}
+
+/// The state of an agent, a mission or a run as a small sign; a word that this program does not know stands for itself.
+pub(super) fn state_badge(words: Words, state: &str) -> Markup {
+    let id = match state {
+        "active" => text_id("common-state-active"),
+        "paused" => text_id("common-state-paused"),
+        "done" => text_id("common-state-done"),
+        "archived" => text_id("common-state-archived"),
+        "unknown" => text_id("common-state-unknown"),
+        "due" => text_id("common-state-due"),
+        "in flight" => text_id("common-state-running"),
+        "waiting" => text_id("common-state-waiting"),
+        "planned" => text_id("common-state-planned"),
+        "dropped" => text_id("common-state-dropped"),
+        "failed" => text_id("common-state-failed"),
+        _ => return badge(state),
+    };
+    html! { span class={ "badge " (state.replace(' ', "-")) } { (words.say(id)) } }
 }
 
 /// A state as a small sign.

@@ -19,7 +19,7 @@ use crate::modules::{FieldKind, FieldSpec};
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, RunRow};
 use crate::text::catalog::{Words, text_id};
-use crate::text::obstacle;
+use crate::text::{module, obstacle};
 
 /// Steps that a plan shows; a planner's plan has at most 25.
 const STEPS: usize = 100;
@@ -218,7 +218,9 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep) -> Markup {
 fn edited(view: &PlanView<'_>, id: &str, field: &FieldSpec, value: Option<&Value>) -> Markup {
     let zone = view.shared.app.zone();
     let named = FieldSpec { name: format!("param:{}", field.name), ..field.clone() };
-    input_as(&named, (&format!("{id}-{}", field.name), &in_words(&field.name)), &shown_in_form(field, value, zone), zone, true)
+    let (words, id) = (view.who.words, format!("{id}-{}", field.name));
+    let label = module::param(words, &field.name, &in_words(&field.name));
+    input_as(words, &named, (&id, &label), &shown_in_form(field, value, zone), zone, true)
 }
 
 /// What a step does: what is seen at once, and the rest.
@@ -240,7 +242,12 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
     let modules = view.shared.app.modules();
     let of_params = || -> Vec<ShownField> {
         let params = step.params().and_then(Value::as_object);
-        let line = |(name, value): (&String, &Value)| ShownField { label: in_words(name), kind: None, before: None, after: value.clone() };
+        let line = |(name, value): (&String, &Value)| ShownField {
+            label: module::param(words, name, &in_words(name)),
+            kind: None,
+            before: None,
+            after: value.clone(),
+        };
         params.map(|params| params.iter().map(line).collect()).unwrap_or_default()
     };
     let of_preview = |preview: &Preview| -> Vec<ShownField> {
@@ -251,7 +258,7 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
             // What a new record has as a matter of course says nothing.
             let is_default = field.is_some_and(|field| field.default.as_ref() == Some(&change.after));
             (!(is_new && (is_default || change.after.is_null()))).then(|| ShownField {
-                label: field.map_or_else(|| in_words(&change.field), FieldSpec::label),
+                label: field.map_or_else(|| in_words(&change.field), |field| module::field(words, field)),
                 kind: field.map(|field| field.kind),
                 before: Some(change.before.clone()).filter(|before| !is_new && !before.is_null()),
                 after: change.after.clone(),

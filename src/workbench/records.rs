@@ -11,14 +11,16 @@ use serde_json::Value;
 
 use super::Shared;
 use super::fields::FormFields;
-use super::page::{Failed, Response, button, csrf, moment, page, path, refused, shorter, to};
+use super::page::{Failed, Response, button, csrf, moment, page, path, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
-use crate::app::{AppError, RecordList};
+use crate::app::RecordList;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::time;
 use crate::modules::forms::{self, TextForm};
 use crate::modules::{FieldKind, FieldRole, FieldSpec, TableSpec};
+use crate::text::catalog::Words;
+use crate::text::module;
 
 /// Records on one page.
 const PAGE: usize = 50;
@@ -58,20 +60,21 @@ fn of_record(table: &TableSpec, id: &str) -> String {
 
 /// The tables, with a way into each.
 pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Response {
+    let words = who.words;
     let tables = shared.app.modules().tables().iter().filter(|table| !table.hidden);
     let body = html! {
-        h1 { "Records" }
-        p { "What your agents read, and what approved steps write. Write something down, or bring along what you have." }
+        h1 { (words.say("common-records")) }
+        p { (words.say("records-lead")) }
         ul.cards { @for table in tables { li.card {
-            h2 { a href=(place(table)) { (table.label) } }
-            p.hint { a href={ (place(table)) "/import" } { "Import" } " from " (forms_of(table)) }
+            h2 { a href=(place(table)) { (module::table(words, table)) } }
+            p.hint { a href={ (place(table)) "/import" } { (words.with("records-import-from", [("forms", forms_of(words, table).into())])) } }
         } } }
     };
-    page(&who, "Records", &body)
+    page(&who, &words.say("common-records"), &body)
 }
 
-fn forms_of(table: &TableSpec) -> String {
-    TextForm::of(table).iter().map(|form| form.label()).collect::<Vec<_>>().join(" or ")
+fn forms_of(words: Words, table: &TableSpec) -> String {
+    TextForm::of(table).iter().map(|form| form.label()).collect::<Vec<_>>().join(&words.say("records-or"))
 }
 
 pub(super) async fn list(
@@ -82,7 +85,7 @@ pub(super) async fn list(
 ) -> Result<Response, Failed> {
     let table = table(&shared, (&app, &name))?;
     let body = list_body(&shared, &who, table, &part, None, &FormFields(Vec::new())).await?;
-    Ok(page(&who, "Records", &body))
+    Ok(page(&who, &who.words.say("common-records"), &body))
 }
 
 async fn list_body(
@@ -94,76 +97,82 @@ async fn list_body(
     given: &FormFields,
 ) -> Result<Markup, Failed> {
     let list = shared.app.records(&who.user, table, &part.q, part.skip, PAGE).await?;
-    let place = place(table);
+    let (words, place) = (who.words, place(table));
     Ok(html! {
         div.head {
-            h1 { (table.label) }
+            h1 { (module::table(words, table)) }
             div.actions {
-                a.button href={ (place) "/import" } { "Import" }
-                @for form in TextForm::of(table) { a.button href={ (place) "/export/" (form.extension()) } download { "Export " (form.label()) } }
+                a.button href={ (place) "/import" } { (words.say("records-import")) }
+                @for form in TextForm::of(table) {
+                    a.button href={ (place) "/export/" (form.extension()) } download { (words.with("records-export", [("form", form.label().into())])) }
+                }
             }
         }
         @if !part.deleted.is_empty() {
-            p.health role="status" { "Deleted. " (button(who, &format!("{}/undelete", of_record(table, &part.deleted)), "Undo", &[], "")) }
+            p.health role="status" {
+                (words.say("records-deleted")) " "
+                (button(who, &format!("{}/undelete", of_record(table, &part.deleted)), &words.say("records-undo"), &[], ""))
+            }
         }
-        @if part.added > 0 { p.health.good role="status" { (part.added) @if part.added == 1 { " record was added." } @else { " records were added." } } }
+        @if part.added > 0 { p.health.good role="status" { (words.with("records-added", [("count", part.added.into())])) } }
         @if let Some(fields) = shared.app.modules().form(table) { (add_form(shared, who, table, &fields, wrong, given)) }
         form.search method="get" action=(place) role="search" {
-            label for="q" { "Search" }
+            label for="q" { (words.say("records-search")) }
             input #q name="q" type="search" value=(part.q) dir="auto";
-            button { "Search" }
+            button { (words.say("records-search")) }
         }
-        (entries(table, &list, part))
+        (entries(words, table, &list, part))
     })
 }
 
-fn entries(table: &TableSpec, list: &RecordList, part: &Part) -> Markup {
+fn entries(words: Words, table: &TableSpec, list: &RecordList, part: &Part) -> Markup {
     let next = part.skip.saturating_add(list.records.len());
     html! {
         @if list.records.is_empty() {
             p.empty {
-                @if part.q.is_empty() { "Nothing here yet: write something above, or " a href={ (place(table)) "/import" } { "import what you have" } "." }
-                @else { "Nothing has “" (shorter(&part.q, 80)) "” in it." }
+                @if part.q.is_empty() {
+                    (rich(words, "records-none", [("import", html! { a href={ (place(table)) "/import" } { (words.say("records-none-import")) } })]))
+                } @else { (rich(words, "records-not-found", [("text", html! { bdi { (shorter(&part.q, 80)) } })])) }
             }
         }
         ul.plain.records { @for (id, record) in &list.records { li {
-            a href=(of_record(table, id)) dir="auto" { (heading(table, record)) }
-            (facts(table, record))
+            a href=(of_record(table, id)) dir="auto" { (heading(words, table, record)) }
+            (facts(words, table, record))
         } } }
-        @if list.more { p { a.button href={ (place(table)) "?skip=" (next) "&q=" (segment(&part.q).trim_start_matches('/')) } { "More" } } }
+        @if list.more { p { a.button href={ (place(table)) "?skip=" (next) "&q=" (segment(&part.q).trim_start_matches('/')) } { (words.say("common-more")) } } }
     }
 }
 
-fn heading(table: &TableSpec, record: &Record) -> String {
+fn heading(words: Words, table: &TableSpec, record: &Record) -> String {
     let text = |role| table.role(role).and_then(|field| record.get(&field.name)?.as_str()).unwrap_or_default();
     match (text(FieldRole::Title), text(FieldRole::Text)) {
-        (title, _) if is_ciphertext(title) => "🔒 Encrypted".to_owned(),
-        ("", text) if is_ciphertext(text) => "🔒 Encrypted".to_owned(),
-        ("", "") => "Untitled".to_owned(),
+        (title, _) if is_ciphertext(title) => words.say("records-encrypted").into(),
+        ("", text) if is_ciphertext(text) => words.say("records-encrypted").into(),
+        ("", "") => words.say("records-untitled").into(),
         ("", text) => shorter(text, 80),
         (title, _) => shorter(title, 120),
     }
 }
 
 /// What else a list tells of a record: its times, days, choices and numbers.
-fn facts(table: &TableSpec, record: &Record) -> Markup {
+fn facts(words: Words, table: &TableSpec, record: &Record) -> Markup {
     let done = table.done.as_ref().is_some_and(|field| record.get(field) == Some(&Value::Bool(true)));
     let shown = table.fields.iter().filter(|field| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount));
     html! {
-        @if done { " " span.badge.good { "done" } }
+        @if done { " " span.badge.good { (words.say("common-state-done")) } }
         @if let Some(at) = record.get("startDate").and_then(Value::as_str).and_then(time::parse_rfc3339) { " " span.hint { (moment(at)) } }
         @for field in shown.filter(|field| Some(&field.name) != table.role(FieldRole::Title).map(|title| &title.name)) {
             @match record.get(&field.name) {
                 None | Some(Value::Null) => {}
-                Some(Value::String(text)) => { " " span.hint { (field.label()) ": " bdi { (shorter(text, 40)) } } }
-                Some(other) => { " " span.hint { (field.label()) ": " (shorter(&other.to_string(), 40)) } }
+                Some(Value::String(text)) => { " " span.hint { (module::field(words, field)) ": " bdi { (shorter(&module::choice(words, text), 40)) } } }
+                Some(other) => { " " span.hint { (module::field(words, field)) ": " (shorter(&other.to_string(), 40)) } }
             }
         }
     }
 }
 
 fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldSpec], wrong: Option<&str>, given: &FormFields) -> Markup {
-    let zone = shared.app.zone();
+    let (words, zone) = (who.words, shared.app.zone());
     let value = |field: &FieldSpec| given.text(&field.name);
     // What most records have is seen at once; the rest is folded away.
     let is_first = |field: &&FieldSpec| field.is_required() || field.role.is_some() || field.kind == FieldKind::Day;
@@ -172,20 +181,20 @@ fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldS
         form.stack.card method="post" action=(place(table)) {
             (csrf(who))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-            @for field in first { (input(field, &value(field), zone, true)) }
-            @if !rest.is_empty() { details { summary { "More" } @for field in rest { (input(field, &value(field), zone, true)) } } }
-            div.actions { button.primary { "Add" } }
+            @for field in first { (input(words, field, &value(field), zone, true)) }
+            @if !rest.is_empty() { details { summary { (words.say("common-more")) } @for field in rest { (input(words, field, &value(field), zone, true)) } } }
+            div.actions { button.primary { (words.say("records-add")) } }
         }
     }
 }
 
 /// A field of a form, with the text that it shows.
-fn input(field: &FieldSpec, shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
-    input_as(field, (&format!("f-{}", field.name), &field.label()), shown, zone, is_new)
+fn input(words: Words, field: &FieldSpec, shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
+    input_as(words, field, (&format!("f-{}", field.name), &module::field(words, field)), shown, zone, is_new)
 }
 
 /// The same with another id and label.
-pub(super) fn input_as(field: &FieldSpec, (id, label): (&str, &str), shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
+pub(super) fn input_as(words: Words, field: &FieldSpec, (id, label): (&str, &str), shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
     let required = is_new && field.is_required() && field.kind != FieldKind::Flag;
     let zone = zone.iana_name().unwrap_or("UTC");
     html! {
@@ -194,7 +203,7 @@ pub(super) fn input_as(field: &FieldSpec, (id, label): (&str, &str), shown: &str
             FieldKind::Text => { label for=(id) { (label) } textarea #(id) name=(field.name) rows="3" dir="auto" required[required] { "\n" (shown) } },
             FieldKind::Choice => { label for=(id) { (label) } select #(id) name=(field.name) {
                 @if !required { option value="" selected[shown.is_empty()] { "–" } }
-                @for choice in &field.choices { option value=(choice) selected[shown == choice] { (choice) } }
+                @for choice in &field.choices { option value=(choice) selected[shown == choice] { (module::choice(words, choice)) } }
             } },
             FieldKind::Time => { label for=(id) { (label) " (" (zone) ")" } input #(id) name=(field.name) type="datetime-local" value=(shown) required[required]; },
             kind => { label for=(id) { (label) } input #(id) name=(field.name) type=(type_of(kind)) step=[step_of(kind)] value=(shown) dir="auto" required[required]; }
@@ -256,12 +265,12 @@ pub(super) async fn add(
     let record = record.map(|(field, value)| (field.name.clone(), value)).collect();
     match shared.app.add_records(&posted.who.user, table, vec![record]).await {
         Ok(_) => Ok(to(&format!("{}?added=1", place(table)))),
-        Err(AppError::Parameter(why)) => {
+        Err(error) => {
+            let Some(why) = error.refusal(posted.who.words) else { return Err(error.into()) };
             let part = Part { q: String::new(), skip: 0, deleted: String::new(), added: 0 };
             let body = list_body(&shared, &posted.who, table, &part, Some(&why), &posted.fields).await?;
-            Ok(refused(&posted.who, "Records", &body))
+            Ok(refused(&posted.who, &posted.who.words.say("common-records"), &body))
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -272,7 +281,7 @@ pub(super) async fn show(
 ) -> Result<Response, Failed> {
     let table = table(&shared, (&app, &name))?;
     let record = shared.app.record(&who.user, table, &id).await?;
-    Ok(page(&who, "Records", &edit_body(&shared, &who, table, &id, &record, None)))
+    Ok(page(&who, &who.words.say("common-records"), &edit_body(&shared, &who, table, &id, &record, None)))
 }
 
 fn is_sealed(record: &Record, field: &FieldSpec) -> bool {
@@ -280,26 +289,26 @@ fn is_sealed(record: &Record, field: &FieldSpec) -> bool {
 }
 
 fn edit_body(shared: &Shared, who: &SignedIn, table: &TableSpec, id: &str, record: &Record, wrong: Option<&str>) -> Markup {
-    let zone = shared.app.zone();
+    let (words, zone) = (who.words, shared.app.zone());
     let place_of = of_record(table, id);
     html! {
-        p { a href=(place(table)) { "← " (table.label) } }
+        p { a href=(place(table)) { "← " (module::table(words, table)) } }
         div.head {
-            h1 dir="auto" { (heading(table, record)) }
-            div.actions { (button(who, &format!("{place_of}/delete"), "Delete", &[], "")) }
+            h1 dir="auto" { (heading(words, table, record)) }
+            div.actions { (button(who, &format!("{place_of}/delete"), &words.say("records-delete"), &[], "")) }
         }
         form.stack method="post" action=(place_of) {
             (csrf(who))
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             @for field in &shared.app.modules().editable(table) {
-                @if is_sealed(record, field) { p { b { (field.label()) } } p.hint { "🔒 Encrypted: only a device of yours can read and change it." } }
+                @if is_sealed(record, field) { p { b { (module::field(words, field)) } } p.hint { (words.say("records-encrypted-hint")) } }
                 @else {
                     @let text = shown(field, record.get(&field.name), zone);
                     input type="hidden" name={ "was:" (field.name) } value=(text);
-                    (input(field, &text, zone, false))
+                    (input(words, field, &text, zone, false))
                 }
             }
-            div.actions { button.primary { "Save" } }
+            div.actions { button.primary { (words.say("common-save")) } }
         }
     }
 }
@@ -323,11 +332,15 @@ pub(super) async fn save(
     let changed = editable.iter().filter(is_edited).map(|field| (field.name.clone(), given(field, fields, shared.app.zone()))).collect();
     match shared.app.change_record(&posted.who.user, table, &id, changed).await {
         Ok(()) => Ok(to(&of_record(table, &id))),
-        Err(AppError::Parameter(why)) => {
+        Err(error) => {
+            let Some(why) = error.refusal(posted.who.words) else { return Err(error.into()) };
             let record = shared.app.record(&posted.who.user, table, &id).await?;
-            Ok(refused(&posted.who, "Records", &edit_body(&shared, &posted.who, table, &id, &record, Some(&why))))
+            Ok(refused(
+                &posted.who,
+                &posted.who.words.say("common-records"),
+                &edit_body(&shared, &posted.who, table, &id, &record, Some(&why)),
+            ))
         }
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -357,34 +370,35 @@ pub(super) async fn import_form(
     Path((app, name)): Path<(String, String)>,
 ) -> Result<Response, Failed> {
     let table = table(&shared, (&app, &name))?;
-    Ok(page(&who, "Records", &import_body(&who, table, "", None)))
+    Ok(page(&who, &who.words.say("common-records"), &import_body(&who, table, "", None)))
 }
 
 fn import_body(who: &SignedIn, table: &TableSpec, text: &str, wrong: Option<&str>) -> Markup {
+    let words = who.words;
     html! {
-        p { a href=(place(table)) { "← " (table.label) } }
-        h1 { "Import into " (table.label) }
+        p { a href=(place(table)) { "← " (module::table(words, table)) } }
+        h1 { (words.with("records-import-into", [("table", module::table(words, table).into())])) }
         form.stack method="post" action={ (place(table)) "/import" } {
             (csrf(who))
-            @if let Some(wrong) = wrong { p.wrong role="alert" { "Nothing was imported: " (wrong) } }
-            label for="file" { "A file" }
+            @if let Some(wrong) = wrong { p.wrong role="alert" { (words.say("records-import-failed")) " " (wrong) } }
+            label for="file" { (words.say("records-import-file")) }
             input #file type="file" accept=".md,.markdown,.txt,.csv,.ics,text/*" data-into="text";
-            label for="text" { "Or paste " (forms_of(table)) }
+            label for="text" { (words.with("records-import-paste", [("forms", forms_of(words, table).into())])) }
             textarea #text name="text" rows="12" dir="auto" required { "\n" (text) }
-            p.hint { (help(table)) }
-            div.actions { button.primary { "Import" } }
+            p.hint { (help(words, table)) }
+            div.actions { button.primary { (words.say("records-import")) } }
         }
     }
 }
 
 /// How a text must look.
-fn help(table: &TableSpec) -> String {
+fn help(words: Words, table: &TableSpec) -> String {
     let names: Vec<&str> = table.fields.iter().filter(|field| field.kind != FieldKind::Link).map(|field| field.name.as_str()).collect();
-    let csv = format!("CSV needs a first line with the names of its columns, out of: {}.", names.join(", "));
+    let csv = words.with("records-help-csv", [("names", names.join(", ").into())]);
     match (table.is_calendar(), &table.done, table.role(FieldRole::Text)) {
-        (true, ..) => "iCalendar is what calendars export (.ics).".into(),
-        (_, Some(_), _) => format!("Markdown: each item of a list (- [ ] …) becomes a record. {csv}"),
-        (_, None, Some(_)) => format!("Markdown: each heading (# …) begins a record; a text without one becomes a single record. {csv}"),
+        (true, ..) => words.say("records-help-calendar").into(),
+        (_, Some(_), _) => format!("{} {csv}", words.say("records-help-list")),
+        (_, None, Some(_)) => format!("{} {csv}", words.say("records-help-headings")),
         _ => csv,
     }
 }
@@ -398,8 +412,11 @@ pub(super) async fn import(
     let text = posted.fields.text("text");
     match shared.app.import_records(&posted.who.user, table, TextForm::guess(table, &text), &text).await {
         Ok(count) => Ok(to(&format!("{}?added={count}", place(table)))),
-        Err(AppError::Parameter(why)) => Ok(refused(&posted.who, "Records", &import_body(&posted.who, table, &text, Some(&why)))),
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let Some(why) = error.refusal(posted.who.words) else { return Err(error.into()) };
+            let body = import_body(&posted.who, table, &text, Some(&why));
+            Ok(refused(&posted.who, &posted.who.words.say("common-records"), &body))
+        }
     }
 }
 

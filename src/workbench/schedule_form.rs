@@ -16,14 +16,28 @@ use super::page::moment;
 use super::session::SignedIn;
 use crate::app::App;
 use crate::domain::cadence::Cadence;
+use crate::text;
+use crate::text::catalog::{Words, text_id};
 
 /// A schedule that this program cannot follow, and that another app may.
-const FOREIGN: (&str, &str) = ("foreign", "As another app set it");
+const FOREIGN: (&str, &str) = ("foreign", text_id("missions-schedule-foreign"));
 const MANUAL: &str = "manual";
-const KINDS: [(&str, &str); 5] =
-    [(MANUAL, "Not by itself"), ("interval", "Every few minutes"), ("daily", "Daily"), ("weekly", "Weekly"), ("cron", "Custom (cron)")];
-const DAYS: [(&str, &str); 7] =
-    [("1", "Monday"), ("2", "Tuesday"), ("3", "Wednesday"), ("4", "Thursday"), ("5", "Friday"), ("6", "Saturday"), ("0", "Sunday")];
+const KINDS: [(&str, &str); 5] = [
+    (MANUAL, text_id("missions-schedule-manual")),
+    ("interval", text_id("missions-schedule-interval")),
+    ("daily", text_id("missions-schedule-daily")),
+    ("weekly", text_id("missions-schedule-weekly")),
+    ("cron", text_id("missions-schedule-cron")),
+];
+const DAYS: [(&str, &str); 7] = [
+    ("1", text_id("missions-monday")),
+    ("2", text_id("missions-tuesday")),
+    ("3", text_id("missions-wednesday")),
+    ("4", text_id("missions-thursday")),
+    ("5", text_id("missions-friday")),
+    ("6", text_id("missions-saturday")),
+    ("0", text_id("missions-sunday")),
+];
 const TIMES_SHOWN: usize = 5;
 
 /// A field of the form, and of a cadence.
@@ -45,36 +59,46 @@ enum CadenceForm {
 
 const EVERY_MINUTES: ScheduleInput = ScheduleInput {
     name: "everyMinutes",
-    label: "Minutes between",
+    label: text_id("missions-every-minutes"),
     kinds: &["interval"],
     otherwise: "60",
     value: CadenceForm::Number { least: 1, most: u64::MAX },
 };
 const DAY_OF_WEEK: ScheduleInput = ScheduleInput {
     name: "dayOfWeek",
-    label: "Weekday",
+    label: text_id("missions-weekday"),
     kinds: &["weekly"],
     otherwise: "1",
     value: CadenceForm::Number { least: 0, most: 6 },
 };
 const AT_HOUR: ScheduleInput = ScheduleInput {
     name: "atHour",
-    label: "Hour",
+    label: text_id("missions-hour"),
     kinds: &["daily", "weekly"],
     otherwise: "8",
     value: CadenceForm::Number { least: 0, most: 23 },
 };
 const AT_MINUTE: ScheduleInput = ScheduleInput {
     name: "atMinute",
-    label: "Minute",
+    label: text_id("missions-minute"),
     kinds: &["daily", "weekly"],
     otherwise: "0",
     value: CadenceForm::Number { least: 0, most: 59 },
 };
-const EXPRESSION: ScheduleInput =
-    ScheduleInput { name: "expression", label: "Cron expression", kinds: &["cron"], otherwise: "0 8 * * 1-5", value: CadenceForm::Text };
-const TIME_ZONE: ScheduleInput =
-    ScheduleInput { name: "timeZone", label: "Time zone", kinds: &["daily", "weekly", "cron"], otherwise: "", value: CadenceForm::Text };
+const EXPRESSION: ScheduleInput = ScheduleInput {
+    name: "expression",
+    label: text_id("missions-expression"),
+    kinds: &["cron"],
+    otherwise: "0 8 * * 1-5",
+    value: CadenceForm::Text,
+};
+const TIME_ZONE: ScheduleInput = ScheduleInput {
+    name: "timeZone",
+    label: text_id("missions-zone"),
+    kinds: &["daily", "weekly", "cron"],
+    otherwise: "",
+    value: CadenceForm::Text,
+};
 const INPUTS: [&ScheduleInput; 6] = [&EVERY_MINUTES, &DAY_OF_WEEK, &AT_HOUR, &AT_MINUTE, &EXPRESSION, &TIME_ZONE];
 
 impl ScheduleInput {
@@ -112,14 +136,14 @@ impl ScheduleInput {
         }
     }
 
-    fn number(&self, cadence: &Value) -> Markup {
+    fn number(&self, words: Words, cadence: &Value) -> Markup {
         let (least, most) = match self.value {
             CadenceForm::Number { least, most } => (Some(least), Some(most).filter(|most| *most < u64::MAX)),
             CadenceForm::Text => (None, None),
         };
         html! {
             div data-for=(self.kinds.join(" ")) {
-                label for=(self.name) { (self.label) }
+                label for=(self.name) { (words.say(self.label)) }
                 input id=(self.name) name=(self.name) type="number" min=[least] max=[most] value=(self.shown(cadence));
             }
         }
@@ -137,33 +161,34 @@ fn kind_shown(cadence: &Value) -> &str {
 }
 
 /// The fields with a cadence. `is_new`: the browser's own zone is offered.
-pub(super) fn fieldset(cadence: &Value, app: &App, is_new: bool) -> Markup {
+pub(super) fn fieldset(words: Words, cadence: &Value, app: &App, is_new: bool) -> Markup {
     let kind = kind_shown(cadence);
-    let kinds: Vec<(&str, &str)> = Some(FOREIGN).filter(|_| kind == FOREIGN.0).into_iter().chain(KINDS).collect();
+    let named = |(value, id): (&'static str, &'static str)| (value, words.say(id));
+    let kinds: Vec<_> = Some(FOREIGN).filter(|_| kind == FOREIGN.0).into_iter().chain(KINDS).map(named).collect();
     let day = DAY_OF_WEEK.shown(cadence);
     // A day that is none is shown as it is: the first of the list would not be what the cadence says.
-    let name = if day.is_empty() { "Choose a day" } else { day.as_str() };
+    let name = if day.is_empty() { words.say("missions-choose-day") } else { day.clone().into() };
     let unknown = Some((day.as_str(), name)).filter(|_| !DAYS.iter().any(|(known, _)| *known == day));
-    let days: Vec<(&str, &str)> = unknown.into_iter().chain(DAYS).collect();
+    let days: Vec<_> = unknown.into_iter().chain(DAYS.map(named)).collect();
     html! {
         fieldset {
-            legend { "Schedule" }
+            legend { (words.say("missions-schedule")) }
             div.columns.narrow {
-                div { label for="kind" { "Repeats" } (select("kind", "kind", &kinds, kind)) }
-                (EVERY_MINUTES.number(cadence))
-                div data-for="weekly" { label for="day" { (DAY_OF_WEEK.label) } (select("day", DAY_OF_WEEK.name, &days, &day)) }
-                (AT_HOUR.number(cadence))
-                (AT_MINUTE.number(cadence))
+                div { label for="kind" { (words.say("missions-repeats")) } (select("kind", "kind", &kinds, kind)) }
+                (EVERY_MINUTES.number(words, cadence))
+                div data-for="weekly" { label for="day" { (words.say(DAY_OF_WEEK.label)) } (select("day", DAY_OF_WEEK.name, &days, &day)) }
+                (AT_HOUR.number(words, cadence))
+                (AT_MINUTE.number(words, cadence))
                 div data-for="cron" {
-                    label for="expression" { (EXPRESSION.label) }
+                    label for="expression" { (words.say(EXPRESSION.label)) }
                     input #expression name=(EXPRESSION.name) value=(EXPRESSION.shown(cadence)) spellcheck="false";
                 }
                 div data-for=(TIME_ZONE.kinds.join(" ")) {
-                    label for="zone" { (TIME_ZONE.label) }
+                    label for="zone" { (words.say(TIME_ZONE.label)) }
                     input #zone name=(TIME_ZONE.name) value=(TIME_ZONE.shown(cadence)) placeholder=(app.zone().iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
                 }
             }
-            div #times role="region" aria-label="Next times" aria-live="polite" { (times(cadence, app)) }
+            div #times role="region" aria-label=(words.say("missions-next-times")) aria-live="polite" { (times(words, cadence, app)) }
         }
     }
 }
@@ -182,7 +207,7 @@ pub(super) enum ScheduleEdit {
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn read(fields: &FormFields, was: &Value) -> Result<ScheduleEdit, String> {
+pub(super) fn read(words: Words, fields: &FormFields, was: &Value) -> Result<ScheduleEdit, String> {
     let kind_was = kind_shown(was);
     let kind = if fields.has("kind") { fields.text("kind") } else { kind_was.to_owned() };
     let typed = |input: &ScheduleInput| fields.has(input.name) && fields.text(input.name) != input.shown(was);
@@ -199,13 +224,13 @@ pub(super) fn read(fields: &FormFields, was: &Value) -> Result<ScheduleEdit, Str
             continue;
         }
         // In its place, so that the order of the keys stays.
-        match said(fields, input)?.filter(|_| input.is_of(&kind)) {
+        match said(words, fields, input)?.filter(|_| input.is_of(&kind)) {
             Some(value) => drop(cadence.insert(input.name.to_owned(), value)),
             None => drop(cadence.shift_remove(input.name)),
         }
     }
     let cadence = Value::Object(cadence);
-    Cadence::read(&cadence).map_err(|bad| bad.to_string())?;
+    Cadence::read(&cadence).map_err(|bad| text::cadence::told(words, &bad))?;
     if cadence == *was {
         return Ok(ScheduleEdit::Same);
     }
@@ -213,9 +238,9 @@ pub(super) fn read(fields: &FormFields, was: &Value) -> Result<ScheduleEdit, Str
 }
 
 /// What was typed into a field, `None` where it is empty.
-fn said(fields: &FormFields, input: &ScheduleInput) -> Result<Option<Value>, String> {
+fn said(words: Words, fields: &FormFields, input: &ScheduleInput) -> Result<Option<Value>, String> {
     match input.value {
-        CadenceForm::Number { .. } => Ok(fields.whole(input.name, input.label)?.map(Value::from)),
+        CadenceForm::Number { .. } => Ok(fields.whole(words, input.name, &words.say(input.label))?.map(Value::from)),
         CadenceForm::Text => Ok(Some(fields.text(input.name).trim().to_owned()).filter(|text| !text.is_empty()).map(Value::from)),
     }
 }
@@ -235,20 +260,20 @@ pub(super) fn as_typed(fields: &FormFields) -> Value {
 }
 
 /// The next times of what a form says, for the script to put in place.
-pub(super) async fn next_times(State(shared): State<Shared>, _: SignedIn, Query(pairs): Query<Vec<(String, String)>>) -> Html<String> {
-    let fields = FormFields(pairs);
-    let times = match read(&fields, &Value::Null) {
+pub(super) async fn next_times(State(shared): State<Shared>, who: SignedIn, Query(pairs): Query<Vec<(String, String)>>) -> Html<String> {
+    let (words, fields) = (who.words, FormFields(pairs));
+    let times = match read(words, &fields, &Value::Null) {
         _ if fields.text("kind") == FOREIGN.0 => {
-            html! { p.wrong { "This program cannot follow it. It stays as it is until you choose another." } }
+            html! { p.wrong { (words.say("missions-schedule-foreign-hint")) } }
         }
-        Ok(ScheduleEdit::Edited(cadence)) => times(&cadence, &shared.app),
-        Ok(ScheduleEdit::Same | ScheduleEdit::Respelled(_)) => times(&Value::Null, &shared.app),
+        Ok(ScheduleEdit::Edited(cadence)) => times(words, &cadence, &shared.app),
+        Ok(ScheduleEdit::Same | ScheduleEdit::Respelled(_)) => times(words, &Value::Null, &shared.app),
         Err(wrong) => html! { p.wrong { (wrong) } },
     };
     Html(times.into_string())
 }
 
-fn times(cadence: &Value, app: &App) -> Markup {
+fn times(words: Words, cadence: &Value, app: &App) -> Markup {
     let cadence = Cadence::read(cadence);
     let mut at = Some(app.now());
     let next: Vec<Timestamp> = match &cadence {
@@ -262,9 +287,9 @@ fn times(cadence: &Value, app: &App) -> Markup {
     };
     html! {
         @match &cadence {
-            Err(wrong) => p.wrong { (wrong) },
-            Ok(_) if next.is_empty() => p.hint { "Runs only when you start it." },
-            Ok(_) => { p.hint { "Next times" } ol.times { @for at in &next { li { (moment(*at)) } } } },
+            Err(bad) => p.wrong { (text::cadence::told(words, bad)) },
+            Ok(_) if next.is_empty() => p.hint { (words.say("missions-manual")) },
+            Ok(_) => { p.hint { (words.say("missions-next-times")) } ol.times { @for at in &next { li { (moment(*at)) } } } },
         }
     }
 }

@@ -14,12 +14,13 @@ use cookie::{Cookie, SameSite};
 use super::Shared;
 use super::fields::FormFields;
 pub(super) use super::page::SignedIn;
-use super::page::{Failed, Response};
+use super::page::{Failed, Response, explained};
 use crate::app::App;
 use crate::auth::secret::{hash, hex};
 use crate::domain::ids::UserId;
+use crate::domain::language::Language;
 use crate::store::SESSION_HOURS;
-use crate::text::catalog::{Language, Words};
+use crate::text::catalog::Words;
 use crate::turns::AnswerFor;
 
 /// A session, whose user may still have to be chosen.
@@ -51,7 +52,7 @@ impl Visitor {
 /// In which language a request is answered.
 pub(super) fn words(headers: &HeaderMap) -> Words {
     let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    Words::of(wished.map_or(Language::English, Language::accepted))
+    Words::of(wished.map(Language::accepted).unwrap_or_default())
 }
 
 impl<S: Sync> FromRequestParts<S> for Words {
@@ -107,9 +108,14 @@ impl FromRequestParts<Shared> for Visitor {
     }
 }
 
-/// Finds the session of a request, and lets its user have a turn with their pages.
-pub(super) async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
-    let visitor = match visitor(&shared, request.headers()).await {
+/// Finds the session of a request, says in its language why a page cannot be shown, and lets its user have a turn with their pages.
+pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let words = words(request.headers());
+    explained(admitted(&shared, request, next).await, words)
+}
+
+async fn admitted(shared: &Shared, mut request: Request, next: Next) -> Response {
+    let visitor = match visitor(shared, request.headers()).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return next.run(request).await,
         Err(failed) => return failed.into(),

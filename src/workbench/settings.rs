@@ -9,8 +9,9 @@ use super::model_form::{self, ModelAnswered};
 use super::page::{Failed, Response, button, csrf, moment, page, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::{AppError, ModelWish};
+use crate::domain::language::Language;
 use crate::domain::person::Preferences;
-use crate::text::catalog::{Language, Words};
+use crate::text::catalog::Words;
 
 /// Days that a token may last.
 const DAYS: [i64; 4] = [1, 7, 30, 365];

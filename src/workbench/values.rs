@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::page::{moment, shorter};
 use crate::domain::fields::is_ciphertext;
+use crate::domain::language::Language;
 use crate::domain::time;
 use crate::modules::FieldKind;
-use crate::text::catalog::{Language, Words, text_id};
+use crate::text::catalog::{Words, text_id};
 
 /// Characters of a text.
 const LONGEST: usize = 4_000;

@@ -78,11 +78,11 @@ fn pages_stay_small_however_large_the_rows_are() {
     let missions = page(&served, &cookie, "/missions");
     assert!(missions.contains("Title ttt") && missions.contains("6 to review"), "{}", missions.split("<main").nth(1).unwrap());
     let log = page(&served, &cookie, "/missions/m/log");
-    assert!(log.contains("attachment") && log.contains("bytes more)"), "{log}");
+    assert!(log.contains("attachment") && log.contains("<p class=\"hint\">… + "), "{log}");
     let shown = page(&served, &cookie, "/missions/m");
-    assert!(shown.contains(&format!("… {} KB more", (LARGE - 20_000) / 1_000)), "{shown}");
+    assert!(shown.contains(&format!("… + {} kB", (LARGE - 20_000) / 1_000)), "{shown}");
     let shown = page(&served, &cookie, "/missions/long");
-    assert!(shown.contains("… 30 KB more") && shown.contains("The form shows texts whole"), "{shown}");
+    assert!(shown.contains("… + 30 kB") && shown.contains("The form shows texts whole"), "{shown}");
     assert!(page(&served, &cookie, "/missions/long/edit").contains(&"o".repeat(50_000)));
     for path in ["/missions/m", "/missions/m?skip=3", "/missions/m/edit", "/missions/m/delete", "/missions/new", "/agents/a", "/agents/new"]
     {

@@ -131,6 +131,7 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         service_key: ServiceKey::new("service key of the model"),
         turns,
         pages: axum::Router::new(),
+        no_page: mana_ai::workbench::no_page,
         cors_origins: vec![],
     };
     (router(api), store)

@@ -152,7 +152,7 @@ test("what is typed arrives unchanged", async () => {
   await page.goto(`${world.base}/missions/new`);
   const typed = { Title: evil("typed title"), Goal: lines("typed objective"), Background: `\n${FAMILY.slice(0, 3_300)}\n` };
   for (const [label, text] of Object.entries(typed)) await page.getByLabel(label, { exact: true }).fill(text);
-  await page.getByLabel("Repeats").selectOption("Not by itself");
+  await page.getByLabel("Repeats").selectOption("Only when you start it");
   await page.getByRole("button", { name: "Create mission" }).click();
   await page.getByRole("heading", { level: 2, name: "Plans" }).waitFor();
   const { record } = world.lines("missions", "--json", "--user", USER).find(({ record }) => record.title === typed.Title) ?? assert.fail("the title is not as typed");

@@ -20,7 +20,7 @@ const PAGES = {
   mission: [MISSION, "Keep spending under control (and still have fun)"],
   "new-mission": ["/missions/new", "New mission"],
   "edit-mission": [MISSION, null, "Edit"],
-  "change-log": [`${MISSION}/log`, /^Change log of /],
+  "change-log": [`${MISSION}/log`, /^History of /],
   records: ["/records", "Records"],
   notes: ["/records/notes/notes", "Notes"],
   "edit-note": ["/records/notes/notes/r/note-subs", /.*/],

@@ -51,7 +51,7 @@ test("a mission from its making to its second plan", async (t) => {
   });
   const { tools, defaultForAi } = world.record("agents", agent).policy;
   assert.deepEqual([tools.create_note, tools.create_task, defaultForAi], ["deny", "propose", "propose"]);
-  await page.getByRole("heading", { level: 2, name: "Its missions" }).waitFor();
+  await page.getByRole("heading", { level: 2, name: "Missions" }).waitFor();
   await page.getByRole("meter").or(page.getByRole("progressbar")).first().waitFor();
 
   await nav.getByRole("link", { name: "Missions" }).click();
@@ -61,7 +61,7 @@ test("a mission from its making to its second plan", async (t) => {
   await set(page, "Goal", "Have something green on the balcony by May.");
   await set(page, "Background", "Shade, and little money.");
   await set(page, "Agent", agent);
-  await set(page, "Repeats", "Not by itself");
+  await set(page, "Repeats", "Only when you start it");
   await page.getByRole("button", { name: "Create mission" }).click();
   await heading(page, "A green balcony");
   const mission = idIn(page);
@@ -123,7 +123,7 @@ test("a mission from its making to its second plan", async (t) => {
 
   // The change log tells of it, and what the pages wrote are rows like those of any client.
   await page.getByRole("link", { name: "Change log" }).click();
-  await page.getByRole("heading", { level: 1, name: /^Change log of / }).waitFor();
+  await page.getByRole("heading", { level: 1, name: /^History of / }).waitFor();
   const rows = world.written("anna");
   assert.deepEqual(rows.slice(0, 2).map(({ table, op }) => [table, op]), [["agents", "insert"], ["aiMissions", "insert"]]);
   assert.ok(rows.length >= 6, "agent, mission, two runs, a review, a pause, a run");
@@ -158,7 +158,7 @@ test("records: written, imported from a file, and deleted with a way back", asyn
   await page.getByRole("textbox", { name: "Title" }).fill("Balcony");
   await page.getByRole("textbox", { name: "Content" }).fill("Shady,\nfour square metres.");
   await page.getByRole("button", { name: "Add" }).click();
-  await page.getByText("1 record was added.").waitFor();
+  await page.getByText("1 record added.").waitFor();
   await page.getByRole("link", { name: "Import" }).click();
   await page.getByLabel("A file").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("# Herbs\n\nMint\n\n# Pots\n\nTwo\n") });
   await eventually("the file to be read", async () => (await page.getByLabel("Or paste").inputValue()).includes("# Pots"));
@@ -193,7 +193,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
     await page.goto(`${world.base}/missions/new`);
     await set(page, "Title", title);
     await set(page, "Goal", "Something green.");
-    await set(page, "Repeats", "Not by itself");
+    await set(page, "Repeats", "Only when you start it");
     await page.getByRole("button", { name: "Create mission" }).click();
     await heading(page, title);
     await page.getByRole("button", { name: "Run now" }).click();
@@ -210,7 +210,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   await page.getByRole("button", { name: "Pause" }).waitFor();
   const gone = idIn(page);
   await page.getByRole("button", { name: "Delete" }).click();
-  const sure = page.getByRole("button", { name: "Yes, delete it" });
+  const sure = page.getByRole("button", { name: "Delete" });
   await sure.waitFor();
   assert.ok(world.record("missions", gone), "asking again deletes nothing");
   await sure.click();
@@ -218,7 +218,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   assert.equal(world.record("missions", gone), undefined);
   const row = world.written("anna").at(-1);
   assert.deepEqual([row.op, Object.keys(row.data)], ["delete", ["deletedAt"]]);
-  await page.getByRole("button", { name: "Bring it back" }).click();
+  await page.getByRole("button", { name: "Undo" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
   assert.deepEqual(world.written("anna").at(-1).data, { deletedAt: null });
   assert.equal(world.record("missions", gone).iterations.length, 1, "with its plans");
@@ -327,7 +327,7 @@ test("the change log of a mission, page by page", async (t) => {
   await world.serve();
   const page = await signIn(browser, world, "anna");
   await page.goto(`${world.base}/missions/m/log`);
-  await page.getByRole("heading", { level: 1, name: /^Change log of / }).waitFor();
+  await page.getByRole("heading", { level: 1, name: /^History of / }).waitFor();
   const seen = [];
   for (let pages = 1; ; pages += 1) {
     assert.ok(pages < 100, "the pages come to an end");

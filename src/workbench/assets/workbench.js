@@ -5,8 +5,14 @@
 const main = () => document.getElementById("content");
 const dirty = new WeakSet();
 
+// The reader's own spelling of the page's language, such as de-AT.
+function locale() {
+  const language = document.documentElement.lang;
+  return navigator.languages.find((own) => own.split("-")[0] === language) ?? language;
+}
+
 function spellTimes(within) {
-  const language = document.documentElement.lang || undefined;
+  const language = locale();
   const spell = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: document.body.dataset.zone });
   const day = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   for (const time of within.querySelectorAll("time[datetime]")) {
@@ -127,7 +133,7 @@ async function read(answer) {
 
 // Asks for this page anew and puts its content in place, unless that would lose what somebody is writing.
 async function refresh() {
-  if (edited()) return say("This changed elsewhere. What you are writing is kept; reload the page to see the change.");
+  if (edited()) return say(document.getElementById("notice").dataset.changed);
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   // What was waited for is there.
   if (answer.redirected && main().querySelector("[data-poll]")) return location.assign(answer.url);
@@ -244,3 +250,4 @@ prepare(document);
 const shown = location.pathname === "/review" && document.querySelector("[data-place]");
 if (shown && !location.search.includes("plan=")) history.replaceState(null, "", shown.dataset.place + location.search.replace("?", "&"));
 if (document.body.dataset.live) follow();
+navigator.serviceWorker?.register("/assets/worker.js", { scope: "/" }).catch(() => {});

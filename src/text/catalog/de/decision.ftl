@@ -55,3 +55,35 @@ decision-calls-none =
 decision-calls = { $used } von { $allowed } Anfragen ans Modell in den letzten 24 Stunden (USER_MAX_CALLS_PER_DAY)
 decision-tokens-none = { $used } deiner Tokens in den letzten 24 Stunden, keine Grenze
 decision-tokens = { $used } von { $allowed } deiner Tokens in den letzten 24 Stunden (USER_MAX_TOKENS_PER_DAY)
+
+decision-state =
+    die Mission ist { $state ->
+        [active] aktiv
+        [paused] pausiert
+        [done] erledigt
+        [archived] archiviert
+       *[unknown] in unbekanntem Zustand
+    }
+decision-due-soon = kein Termin gesetzt; der Server setzt gleich den nächsten ihres Zeitplans
+decision-due-never = kein Termin gesetzt
+decision-due = nächster Termin { $at }, jetzt { $now }
+decision-cadence = Zeitplan { $cadence }
+decision-cadence-bad = { $why }; sie läuft nur, wenn du sie startest
+decision-agent-none = kein Agent gewählt, also keine Grenzen von ihm
+decision-agent-gone = Agent { $agent } gibt es nicht, also keine Grenzen von ihm
+
+decision-title-state = Zustand
+decision-title-due = Nächster Termin
+decision-title-cadence = Zeitplan
+decision-title-agent = Agent
+decision-title-archived = Agent archiviert
+decision-title-paused = Agent pausiert
+decision-title-concurrency = Gleichzeitige Pläne
+decision-title-budget = Tokens pro Tag
+decision-title-review = Deine Prüfung
+decision-title-idle = Andere Läufe
+decision-title-retry = Neuer Versuch
+decision-title-model = Modell
+decision-title-client = Andere Geräte
+decision-title-calls = Deine Anfragen ans Modell
+decision-title-tokens = Deine Tokens

@@ -22,3 +22,4 @@ obstacle-wanted-clock = eine Uhrzeit wie 08:30
 obstacle-wanted-link = die Kennung eines Eintrags
 obstacle-wanted-list = eine Liste
 obstacle-wanted-map = ein Objekt
+obstacle-in-record = Eintrag { $n }: { $why }

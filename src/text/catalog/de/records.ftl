@@ -1,0 +1,43 @@
+# Einträge und ihr Verlauf.
+
+records-history = Verlauf
+records-history-of = Verlauf von { $id }
+records-history-hint = Jede Änderung, die neueste zuerst. Nichts davon lässt sich nachträglich ändern.
+records-history-end = Keine älteren Änderungen.
+records-back = Zurück
+records-somebody = jemand
+records-made-by = Angelegt von { $name }
+records-changed-by = Geändert von { $name }
+records-deleted-by = Gelöscht von { $name }
+records-from = von { $client }
+records-data = Daten
+
+records-lead = Was deine Agenten lesen und was freigegebene Schritte schreiben. Schreib etwas auf oder importiere, was du hast.
+records-import = Importieren
+records-import-from = Aus { $forms } importieren
+records-or = {" oder "}
+records-export = { $form } exportieren
+records-deleted = Gelöscht.
+records-undo = Rückgängig
+records-added =
+    { $count ->
+        [one] 1 Eintrag hinzugefügt.
+       *[other] { $count } Einträge hinzugefügt.
+    }
+records-search = Suchen
+records-none = Noch nichts da: Schreib oben etwas auf oder { $import }.
+records-none-import = importiere, was du hast
+records-not-found = Nichts enthält „{ $text }“.
+records-encrypted = 🔒 Verschlüsselt
+records-encrypted-hint = 🔒 Verschlüsselt. Nur dein Gerät kann es lesen und ändern.
+records-untitled = Ohne Titel
+records-add = Hinzufügen
+records-delete = Löschen
+records-import-into = In { $table } importieren
+records-import-failed = Nichts wurde importiert:
+records-import-file = Eine Datei
+records-import-paste = Oder füge { $forms } ein
+records-help-calendar = iCalendar ist das, was Kalender exportieren (.ics).
+records-help-list = Markdown: Jeder Punkt einer Liste (- [ ] …) wird ein Eintrag.
+records-help-headings = Markdown: Jede Überschrift (# …) beginnt einen Eintrag; ein Text ohne Überschrift wird ein einziger.
+records-help-csv = CSV braucht eine erste Zeile mit den Namen der Spalten, davon gibt es: { $names }.

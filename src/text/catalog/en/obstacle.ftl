@@ -22,3 +22,4 @@ obstacle-wanted-clock = a time of day such as 08:30
 obstacle-wanted-link = the id of a record
 obstacle-wanted-list = a list
 obstacle-wanted-map = an object
+obstacle-in-record = record { $n }: { $why }
