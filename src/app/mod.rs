@@ -21,6 +21,7 @@ mod schedule;
 mod shelf;
 mod sign_in;
 mod templates;
+mod trial;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -48,6 +49,7 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 pub use agents::AgentView;
 pub use error::{AppError, PeopleRefusal};
 pub use inbox::{InboxPlace, InboxPlan, PlanDecision, WaitingMission};
+pub use log::ReadsView;
 pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
 pub use model::{FixedParts, ModelKeeper, ModelView, ModelWish};
 pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
@@ -57,6 +59,7 @@ pub use records::{Heading, Linkable};
 pub use review::{DecidedStep, Given, Reviews, StepReview, WaitingPlan};
 pub use shelf::RecordList;
 pub use templates::{MadeOfTemplate, TemplateShelf};
+pub use trial::{Trial, TrialRefusal};
 
 /// What the parts of the program do together. One per process.
 pub struct App {
@@ -83,6 +86,9 @@ pub struct App {
     /// Told of changes; devices and open pages listen to it.
     hub: Arc<Hub>,
     push_rates: Mutex<PushRates>,
+    /// Trials of agents: each holds a request for as long as the model takes.
+    trials: tokio::sync::Semaphore,
+    trial_rates: Mutex<PushRates>,
     /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
     /// Held while metrics are read.
@@ -131,6 +137,8 @@ impl App {
             stopping: watch::Sender::new(false),
             hub: Arc::default(),
             push_rates: Mutex::default(),
+            trials: tokio::sync::Semaphore::new(trial::TRIALS),
+            trial_rates: Mutex::default(),
             probe: tokio::sync::Mutex::default(),
             scrape: tokio::sync::Mutex::default(),
         })

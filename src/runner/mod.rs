@@ -7,6 +7,7 @@ mod explain;
 mod lost;
 mod outage;
 mod queue;
+mod rehearse;
 mod scan;
 mod tick;
 mod upkeep;

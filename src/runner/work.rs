@@ -426,7 +426,7 @@ impl Runner {
     }
 
     /// Feeds the breaker and the metrics with what a request came to.
-    async fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
+    pub(super) async fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
         self.metrics.planner_request_duration_seconds.observe(planned.latency.as_secs_f64());
         self.metrics.planner_rounds.observe(planned.rounds.into());
         self.metrics.prompt_injection_suspected_total.inc_by(planned.suspected_injections as u64);

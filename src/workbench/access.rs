@@ -5,41 +5,80 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
-use super::page::{Failed, Response, moment, page, path, rich, shorter};
+use super::agent_form::select;
+use super::page::{Failed, Response, moment, page, path, rich, segment, shorter};
 use super::session::SignedIn;
+use crate::app::ReadsView;
 use crate::domain::ids::MissionId;
 use crate::store::{AuditRow, ReadStatus};
 use crate::text::catalog::{Words, text_id};
+use crate::text::module;
 
-const SHOWN: u32 = 100;
+const SHOWN: usize = 100;
 
 #[derive(Deserialize)]
 pub(super) struct AuditPage {
-    mission: Option<MissionId>,
+    #[serde(default)]
+    mission: String,
+    #[serde(default)]
+    table: String,
     before: Option<i64>,
 }
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of): Query<AuditPage>) -> Result<Response, Failed> {
-    let rows = shared.app.reads_of(&who.user, of.mission.as_ref(), of.before, SHOWN).await?;
+    let mission = Some(MissionId::from(of.mission.as_str())).filter(|_| !of.mission.is_empty());
+    let table = Some(of.table.as_str()).filter(|table| !table.is_empty());
+    let found = shared.app.reads_view(&who.user, (mission.as_ref(), table), of.before, SHOWN).await?;
     let words = who.words;
+    let is_filtered = mission.is_some() || table.is_some();
     let body = html! {
         h1 { (words.say("common-access")) }
         p.lead { (words.say("access-lead")) }
-        @if rows.is_empty() { p.empty { (words.say("access-none")) } }
-        @else {
-            ul.log { @for row in &rows { (line(words, row)) } }
-            @if let Some(last) = rows.last().filter(|_| rows.len() == SHOWN as usize) {
-                p { a.button href={ "/audit?before=" (last.id) } { (words.say("common-older")) } }
-            }
+        @if is_filtered || !found.rows.is_empty() { (filters(&shared, words, &of, &found)) }
+        @if found.rows.is_empty() { p.empty { @if is_filtered { (words.say("access-none-chosen")) } @else { (words.say("access-none")) } } }
+        ul.log { @for row in &found.rows { (line(&shared, words, row, &found)) } }
+        @if let Some(next) = found.next {
+            p { a.button href={ "/audit?mission=" (segment(&of.mission)) "&table=" (segment(&of.table)) "&before=" (next) } { (words.say("common-older")) } }
         }
     };
     Ok(page(&who, &words.say("common-access"), &body))
 }
 
-fn line(words: Words, row: &AuditRow) -> Markup {
+/// What one may choose: everything that the lines are of, and what was chosen.
+fn filters(shared: &Shared, words: Words, of: &AuditPage, found: &ReadsView) -> Markup {
+    let all = words.say("access-all");
+    let mut missions: Vec<(&str, String)> = vec![("", all.to_string())];
+    missions.extend(found.missions.iter().map(|card| (card.id.as_str(), shorter(card.label(), 60))));
+    if !missions.iter().any(|(id, _)| *id == of.mission) {
+        missions.push((of.mission.as_str(), shorter(&of.mission, 60)));
+    }
+    let mut tables: Vec<(&str, String)> = vec![("", all.to_string())];
+    tables.extend(found.tables.iter().map(|table| (table.as_str(), table_in_words(shared, words, table))));
+    if !tables.iter().any(|(name, _)| *name == of.table) {
+        tables.push((of.table.as_str(), table_in_words(shared, words, &of.table)));
+    }
+    html! {
+        form.search method="get" action="/audit" {
+            label for="mission" { (words.say("access-mission")) }
+            (select("mission", "mission", &missions, &of.mission))
+            label for="table" { (words.say("access-table")) }
+            (select("table", "table", &tables, &of.table))
+            button { (words.say("access-filter")) }
+        }
+    }
+}
+
+fn table_in_words(shared: &Shared, words: Words, name: &str) -> String {
+    let table = shared.app.modules().tables().iter().find(|table| table.table == name);
+    table.map_or_else(|| shorter(name, 60), |table| module::table(words, table))
+}
+
+fn line(shared: &Shared, words: Words, row: &AuditRow, found: &ReadsView) -> Markup {
     let record = html! { b dir="auto" { (shorter(&row.record_id, 80)) } };
-    let mission = html! { a href=(path("missions", &row.mission_id)) { bdi { (shorter(&row.mission_id, 60)) } } };
-    let table = html! { (shorter(&row.table, 80)) };
+    let card = found.missions.iter().find(|card| card.id == row.mission_id);
+    let name = card.map_or_else(|| shorter(&row.mission_id, 60), |card| shorter(card.label(), 60));
+    let mission = html! { a href=(path("missions", &row.mission_id)) { bdi { (name) } } };
+    let table = html! { bdi { (table_in_words(shared, words, &row.table)) } };
     let was_read = row.status == ReadStatus::Ok.as_str();
     html! {
         li class=(if was_read { "good" } else { "bad" }) {

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use maud::{Markup, html};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::fields::{FormFields, LineMode, as_it_was, number_shown, shown, text_of};
-use super::page::csrf;
+use super::page::{csrf, shorter};
+use super::policy_form;
 use super::session::SignedIn;
 use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::planner::tools::Tool;
+use crate::store::MissionCard;
 use crate::text::catalog::{Words, text_id};
 
 /// The fields of a record that its page and the form show.
@@ -26,14 +28,18 @@ pub(super) const SHOWN: [&str; 9] = [
     field::MAX_TOKENS_PER_DAY,
     field::STATE,
 ];
-const DECISIONS: [(&str, &str); 3] =
-    [("propose", text_id("agents-propose")), ("auto", text_id("agents-auto")), ("deny", text_id("agents-deny"))];
-
-pub(super) fn form(who: &SignedIn, action: &str, record: &Record, was: &Record, tools: &[Tool], wrong: Option<&str>) -> Markup {
+/// The form with a record, `was` being the one that it was first made from; `missions` are those that it can be tried on.
+pub(super) fn form(
+    who: &SignedIn,
+    action: &str,
+    record: &Record,
+    was: &Record,
+    tools: &[Tool],
+    missions: &[MissionCard],
+    wrong: Option<&str>,
+) -> Markup {
     let policy = record.get(field::POLICY).and_then(Value::as_object);
-    let rest = policy.and_then(|p| p.get("defaultForAi")).map_or("propose", read_decision);
     let words = who.words;
-    let decisions = DECISIONS.map(|(value, id)| (value, words.say(id)));
     html! {
         form.stack method="post" action=(action) {
             (csrf(who))
@@ -58,18 +64,25 @@ pub(super) fn form(who: &SignedIn, action: &str, record: &Record, was: &Record, 
                     p #tokens-hint .hint { (words.say("agents-tokens-hint")) }
                 }
             }
-            details open[policy.is_some()] {
-                summary { (words.say("agents-policy")) }
-                p.hint { (words.say("agents-policy-hint")) }
-                div.columns.narrow {
-                    div { label for="rest" { (words.say("agents-policy-rest")) } (select("rest", "defaultForAi", &decisions, rest)) }
-                    @for tool in tools {
-                        @let chosen = policy.and_then(|p| p.get("tools")?.get(&tool.name)?.as_str()).unwrap_or_default();
-                        div { label for={ "tool-" (tool.name) } { (tool.name) } (tool_choice(words, tool, chosen)) }
-                    }
-                }
-            }
+            (policy_form::fieldset(words, policy, tools))
             button.primary { @if was.is_empty() { (words.say("agents-create")) } @else { (words.say("common-save")) } }
+            // Enter in a field goes to the first button.
+            @if !missions.is_empty() { (trial(words, action, missions)) }
+        }
+    }
+}
+
+/// A way to see what the model makes of the agent before it is saved.
+fn trial(words: Words, action: &str, missions: &[MissionCard]) -> Markup {
+    let missions: Vec<(&str, String)> = missions.iter().map(|card| (card.id.as_str(), shorter(card.label(), 80))).collect();
+    let first = missions.first().map_or("", |(id, _)| id);
+    html! {
+        fieldset {
+            legend { (words.say("agents-try")) }
+            p.hint { (words.say("agents-try-hint")) }
+            label for="mission" { (words.say("agents-try-on")) }
+            (select("mission", "mission", &missions, first))
+            div.actions { button formaction={ (action) "/try" } { (words.say("agents-try-button")) } }
         }
     }
 }
@@ -78,11 +91,6 @@ pub(super) fn form(who: &SignedIn, action: &str, record: &Record, was: &Record, 
 fn number(record: &Record, field: &str) -> String {
     let otherwise = if field == field::MAX_CONCURRENT_MISSIONS { "1" } else { "" };
     record.get(field).filter(|value| !value.is_null()).map_or_else(|| otherwise.to_owned(), number_shown)
-}
-
-/// A decision as it is read: what is no decision counts as deny.
-fn read_decision(value: &Value) -> &str {
-    value.as_str().filter(|text| DECISIONS.iter().any(|(decision, _)| decision == text)).unwrap_or("deny")
 }
 
 fn secret_text(words: Words, record: &Record, field: &str, label: Cow<'_, str>, hint: Cow<'_, str>) -> Markup {
@@ -100,12 +108,6 @@ fn secret_text(words: Words, record: &Record, field: &str, label: Cow<'_, str>, 
 
 pub(super) fn select<L: AsRef<str>>(id: &str, name: &str, options: &[(&str, L)], chosen: &str) -> Markup {
     html! { select id=(id) name=(name) { @for (value, label) in options { option value=(value) selected[*value == chosen] { (label.as_ref()) } } } }
-}
-
-fn tool_choice(words: Words, tool: &Tool, chosen: &str) -> Markup {
-    let options = [("", text_id("agents-default"))].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
-    let options: Vec<_> = options.collect();
-    select(&format!("tool-{}", tool.name), &format!("tool:{}", tool.name), &options, chosen)
 }
 
 /// Reads the form; `was` is what it showed. Parts of the policy that the form does not show stay as they are.
@@ -140,56 +142,11 @@ pub(super) fn read(words: Words, fields: &FormFields, was: &Record, tools: &[Too
             }
         }
     }
-    if let Some(policy) = policy(fields, was, tools) {
+    if let Some(policy) = policy_form::read(fields, was, tools) {
         record.insert(field::POLICY.into(), Value::Object(policy));
     }
     match wrong {
         None => Ok(record),
         Some(wrong) => Err((wrong, record)),
     }
-}
-
-/// The policy with the choices of the form, `None` where there is none and nothing was chosen.
-fn policy(fields: &FormFields, was: &Record, tools: &[Tool]) -> Option<Map<String, Value>> {
-    let old = was.get(field::POLICY).and_then(Value::as_object);
-    let mut policy = old.cloned().unwrap_or_default();
-    let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();
-    let before = chosen.clone();
-    for tool in tools {
-        let choice = fields.text(&format!("tool:{}", tool.name));
-        let known = DECISIONS.iter().any(|(decision, _)| *decision == choice);
-        // A decision that this form has no word for counts as deny; it stays until another is chosen.
-        let unknown = |value: &Value| !DECISIONS.iter().any(|(decision, _)| *value == *decision);
-        match known {
-            true => drop(chosen.insert(tool.name.clone(), json!(choice))),
-            false if chosen.get(&tool.name).is_some_and(unknown) => {}
-            false => drop(chosen.shift_remove(&tool.name)),
-        }
-    }
-    let rest = fields.text("defaultForAi");
-    let rest = if DECISIONS.iter().any(|(decision, _)| *decision == rest) { rest } else { "propose".into() };
-    // Nothing was chosen for an agent that has no policy.
-    if old.is_none() && !was.is_empty() && chosen.is_empty() && rest == "propose" {
-        return None;
-    }
-    if was.is_empty() {
-        // Clients list the tools of a new agent by name.
-        for tool in tools {
-            chosen.entry(&tool.name).or_insert_with(|| json!(rest));
-        }
-    }
-    let stays = match policy.get("defaultForAi") {
-        Some(old) => read_decision(old) == rest,
-        None => rest == "propose" && old.is_some(),
-    };
-    // Nothing was chosen anew.
-    if old.is_some() && stays && chosen == before {
-        return None;
-    }
-    // Clients look for `tools` without asking whether it is there.
-    policy.insert("tools".into(), Value::Object(chosen));
-    if !stays {
-        policy.insert("defaultForAi".into(), json!(rest));
-    }
-    Some(policy)
 }

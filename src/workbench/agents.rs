@@ -10,12 +10,12 @@ use super::Shared;
 use super::agent_form::{SHOWN, form, read};
 use super::fields::shown as text_in;
 use super::missions::mission_table;
-use super::page::{Failed, PAGE, Response, button, more, page, path, prose, refused, rich, shorter, state_badge, to};
+use super::page::{Failed, PAGE, Response, button, moment, more, page, path, prose, refused, rich, shorter, state_badge, to};
 use super::session::{Posted, SignedIn};
-use crate::app::AgentView;
+use crate::app::{AgentView, Trial, TrialRefusal};
 use crate::domain::agent::{Agent, AgentState};
 use crate::domain::field;
-use crate::domain::ids::AgentId;
+use crate::domain::ids::{AgentId, MissionId};
 use crate::domain::merge::Record;
 use crate::store::AgentCard;
 use crate::text::catalog::{Words, text_id};
@@ -59,7 +59,7 @@ fn avatar(text: &str) -> Markup {
 
 pub(super) async fn new(State(shared): State<Shared>, who: SignedIn) -> Response {
     let nothing = Record::new();
-    let body = html! { h1 { (who.words.say("agents-new")) } (form(&who, "/agents", &nothing, &nothing, shared.app.tools(), None)) };
+    let body = html! { h1 { (who.words.say("agents-new")) } (form(&who, "/agents", &nothing, &nothing, shared.app.tools(), &[], None)) };
     page(&who, &who.words.say("agents-new"), &body)
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn create(State(shared): State<Shared>, posted: Posted) -> Resu
     let record = match read(who.words, &posted.fields, &Record::new(), tools) {
         Ok(record) => record,
         Err((wrong, record)) => {
-            let form = form(&who, "/agents", &record, &Record::new(), tools, Some(&wrong));
+            let form = form(&who, "/agents", &record, &Record::new(), tools, &[], Some(&wrong));
             return Ok(refused(&who, &who.words.say("agents-new"), &html! { h1 { (who.words.say("agents-new")) } (form) }));
         }
     };
@@ -97,6 +97,49 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<AgentId>, 
             shown.extend(given);
             let body = body(&shared, &who, &id, &record, (&shown, &was), Some(&wrong)).await?;
             Ok(refused(&who, &who.words.say("common-agents"), &body))
+        }
+    }
+}
+
+/// What the model makes of a mission with the agent as the form has it, which stays as it is.
+pub(super) async fn try_out(State(shared): State<Shared>, Path(id): Path<AgentId>, posted: Posted) -> Result<Response, Failed> {
+    let who = posted.who.clone();
+    let record = shared.app.agent(&who.user, &id).await?;
+    let was = posted.fields.was()?;
+    let (given, wrong) = match read(who.words, &posted.fields, &was, shared.app.tools()) {
+        Ok(given) => (given, None),
+        Err((wrong, given)) => (given, Some(wrong)),
+    };
+    let mut shown = record.clone();
+    shown.extend(given);
+    let trial = match wrong {
+        Some(_) => None,
+        None => Some(shared.app.try_agent(&who.user, &id, &shown, &MissionId::from(posted.fields.text("mission"))).await?),
+    };
+    let body = body(&shared, &who, &id, &record, (&shown, &was), wrong.as_deref()).await?;
+    let body = html! { @if let Some(trial) = &trial { (tried(who.words, trial)) } (body) };
+    Ok(page(&who, &who.words.say("common-agents"), &body))
+}
+
+fn tried(words: Words, trial: &Trial) -> Markup {
+    let seconds = trial.took.as_secs_f64().ceil();
+    html! {
+        section role="status" {
+            h2 { (rich(words, "agents-trial", [("mission", html! { bdi { (shorter(&trial.mission, 80)) } })])) }
+            @match &trial.outcome {
+                Ok(plan) => {
+                    @if !plan.summary.is_empty() { (prose(&plan.summary)) }
+                    @if plan.steps.is_empty() { p { (words.say("agents-trial-empty")) } }
+                    ol { @for step in &plan.steps {
+                        li dir="auto" { b { (shorter(&step.summary, 200)) } " " (shorter(&step.rationale, 400)) p.hint { (shorter(&step.tool, 80)) } }
+                    } }
+                }
+                Err(TrialRefusal::TooMany) => p.wrong { (words.say("agents-trial-too-many")) },
+                Err(TrialRefusal::UsedUp) => p.wrong { (words.say("agents-trial-used-up")) },
+                Err(TrialRefusal::Away(outage)) => p.wrong { (rich(words, "agents-trial-away", [("at", moment(outage.until))])) },
+                Err(TrialRefusal::Failed(why)) => p.wrong dir="auto" { (words.say("agents-trial-failed")) " " (shorter(why, 400)) },
+            }
+            p.hint { (words.with("agents-trial-cost", [("tokens", trial.tokens.into()), ("seconds", seconds.into())])) }
         }
     }
 }
@@ -135,7 +178,7 @@ async fn body(
             @if missions.is_empty() { p.empty { (words.say("agents-missions-none")) " " a href="/missions/new" { (words.say("agents-missions-add")) } } }
             @else { (mission_table(words, &missions, shared.app.now())) }
         }
-        section { h2 { (words.say("common-edit")) } (form(who, &path("agents", id), given, was, shared.app.tools(), wrong)) }
+        section { h2 { (words.say("common-edit")) } (form(who, &path("agents", id), given, was, shared.app.tools(), &missions, wrong)) }
     })
 }
 

@@ -20,6 +20,7 @@ mod overview;
 mod page;
 mod people;
 mod plan;
+mod policy_form;
 mod records;
 mod review;
 mod schedule_form;
@@ -78,6 +79,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/agents/new", get(agents::new))
         .route("/agents/{id}", get(agents::show).post(agents::save))
         .route("/agents/{id}/state", post(agents::set_state))
+        .route("/agents/{id}/try", post(agents::try_out))
         .route("/missions", get(missions::list).post(missions::create))
         .route("/missions/new", get(missions::new))
         .route("/missions/next-times", get(schedule_form::next_times))

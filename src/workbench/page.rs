@@ -260,7 +260,7 @@ pub(super) fn path(of: &str, id: &str) -> String {
     format!("/{of}/{}", segment(id))
 }
 
-fn segment(text: &str) -> PercentEncode<'_> {
+pub(super) fn segment(text: &str) -> PercentEncode<'_> {
     const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
     utf8_percent_encode(text, UNRESERVED)
 }

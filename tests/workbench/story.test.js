@@ -38,8 +38,9 @@ test("a mission from its making to its second plan", async (t) => {
     Name: "Greta", Avatar: "🌱", Role: "Keeps the balcony green", "System prompt": "Be brief.", Memory: "The balcony faces north.",
     "Parallel plans": "2", "Daily token limit": "50000",
   })) await set(page, field, value);
-  if (!(await page.getByLabel("All other tools").isVisible())) await page.getByText("What it may propose, and do").click();
+  await page.getByText("By module and tool").click();
   await set(page, "All other tools", "Propose");
+  await page.locator(".module", { hasText: "create_note" }).locator("summary").click();
   await set(page, "create_note", "Deny");
   await page.getByRole("button", { name: "Create agent" }).click();
   await heading(page, "Greta");

@@ -31,10 +31,40 @@ agents-tokens = Tokens pro Tag
 agents-tokens-hint = Leer lassen für keine Grenze.
 agents-needs-name = Ein Agent braucht einen Namen.
 
-agents-policy = Was er vorschlagen und tun darf
+agents-policy = Was er tun darf
 agents-policy-hint = Was er vorschlägt, gibst du frei. Automatische Schritte werden mit dem Plan ausgeführt, bis zu einer Grenze pro Stunde. Verbotene Werkzeuge sieht das Modell nie.
 agents-policy-rest = Alle anderen Werkzeuge
 agents-default = Standard
 agents-propose = Vorschlagen
 agents-auto = Automatisch
 agents-deny = Verbieten
+agents-policy-modules = Nach Modul und Werkzeug
+agents-preset-asks = Fragt immer
+agents-preset-asks-hint = Du gibst jeden Schritt frei.
+agents-preset-acts = Handelt selbst, wo es sicher ist
+agents-preset-acts-hint = Schreibt deine Einträge ohne zu fragen; jeden Schritt kannst du rückgängig machen. Vor dem Löschen und vor Anfragen an andere Dienste fragt er weiterhin.
+agents-preset-own = Eigene Auswahl
+agents-preset-own-hint = Wie unten eingestellt.
+agents-per-tool = Je Werkzeug
+agents-tools =
+    { $count ->
+        [one] 1 Werkzeug
+       *[other] { $count } Werkzeuge
+    }
+agents-destructive = Löscht etwas.
+
+agents-try = Vor dem Speichern ausprobieren
+agents-try-hint = Macht einen Plan mit dem, was oben steht. Nichts wird gespeichert, und Verschlüsseltes bleibt geschlossen.
+agents-try-on = An der Mission
+agents-try-button = Ausprobieren
+agents-trial = Versuch mit { $mission }
+agents-trial-empty = Er schlägt nichts vor.
+agents-trial-too-many = Zu viele Versuche auf einmal. Versuche es in einer Minute noch einmal.
+agents-trial-used-up = Deine Tagesgrenze ist erreicht. Versuche es morgen wieder.
+agents-trial-away = Das Modell ist nicht erreichbar. Nächster Versuch { $at }.
+agents-trial-failed = Kein Plan:
+agents-trial-cost =
+    { $tokens ->
+        [one] 1 Token
+       *[other] { $tokens } Tokens
+    }, { $seconds } s. Nichts wurde gespeichert.

@@ -31,10 +31,40 @@ agents-tokens = Daily token limit
 agents-tokens-hint = Leave empty for no limit.
 agents-needs-name = An agent needs a name.
 
-agents-policy = What it may propose, and do
+agents-policy = What it may do
 agents-policy-hint = You approve what it proposes. Automatic steps are carried out with the plan, up to an hourly limit. The model never sees a denied tool.
 agents-policy-rest = All other tools
 agents-default = Default
 agents-propose = Propose
 agents-auto = Automatic
 agents-deny = Deny
+agents-policy-modules = By module and tool
+agents-preset-asks = Asks for everything
+agents-preset-asks-hint = You approve every step.
+agents-preset-acts = Acts by itself where it is safe
+agents-preset-acts-hint = Writes your records without asking; you can undo each step. It still asks before it deletes or calls other services.
+agents-preset-own = My own choice
+agents-preset-own-hint = As set below.
+agents-per-tool = By tool
+agents-tools =
+    { $count ->
+        [one] 1 tool
+       *[other] { $count } tools
+    }
+agents-destructive = Deletes something.
+
+agents-try = Try before saving
+agents-try-hint = Makes one plan with what stands above. Nothing is saved, and encrypted records stay closed.
+agents-try-on = On the mission
+agents-try-button = Try it
+agents-trial = Trial on { $mission }
+agents-trial-empty = It proposes nothing.
+agents-trial-too-many = Too many trials at once. Try again in a minute.
+agents-trial-used-up = Your daily limit is reached. Try again tomorrow.
+agents-trial-away = Can't reach the model. Next try at { $at }.
+agents-trial-failed = No plan:
+agents-trial-cost =
+    { $tokens ->
+        [one] 1 token
+       *[other] { $tokens } tokens
+    }, { $seconds } s. Nothing was saved.

@@ -1,0 +1,73 @@
+//! An agent tried on a mission before it is saved.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::{App, AppError};
+use crate::domain::agent::Agent;
+use crate::domain::ids::{AgentId, MissionId, UserId};
+use crate::domain::iteration::Plan;
+use crate::domain::merge::Record;
+use crate::domain::mission::Mission;
+use crate::runner::Outage;
+use crate::store::{LoadQuery, Table};
+
+/// Trials at the same time, of all users.
+pub(super) const TRIALS: usize = 2;
+/// Trials that a user may begin in a minute.
+const A_MINUTE: u64 = 3;
+
+/// What a trial came to.
+pub struct Trial {
+    /// What the mission is called.
+    pub mission: String,
+    pub outcome: Result<Plan, TrialRefusal>,
+    pub tokens: u64,
+    pub took: Duration,
+}
+
+/// Why there is no plan.
+pub enum TrialRefusal {
+    /// Others are being tried.
+    TooMany,
+    /// The user's calls or tokens of the day are used up.
+    UsedUp,
+    /// The model server is left alone for now.
+    Away(Outage),
+    /// What went wrong between the program and the model.
+    Failed(String),
+}
+
+impl App {
+    /// Plans a mission of a user with an agent as a form has it, and writes nothing.
+    ///
+    /// # Errors
+    /// Where there is no such mission, or the database cannot be read.
+    pub async fn try_agent(&self, user: &UserId, id: &AgentId, agent: &Record, mission: &MissionId) -> Result<Trial, AppError> {
+        let record = self.store.newest(Table::Missions, user, mission).await?.ok_or(AppError::NotFound)?;
+        let (mission, _) = Mission::read(mission, &record);
+        let mut trial = Trial { mission: mission.label().to_owned(), outcome: Err(TrialRefusal::TooMany), tokens: 0, took: Duration::ZERO };
+        let Ok(_permit) = self.trials.try_acquire() else { return Ok(trial) };
+        let counted = self.trial_rates.lock().unwrap_or_else(PoisonError::into_inner).count(user, 1, Some(A_MINUTE), self.now());
+        if counted.is_err() {
+            return Ok(trial);
+        }
+        let used = self.store.load(LoadQuery { user_id: user.clone(), agents: [].into() }, self.now()).await?.used;
+        let ceilings = &self.rules.ceilings;
+        let reached = |used: u64, allowed: u64| allowed > 0 && used >= allowed;
+        if reached(used.calls, ceilings.calls_per_day) || reached(used.tokens, ceilings.tokens_per_day) {
+            trial.outcome = Err(TrialRefusal::UsedUp);
+            return Ok(trial);
+        }
+        if let Some(outage) = self.runner.outage().filter(|outage| outage.until > self.now()) {
+            trial.outcome = Err(TrialRefusal::Away(outage));
+            return Ok(trial);
+        }
+        let (agent, _) = Agent::read(id, &agent.into());
+        let planned = self.runner.rehearse(user, &agent, &mission).await?;
+        trial.tokens = planned.usage.total;
+        trial.took = planned.latency;
+        trial.outcome = planned.outcome.map_err(|error| TrialRefusal::Failed(error.to_string()));
+        Ok(trial)
+    }
+}

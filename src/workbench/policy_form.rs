@@ -1,0 +1,253 @@
+//! What an agent may do, in its form: three presets, a choice for each module, and one for each tool.
+//!
+//! A preset or a module is a way to set many tools at once: what is written is a decision for each tool, as other clients write
+//! it. Each counts where it differs from what the form showed.
+
+use maud::{Markup, html};
+use serde_json::{Map, Value, json};
+
+use super::agent_form::select;
+use super::fields::FormFields;
+use crate::domain::field;
+use crate::domain::merge::Record;
+use crate::domain::policy::{Policy, ToolDecision};
+use crate::planner::tools::{Execute, Tool};
+use crate::text::catalog::{Words, text_id};
+use crate::text::module;
+
+const DECISIONS: [(&str, &str); 3] =
+    [("propose", text_id("agents-propose")), ("auto", text_id("agents-auto")), ("deny", text_id("agents-deny"))];
+
+/// A policy with a name.
+#[derive(Clone, Copy, PartialEq)]
+enum Preset {
+    Asks,
+    Acts,
+}
+
+impl Preset {
+    const ALL: [Preset; 2] = [Preset::Asks, Preset::Acts];
+
+    fn name(self) -> &'static str {
+        match self {
+            Preset::Asks => "asks",
+            Preset::Acts => "acts",
+        }
+    }
+
+    fn decides(self, tool: &Tool) -> &'static str {
+        match self {
+            Preset::Acts if is_safe(tool) => "auto",
+            Preset::Asks | Preset::Acts => "propose",
+        }
+    }
+
+    /// The preset that a policy comes to.
+    fn of(policy: &Policy, tools: &[Tool]) -> Option<Preset> {
+        let decides = |preset: Preset| tools.iter().all(|tool| policy.decide(&tool.name, &tool.module).as_str() == preset.decides(tool));
+        Preset::ALL.into_iter().find(|preset| decides(*preset))
+    }
+
+    /// The preset that was chosen anew.
+    fn chosen(fields: &FormFields) -> Option<Preset> {
+        let name = fields.text("preset");
+        Preset::ALL.into_iter().find(|preset| preset.name() == name && fields.text("preset-was") != name)
+    }
+}
+
+/// Whether what a tool does stays among the user's own records, and can be undone.
+fn is_safe(tool: &Tool) -> bool {
+    !tool.destructive && !matches!(tool.execute, Some(Execute::Webhook(_)))
+}
+
+/// The tools by their modules, in the order of the catalog.
+fn by_module(tools: &[Tool]) -> Vec<(&str, Vec<&Tool>)> {
+    let mut modules: Vec<(&str, Vec<&Tool>)> = Vec::new();
+    for tool in tools {
+        match modules.iter_mut().find(|(module, _)| *module == tool.module) {
+            Some((_, tools)) => tools.push(tool),
+            None => modules.push((&tool.module, vec![tool])),
+        }
+    }
+    modules
+}
+
+/// The decision that all tools of a module have.
+fn common(policy: &Policy, tools: &[&Tool]) -> Option<ToolDecision> {
+    let mut decisions = tools.iter().map(|tool| policy.decide(&tool.name, &tool.module));
+    let first = decisions.next()?;
+    decisions.all(|other| other == first).then_some(first)
+}
+
+pub(super) fn fieldset(words: Words, written: Option<&Map<String, Value>>, tools: &[Tool]) -> Markup {
+    let policy = written.map_or_else(Policy::default, |written| Policy::read(&Value::Object(written.clone())).0);
+    let preset = Preset::of(&policy, tools).map_or("", Preset::name);
+    let rest = written.and_then(|policy| policy.get("defaultForAi")).map_or("propose", read_decision);
+    let decisions = DECISIONS.map(|(value, id)| (value, words.say(id)));
+    let presets = [
+        (Preset::Asks.name(), text_id("agents-preset-asks"), text_id("agents-preset-asks-hint")),
+        (Preset::Acts.name(), text_id("agents-preset-acts"), text_id("agents-preset-acts-hint")),
+        ("", text_id("agents-preset-own"), text_id("agents-preset-own-hint")),
+    ];
+    html! {
+        fieldset {
+            legend { (words.say("agents-policy")) }
+            input type="hidden" name="preset-was" value=(preset);
+            @for (name, title, hint) in presets {
+                label.choice {
+                    input type="radio" name="preset" value=(name) checked[name == preset];
+                    span { b { (words.say(title)) } " " span.hint { (words.say(hint)) } }
+                }
+            }
+            details.modules open[preset.is_empty()] {
+                summary { (words.say("agents-policy-modules")) }
+                p.hint { (words.say("agents-policy-hint")) }
+                @for (name, tools) in by_module(tools) { (module_choice(words, &policy, written, name, &tools)) }
+                div.columns.narrow { div { label for="rest" { (words.say("agents-policy-rest")) } (select("rest", "defaultForAi", &decisions, rest)) } }
+            }
+        }
+    }
+}
+
+fn module_choice(words: Words, policy: &Policy, written: Option<&Map<String, Value>>, name: &str, tools: &[&Tool]) -> Markup {
+    let id = format!("module-{name}");
+    let decision = common(policy, tools).map_or("", ToolDecision::as_str);
+    let options = [("", text_id("agents-per-tool"))].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
+    let options: Vec<_> = options.collect();
+    html! {
+        div.module {
+            div.head {
+                label for=(id) { (module::module(words, name)) }
+                input type="hidden" name={ "module-was:" (name) } value=(decision);
+                (select(&id, &format!("module:{name}"), &options, decision))
+            }
+            details open[decision.is_empty()] {
+                summary { (words.with("agents-tools", [("count", tools.len().into())])) }
+                div.columns { @for tool in tools { (tool_choice(words, written, tool)) } }
+            }
+        }
+    }
+}
+
+fn tool_choice(words: Words, written: Option<&Map<String, Value>>, tool: &Tool) -> Markup {
+    let id = format!("tool-{}", tool.name);
+    let chosen = written.and_then(|policy| policy.get("tools")?.get(&tool.name)?.as_str()).unwrap_or_default();
+    let options = [("", text_id("agents-default"))].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
+    let options: Vec<_> = options.collect();
+    html! {
+        div {
+            label for=(id) { (tool.name) }
+            (select(&id, &format!("tool:{}", tool.name), &options, chosen))
+            p.hint { (module::tool(words, &tool.name, &tool.description)) @if tool.destructive { " " b { (words.say("agents-destructive")) } } }
+        }
+    }
+}
+
+/// A decision as it is read: what is no decision counts as deny.
+fn read_decision(value: &Value) -> &str {
+    value.as_str().filter(|text| DECISIONS.iter().any(|(decision, _)| decision == text)).unwrap_or("deny")
+}
+
+/// What is chosen for a tool: by its module where that was set anew, else by itself.
+fn choice(fields: &FormFields, tool: &Tool) -> String {
+    let module = fields.text(&format!("module:{}", tool.module));
+    if !module.is_empty() && module != fields.text(&format!("module-was:{}", tool.module)) {
+        return module;
+    }
+    fields.text(&format!("tool:{}", tool.name))
+}
+
+/// The policy with the choices of the form, `None` where there is none and nothing was chosen.
+pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Option<Map<String, Value>> {
+    let old = was.get(field::POLICY).and_then(Value::as_object);
+    let mut policy = old.cloned().unwrap_or_default();
+    let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();
+    let before = chosen.clone();
+    let preset = Preset::chosen(fields);
+    for tool in tools {
+        let choice = preset.map_or_else(|| choice(fields, tool), |preset| preset.decides(tool).to_owned());
+        let known = DECISIONS.iter().any(|(decision, _)| *decision == choice);
+        // A decision that this form has no word for counts as deny; it stays until another is chosen.
+        let unknown = |value: &Value| !DECISIONS.iter().any(|(decision, _)| *value == *decision);
+        match known {
+            true => drop(chosen.insert(tool.name.clone(), json!(choice))),
+            false if chosen.get(&tool.name).is_some_and(unknown) => {}
+            false => drop(chosen.shift_remove(&tool.name)),
+        }
+    }
+    let rest = fields.text("defaultForAi");
+    let rest = if preset.is_none() && DECISIONS.iter().any(|(decision, _)| *decision == rest) { rest } else { "propose".into() };
+    // Nothing was chosen for an agent that has no policy.
+    if old.is_none() && !was.is_empty() && chosen.is_empty() && rest == "propose" {
+        return None;
+    }
+    if was.is_empty() {
+        // Clients list the tools of a new agent by name.
+        for tool in tools {
+            chosen.entry(&tool.name).or_insert_with(|| json!(rest));
+        }
+    }
+    let stays = match policy.get("defaultForAi") {
+        Some(old) => read_decision(old) == rest,
+        None => rest == "propose" && old.is_some(),
+    };
+    // Nothing was chosen anew.
+    if old.is_some() && stays && chosen == before {
+        return None;
+    }
+    // Clients look for `tools` without asking whether it is there.
+    policy.insert("tools".into(), Value::Object(chosen));
+    if !stays {
+        policy.insert("defaultForAi".into(), json!(rest));
+    }
+    Some(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::planner::tools::Catalog;
+
+    fn sent(choices: &[(&str, &str)]) -> FormFields {
+        FormFields(choices.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    fn decided(choices: &[(&str, &str)], was: Value) -> BTreeMap<String, String> {
+        let catalog = Catalog::builtin();
+        let was = Record::from_iter([(field::POLICY.to_owned(), was)]);
+        let written = read(&sent(choices), &was, catalog.tools()).unwrap();
+        let (policy, _) = Policy::read(&Value::Object(written));
+        catalog.tools().iter().map(|tool| (tool.name.clone(), policy.decide(&tool.name, &tool.module).as_str().to_owned())).collect()
+    }
+
+    #[test]
+    fn a_preset_decides_about_every_tool_and_never_lets_one_destroy() {
+        let acts = decided(&[("preset", "acts"), ("preset-was", "asks"), ("tool:create_note", "deny")], json!({}));
+        assert_eq!([&acts["create_note"], &acts["undo_drink"]], ["auto", "propose"]);
+        let asks = decided(&[("preset", "asks"), ("preset-was", "")], json!({"tools": {"create_note": "auto"}, "defaultForAi": "auto"}));
+        assert!(asks.values().all(|decision| decision == "propose"), "{asks:?}");
+        let catalog = Catalog::builtin();
+        let policy = |decisions: &BTreeMap<String, String>| Policy::read(&json!({ "tools": decisions })).0;
+        assert!(Preset::of(&policy(&acts), catalog.tools()) == Some(Preset::Acts));
+        assert!(Preset::of(&policy(&asks), catalog.tools()) == Some(Preset::Asks));
+    }
+
+    #[test]
+    fn a_module_that_is_set_anew_sets_its_tools_and_others_stay() {
+        let choices = [
+            ("preset", "asks"),
+            ("preset-was", "asks"),
+            ("module:notes", "deny"),
+            ("module-was:notes", "propose"),
+            ("module:todo", "propose"),
+            ("module-was:todo", "propose"),
+            ("tool:create_task", "auto"),
+            ("defaultForAi", "propose"),
+        ];
+        let decisions = decided(&choices, json!({}));
+        assert_eq!([&decisions["create_note"], &decisions["update_note"], &decisions["create_task"]], ["deny", "deny", "auto"]);
+        assert_eq!(decisions["log_mood"], "propose");
+    }
+}
