@@ -19,6 +19,7 @@ use crate::domain::field;
 use crate::domain::merge::Record;
 use crate::domain::time;
 use crate::text::catalog::Words;
+use crate::text::module;
 
 /// The fields of a record that the form shows, and the time that follows from them.
 pub(super) const SHOWN: [&str; 7] =
@@ -60,7 +61,7 @@ fn offer(words: Words, record: Linkable) -> (String, String) {
         Heading::Encrypted => words.with("missions-encrypted", [("name", shorter(&id, 40).into())]),
         Heading::TooLong => shorter(&id, 40),
     };
-    (reference(&module, &table, &id), format!("{module}: {name}"))
+    (reference(&module, &table, &id), format!("{}: {name}", module::module(words, &module)))
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

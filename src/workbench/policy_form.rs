@@ -96,7 +96,7 @@ pub(super) fn fieldset(words: Words, written: Option<&Map<String, Value>>, tools
             @for (name, title, hint) in presets {
                 label.choice {
                     input type="radio" name="preset" value=(name) checked[name == preset];
-                    span { b { (words.say(title)) } " " span.hint { (words.say(hint)) } }
+                    span { b { (words.say(title)) } br; span.hint { (words.say(hint)) } }
                 }
             }
             details.modules open[preset.is_empty()] {

@@ -140,7 +140,7 @@ for (const [name, { agent, mission }] of Object.entries(RECORDS)) {
       await harmless(page, page.url());
       const [answer] = await Promise.all([page.waitForResponse((response) => response.request().method() === "POST"), save.click()]);
       assert.equal(answer.status(), 303, `the form of ${kind} is taken`);
-      await page.getByRole("heading", { level: 2, name: kind === "agents" ? "Its missions" : "Plans" }).waitFor();
+      await page.getByRole("heading", { level: 2, name: kind === "agents" ? "Missions" : "Plans" }).waitFor();
       same(world.record(kind, id), before);
       const [written] = world.written(USER).slice(rows);
       assert.equal(written && Object.keys(written.data).join(), undefined, `nothing was changed, so ${table} has no new row`);
@@ -207,7 +207,7 @@ test("what a field cannot hold is not lost by saving something else", async () =
     await page.getByLabel(field, { exact: true }).fill(value);
     const before = world.record(kind, id);
     await page.getByRole("button", { name: "Save", exact: true }).click();
-    await page.getByRole("heading", { level: 2, name: kind === "agents" ? "Its missions" : "Plans" }).waitFor();
+    await page.getByRole("heading", { level: 2, name: kind === "agents" ? "Missions" : "Plans" }).waitFor();
     same(world.record(kind, id), { ...before, [kind === "agents" ? "systemPrompt" : "conceptMarkdown"]: value });
   }
 });

@@ -164,7 +164,7 @@ test("records: written, imported from a file, and deleted with a way back", asyn
   await page.getByLabel("A file").setInputFiles({ name: "notes.md", mimeType: "text/markdown", buffer: Buffer.from("# Herbs\n\nMint\n\n# Pots\n\nTwo\n") });
   await eventually("the file to be read", async () => (await page.getByLabel("Or paste").inputValue()).includes("# Pots"));
   await page.getByRole("main").getByRole("button", { name: "Import" }).click();
-  await page.getByText("2 records were added.").waitFor();
+  await page.getByText("2 records added.").waitFor();
   await page.getByRole("searchbox", { name: "Search" }).fill("mint");
   await page.getByRole("button", { name: "Search" }).click();
   await page.getByRole("link", { name: "Herbs" }).click();
