@@ -86,7 +86,7 @@ pub(super) trait Tx: Reads {
     // Snapshots
 
     /// Writes a snapshot, unless what is there knows more. Answers whether it was written.
-    fn put(&self, table: Table, save: &Save) -> StoreResult<bool>;
+    fn put(&self, save: &Save) -> StoreResult<bool>;
 
     /// Moves the cursor of a projection; it never goes back.
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()>;

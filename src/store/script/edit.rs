@@ -144,5 +144,5 @@ pub(super) fn append_edit(tx: &impl Tx, edit: Edit, mut newest: Folded, op: Op, 
     let Some(seq) = super::push::insert(tx, &admitted, sync_at)? else { return Ok(()) };
     let change = admitted.change();
     newest.take(&change.record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
-    put(tx, table, &Save::new(table, &change.user_id, &change.record_id, &newest).0)
+    put(tx, &Save::new(table, &change.user_id, &change.record_id, &newest).0)
 }

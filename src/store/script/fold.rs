@@ -111,7 +111,7 @@ pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> Stor
 
 /// Writes a batch, and moves the cursor with it.
 pub fn write_batch(tx: &impl Tx, table: Table, batch: &Batch) -> StoreResult<()> {
-    batch.saves.iter().try_for_each(|save| put(tx, table, save))?;
+    batch.saves.iter().try_for_each(|save| put(tx, save))?;
     tx.move_cursor(table, batch.last)
 }
 
@@ -218,10 +218,7 @@ impl Folded {
     }
 }
 
-/// Characters of a title by which missions are listed.
-const TITLE_CHARS: usize = 200;
-
-/// A snapshot as it is written, with the columns that the due scan and the lists need.
+/// A snapshot as it is written.
 pub struct Save {
     pub user: UserId,
     pub id: String,
@@ -229,21 +226,45 @@ pub struct Save {
     pub stamps: String,
     pub liveness: &'static str,
     pub state: &'static str,
-    /// Of missions only.
-    pub agent_id: Option<AgentId>,
-    pub next_run_at: Option<i64>,
-    pub awaiting_review: u64,
-    /// When the oldest plan that awaits review was begun; 0 where it does not say.
-    pub waiting_since: Option<i64>,
-    /// The start of its title, in lower case.
-    pub title_key: String,
-    pub client_active_at: Option<i64>,
-    /// Whether its schedule has times, and it has none.
-    pub unscheduled: bool,
     pub last_seq: i64,
     pub last_applied_at: i64,
+    pub columns: Columns,
     lost: Lost,
     grant_ends: grant::Ends,
+}
+
+/// What the due scan and lists need of a record; texts are cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Columns {
+    Agent {
+        name: String,
+        role: String,
+        avatar: String,
+    },
+    Mission {
+        agent_id: Option<AgentId>,
+        next_run_at: Option<i64>,
+        awaiting_review: u64,
+        client_active_at: Option<i64>,
+        /// Whether its schedule has times, and it has none.
+        unscheduled: bool,
+        title: String,
+        objective: String,
+        /// When the oldest plan that awaits review was begun; 0 where it does not say.
+        waiting_since: Option<i64>,
+        /// The start of its title, in lower case.
+        title_key: String,
+    },
+}
+
+/// Characters of a text that lists show.
+const SHOWN: usize = 200;
+
+fn start_of(text: String) -> String {
+    match text.char_indices().nth(SHOWN) {
+        None => text,
+        Some((end, _)) => text[..end].to_owned(),
+    }
 }
 
 impl Save {
@@ -254,45 +275,43 @@ impl Save {
             Fold::Known { record, stamps } => (record, stamps, if folded.fold.live().is_some() { "live" } else { "deleted" }),
             Fold::Ended | Fold::Unseen => (&empty.0, &empty.1, "ended"),
         };
-        let mut save = Save {
+        let (state, columns, problems) = match table {
+            Table::Agents => {
+                let (agent, problems) = Agent::read(id, record);
+                let [name, role, avatar] =
+                    [agent.name, agent.role, record.text(field::AVATAR).unwrap_or_default().into_owned()].map(start_of);
+                (agent.state.as_str(), Columns::Agent { name, role, avatar }, problems)
+            }
+            Table::Missions => {
+                let (mission, problems) = Mission::read(id, record);
+                let plans = decision::plans(&mission.iterations);
+                let waiting = mission.iterations.iter().filter(|iteration| iteration.awaits_review());
+                let columns = Columns::Mission {
+                    next_run_at: mission.next_run_at.map(time::to_micros),
+                    awaiting_review: plans.awaiting_review,
+                    client_active_at: plans.client_active_at.map(time::to_micros),
+                    unscheduled: liveness == "live" && mission.lacks_time(),
+                    waiting_since: waiting.map(|iteration| iteration.started_at().map_or(0, time::to_micros)).min(),
+                    title_key: search_key(mission.label()),
+                    agent_id: mission.agent_id,
+                    title: start_of(mission.title),
+                    objective: start_of(mission.objective),
+                };
+                (mission.state.as_str(), columns, problems)
+            }
+        };
+        let save = Save {
             user: user.to_owned(),
             id: id.to_owned(),
             record: Raw::from(record).to_string(),
             stamps: stamps_text(stamps),
             liveness,
-            state: "",
-            agent_id: None,
-            next_run_at: None,
-            awaiting_review: 0,
-            waiting_since: None,
-            title_key: String::new(),
-            client_active_at: None,
-            unscheduled: false,
+            state,
             last_seq: folded.last_seq,
             last_applied_at: folded.last_applied_at,
+            columns,
             lost: folded.lost.clone(),
             grant_ends: folded.grant_ends.clone(),
-        };
-        let problems = match table {
-            Table::Agents => {
-                let (agent, problems) = Agent::read(id, record);
-                save.state = agent.state.as_str();
-                problems
-            }
-            Table::Missions => {
-                let (mission, problems) = Mission::read(id, record);
-                let plans = decision::plans(&mission.iterations);
-                save.state = mission.state.as_str();
-                save.next_run_at = mission.next_run_at.map(time::to_micros);
-                save.awaiting_review = plans.awaiting_review;
-                let waiting = mission.iterations.iter().filter(|iteration| iteration.awaits_review());
-                save.waiting_since = waiting.map(|iteration| iteration.started_at().map_or(0, time::to_micros)).min();
-                save.title_key = search_key(mission.label());
-                save.client_active_at = plans.client_active_at.map(time::to_micros);
-                save.unscheduled = liveness == "live" && mission.lacks_time();
-                save.agent_id = mission.agent_id;
-                problems
-            }
         };
         (save, problems.into_iter().map(|problem| problem.field).collect())
     }
@@ -300,14 +319,14 @@ impl Save {
 
 /// What a text is searched and sorted by.
 pub fn search_key(text: &str) -> String {
-    text.trim().chars().take(TITLE_CHARS).flat_map(char::to_lowercase).collect()
+    text.trim().chars().take(SHOWN).flat_map(char::to_lowercase).collect()
 }
 
 /// Writes a snapshot, unless what is there knows more, and what was noted beside it.
-pub fn put(tx: &impl Tx, table: Table, save: &Save) -> StoreResult<()> {
-    let is_written = tx.put(table, save)?;
+pub fn put(tx: &impl Tx, save: &Save) -> StoreResult<()> {
+    let is_written = tx.put(save)?;
     // Whoever knew more has folded the same rows, and noted the same losses and ends.
-    if is_written && table == Table::Missions {
+    if is_written && matches!(save.columns, Columns::Mission { .. }) {
         note(tx, &save.user, &save.id.as_str().into(), &save.lost)?;
         save.grant_ends.iter().try_for_each(|(key, at)| tx.note_grant_end(&save.user, key, *at))?;
     }

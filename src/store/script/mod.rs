@@ -14,7 +14,7 @@ pub(super) use close::close;
 pub use edit::Edit;
 pub(super) use edit::{append_decided, edit, undelete};
 pub use fold::Refreshed;
-pub(super) use fold::{BatchBounds, Folded, Save, fold_batch, newest, put, write_batch};
+pub(super) use fold::{BatchBounds, Columns, Folded, Save, fold_batch, newest, put, write_batch};
 pub(super) use push::{append, push, push_within};
 pub use restore::Lossy;
 pub(super) use restore::restore_iterations;

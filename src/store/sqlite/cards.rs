@@ -1,5 +1,5 @@
-//! What lists and the change log show of records and rows: the starts of their texts, cut by the database, so that a page
-//! costs what it shows, however large a record or a row is (docs/design.md, section 9).
+//! What lists and the change log show of records and rows: the starts of their texts, so that a page costs what it shows,
+//! however large a record or a row is (docs/design.md, section 9).
 
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
@@ -16,27 +16,11 @@ use crate::domain::time;
 /// Characters of a row's data that are read.
 pub const SHOWN_OF_ROW: usize = 4_000;
 
-/// The start of a text of the record. One that is beyond all bounds is not looked into.
-macro_rules! text {
-    ($field:literal) => {
-        concat!(
-            "CASE WHEN octet_length(record) <= 16000000 AND json_type(record, '$.",
-            $field,
-            "') = 'text' THEN substr(json_extract(record, '$.",
-            $field,
-            "'), 1, 200) ELSE '' END"
-        )
-    };
-}
-
 macro_rules! missions {
     ($rest:literal) => {
         concat!(
-            "SELECT mission_id, ",
-            text!("title"),
-            ", ",
-            text!("objective"),
-            ", state, next_run_at, awaiting_review, waiting_since, agent_id FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' ",
+            "SELECT mission_id, title, objective, state, next_run_at, awaiting_review, waiting_since, agent_id FROM mission_snapshots \
+             WHERE user_id = ?1 AND liveness = 'live' ",
             $rest
         )
     };
@@ -54,16 +38,7 @@ pub(super) const TO_REVIEW_COUNT: &str = "SELECT coalesce(sum(awaiting_review), 
 
 macro_rules! agents {
     ($rest:literal) => {
-        concat!(
-            "SELECT agent_id, ",
-            text!("name"),
-            ", ",
-            text!("role"),
-            ", ",
-            text!("avatar"),
-            ", state FROM agent_snapshots WHERE user_id = ?1 AND liveness = 'live' ",
-            $rest
-        )
+        concat!("SELECT agent_id, name, role, avatar, state FROM agent_snapshots WHERE user_id = ?1 AND liveness = 'live' ", $rest)
     };
 }
 

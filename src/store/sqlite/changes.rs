@@ -53,10 +53,9 @@ const EXPORT_BYTES: usize = 8 * 1024 * 1024;
 pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
 
-const INSERT: &str = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
-     client_id, created_at, sync_at, schema_version, actor, origin) \
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15 \
-     WHERE NOT EXISTS (SELECT 1 FROM sync_changes WHERE user_id = ?5 AND id = ?1)";
+/// Its triggers make it several writes; where one fails with FAIL, nothing was written, and SQLite keeps no journal for it.
+const INSERT: &str = "INSERT OR FAIL INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
+     client_id, created_at, sync_at, schema_version, actor, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
 impl Store {
     /// What a user has in the log.
@@ -191,7 +190,11 @@ pub(super) fn log_usage(connection: &Connection, user: &UserId) -> rusqlite::Res
 
 /// Writes a row that was put to the limits, and answers its `seq`; `None` where its user's log has a row of its event id.
 pub(super) fn insert(c: &Connection, row: &Stored<'_>, created_at: i64, sync_at: i64) -> rusqlite::Result<Option<i64>> {
-    let added = c.prepare_cached(INSERT)?.execute(params![
+    let is_there = "SELECT 1 FROM sync_changes WHERE user_id = ?1 AND id = ?2";
+    if c.prepare_cached(is_there)?.exists([row.user_id, row.event_id])? {
+        return Ok(None);
+    }
+    c.prepare_cached(INSERT)?.execute(params![
         row.event_id,
         row.app_id,
         row.table,
@@ -208,7 +211,7 @@ pub(super) fn insert(c: &Connection, row: &Stored<'_>, created_at: i64, sync_at:
         row.actor,
         row.origin,
     ])?;
-    Ok((added == 1).then(|| c.last_insert_rowid()))
+    Ok(Some(c.last_insert_rowid()))
 }
 
 /// A row, or why it is set aside. Its query has [`COLUMNS`] first.

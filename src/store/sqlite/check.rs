@@ -6,12 +6,12 @@ use super::changes::{COLUMNS, from_text, last_seq, log_row, place};
 use super::refresh::{cursor, fold};
 use super::snapshots::columns_of;
 use super::{Store, migrate};
-use crate::domain::ids::{AgentId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::limits::Unusable;
 use crate::domain::merge::Stamps;
 use crate::domain::mission::MissionState;
 use crate::domain::raw::RawRecord;
-use crate::store::script::Save;
+use crate::store::script::{Columns, Save};
 use crate::store::{SetAside, StoreResult, Table};
 
 /// What a check looked at, and what it found.
@@ -165,11 +165,11 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
         );
     }
     let columns = match table {
-        Table::Agents => "NULL, NULL",
-        Table::Missions => "agent_id, next_run_at",
+        Table::Agents => "name, role, avatar",
+        Table::Missions => "title, objective, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key",
     };
     let stored = format!(
-        "SELECT record, field_meta, liveness, state, {columns}, last_seq, last_applied_at FROM {name} WHERE user_id = ?1 AND {key} = ?2"
+        "SELECT record, field_meta, liveness, state, last_seq, last_applied_at, {columns} FROM {name} WHERE user_id = ?1 AND {key} = ?2"
     );
     let mut stored = connection.prepare(&stored)?;
     let mut records = connection.prepare("SELECT DISTINCT user_id, record_id FROM sync_changes WHERE app_id = 'ai' AND table_name = ?1")?;
@@ -177,9 +177,14 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     while let Some(row) = records.next()? {
         let (user, id): (UserId, String) = (row.get(0)?, row.get(1)?);
         check.records += 1;
-        let stored = match stored.query_row(params![user, id], projected).optional() {
+        let stored = match stored.query_row(params![user, id], |row| projected(table, row)).optional() {
             // What is no text cannot be right.
-            Err(Error::FromSqlConversionFailure(..) | Error::Utf8Error(..) | Error::InvalidColumnType(..)) => Some(Projected::default()),
+            Err(
+                Error::FromSqlConversionFailure(..)
+                | Error::Utf8Error(..)
+                | Error::InvalidColumnType(..)
+                | Error::IntegralValueOutOfRange(..),
+            ) => Some(Projected::default()),
             stored => stored?,
         };
         // A write-back may be ahead of the projection; rows beyond both were not to be folded in yet.
@@ -212,10 +217,9 @@ struct Projected {
     stamps: Stamps,
     liveness: String,
     state: String,
-    agent_id: Option<AgentId>,
-    next_run_at: Option<i64>,
     last_seq: i64,
     last_applied_at: i64,
+    columns: Option<Columns>,
 }
 
 impl Projected {
@@ -226,25 +230,37 @@ impl Projected {
             stamps: from_text(&save.stamps, what)?,
             liveness: save.liveness.to_owned(),
             state: save.state.to_owned(),
-            agent_id: save.agent_id,
-            next_run_at: save.next_run_at,
             last_seq: save.last_seq,
             last_applied_at: save.last_applied_at,
+            columns: Some(save.columns),
         })
     }
 }
 
-fn projected(row: &Row<'_>) -> rusqlite::Result<Projected> {
+fn projected(table: Table, row: &Row<'_>) -> rusqlite::Result<Projected> {
     let what = || "a snapshot".to_owned();
+    let columns = match table {
+        Table::Agents => Columns::Agent { name: row.get(6)?, role: row.get(7)?, avatar: row.get(8)? },
+        Table::Missions => Columns::Mission {
+            title: row.get(6)?,
+            objective: row.get(7)?,
+            agent_id: row.get(8)?,
+            next_run_at: row.get(9)?,
+            awaiting_review: row.get(10)?,
+            client_active_at: row.get(11)?,
+            unscheduled: row.get(12)?,
+            waiting_since: row.get(13)?,
+            title_key: row.get(14)?,
+        },
+    };
     Ok(Projected {
         record: from_text(row.get_ref(0)?.as_str()?, what)?,
         stamps: from_text(row.get_ref(1)?.as_str()?, what)?,
         liveness: row.get(2)?,
         state: row.get(3)?,
-        agent_id: row.get(4)?,
-        next_run_at: row.get(5)?,
-        last_seq: row.get(6)?,
-        last_applied_at: row.get(7)?,
+        last_seq: row.get(4)?,
+        last_applied_at: row.get(5)?,
+        columns: Some(columns),
     })
 }
 

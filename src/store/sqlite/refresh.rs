@@ -1,12 +1,12 @@
 //! Snapshots as SQLite keeps them: what a fold reads, and how it is written.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::Store;
 use super::changes::{COLUMNS, RECORD, columns, delta, from_text, last_seq, place};
 use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
-use crate::store::script::{self, BatchBounds, Folded, Save};
+use crate::store::script::{self, BatchBounds, Columns, Folded, Save};
 use crate::store::tx::FoldRow;
 use crate::store::{Refreshed, StoreResult, Table};
 
@@ -108,46 +108,82 @@ pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<FoldRow<'a>> {
 }
 
 /// Writes a snapshot, unless what is there knows more.
-pub(super) fn put(c: &Connection, table: Table, save: &Save, updated_at: i64) -> rusqlite::Result<bool> {
-    let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, .. } = save;
-    let Save { agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, .. } = save;
-    let written = match table {
-        Table::Agents => c
-            .prepare_cached(
-                "INSERT INTO agent_snapshots (user_id, agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (user_id, agent_id) DO UPDATE SET record = ?3, field_meta = ?4, \
-                 liveness = ?5, state = ?6, last_seq = ?7, last_applied_at = ?8, updated_at = ?9 WHERE last_seq < ?7",
-            )?
-            .execute(params![user, id, record, stamps, liveness, state, last_seq, last_applied_at, updated_at]),
-        Table::Missions => c
-            .prepare_cached(
-                "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
-                 updated_at, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
-                 ON CONFLICT (user_id, mission_id) DO UPDATE SET record = ?3, field_meta = ?4, liveness = ?5, state = ?6, last_seq = ?7, \
-                 last_applied_at = ?8, updated_at = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, \
-                 unscheduled = ?14, waiting_since = ?15, title_key = ?16 WHERE last_seq < ?7",
-            )?
-            .execute(params![
-                user,
-                id,
-                record,
-                stamps,
-                liveness,
-                state,
-                last_seq,
-                last_applied_at,
-                updated_at,
-                agent_id,
-                next_run_at,
-                awaiting_review,
-                client_active_at,
-                unscheduled,
-                waiting_since,
-                title_key
-            ]),
+pub(super) fn put(c: &Connection, save: &Save, updated_at: i64) -> rusqlite::Result<bool> {
+    let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, columns, .. } = save;
+    let (before, insert, update) = match columns {
+        Columns::Agent { .. } => (AGENT_BEFORE, INSERT_AGENT, UPDATE_AGENT),
+        Columns::Mission { .. } => (MISSION_BEFORE, INSERT_MISSION, UPDATE_MISSION),
     };
-    written.map(|rows| rows > 0)
+    let counted = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let before: Option<(i64, Option<String>)> = c.prepare_cached(before)?.query_row([user.as_str(), id.as_str()], counted).optional()?;
+    if before.as_ref().is_some_and(|(seq, _)| seq >= last_seq) {
+        return Ok(false);
+    }
+    // An upsert would keep a journal of its own.
+    let mut statement = c.prepare_cached(if before.is_some() { update } else { insert })?;
+    match columns {
+        Columns::Agent { name, role, avatar } => statement.execute(params![
+            user,
+            id,
+            last_seq,
+            last_applied_at,
+            updated_at,
+            liveness,
+            state,
+            stamps,
+            record,
+            name,
+            role,
+            avatar
+        ])?,
+        Columns::Mission {
+            agent_id,
+            next_run_at,
+            awaiting_review,
+            client_active_at,
+            unscheduled,
+            title,
+            objective,
+            waiting_since,
+            title_key,
+        } => {
+            let due = params![agent_id, next_run_at, awaiting_review, client_active_at, unscheduled];
+            let listed = params![title, objective, waiting_since, title_key];
+            let common = params![user, id, last_seq, last_applied_at, updated_at, liveness, state, stamps, record];
+            let after = (*liveness == "live").then_some(*state);
+            count(c, before.as_ref().and_then(|(_, state)| state.as_deref()), after)?;
+            statement.execute(params_from_iter([common, due, listed].concat()))?
+        }
+    };
+    Ok(true)
+}
+
+const AGENT_BEFORE: &str = "SELECT last_seq, NULL FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2";
+const MISSION_BEFORE: &str =
+    "SELECT last_seq, CASE liveness WHEN 'live' THEN state END FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2";
+const INSERT_AGENT: &str = "INSERT INTO agent_snapshots (user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, \
+     field_meta, record, name, role, avatar) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+const UPDATE_AGENT: &str = "UPDATE agent_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
+     field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12 WHERE user_id = ?1 AND agent_id = ?2";
+const INSERT_MISSION: &str = "INSERT INTO mission_snapshots (user_id, mission_id, last_seq, last_applied_at, updated_at, liveness, state, \
+     field_meta, record, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, \
+     title_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
+     field_meta = ?8, record = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, unscheduled = ?14, \
+     title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18 WHERE user_id = ?1 AND mission_id = ?2";
+
+/// Counts live missions by state, so that a scrape never counts them; a trigger would slow each write.
+fn count(c: &Connection, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    let mut add = c.prepare_cached("UPDATE mission_counts SET missions = missions + ?2 WHERE state = ?1")?;
+    for (state, by) in [(before, -1), (after, 1)] {
+        if let Some(state) = state {
+            add.execute(params![state, by])?;
+        }
+    }
+    Ok(())
 }
 
 /// The rows of a record up to `upto`, folded; `None` where they make no record.

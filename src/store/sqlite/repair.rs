@@ -44,7 +44,7 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
                 c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), params![user, id])?;
                 fold(c, *table, user, id, i64::MAX)
             })?;
-            folded.map_or(Ok(()), |folded| script::put(tx, *table, &Save::new(*table, user, id, &folded).0))
+            folded.map_or(Ok(()), |folded| script::put(tx, &Save::new(*table, user, id, &folded).0))
         }
         Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
         Fix::Counts => tx.sql(|c| {

@@ -125,7 +125,7 @@ impl Tx for SqliteTx<'_> {
 
     fn space_of(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<String>> {
         let query = "SELECT space_id FROM sync_changes WHERE table_name = ?1 AND record_id = ?2 AND user_id = ?3 AND app_id = 'ai' \
-                     ORDER BY created_at DESC, seq DESC LIMIT 1";
+                     ORDER BY seq DESC LIMIT 1";
         let space = |row: &Row<'_>| row.get::<_, Option<String>>(0);
         Ok(self.sql(|c| c.prepare_cached(query)?.query_row([table.log_name(), id, user], space).optional())?.flatten())
     }
@@ -144,8 +144,8 @@ impl Tx for SqliteTx<'_> {
         SqliteTx::count_oddities(self, replaced_texts, future_stamps);
     }
 
-    fn put(&self, table: Table, save: &Save) -> StoreResult<bool> {
-        self.sql(|c| refresh::put(c, table, save, time::to_micros(SqliteTx::now(self))))
+    fn put(&self, save: &Save) -> StoreResult<bool> {
+        self.sql(|c| refresh::put(c, save, time::to_micros(SqliteTx::now(self))))
     }
 
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()> {

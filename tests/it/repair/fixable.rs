@@ -92,9 +92,9 @@ fn snapshots_without_rows_are_taken_away() {
     let world = world();
     let mission = |user: &str, id: &str| {
         format!(
-            "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, agent_id, next_run_at, last_seq, \
-             last_applied_at, updated_at) SELECT '{user}', '{id}', record, field_meta, liveness, state, agent_id, next_run_at, last_seq, \
-             last_applied_at, updated_at FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
+            "INSERT INTO mission_snapshots SELECT '{user}', '{id}', last_seq, last_applied_at, updated_at, liveness, state, agent_id, \
+             next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, title, objective, field_meta, record \
+             FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
         )
     };
     fixes(world.path(), &mission("ada", "ghost"), "aiMissions ghost of user ada");
@@ -105,11 +105,11 @@ fn snapshots_without_rows_are_taken_away() {
     fixes(world.path(), &mission("ada", "robin"), "aiMissions robin of user ada");
     fixes(world.path(), &mission("ada", "n"), "aiMissions n of user ada");
     fixes(world.path(), &mission("ada", "TWO"), "aiMissions TWO of user ada");
-    let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, record, field_meta, liveness, state, last_seq, last_applied_at, updated_at \
-         FROM agent_snapshots WHERE agent_id = 'robin'";
+    let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, \
+         field_meta, record FROM agent_snapshots WHERE agent_id = 'robin'";
     fixes(world.path(), agent, "agents robin of user ben");
-    let tombstone = "INSERT INTO mission_snapshots (user_id, mission_id, record, field_meta, liveness, state, last_seq, last_applied_at, \
-                     updated_at) VALUES ('ada', 'ghost', '{}', '{}', 'ended', 'active', 1, 1, 1)";
+    let tombstone =
+        "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', 1, 1, 1, 'ended', 'active', NULL, NULL, 0, NULL, 0, NULL, '', '', '', '{}', '{}')";
     fixes(world.path(), tombstone, "aiMissions ghost of user ada");
 }
 
@@ -132,6 +132,13 @@ fn columns_that_do_not_follow_from_the_record_are_set_again() {
         ("state = 'active'", "paused"),
         ("liveness = 'live'", "deleted"),
         ("liveness = 'live'", "ended"),
+        // Lists and decisions would be wrong.
+        ("title = 'forged'", "two"),
+        ("objective = ''", "two"),
+        ("awaiting_review = awaiting_review + 1", "two"),
+        ("awaiting_review = -1", "two"),
+        ("client_active_at = 1", "two"),
+        ("unscheduled = 1", "two"),
         // How far it was folded.
         ("last_seq = last_seq + 1000000", "two"),
         ("last_seq = 9223372036854775807", "two"),
@@ -144,9 +151,15 @@ fn columns_that_do_not_follow_from_the_record_are_set_again() {
         println!("{sql}");
         fixes(world.path(), &sql, &format!("aiMissions {mission} of user"));
     }
-    for set in
-        ["state = 'paused'", "state = 'active', liveness = 'deleted'", "liveness = 'ended'", "last_seq = 1000000", "last_applied_at = 0"]
-    {
+    for set in [
+        "state = 'paused'",
+        "name = 'forged'",
+        "avatar = 'x'",
+        "state = 'active', liveness = 'deleted'",
+        "liveness = 'ended'",
+        "last_seq = 1000000",
+        "last_applied_at = 0",
+    ] {
         fixes(world.path(), &format!("UPDATE agent_snapshots SET {set} WHERE agent_id = 'robin'"), "agents robin of user ada");
     }
 }
@@ -251,7 +264,7 @@ fn everything_that_is_wrong_is_fixed_at_once() {
         "UPDATE mission_snapshots SET record = '{}' WHERE mission_id = 'two'; \
          DELETE FROM mission_snapshots WHERE mission_id = 'later'; \
          UPDATE mission_snapshots SET next_run_at = 0, state = 'active' WHERE mission_id = 'paused'; \
-         INSERT INTO agent_snapshots VALUES ('zoe', 'ghost', '{}', '{}', 'live', 'active', 1, 1, 1); \
+         INSERT INTO agent_snapshots VALUES ('zoe', 'ghost', 1, 1, 1, 'live', 'active', '', '', '', '{}', '{}'); \
          UPDATE projection_cursors SET seq = 1000000; \
          UPDATE mission_counts SET missions = 77; \
          INSERT INTO run_attempts SELECT 'nowhere', attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, \
