@@ -19,10 +19,12 @@ pub use token::{Claims, Expected, TokenRefused};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::jwk::JwkSet;
 use jwks::Remote;
+use token::Taken;
 
 /// Checks users' tokens.
 pub struct Users {
     keys: KeySource,
+    taken: Taken,
 }
 
 enum KeySource {
@@ -33,7 +35,7 @@ enum KeySource {
 impl Users {
     /// Tokens that this program signed itself.
     pub fn local(key: LocalKey) -> Self {
-        Users { keys: KeySource::Local(Box::new(key)) }
+        Users { keys: KeySource::Local(Box::new(key)), taken: Taken::default() }
     }
 
     /// Tokens of an identity provider whose keys are at `url`, made for us.
@@ -42,7 +44,7 @@ impl Users {
     /// When the TLS side cannot be set up.
     pub fn remote(url: reqwest::Url, audience: String, issuer: Option<String>) -> Result<Self, JwksError> {
         let expected = Expected { audience, audience_may_lack: false, issuer };
-        Ok(Users { keys: KeySource::Remote(Remote::new(url)?, expected) })
+        Ok(Users { keys: KeySource::Remote(Remote::new(url)?, expected), taken: Taken::default() })
     }
 
     /// How many keys the identity provider tells now; in local mode there is one.
@@ -66,9 +68,9 @@ impl Users {
             KeySource::Local(key) => {
                 // Tokens of older versions name no audience; nobody else has the key.
                 let expected = Expected { audience: key.audience().to_owned(), audience_may_lack: true, issuer: None };
-                token::verify(token, &header, std::slice::from_ref(key.verifying()), &expected)
+                token::verify(token, &header, std::slice::from_ref(key.verifying()), &expected, &self.taken)
             }
-            KeySource::Remote(remote, expected) => token::verify(token, &header, &remote.keys_for(&header).await?, expected),
+            KeySource::Remote(remote, expected) => token::verify(token, &header, &remote.keys_for(&header).await?, expected, &self.taken),
         }
     }
 

@@ -1,11 +1,15 @@
 //! Reads and checks a JSON Web Token (RFC 7519) against public keys, by the advice of RFC 8725.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, get_current_timestamp};
 use serde_json::Value;
 
+use super::secret::hash;
 use crate::domain::ids::UserId;
 
 /// The longest token, in bytes.
@@ -118,15 +122,58 @@ pub struct Expected {
     pub issuer: Option<String>,
 }
 
+/// Tokens that were taken, and what they say: devices send the same one with each request, and its signature is most of what a
+/// request costs to admit.
+#[derive(Default)]
+pub(super) struct Taken(Mutex<HashMap<[u8; 32], Claims>>);
+
+impl Taken {
+    /// Tokens that are remembered; beyond that, all are forgotten.
+    const MOST: usize = 10_000;
+
+    fn known(&self) -> MutexGuard<'_, HashMap<[u8; 32], Claims>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a token says, unless it expired meanwhile or its key was withdrawn.
+    fn find(&self, token: &[u8; 32], keys: &[VerifyingKey]) -> Option<Claims> {
+        let claims = self.known().get(token)?.clone();
+        let expired = claims.expires_at.as_second().saturating_add_unsigned(LEEWAY) < get_current_timestamp().cast_signed();
+        (!expired && keys.iter().any(|key| key.thumbprint == claims.signing_key)).then_some(claims)
+    }
+
+    fn note(&self, token: [u8; 32], claims: Claims) {
+        let mut known = self.known();
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(token, claims);
+    }
+}
+
 /// Checks a token.
 ///
 /// # Errors
 /// Why it is not taken.
-pub(super) fn verify(token: &str, header: &Header, keys: &[VerifyingKey], expected: &Expected) -> Result<Claims, TokenRefused> {
+pub(super) fn verify(
+    token: &str,
+    header: &Header,
+    keys: &[VerifyingKey],
+    expected: &Expected,
+    taken: &Taken,
+) -> Result<Claims, TokenRefused> {
+    let digest = hash(token);
+    if let Some(claims) = taken.find(&digest, keys) {
+        return Ok(claims);
+    }
     let mut refused = TokenRefused::UnknownKey;
     for key in keys.iter().filter(|key| key.fits(header)) {
         match jsonwebtoken::decode::<Value>(token, &key.key, &rules(key.algorithm)) {
-            Ok(data) => return claims(&data.claims, &key.thumbprint, expected),
+            Ok(data) => {
+                let claims = claims(&data.claims, &key.thumbprint, expected)?;
+                taken.note(digest, claims.clone());
+                return Ok(claims);
+            }
             Err(error) => refused = reason(error.kind()),
         }
         if refused != TokenRefused::Signature {

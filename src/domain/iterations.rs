@@ -3,6 +3,8 @@
 //! The JSON names of an iteration occur only here. What stands in a record is kept as it is: a field or
 //! a status that this program does not know passes through, in its place.
 
+use std::sync::OnceLock;
+
 use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -54,11 +56,11 @@ impl<'a> IterationStatus<'a> {
 }
 
 /// One entry of a record's `iterations`, whatever stands there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Iteration {
     entry: Entry,
-    /// The entries of the plan, which stand for the field; `None` where that is no list.
-    steps: Option<Vec<IterationStep>>,
+    /// The entries of the plan, once somebody asked for them: from then on they stand for the field. `None` where it is no list.
+    steps: OnceLock<Option<Vec<IterationStep>>>,
     id: IterationId,
     status: String,
     started: String,
@@ -69,14 +71,9 @@ pub struct Iteration {
 
 impl From<Raw> for Iteration {
     fn from(raw: Raw) -> Self {
-        let mut entry = Entry::read(raw);
-        let steps = entry.get(PLAN).and_then(Raw::items).map(|steps| steps.into_iter().map(IterationStep::from).collect());
-        if let Some(fields) = entry.object_mut().filter(|_| steps.is_some()) {
-            // It keeps its place.
-            fields.insert(PLAN.into(), Raw::null());
-        }
+        let entry = Entry::read(raw);
         Iteration {
-            steps,
+            steps: OnceLock::new(),
             id: entry.text(field::ID).into(),
             status: entry.text("overallStatus"),
             started: entry.text("startedAt"),
@@ -88,6 +85,12 @@ impl From<Raw> for Iteration {
     }
 }
 
+impl PartialEq for Iteration {
+    fn eq(&self, other: &Self) -> bool {
+        Raw::of(self) == Raw::of(other)
+    }
+}
+
 impl From<Value> for Iteration {
     fn from(value: Value) -> Self {
         Raw::from(value).into()
@@ -96,7 +99,7 @@ impl From<Value> for Iteration {
 
 impl Serialize for Iteration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (Entry::Object(fields), Some(steps)) = (&self.entry, &self.steps) else { return self.entry.serialize(serializer) };
+        let (Entry::Object(fields), Some(Some(steps))) = (&self.entry, self.steps.get()) else { return self.entry.serialize(serializer) };
         let mut map = serializer.serialize_map(None)?;
         for (field, value) in fields.iter() {
             match field.as_str() {
@@ -147,7 +150,7 @@ impl Iteration {
             let message = cut(&details.message, MAX_MESSAGE);
             iteration["errorDetails"] = json!({"name": details.name, "message": message, "phase": details.phase});
         }
-        Iteration { steps: Some(steps), ..Iteration::from(iteration) }
+        Iteration { steps: Some(steps).into(), ..Iteration::from(iteration) }
     }
 
     /// As it stands in the record, to be looked into.
@@ -231,7 +234,11 @@ impl Iteration {
     }
 
     pub fn steps(&self) -> impl ExactSizeIterator<Item = &IterationStep> {
-        self.steps.as_deref().unwrap_or_default().iter()
+        self.steps.get_or_init(|| self.plan()).as_deref().unwrap_or_default().iter()
+    }
+
+    fn plan(&self) -> Option<Vec<IterationStep>> {
+        Some(self.entry.get(PLAN)?.items()?.into_iter().map(IterationStep::from).collect())
     }
 
     /// Sets the status; an entry that is no object stays as it is.
@@ -251,7 +258,9 @@ impl Iteration {
 
     /// The steps, to be changed; what is no object is passed over.
     pub fn steps_mut(&mut self) -> impl Iterator<Item = &mut IterationStep> {
-        self.steps.as_deref_mut().unwrap_or_default().iter_mut().filter(|step| step.is_object())
+        self.steps.get_or_init(|| self.plan());
+        let steps = self.steps.get_mut().and_then(Option::as_deref_mut);
+        steps.unwrap_or_default().iter_mut().filter(|step| step.is_object())
     }
 }
 

@@ -3,21 +3,30 @@
 //! Clients send `iterations` as a whole with every edit of it, so a device that was offline overwrites what it has not
 //! seen: plans that it lacks, and decisions of which it knows nothing. What is settled beats what is not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::ids::{IterationId, StepId};
 use super::iterations::{Iteration, IterationStatus};
+use super::raw::Raw;
 use super::step::{IterationStep, StepStatus};
 
-/// What the server wrote and `after` lacks, or has less settled than `before`, as it stood before.
-pub fn lost(before: &[Iteration], after: &[Iteration]) -> Vec<Iteration> {
+/// What the server wrote and the list `after` lacks, or has less settled than `before`, as it stood before.
+pub fn lost(before: &Raw, after: &Raw) -> Vec<Iteration> {
+    let [before, after] = [before, after].map(|list| list.items().unwrap_or_default());
+    // Most of what stands in both is spelled alike, and need not be read.
+    let kept: HashSet<&str> = after.iter().map(Raw::get).collect();
+    let changed: Vec<Iteration> = before.into_iter().filter(|raw| !kept.contains(raw.get())).map(Iteration::from).collect();
+    if changed.is_empty() {
+        return changed;
+    }
+    let after: Vec<Iteration> = after.into_iter().map(Iteration::from).collect();
     let after: HashMap<&IterationId, &Iteration> = after.iter().rev().map(|iteration| (iteration.id(), iteration)).collect();
-    let is_lost = |iteration: &&Iteration| {
+    let is_lost = |iteration: &Iteration| {
         iteration.is_from_server()
             && !iteration.id().is_empty()
             && after.get(iteration.id()).is_none_or(|now| is_more_settled(iteration, now))
     };
-    before.iter().filter(is_lost).cloned().collect()
+    changed.into_iter().filter(is_lost).collect()
 }
 
 /// A record's iterations with those that were lost in their places; `None` where nothing is missing.
@@ -111,11 +120,12 @@ mod tests {
     /// What a client makes of `before`, and what stands there when the lost ones are back.
     fn check(before: &str, after: &str, expected: &str) {
         let (before, after) = (iterations(before), iterations(after));
-        let missing = lost(&before, &after);
+        let list = |iterations: &[Iteration]| Raw::of(&iterations);
+        let missing = lost(&list(&before), &list(&after));
         let restored = restore(after.clone(), &missing);
         assert_eq!(short(restored.as_deref().unwrap_or(&after)), expected);
         if let Some(restored) = restored {
-            assert_eq!(lost(&before, &restored), [], "nothing is lost any more");
+            assert_eq!(lost(&list(&before), &list(&restored)), [], "nothing is lost any more");
             assert_eq!(restore(restored, &missing), None, "and doing it twice changes nothing");
         }
     }

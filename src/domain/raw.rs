@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use indexmap::IndexMap;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -61,12 +62,13 @@ impl Raw {
 
     /// The parts of an array; of another value `None`.
     pub fn items(&self) -> Option<Vec<Raw>> {
-        self.get().starts_with('[').then(|| serde_json::from_str(self.get()).ok()).flatten()
+        let items: Vec<Box<RawValue>> = self.get().starts_with('[').then(|| serde_json::from_str(self.get()).ok())??;
+        Some(items.into_iter().map(Raw).collect())
     }
 
     /// The fields of an object; of another value `None`.
     pub fn object(&self) -> Option<RawRecord> {
-        self.get().starts_with('{').then(|| serde_json::from_str(self.get()).ok()).flatten()
+        self.get().starts_with('{').then(|| RawRecord::of_compact(self.get()).ok()).flatten()
     }
 
     /// What JavaScript takes for true: null, an empty text, `false` and `0` hold nothing.
@@ -174,6 +176,16 @@ impl RawRecord {
         RawRecord::default()
     }
 
+    /// Reads an object without whitespace around its parts: a part of such a text, or what this program wrote.
+    ///
+    /// # Errors
+    /// What is no JSON object.
+    pub fn of_compact(text: &str) -> Result<Self, serde_json::Error> {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let record = reader.deserialize_map(CompactFields)?;
+        reader.end().map(|()| record)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -231,6 +243,24 @@ impl RawRecord {
     /// All fields, to be looked into (see [`Raw::read`]).
     pub fn read(&self) -> Record {
         self.iter().map(|(field, value)| (field.clone(), value.read())).collect()
+    }
+}
+
+struct CompactFields;
+
+impl<'de> Visitor<'de> for CompactFields {
+    type Value = RawRecord;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawRecord, A::Error> {
+        let mut fields = IndexMap::new();
+        while let Some((field, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            fields.insert(field, Raw(value));
+        }
+        Ok(fields.into())
     }
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::dialect::RequestForm;
 use super::fence::{data, line, own, user_data};
@@ -130,9 +130,10 @@ pub fn version() -> String {
 pub fn write(material: &Material<'_>, context_tokens: u64) -> Prompt {
     let mut prompt = Prompt { system: system(material), tools: tools(material.offered), user: String::new(), cut: 0, tools_fit: true };
     prompt.user = user(material, &[], 0);
-    let functions = Value::Object(RequestForm::Tools.fields(material.offered)).to_string();
-    let (in_words, as_functions) = (prompt.system(RequestForm::Plain).len(), prompt.system(RequestForm::Tools).len() + functions.len());
-    prompt.tools_fit = tokens(functions.len()) <= context_tokens / TOOLS_SHARE;
+    let functions = Raw::of(&RequestForm::Tools.fields(material.offered));
+    let (in_words, as_functions) =
+        (prompt.system(RequestForm::Plain).len(), prompt.system(RequestForm::Tools).len() + functions.get().len());
+    prompt.tools_fit = tokens(functions.get().len()) <= context_tokens / TOOLS_SHARE;
     let larger = if prompt.tools_fit { in_words.max(as_functions) } else { in_words };
     let reserve = (context_tokens / 4).min(ANSWER_TOKENS);
     let mut left = context_tokens.saturating_sub(reserve).saturating_sub(tokens(larger + prompt.user.len()));
@@ -294,6 +295,7 @@ mod tests {
     use crate::inputs::{LeftOut, Why};
     use crate::planner::tools::Catalog;
     use proptest::strategy::Strategy;
+    use serde_json::Value;
 
     fn prompt(agent: Value, mission: Value, inputs: Resolved) -> Prompt {
         let (agent, _) = Agent::read("a", &agent.as_object().unwrap().into());

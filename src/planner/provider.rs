@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, RequestBuilder, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::dialect::{Dialect, RequestForm};
+use super::dialect::{Dialect, FormFields, RequestForm};
 use super::endpoint::Endpoint;
 use super::refusal::{self, RefusedParts, RequestPart, ServerRefusal};
 pub use super::response::MAX_RETRY_AFTER;
@@ -18,6 +19,7 @@ use super::tools::Offered;
 use super::usage;
 use crate::domain::iteration::Usage;
 use crate::domain::json::{self, Plain};
+use crate::domain::raw::Raw;
 use crate::web::{self, ClientError, root_cause};
 
 /// An answer longer than this, in bytes, is no plan.
@@ -39,8 +41,21 @@ pub struct ProviderSettings {
     pub headers: HeaderMap,
 }
 
+/// A request for a chat completion.
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: &'a [Message],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(flatten)]
+    form: FormFields<'a>,
+}
+
 /// A part of the conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Message {
     pub role: &'static str,
     pub content: String,
@@ -270,19 +285,14 @@ impl Provider {
         } else {
             messages
         };
-        let messages: Vec<Value> = messages.iter().map(|message| json!({"role": message.role, "content": message.content})).collect();
-        let mut body = json!({"model": self.settings.model, "messages": messages});
-        if let Some(object) = body.as_object_mut() {
-            for (part, name, value) in
-                [(RequestPart::Temperature, "temperature", json!(0.3)), (RequestPart::Stream, "stream", json!(false))]
-            {
-                if !left_out.contains(&part) {
-                    object.insert(name.into(), value);
-                }
-            }
-            object.extend(form.fields(offered));
-        }
-        let body = body.to_string().into_bytes();
+        let body = Body {
+            model: &self.settings.model,
+            messages,
+            temperature: (!left_out.contains(&RequestPart::Temperature)).then_some(0.3),
+            stream: (!left_out.contains(&RequestPart::Stream)).then_some(false),
+            form: form.fields(offered),
+        };
+        let body = Raw::of(&body).to_string().into_bytes();
         let sent = body.len();
         let request = self.client.post(self.endpoint.chat.clone()).header(CONTENT_TYPE, "application/json").body(body);
         let bytes = self.send(request, form).await?;

@@ -1,9 +1,12 @@
 //! The tools that a plan may propose, and which of them an agent is offered (docs/design.md, section 7).
 
+use std::sync::OnceLock;
+
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::domain::policy::{Policy, ToolDecision};
+use crate::domain::raw::Raw;
 use crate::webhooks::WebhookSpec;
 
 /// A tool of the catalog.
@@ -24,6 +27,8 @@ pub struct Tool {
     pub execute: Option<Execute>,
     #[serde(default)]
     pub parameters: Vec<Parameter>,
+    #[serde(skip)]
+    function: OnceLock<Raw>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -179,6 +184,28 @@ impl Catalog {
 }
 
 impl Tool {
+    /// The tool as a native function, written once. Each call must say why.
+    pub fn function(&self) -> &Raw {
+        self.function.get_or_init(|| {
+            let mut parameters = self.schema();
+            parameters["properties"]["rationale"] =
+                json!({"type": "string", "description": "Why this step, in a sentence that the user can follow."});
+            if let Some(required) = parameters["required"].as_array_mut() {
+                required.push("rationale".into());
+            }
+            Raw::of(
+                &json!({"type": "function", "function": {"name": self.name, "description": self.description, "parameters": parameters}}),
+            )
+        })
+    }
+
+    /// The JSON Schema of its parameters.
+    pub fn schema(&self) -> Value {
+        let properties: Map<String, Value> = self.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema())).collect();
+        let required: Vec<&str> = self.parameters.iter().filter(|parameter| parameter.required).map(|parameter| &*parameter.name).collect();
+        json!({"type": "object", "properties": properties, "required": required})
+    }
+
     /// One line for a prompt: name, parameters (`?` marks optional ones) and description.
     pub fn signature(&self) -> String {
         let parameters: Vec<String> = self.parameters.iter().map(Parameter::signature).collect();
@@ -196,6 +223,14 @@ impl Parameter {
         value.unwrap_or_else(|| text.into())
     }
 
+    fn schema(&self) -> Value {
+        let mut schema = json!({"type": self.kind.as_str(), "description": self.description});
+        if !self.allowed.is_empty() {
+            schema["enum"] = json!(self.allowed);
+        }
+        schema
+    }
+
     fn signature(&self) -> String {
         let kind = if self.allowed.is_empty() { self.kind.as_str().to_owned() } else { self.allowed.join("|") };
         format!("{}{}: {kind}", self.name, if self.required { "" } else { "?" })
@@ -205,7 +240,6 @@ impl Parameter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn the_builtin_catalog_is_whole_and_described() {

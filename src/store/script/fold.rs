@@ -14,7 +14,6 @@ use crate::domain::agent::Agent;
 use crate::domain::change::{is_own_client, stamps_text};
 use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
-use crate::domain::iterations::{self, Iteration};
 use crate::domain::lost::{join, lost};
 use crate::domain::merge::{Delta, Fold, Stamps};
 use crate::domain::mission::Mission;
@@ -178,14 +177,12 @@ impl Folded {
             return false;
         }
         let at_risk = match &delta.data {
-            Some(data) if data.contains_key(field::ITERATIONS) && !is_own_client(client_id) => self.iterations(),
-            _ => Vec::new(),
+            Some(data) if data.contains_key(field::ITERATIONS) && !is_own_client(client_id) => self.iterations().cloned(),
+            _ => None,
         };
         self.take(record_id, delta, seq, sync_at);
-        if at_risk.is_empty() {
-            return true;
-        }
-        for iteration in lost(&at_risk, &self.iterations()) {
+        let Some(at_risk) = at_risk else { return true };
+        for iteration in lost(&at_risk, self.iterations().unwrap_or(&Raw::null())) {
             let known = self.lost.remove(iteration.id());
             let whole = known.map_or_else(|| iteration.clone(), |(_, known)| join(&iteration, &known));
             self.lost.insert(iteration.id().to_owned(), (seq, whole));
@@ -200,9 +197,9 @@ impl Folded {
     }
 
     /// The iterations of the record as it stands.
-    fn iterations(&self) -> Vec<Iteration> {
-        let Fold::Known { record, .. } = &self.fold else { return Vec::new() };
-        iterations::of_record(record)
+    fn iterations(&self) -> Option<&Raw> {
+        let Fold::Known { record, .. } = &self.fold else { return None };
+        record.get(field::ITERATIONS)
     }
 
     /// Folds in the change that became row `seq` at `sync_at`.

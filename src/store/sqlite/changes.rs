@@ -13,6 +13,7 @@ use crate::domain::change::{Change, Verbatim};
 use crate::domain::ids::UserId;
 use crate::domain::limits::{Contents, NO_FIELD_META, Stored, Unusable, read_back};
 use crate::domain::merge::{Delta, Fold};
+use crate::domain::raw::RawRecord;
 use crate::domain::time;
 
 /// The columns of a row, in the order in which they are read here.
@@ -301,6 +302,11 @@ pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Result<Delta, SetAside>> 
 /// Reads a column that this program wrote; `what` names its row for whoever reads the error.
 pub(super) fn from_text<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> rusqlite::Result<T> {
     serde_json::from_str(text).map_err(|error| Unreadable::new(what(), &error).into())
+}
+
+/// The same for a record.
+pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> rusqlite::Result<RawRecord> {
+    RawRecord::of_compact(text).map_err(|error| Unreadable::new(what(), &error).into())
 }
 
 /// The last `seq` of the log, 0 where it is empty.

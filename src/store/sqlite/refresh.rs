@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::Store;
-use super::changes::{COLUMNS, RECORD, columns, delta, from_text, last_seq, place};
+use super::changes::{COLUMNS, RECORD, columns, delta, from_text, last_seq, place, record_from_text};
 use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
 use crate::store::script::{self, BatchBounds, Columns, Folded, Save};
@@ -82,7 +82,10 @@ pub(super) fn load(connection: &Connection, table: Table, user: &UserId, id: &st
     let read = || -> rusqlite::Result<_> {
         Ok(match row.get_ref(2)?.as_str()? {
             "ended" => Fold::Ended,
-            _ => Fold::Known { record: from_text(row.get_ref(0)?.as_str()?, what)?, stamps: from_text(row.get_ref(1)?.as_str()?, what)? },
+            _ => Fold::Known {
+                record: record_from_text(row.get_ref(0)?.as_str()?, what)?,
+                stamps: from_text(row.get_ref(1)?.as_str()?, what)?,
+            },
         })
     };
     match read() {

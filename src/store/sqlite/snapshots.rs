@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
-use super::changes::from_text;
+use super::changes::{from_text, record_from_text};
 use super::{Due, DueKey, Projectable, Snapshot, Store, StoreResult, Table, script};
 use crate::domain::decision::Plans;
 use crate::domain::ids::{MissionId, UserId};
@@ -117,7 +117,7 @@ impl Store {
 pub(super) fn snapshot<T: Projectable>(row: &Row<'_>) -> rusqlite::Result<Snapshot<T>> {
     let (user_id, id): (UserId, String) = (row.get(0)?, row.get(1)?);
     let what = || format!("a snapshot ({id} of user {user_id})");
-    let (record, field_meta) = (from_text(row.get_ref(2)?.as_str()?, what)?, from_text(row.get_ref(3)?.as_str()?, what)?);
+    let (record, field_meta) = (record_from_text(row.get_ref(2)?.as_str()?, what)?, from_text(row.get_ref(3)?.as_str()?, what)?);
     Ok(Snapshot { user_id, id: id.into(), record, field_meta })
 }
 
