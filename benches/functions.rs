@@ -140,7 +140,7 @@ fn idle(runtime: &Runtime) {
     let mut smallest = None;
     for rows in [10_000, scaled(5_000_000)] {
         let dir = tempfile::tempdir().expect("a directory");
-        let log = Log { users: 100, agents: 100, missions: 1_000, updates: 0, others: rows - 1_100, due_every: 0 };
+        let log = Log { users: 100, agents: 100, missions: 1_000, updates: 0, plans_every: 0, others: rows - 1_100, due_every: 0 };
         log.make(dir.path());
         let runner = runner(open(dir.path()));
         let tick = || {
@@ -159,15 +159,16 @@ fn cold(runtime: &Runtime) {
     let header = ["", "rows", "snapshots", "time", "rows/s", "SQLite alone", "of it", "more memory"];
     let mut report = Report::new("A cold projection, from the file to the snapshots", &header);
     let rows = scaled(1_000_000);
-    for (name, missions, rows) in [
-        ("100 changes a mission", rows / 100, rows / 4),
-        ("100 changes a mission", rows / 100, rows),
-        ("10 changes a mission", rows / 10, rows),
-        ("9 changes a mission", rows * 12 / 1_000, rows * 106 / 1_000),
-        ("one change a mission", rows, rows),
+    for (name, missions, rows, plans_every) in [
+        ("100 changes a mission", rows / 100, rows / 4, 0),
+        ("100 changes a mission", rows / 100, rows, 0),
+        ("10 changes a mission", rows / 10, rows, 0),
+        ("9 changes a mission", rows * 12 / 1_000, rows * 106 / 1_000, 0),
+        ("9 changes a mission, each 8th with plans", rows * 12 / 1_000, rows * 106 / 1_000, 8),
+        ("one change a mission", rows, rows, 0),
     ] {
         let dir = tempfile::tempdir().expect("a directory");
-        Log { users: 100, agents: 0, missions, updates: rows - missions, others: 0, due_every: 0 }.make(dir.path());
+        Log { users: 100, agents: 0, missions, updates: rows - missions, plans_every, others: 0, due_every: 0 }.make(dir.path());
         let alone = scan_and_fill(dir.path(), missions);
         let store = open(dir.path());
         let (_, before) = memory_mb(std::process::id());
@@ -221,7 +222,7 @@ fn scan_and_fill(dir: &Path, snapshots: u64) -> Duration {
 fn delta(runtime: &Runtime) {
     let mut report = Report::new("A refresh of 1,000 new rows over 1,000 missions", &percentiles("to bare"));
     let dir = tempfile::tempdir().expect("a directory");
-    Log { users: 100, agents: 0, missions: 1_000, updates: 0, others: scaled(1_000_000), due_every: 0 }.make(dir.path());
+    Log { users: 100, agents: 0, missions: 1_000, updates: 0, plans_every: 0, others: scaled(1_000_000), due_every: 0 }.make(dir.path());
     let store = open(dir.path());
     runtime.block_on(projection::refresh(&store)).expect("a refresh");
     let mut c = bare(dir.path());
@@ -260,7 +261,7 @@ fn due(runtime: &Runtime) {
     for missions in [scaled(10_000), scaled(1_000_000)] {
         let dir = tempfile::tempdir().expect("a directory");
         let due = missions.min(1_000);
-        Log { users: 100, agents: 0, missions, updates: 0, others: 0, due_every: missions / due }.make(dir.path());
+        Log { users: 100, agents: 0, missions, updates: 0, plans_every: 0, others: 0, due_every: missions / due }.make(dir.path());
         let store = open(dir.path());
         runtime.block_on(projection::refresh(&store)).expect("a refresh");
         let samples = sample(BUDGET, || {
@@ -278,7 +279,7 @@ fn metrics(runtime: &Runtime) {
     let mut report = Report::new("A scrape, by number of agents that used tokens", &percentiles("size"));
     for agents in [10_u64, scaled(10_000)] {
         let dir = tempfile::tempdir().expect("a directory");
-        Log { users: 100, agents, missions: 1_000, updates: 0, others: 0, due_every: 0 }.make(dir.path());
+        Log { users: 100, agents, missions: 1_000, updates: 0, plans_every: 0, others: 0, due_every: 0 }.make(dir.path());
         let store = open(dir.path());
         runtime.block_on(projection::refresh(&store)).expect("a refresh");
         let runner = runner(store);

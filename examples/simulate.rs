@@ -57,7 +57,8 @@ fn main() {
 
 async fn day(args: Args) {
     let dir = tempfile::tempdir().expect("a directory");
-    Log { users: args.users, agents: 0, missions: 0, updates: 0, others: args.users * args.changes, due_every: 0 }.make(dir.path());
+    Log { users: args.users, agents: 0, missions: 0, updates: 0, plans_every: 0, others: args.users * args.changes, due_every: 0 }
+        .make(dir.path());
     let store = Store::open(dir.path(), &Options::default()).expect("the database");
     for user in 0..args.users {
         store

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mana_ai::store::{Options, Store};
 use rusqlite::{Connection, params};
+use serde_json::json;
 
 /// A log to be made. Ids are `u<n>`, `m<n>`, `a<n>`, `n<n>`; mission `n` belongs to user `n % users`.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +14,8 @@ pub struct Log {
     pub missions: u64,
     /// Updates of missions after their insert, the missions in turn.
     pub updates: u64,
+    /// Each `n`th of them writes four plans of three steps; 0: all write a title.
+    pub plans_every: u64,
     /// Rows of other apps: notes.
     pub others: u64,
     /// Due time of each `n`th mission is in the past, of the others far away; 0: none is due.
@@ -43,11 +46,34 @@ impl Log {
             self.agents.max(1)
         );
         insert(&tx, "ai", "aiMissions", "m", &mission, "insert", self.missions, self);
-        insert(&tx, "ai", "aiMissions", "m", "json_object('title', 'Mission ' || i || ' renamed')", "update", self.updates, self);
+        let update = format!(
+            "iif({0} > 0 AND k % max({0}, 1) = 0, json_object('iterations', json('{1}')), json_object('title', 'Mission ' || i || ' renamed'))",
+            self.plans_every,
+            plans()
+        );
+        insert(&tx, "ai", "aiMissions", "m", &update, "update", self.updates, self);
         insert(&tx, "notes", "notes", "n", "json_object('title', 'a note', 'body', printf('%.*c', 100, 'x'))", "insert", self.others, self);
         tx.commit().expect("a commit");
         c.pragma_update(None, "journal_mode", "wal").expect("the mode of a store");
     }
+}
+
+/// Four plans that a user decided about, and one step of the last that waits.
+fn plans() -> String {
+    let step = |plan: u32, n: u32| {
+        json!({
+            "id": format!("it-{plan}-{n}"), "status": if plan == 3 { "staged" } else { "approved" }, "summary": "Write a note about it",
+            "rationale": "It helps to see it.",
+            "intent": {"kind": "toolCall", "toolName": "create_note", "params": {"title": "A note", "content": "What there is to say. ".repeat(8)}},
+        })
+    };
+    let plan = |n: u32| {
+        json!({
+            "id": format!("it-{n}"), "startedAt": "2026-04-15T08:00:00.000Z", "source": "server", "summary": "Two things stand out",
+            "overallStatus": if n == 3 { "awaiting-review" } else { "approved" }, "plan": [step(n, 0), step(n, 1), step(n, 2)],
+        })
+    };
+    json!([plan(0), plan(1), plan(2), plan(3)]).to_string()
 }
 
 #[allow(clippy::too_many_arguments)]

@@ -26,7 +26,7 @@ pub fn run() {
     let model = format!("http://{}", listener.local_addr().expect("an address"));
     runtime.spawn(async move { axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await });
     let dir = tempfile::tempdir().expect("a directory");
-    Log { users: 100, agents: 100, missions: MISSIONS, updates: 0, others: 0, due_every: 1 }.make(dir.path());
+    Log { users: 100, agents: 100, missions: MISSIONS, updates: 0, plans_every: 0, others: 0, due_every: 1 }.make(dir.path());
     let key = "load-has-no-secret";
     let server = Server::start(
         dir.path(),

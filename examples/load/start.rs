@@ -17,8 +17,16 @@ pub fn run() {
     for rows in [1_000, rows] {
         let dir = tempfile::tempdir().expect("a directory");
         let missions = rows / 100;
-        Log { users: 100, agents: 100, missions, updates: rows / 10, others: rows - rows / 10 - missions - 100, due_every: 0 }
-            .make(dir.path());
+        Log {
+            users: 100,
+            agents: 100,
+            missions,
+            updates: rows / 10,
+            plans_every: 0,
+            others: rows - rows / 10 - missions - 100,
+            due_every: 0,
+        }
+        .make(dir.path());
         // The first start folds the log; what is measured is every start after that.
         let first = idle(dir.path());
         output(dir.path(), &["missions", "--due"]);

@@ -1,5 +1,6 @@
 //! The caller's plans: what awaits review, and decisions about their steps (docs/design.md, section 13).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::ApiState;
@@ -15,6 +16,7 @@ use super::caller::User;
 use super::error::{ApiError, ErrorBody};
 use super::params::StepId;
 use crate::app::{AppError, DecidedStep, Given, StepReview, WaitingPlan};
+use crate::domain::json::Plain;
 use crate::domain::review::{Review, StepDecision};
 
 /// Other values for parameters of the step.
@@ -23,7 +25,8 @@ use crate::domain::review::{Review, StepDecision};
 pub(super) struct Approval {
     /// By the names of the parameters; those that are not named stay as the model proposed them
     #[serde(default)]
-    params: Map<String, Value>,
+    #[schema(value_type = serde_json::Map<String, Value>)]
+    params: BTreeMap<String, Plain>,
 }
 
 #[derive(Deserialize, ToSchema, Default)]
@@ -90,7 +93,7 @@ pub(super) async fn approve(
     body: Bytes,
 ) -> Result<Json<Value>, ApiError> {
     let Approval { params } = read(&body)?;
-    let set = params.into_iter().map(|(name, value)| (name, Given::Value(value))).collect();
+    let set = params.into_iter().map(|(name, Plain(value))| (name, Given::Value(value))).collect();
     let review = Review { decisions: [(id.as_str().into(), StepDecision::Approve)].into(), ..Review::default() };
     let decided = shared.app.reviews().decide_steps(&caller.user, &[id.into()], &StepReview { review, set, iteration: None }).await?;
     only(&decided)

@@ -53,7 +53,7 @@ impl Dialect {
 
 /// The fields of a request that ask for a form.
 #[derive(Debug, Default, Serialize)]
-pub struct FormFields<'a> {
+pub struct RequestFields<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,18 +62,18 @@ pub struct FormFields<'a> {
 
 impl RequestForm {
     /// What asks for this form.
-    pub fn fields<'a>(self, offered: &[Offered<'a>]) -> FormFields<'a> {
+    pub fn fields<'a>(self, offered: &[Offered<'a>]) -> RequestFields<'a> {
         match self {
             // An empty list of tools is refused by many servers.
             RequestForm::Tools => {
-                FormFields { tools: offered.iter().map(|offered| offered.tool.function()).collect(), ..FormFields::default() }
+                RequestFields { tools: offered.iter().map(|offered| offered.tool.function()).collect(), ..RequestFields::default() }
             }
             RequestForm::Schema => {
                 let schema = json!({"name": "plan", "strict": false, "schema": plan_schema(offered)});
-                FormFields { response_format: Some(json!({"type": "json_schema", "json_schema": schema})), ..FormFields::default() }
+                RequestFields { response_format: Some(json!({"type": "json_schema", "json_schema": schema})), ..RequestFields::default() }
             }
-            RequestForm::Object => FormFields { response_format: Some(json!({"type": "json_object"})), ..FormFields::default() },
-            RequestForm::Plain => FormFields::default(),
+            RequestForm::Object => RequestFields { response_format: Some(json!({"type": "json_object"})), ..RequestFields::default() },
+            RequestForm::Plain => RequestFields::default(),
         }
     }
 }

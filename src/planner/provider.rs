@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::dialect::{Dialect, FormFields, RequestForm};
+use super::dialect::{Dialect, RequestFields, RequestForm};
 use super::endpoint::Endpoint;
 use super::refusal::{self, RefusedParts, RequestPart, ServerRefusal};
 pub use super::response::MAX_RETRY_AFTER;
@@ -51,7 +51,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<bool>,
     #[serde(flatten)]
-    form: FormFields<'a>,
+    form: RequestFields<'a>,
 }
 
 /// A part of the conversation.
