@@ -100,7 +100,7 @@ struct State {
 const TABLES: [&str; 5] = [
     "SELECT user_id, agent_id, record, field_meta, liveness, state, name, role, avatar, last_seq, last_applied_at FROM agent_snapshots ORDER BY 1, 2",
     "SELECT user_id, mission_id, record, field_meta, liveness, state, agent_id, next_run_at, awaiting_review, client_active_at, \
-     unscheduled, title, objective, last_seq, last_applied_at FROM mission_snapshots ORDER BY 1, 2",
+     unscheduled, waiting_since, title_key, title, objective, last_seq, last_applied_at FROM mission_snapshots ORDER BY 1, 2",
     "SELECT * FROM mission_counts ORDER BY state",
     "SELECT * FROM runs ORDER BY id",
     "SELECT * FROM run_attempts ORDER BY run_id, attempt",
