@@ -12,6 +12,8 @@ pub mod module;
 pub mod obstacle;
 pub mod phrase;
 pub mod run;
+pub mod schedule;
+pub mod standing;
 
 use std::io::{self, Write};
 

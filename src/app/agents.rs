@@ -3,6 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
+use super::mission_list::ListedMission;
 use super::{App, AppError, edit_by};
 use crate::domain::agent::AgentState;
 use crate::domain::edits::{changed, created, differing};
@@ -10,11 +11,11 @@ use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::raw::RawRecord;
-use crate::store::{AgentCard, MissionCard, StoreError, StoreResult, Table};
+use crate::store::{AgentCard, StoreError, StoreResult, Table};
 
 /// What stands around an agent: its missions, and what it used.
 pub struct AgentView {
-    pub missions: Vec<MissionCard>,
+    pub missions: Vec<ListedMission>,
     /// Tokens of the last 24 hours.
     pub used: u64,
 }
@@ -51,7 +52,8 @@ impl App {
     /// When the database cannot be read.
     pub async fn agent_view(&self, user: &UserId, id: &AgentId, limit: u32) -> StoreResult<AgentView> {
         self.refresh().await?;
-        Ok(AgentView { missions: self.store.missions_of(user, id, limit).await?, used: self.store.tokens_of(user, id, self.now()).await? })
+        let missions = self.store.missions_of(user, id, limit).await?;
+        Ok(AgentView { missions: self.listed(user, missions).await?, used: self.store.tokens_of(user, id, self.now()).await? })
     }
 
     /// Makes an agent of what a form says, and answers its id.

@@ -16,10 +16,16 @@ use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
 use crate::domain::raw::RawRecord;
 use crate::domain::schedule::first_time;
+use crate::domain::standing::Standing;
 use crate::domain::time;
 use crate::runner::{Explanation, Rules, explain};
 use crate::steps::Foreseen;
-use crate::store::{FailedTry, Longest, MissionCard, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
+use crate::store::{FailedTry, Longest, RecordPart, RunRow, Snapshot, SomePlans, StoreError, StoreResult, Table};
+
+/// What decides whether a mission runs, besides its plans.
+const DECIDES: [&str; 5] = [field::STATE, field::NEXT_RUN_AT, field::CADENCE, field::AGENT_ID, field::TITLE];
+/// What a copy of a mission has of it.
+const COPIED: [&str; 6] = [field::TITLE, field::OBJECTIVE, field::CONCEPT, field::CADENCE, field::INPUTS, field::AGENT_ID];
 
 /// How much of a mission is wanted.
 pub struct ViewBounds {
@@ -60,18 +66,11 @@ pub enum RunNow {
     Due,
     /// A plan of it is being made already; nothing was changed.
     UnderWay,
+    /// It would not run, for a reason that time alone does not end; nothing was changed.
+    NotNow(Standing),
 }
 
 impl App {
-    /// A user's missions after the id `after`, at most `limit`.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn missions(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<MissionCard>> {
-        self.refresh().await?;
-        self.store.mission_cards(user, after, limit).await
-    }
-
     /// A mission's record as it is now.
     ///
     /// # Errors
@@ -103,17 +102,21 @@ impl App {
             }
             steps.tries.extend(self.reviews.tries(user, id, plan).await?);
         }
-        let (user_id, now) = (user.to_owned(), self.now());
-        let rules = Rules { provider: self.runner.provider_name(), ..self.rules.clone() };
-        let snapshot = Snapshot { user_id, id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
         Ok(MissionView {
-            why: explain(&self.store, &snapshot, plans.plans, now, &rules).await?,
-            ahead: self.store.future_fields(Table::Missions, user, id, now).await?,
+            why: self.explain(user, id, &part, &plans).await?,
+            ahead: self.store.future_fields(Table::Missions, user, id, self.now()).await?,
             runs: self.store.runs_before(user, Some(id), wanted.before, wanted.runs).await?,
             part,
             plans,
             steps,
         })
+    }
+
+    async fn explain(&self, user: &UserId, id: &MissionId, part: &RecordPart, plans: &SomePlans) -> StoreResult<Explanation> {
+        let snapshot =
+            Snapshot { user_id: user.to_owned(), id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
+        let rules = Rules { provider: self.runner.provider_name(), ..self.rules.clone() };
+        explain(&self.store, &snapshot, plans.plans, self.now(), &rules).await
     }
 
     /// Makes a mission of what a form says, and answers its id.
@@ -177,7 +180,13 @@ impl App {
         if self.store.open_run(user, id).await?.is_some_and(|run| run.owner.is_some()) {
             return Ok(RunNow::UnderWay);
         }
-        self.mission(user, id).await?;
+        self.refresh().await?;
+        let part = self.store.part(Table::Missions, user, id, &DECIDES, Longest::WHOLE).await?.ok_or(AppError::NotFound)?;
+        let plans = self.store.some_plans(user, id, 0, 0).await?;
+        let standing = self.explain(user, id, &part, &plans).await?.standing;
+        if matches!(standing, Standing::Blocked(_) | Standing::Inactive(_)) {
+            return Ok(RunNow::NotNow(standing));
+        }
         self.write(user, id, [(field::NEXT_RUN_AT, json!(time::iso_millis(self.now())))]).await?;
         let runner = Arc::clone(&self.runner);
         tokio::spawn(async move {
@@ -187,6 +196,46 @@ impl App {
             }
         });
         Ok(RunNow::Due)
+    }
+
+    /// Moves a mission that runs, or waits for another attempt, on to its next time: what the run under way comes to is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn cancel_run(&self, user: &UserId, id: &MissionId) -> StoreResult<()> {
+        let Some(run) = self.store.open_run(user, id).await? else { return Ok(()) };
+        let (zone, now, mission_id) = (self.zone().clone(), self.now(), id.clone());
+        let cancelled = move |record: Option<&RawRecord>| {
+            let Some(mission) = record.map(|record| Mission::read(&mission_id, record).0) else { return Ok(RawRecord::new()) };
+            if mission.next_run_at != Some(run.scheduled_for) {
+                return Ok(RawRecord::new());
+            }
+            let cadence = Cadence::read(&mission.cadence).ok();
+            let next = cadence.and_then(|cadence| cadence.resume(run.scheduled_for, now.max(run.scheduled_for), &zone).next);
+            let next = next.map_or(Value::Null, |at| time::iso_millis(at).into());
+            Ok(differing(record, Record::from_iter([(field::NEXT_RUN_AT.to_owned(), next)])))
+        };
+        self.store.edit::<StoreError>(edit_by(user, Table::Missions, id), cancelled).await
+    }
+
+    /// Makes a paused mission like another one, without its plans, and answers its id.
+    ///
+    /// # Errors
+    /// Where there is no such mission, or the database cannot be written.
+    pub async fn duplicate_mission(
+        &self,
+        user: &UserId,
+        id: &MissionId,
+        title: impl FnOnce(&str) -> String,
+    ) -> Result<MissionId, AppError> {
+        let mut record = self.mission_fields(user, id, &COPIED).await?;
+        record.remove(field::ID);
+        let was = record.get(field::TITLE).and_then(Value::as_str).unwrap_or_default();
+        record.insert(field::TITLE.into(), title(was).into());
+        record.insert(field::STATE.into(), MissionState::Paused.as_str().into());
+        record.insert(field::ITERATIONS.into(), Value::Array(Vec::new()));
+        Ok(self.create_mission(user, record).await?)
     }
 
     /// # Errors

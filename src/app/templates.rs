@@ -172,7 +172,8 @@ impl App {
         let record = self.agent(user, agent).await?;
         let mut missions = Vec::new();
         for card in self.agent_view(user, agent, EXPORTED).await?.missions {
-            missions.push(self.mission_fields(user, &card.id, &[field::TITLE, field::OBJECTIVE, field::CONCEPT, field::CADENCE]).await?);
+            missions
+                .push(self.mission_fields(user, &card.card.id, &[field::TITLE, field::OBJECTIVE, field::CONCEPT, field::CADENCE]).await?);
         }
         own(&record, &missions).ok_or_else(|| AppError::Parameter("an agent needs a mission to be shared as a template".into()))
     }

@@ -145,6 +145,11 @@ impl Cadence {
         Ok(Cadence { kind, zone })
     }
 
+    /// Its own zone.
+    pub fn zone(&self) -> Option<&TimeZone> {
+        self.zone.as_ref()
+    }
+
     /// Whether it has no times of its own.
     pub fn is_manual(&self) -> bool {
         matches!(self.kind, CadenceKind::Manual)

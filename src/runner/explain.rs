@@ -9,9 +9,10 @@ use super::tick::pending;
 use crate::domain::agent::Agent;
 use crate::domain::breaker;
 use crate::domain::cadence::Cadence;
-use crate::domain::decision::{self, Ceilings, Condition, Decision, Load, Plans, RunCheck, Situation, decide};
-use crate::domain::ids::{MissionId, UserId};
+use crate::domain::decision::{self, Ceilings, Condition, Load, Plans, RunCheck, Situation};
+use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::{Mission, MissionState};
+use crate::domain::standing::Standing;
 use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
 use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
@@ -29,6 +30,10 @@ pub struct Explanation {
     pub title: String,
     pub at: Timestamp,
     pub steps: Vec<RunCheck>,
+    /// What that comes to.
+    pub standing: Standing,
+    /// Its agent, where there is one.
+    pub agent: Option<(AgentId, String)>,
     /// Whether it runs only when somebody starts it, and nothing else is in its way.
     pub needs_start: bool,
     /// When it runs next by what is known now; `None`: not by itself.
@@ -111,8 +116,10 @@ pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, 
     if agent.is_none() {
         steps.push(RunCheck::NoAgent(mission.agent_id.clone()));
     }
+    let conditions = decision::conditions(&situation);
+    let obstacle = conditions.iter().find(|condition| !condition.holds()).copied();
     let name_of_agent = agent.as_ref().map(|(agent, _)| agent.name.clone());
-    steps.extend(decision::conditions(&situation).into_iter().map(|condition| {
+    steps.extend(conditions.into_iter().map(|condition| {
         let waits = matches!(condition, Condition::Retry { at: Some(_), .. });
         let reason = run.filter(|_| waits).and_then(|run| run.reason.clone());
         RunCheck::Condition { condition, agent: name_of_agent.clone(), reason }
@@ -132,10 +139,9 @@ pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, 
         title: mission.label().to_owned(),
         at: now,
         steps,
-        needs_start: mission.state == MissionState::Active
-            && mission.next_run_at.is_none()
-            && !mission.lacks_time()
-            && decide(&situation) == Decision::Run,
+        standing: Standing::of(mission.state, obstacle, mission.next_run_at, mission.lacks_time(), now),
+        needs_start: mission.state == MissionState::Active && mission.next_run_at.is_none() && !mission.lacks_time() && obstacle.is_none(),
+        agent: agent.map(|(agent, _)| (agent.id, agent.name)),
         next_run_at,
         then: next_run_at.and_then(resumption).flatten(),
         grant,

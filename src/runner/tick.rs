@@ -219,13 +219,6 @@ impl Runner {
                 self.metrics.agent_decisions_total.with_label_values(&[label.as_str()]).inc();
             }
         }
-        let counts = decisions_of_users(&notes);
-        if !counts.is_empty()
-            && let Err(error) = self.store.count_decisions(counts, now).await
-        {
-            // The runs are under way; a chart without this hour is no reason to call the tick failed.
-            tracing::warn!(%error, "the decisions of a tick are not counted for their users");
-        }
         self.metrics.last_tick_timestamp_seconds.set(now.as_second() as f64);
         Ok(Tick { stats, notes, started, runs, duration: self.metrics.tick_duration_seconds.clone() })
     }
@@ -419,15 +412,4 @@ fn wanted(due: &[Due]) -> Vec<LoadQuery> {
         wanted.agents.extend(due.agent_id.clone());
     }
     users.into_values().collect()
-}
-
-/// How often each thing was decided for each user, for the user to see.
-fn decisions_of_users(notes: &[Note]) -> Vec<(UserId, &'static str, u64)> {
-    let mut counts: BTreeMap<(&UserId, Label), u64> = BTreeMap::new();
-    for note in notes {
-        if let Some(label) = note.decision.label() {
-            *counts.entry((&note.user_id, label)).or_default() += 1;
-        }
-    }
-    counts.into_iter().map(|((user, label), count)| (user.clone(), label.as_str(), count)).collect()
 }

@@ -15,6 +15,6 @@ mod tx;
 pub use error::{StoreError, StoreResult};
 pub use log::{Appended, LogRow, RowFilter, SetAside};
 pub use runs::{Attempt, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
-pub use script::{Edit, Lossy, Refreshed};
+pub use script::{Edit, Lossy, Refreshed, search_key};
 pub use snapshots::{Due, DueKey, Projectable, Snapshot, Table};
 pub use sqlite::*;

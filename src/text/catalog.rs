@@ -22,7 +22,7 @@ type Bundle = FluentBundle<FluentResource>;
 macro_rules! files {
     ($language:literal) => {
         files!(
-            $language, "access", "agents", "common", "decision", "insights", "missions", "modules", "obstacle", "overview", "records", "review",
+            $language, "access", "agents", "common", "decision", "history", "insights", "mission", "missions", "modules", "obstacle", "overview", "records", "review",
             "runs", "settings", "sign-in", "start", "templates"
         )
     };
@@ -31,7 +31,7 @@ macro_rules! files {
     };
 }
 
-const AREAS: usize = 16;
+const AREAS: usize = 18;
 const ENGLISH_FILES: [(&str, &str); AREAS] = files!("en");
 const GERMAN_FILES: [(&str, &str); AREAS] = files!("de");
 

@@ -9,11 +9,11 @@ use super::fields::{FormFields, LineMode, as_it_was, number_shown, shown, text_o
 use super::page::{csrf, shorter};
 use super::policy_form;
 use super::session::SignedIn;
+use crate::app::ListedMission;
 use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::planner::tools::Tool;
-use crate::store::MissionCard;
 use crate::text::catalog::{Words, text_id};
 
 /// The fields of a record that its page and the form show.
@@ -35,7 +35,7 @@ pub(super) fn form(
     record: &Record,
     was: &Record,
     tools: &[Tool],
-    missions: &[MissionCard],
+    missions: &[ListedMission],
     wrong: Option<&str>,
 ) -> Markup {
     let policy = record.get(field::POLICY).and_then(Value::as_object);
@@ -73,8 +73,9 @@ pub(super) fn form(
 }
 
 /// A way to see what the model makes of the agent before it is saved.
-fn trial(words: Words, action: &str, missions: &[MissionCard]) -> Markup {
-    let missions: Vec<(&str, String)> = missions.iter().map(|card| (card.id.as_str(), shorter(card.label(), 80))).collect();
+fn trial(words: Words, action: &str, missions: &[ListedMission]) -> Markup {
+    let missions: Vec<(&str, String)> =
+        missions.iter().map(|ListedMission { card, .. }| (card.id.as_str(), shorter(card.label(), 80))).collect();
     let first = missions.first().map_or("", |(id, _)| id);
     html! {
         fieldset {

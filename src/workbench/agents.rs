@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::agent_form::{SHOWN, form, read};
 use super::fields::shown as text_in;
-use super::missions::mission_table;
+use super::mission_list::mission_table;
 use super::page::{Failed, PAGE, Response, button, moment, more, page, path, prose, refused, rich, shorter, state_badge, to};
 use super::session::{Posted, SignedIn};
 use crate::app::{AgentView, Trial, TrialRefusal};
@@ -176,7 +176,7 @@ async fn body(
         section {
             h2 { (words.say("agents-missions")) }
             @if missions.is_empty() { p.empty { (words.say("agents-missions-none")) " " a href="/missions/new" { (words.say("agents-missions-add")) } } }
-            @else { (mission_table(words, &missions, shared.app.now())) }
+            @else { (mission_table(who, &missions)) }
         }
         section { h2 { (words.say("common-edit")) } (form(who, &path("agents", id), given, was, shared.app.tools(), &missions, wrong)) }
     })

@@ -1,4 +1,4 @@
-//! The raw change log of one record.
+//! The history of one record: who changed what, and what it was before.
 
 use axum::extract::{Path, Query, State};
 use maud::{Markup, html};
@@ -6,13 +6,21 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Shared;
-use super::page::{Failed, Response, moment, more_bytes, page, path, rich, shorter};
+use super::page::{Failed, Response, moment, moment_in_zone, more_bytes, page, path, shorter};
 use super::session::SignedIn;
-use crate::domain::actor;
+use super::values::{in_words, value};
+use crate::domain::repetition::Repetition;
+use crate::domain::{actor, field, time};
+use crate::modules::FieldKind;
 use crate::store::{RowCard, SHOWN_OF_ROW, Table};
-use crate::text::catalog::Words;
+use crate::text::catalog::{Words, text_id};
+use crate::text::schedule;
 
-const SHOWN: u32 = 50;
+const SHOWN: usize = 50;
+/// Further rows that are read for what a field was before.
+const BEFORE: usize = 100;
+/// Characters of a text before and after a change.
+const LONGEST: usize = 400;
 
 #[derive(Deserialize)]
 pub(super) struct ChangesBefore {
@@ -44,51 +52,119 @@ async fn show(
     id: &str,
     ChangesBefore { before }: ChangesBefore,
 ) -> Result<Response, Failed> {
-    let rows = shared.app.history(&who.user, table, id, before.unwrap_or(i64::MAX), SHOWN).await?;
+    let words = who.words;
+    let rows = shared.app.history(&who.user, table, id, before.unwrap_or(i64::MAX), (SHOWN + BEFORE) as u32).await?;
     if rows.is_empty() && before.is_none() {
         return Err(Failed::NotFound);
     }
-    let (words, place) = (who.words, path(place, id));
+    let place = path(place, id);
+    let known: Vec<Option<Map<String, Value>>> = rows.iter().map(fields).collect();
+    let zone = shared.app.zone().iana_name().unwrap_or("UTC").to_owned();
     let body = html! {
-        h1 { (rich(words, "records-history-of", [("id", html! { bdi { (shorter(id, 80)) } })])) }
-        p { a href=(place) { (words.say("records-back")) } " · " (words.say("records-history-hint")) }
-        @for row in &rows { (entry(words, row)) }
-        @if rows.is_empty() { p.empty { (words.say("records-history-end")) } }
-        @if let Some(last) = rows.last().filter(|_| rows.len() == SHOWN as usize) {
-            p { a.button href={ (place) "/log?before=" (last.seq) } { (words.say("common-older")) } }
+        h1 { (words.say("history-title")) }
+        p { a href=(place) { (words.say("history-back")) } " · " (words.say("history-hint")) }
+        @for (n, row) in rows.iter().take(SHOWN).enumerate() {
+            (entry(words, row, &known[n..], &zone))
+        }
+        @if rows.is_empty() { p.empty { (words.say("history-none-older")) } }
+        @if let Some(last) = rows.get(SHOWN - 1).filter(|_| rows.len() > SHOWN) {
+            p { a.button href={ (place) "/log?before=" (last.seq) } { (words.say("history-older")) } }
         }
     };
-    Ok(page(who, &words.say("records-history"), &body))
+    Ok(page(who, &words.say("history-title"), &body))
 }
 
-fn entry(words: Words, row: &RowCard) -> Markup {
+/// The fields that a row wrote, where it was read whole.
+fn fields(row: &RowCard) -> Option<Map<String, Value>> {
+    (row.data.len() as u64 >= row.data_bytes).then(|| serde_json::from_str(&row.data).ok()).flatten()
+}
+
+/// A row; `known` has its fields, then those of the rows before it, the newest first.
+fn entry(words: Words, row: &RowCard, known: &[Option<Map<String, Value>>], zone: &str) -> Markup {
     let by = actor::normalise(row.actor.as_ref());
-    let name = by.get("displayName").and_then(Value::as_str).map_or(words.say("records-somebody"), Into::into);
-    let name = html! { bdi { (shorter(&name, 80)) } };
-    let more = row.data_bytes.saturating_sub(row.data.len() as u64);
-    let whole: Option<Map<String, Value>> = if more == 0 { serde_json::from_str(&row.data).ok() } else { None };
-    let fields: Vec<&str> = match &whole {
-        Some(data) => data.keys().map(String::as_str).collect(),
-        None => row.fields.iter().map(String::as_str).collect(),
+    let name =
+        by.get("displayName").and_then(Value::as_str).map_or_else(|| words.say("history-somebody").into_owned(), |name| shorter(name, 80));
+    let was = |field: &str| known.iter().skip(1).flatten().find_map(|fields| fields.get(field));
+    let written = known.first().and_then(Option::as_ref);
+    let is_deleted = |fields: &Map<String, Value>| fields.get(field::DELETED_AT).is_some_and(|at| !at.is_null());
+    let what = match row.op.as_str() {
+        "insert" => text_id("history-made"),
+        "delete" => text_id("history-deleted"),
+        _ if written.is_some_and(is_deleted) => text_id("history-deleted"),
+        _ if written.is_some_and(|fields| fields.contains_key(field::DELETED_AT)) => text_id("history-restored"),
+        _ => text_id("history-changed"),
     };
-    let text = whole.as_ref().and_then(|data| serde_json::to_string_pretty(data).ok()).unwrap_or_else(|| row.data.clone());
     html! {
         article.entry {
-            h2 {
-                @match row.op.as_str() {
-                    "insert" => (rich(words, "records-made-by", [("name", name)])),
-                    "delete" => (rich(words, "records-deleted-by", [("name", name)])),
-                    _ => (rich(words, "records-changed-by", [("name", name)])),
-                }
+            h2 { bdi { (name) } " " (words.say(what)) }
+            p.hint { (moment(row.sync_at)) " · " bdi { (shorter(&row.client_id, 60)) } " · #" (row.seq) }
+            @match written {
+                Some(written) => dl.changes { @for (name, after) in written {
+                    @let before = was(name);
+                    @if !is_technical(name) && before != Some(after) { (changed(words, name, before, after, zone)) }
+                } },
+                None => @if !row.fields.is_empty() {
+                    p { @for (n, name) in row.fields.iter().filter(|name| !is_technical(name)).enumerate() { @if n > 0 { ", " } (label(words, name)) } }
+                },
             }
-            p.hint { (moment(row.sync_at)) " · " (rich(words, "records-from", [("client", html! { bdi { (shorter(&row.client_id, 60)) } })])) " · #" (row.seq) }
             @if !row.data.is_empty() {
                 details {
-                    summary dir="auto" { @if fields.is_empty() { (words.say("records-data")) } @else { (shorter(&fields.join(", "), 200)) } }
-                    pre dir="auto" { (shorter(&text, SHOWN_OF_ROW)) }
-                    @if more > 0 { (more_bytes(more)) }
+                    summary { (words.say("history-raw")) }
+                    pre dir="auto" { (shorter(&row.data, SHOWN_OF_ROW)) }
+                    (more_bytes(row.data_bytes.saturating_sub(row.data.len() as u64)))
                 }
             }
         }
+    }
+}
+
+/// Fields that say nothing to a person.
+fn is_technical(name: &str) -> bool {
+    [field::ID, field::UPDATED_AT, field::CREATED_AT, field::SPACE_ID, field::AUTHOR_ID, field::VISIBILITY, field::DELETED_AT]
+        .contains(&name)
+}
+
+fn label(words: Words, name: &str) -> String {
+    let id = match name {
+        field::TITLE => text_id("history-title-of"),
+        field::OBJECTIVE => text_id("history-goal"),
+        field::CONCEPT => text_id("mission-background"),
+        field::STATE => text_id("runs-state"),
+        field::CADENCE => text_id("mission-schedule"),
+        field::NEXT_RUN_AT => text_id("mission-next-run"),
+        field::ITERATIONS => text_id("mission-plans"),
+        field::INPUTS => text_id("mission-can-read"),
+        field::AGENT_ID => text_id("mission-agent"),
+        other => return shorter(&in_words(other), 80),
+    };
+    words.say(id).into_owned()
+}
+
+fn changed(words: Words, name: &str, before: Option<&Value>, after: &Value, zone: &str) -> Markup {
+    html! {
+        div {
+            dt { (label(words, name)) }
+            dd {
+                @if let Some(before) = before.filter(|before| !before.is_null()) { del { (told(words, name, before, zone)) } " → " }
+                ins { (told(words, name, after, zone)) }
+            }
+        }
+    }
+}
+
+/// A value of a field as people read it.
+fn told(words: Words, name: &str, of: &Value, zone: &str) -> Markup {
+    match (name, of) {
+        (field::CADENCE, cadence) if Repetition::read(cadence).is_ok() => {
+            let own = cadence.get("timeZone").and_then(Value::as_str).filter(|zone| !zone.trim().is_empty());
+            html! { @if let Ok(repetition) = Repetition::read(cadence) { (schedule::told(words, &repetition, own.unwrap_or(zone))) } }
+        }
+        (field::NEXT_RUN_AT, Value::String(at)) => match time::parse_rfc3339(at) {
+            Some(at) => moment_in_zone(at),
+            None => value(words, Some(FieldKind::Line), of),
+        },
+        (field::ITERATIONS | field::INPUTS, Value::Array(items)) => html! { (words.with("history-entries", [("n", items.len().into())])) },
+        (_, Value::String(text)) => value(words, None, &shorter(text, LONGEST).into()),
+        _ => value(words, None, of),
     }
 }

@@ -30,7 +30,11 @@ pub(super) struct InboxQuery {
 }
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(asked): Query<InboxQuery>) -> Result<Response, Failed> {
-    let named = asked.mission.zip(asked.plan).map(|(mission, plan)| InboxPlace { mission, plan, since: asked.since });
+    let named = match (asked.mission, asked.plan) {
+        (Some(mission), Some(plan)) => Some(InboxPlace { mission, plan, since: asked.since }),
+        (Some(mission), None) => shared.app.next_plan(&who.user, &InboxPlace { mission, ..InboxPlace::default() }).await?,
+        _ => None,
+    };
     let found = match named {
         None => None,
         Some(place) => shared.app.inbox_plan(&who.user, &place.mission, &place.plan).await?.map(|found| (place, found)),

@@ -10,19 +10,28 @@ use serde::Deserialize;
 use super::Shared;
 use super::mission_form::read;
 use super::missions::editing;
-use super::page::{Failed, LONGEST_PROSE, Response, badge, button, moment, more_bytes, page, path, phrase, prose_of, refused, shorter, to};
+use super::page::{
+    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, prose_of, refused, shorter,
+    state_badge, to,
+};
 use super::plan::{PlanView, plan};
 use super::review::{Decided, toast};
+use super::run::list_of_runs;
 use super::session::{Posted, SignedIn};
 use crate::app::{MissionView, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
+use crate::domain::decision::Condition;
 use crate::domain::field;
 use crate::domain::ids::MissionId;
 use crate::domain::mission::{Mission, MissionState};
+use crate::domain::repetition::Repetition;
+use crate::domain::standing::Standing;
 use crate::domain::time;
 use crate::runner::Explanation;
 use crate::store::{Longest, RunRow, SomePlans};
+use crate::text::catalog::Words;
 use crate::text::decision::{explained, title};
+use crate::text::{cadence, schedule, standing};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
@@ -55,6 +64,9 @@ pub(super) struct PlansAndRuns {
     skip: usize,
     /// Runs claimed before this, microseconds.
     before: Option<i64>,
+    /// Whether it was to be started, and could not be.
+    #[serde(default)]
+    refused: bool,
     #[serde(flatten)]
     decided: Decided,
 }
@@ -75,20 +87,26 @@ pub(super) async fn show(
     };
     let MissionView { part, plans: found, steps, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
+    let words = who.words;
     let body = html! {
         (toast(&shared, &who, &older.decided, None).await?)
-        (head(&who, &mission))
+        (head(&who, &mission, &why))
+        @if older.refused { p.wrong role="alert" { (words.say("mission-not-started")) " " (said(words, &why)) } }
+        (status((&shared, &who), &mission, &why, runs.first()))
         @if let Err(bad) = Cadence::read(&mission.cadence) {
-            p.wrong dir="auto" { "Its schedule cannot be followed: " (shorter(&bad.to_string(), 300)) ". " a href={ (path("missions", &id)) "/edit" } { "Correct it" } }
+            p.wrong dir="auto" {
+                (words.say("mission-bad-schedule")) " " (shorter(&cadence::told(words, &bad), 300)) ". "
+                a href={ (path("missions", &id)) "/edit" } { (words.say("mission-correct-it")) }
+            }
         }
-        @for problem in &problems { p.wrong { "The field " b { (problem.field) } " of this mission has a wrong type, so its default is used." } }
+        @for problem in &problems { p.wrong { (words.with("mission-wrong-type", [("field", problem.field.into())])) } }
         @if !ahead.is_empty() {
-            p.wrong { "A device whose clock was ahead edited " @for (n, (field, stamp)) in ahead.iter().take(5).enumerate() { @if n > 0 { ", " } b { (shorter(field, 80)) } " (" (shorter(stamp, 40)) ")" } ". Until those times, later edits of the same fields lose to these." }
+            @let fields: Vec<String> = ahead.iter().take(5).map(|(field, stamp)| format!("{} ({})", shorter(field, 80), shorter(stamp, 40))).collect();
+            p.wrong { (words.with("mission-clock-ahead", [("fields", fields.join(", ").into())])) }
         }
-        (about(&mission, &part.missing))
-        section { h2 { "Schedule status" } (explanation(&who, &why)) }
-        section { h2 { "Plans" } (plans((&shared, &who), &mission, &found, &steps, &runs, older.skip)) }
-        section { h2 { "Runs" } (history(&id, &runs)) }
+        (about(words, &mission, &part.missing))
+        section { h2 { (words.say("mission-plans")) } (plans((&shared, &who), &mission, &found, &steps, &runs, older.skip)) }
+        section { h2 { (words.say("mission-runs")) } (history(&who, &id, &runs)) }
     };
     Ok(page(&who, &shorter(mission.label(), 60), &body))
 }
@@ -110,67 +128,109 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
     }
 }
 
-fn head(who: &SignedIn, mission: &Mission) -> Markup {
-    let place = path("missions", &mission.id);
+fn head(who: &SignedIn, mission: &Mission, why: &Explanation) -> Markup {
+    let (words, place) = (who.words, path("missions", &mission.id));
     let act = |what: &str| format!("{place}/{what}");
     let set = |to: &str, label: &str| button(who, &act("state"), label, &[("state", to)], "");
     html! {
         div.head {
-            h1 { bdi { (shorter(mission.label(), 200)) } " " (badge(mission.state.as_str())) }
+            h1 {
+                bdi { (shorter(mission.label(), 200)) } " "
+                @if why.standing.is_blocked() { span.badge.blocked { (words.say("mission-blocked")) } } @else { (state_badge(words, mission.state.as_str())) }
+            }
             div.actions {
-                @if mission.state == MissionState::Active { (button(who, &act("run"), "Run now", &[], "primary")) (set("paused", "Pause")) }
-                @else { (set("active", "Resume")) }
-                a.button href=(act("edit")) { "Edit" }
-                a.button href=(act("log")) { "Change log" }
-                form.inline method="get" action=(act("delete")) { button { "Delete" } }
+                @if why.standing == Standing::Running { (button(who, &act("cancel"), &words.say("mission-cancel-run"), &[], "")) }
+                @if mission.state == MissionState::Active {
+                    (button(who, &act("run"), &words.say("mission-run-now"), &[], "primary"))
+                    (set("paused", &words.say("mission-pause")))
+                } @else { (set("active", &words.say("mission-resume"))) }
+                a.button href=(act("edit")) { (words.say("mission-edit")) }
+                details.menu {
+                    summary.button { (words.say("mission-more")) }
+                    div {
+                        (button(who, &act("duplicate"), &words.say("mission-duplicate"), &[], ""))
+                        @if mission.state != MissionState::Done { (set("done", &words.say("mission-mark-done"))) }
+                        @if mission.state != MissionState::Archived { (set("archived", &words.say("mission-archive"))) }
+                        a.button href=(act("log")) { (words.say("mission-history")) }
+                        form.inline method="get" action=(act("delete")) { button { (words.say("mission-delete")) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where it stands, in a sentence.
+fn said(words: Words, why: &Explanation) -> Markup {
+    let agent = why.agent.as_ref().map_or_else(String::new, |(_, name)| shorter(name, 80));
+    html! { span dir="auto" { (phrase(&standing::told(words, &why.standing, &agent))) } }
+}
+
+/// Who handles it, when, and where it stands.
+fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanation, last: Option<&RunRow>) -> Markup {
+    let words = who.words;
+    let cadence = Cadence::read(&mission.cadence).ok();
+    let zone = cadence.as_ref().and_then(Cadence::zone).unwrap_or(shared.app.zone()).iana_name().unwrap_or("UTC").to_owned();
+    let is_cancelled = last.is_some_and(|run| run.finished.is_none() && Some(run.run.scheduled_for) != mission.next_run_at);
+    let class = match why.standing {
+        Standing::Blocked(_) | Standing::Waiting(_) => "health warm",
+        Standing::Inactive(_) => "health",
+        _ => "health good",
+    };
+    html! {
+        section.status aria-label=(words.say("mission-status")) {
+            p class=(class) {
+                @if is_cancelled { (words.say("mission-cancelled")) } @else { (said(words, why)) }
+                @match (why.standing, &why.agent) {
+                    (Standing::Blocked(Condition::Review { .. }), _) => { " " a href={ "/review?mission=" (path("", &mission.id).trim_start_matches('/')) } { (words.say("mission-review-now")) } }
+                    (Standing::Blocked(Condition::NotPaused(_) | Condition::NotArchived(_) | Condition::Budget { .. }), Some((id, _))) => { " " a href=(path("agents", id)) { (words.say("mission-open-agent")) } }
+                    _ => {}
+                }
+            }
+            dl.changes {
+                div { dt { (words.say("mission-agent")) } dd {
+                    @match &why.agent { Some((id, name)) => a href=(path("agents", id)) { bdi { (shorter(name, 80)) } }, None => (words.say("mission-no-agent")) }
+                } }
+                @if let Ok(repetition) = Repetition::read(&mission.cadence) {
+                    div { dt { (words.say("mission-schedule")) } dd { (schedule::told(words, &repetition, &zone)) } }
+                }
+                div { dt { (words.say("mission-next-run")) } dd {
+                    @match (why.next_run_at, why.then) {
+                        (None, _) => (words.say("mission-next-none")),
+                        (Some(at), None) => (moment_in_zone(at)),
+                        (Some(at), Some(then)) => { (moment_in_zone(at)) ", " (words.say("mission-next-then")) " " (moment(then)) }
+                    }
+                } }
+            }
+            details {
+                summary { (words.say("mission-checks")) }
+                ul.checks { @for step in &why.steps {
+                    li class={ @if step.passes() { "passed" } @else { "failed" } } {
+                        b { @if step.passes() { "✓ " } @else { "✗ " } (title(words, step)) } " " span dir="auto" { (phrase(&explained(words, step))) }
+                    }
+                } }
             }
         }
     }
 }
 
 /// What it is about; `missing` are the bytes of its fields that were not read.
-fn about(mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
+fn about(words: Words, mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
     let text = |field: &str, text: &str| prose_of(text, missing.get(field).copied().unwrap_or(0));
     html! {
-        @if mission.title.chars().nth(200).is_some() { details { summary { "The whole title" } (text(field::TITLE, &mission.title)) } }
+        @if mission.title.chars().nth(200).is_some() { details { summary { (words.say("mission-whole-title")) } (text(field::TITLE, &mission.title)) } }
         @if !mission.objective.is_empty() { (text(field::OBJECTIVE, &mission.objective)) }
-        @if !mission.concept_markdown.is_empty() { details { summary { "Background" } (text(field::CONCEPT, &mission.concept_markdown)) } }
-        @if let Some(missing) = missing.get(field::INPUTS) { p.hint { "What it can read" } (more_bytes(*missing)) }
-        @if let Some(missing) = missing.get(field::CADENCE) { p.hint { "Schedule" } (more_bytes(*missing)) }
+        @if !mission.concept_markdown.is_empty() { details { summary { (words.say("mission-background")) } (text(field::CONCEPT, &mission.concept_markdown)) } }
+        @if let Some(missing) = missing.get(field::INPUTS) { p.hint { (words.say("mission-can-read")) } (more_bytes(*missing)) }
+        @if let Some(missing) = missing.get(field::CADENCE) { p.hint { (words.say("mission-schedule")) } (more_bytes(*missing)) }
         @if !missing.is_empty() && missing.values().sum::<u64>() < LARGEST_IN_FORM {
-            p.hint { "The form shows texts whole: " a href={ (path("missions", &mission.id)) "/edit" } { "Edit the mission" } "." }
+            p.hint { (words.say("mission-form-whole")) " " a href={ (path("missions", &mission.id)) "/edit" } { (words.say("mission-edit")) } }
         }
         @if !mission.inputs.is_empty() {
-            details { summary { "What it can read (" (mission.inputs.len()) ")" } ul { @for input in mission.inputs.iter().take(INPUTS) {
+            details { summary { (words.with("mission-can-read-n", [("n", mission.inputs.len().into())])) } ul { @for input in mission.inputs.iter().take(INPUTS) {
                 li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
             } }
-            @if mission.inputs.len() > INPUTS { p.hint { "… (" (mission.inputs.len() - INPUTS) " more)" } } }
-        }
-    }
-}
-
-fn explanation(who: &SignedIn, why: &Explanation) -> Markup {
-    html! {
-        @match why.obstacle() {
-            None => p.health.good { "Ready; starts within a minute." },
-            // Nothing is wrong with a mission that has no schedule.
-            Some(_) if why.needs_start => p.health.good { "Runs only when you start it." },
-            Some(step) => p.health { "Waiting: " span dir="auto" { (phrase(&explained(who.words, step))) } "." },
-        }
-        p {
-            @match (why.next_run_at, why.then) {
-                (None, _) => "No next run is set.",
-                (Some(at), None) => { "Next: " (moment(at)) ", then only when you start it." }
-                (Some(at), Some(then)) => { "Next: " (moment(at)) ", then " (moment(then)) "." }
-            }
-        }
-        details {
-            summary { "Every check, with the values compared" }
-            ul.checks { @for step in &why.steps {
-                li class={ @if step.passes() { "passed" } @else { "failed" } } {
-                    b { @if step.passes() { "✓ " } @else { "✗ " } (title(who.words, step)) } " " span dir="auto" { (phrase(&explained(who.words, step))) }
-                }
-            } }
+            @if mission.inputs.len() > INPUTS { p.hint { (words.with("review-more", [("n", (mission.inputs.len() - INPUTS).into())])) } } }
         }
     }
 }
@@ -196,27 +256,18 @@ fn plans(
     }
     let next = skip.saturating_add(shown.len());
     html! {
-        @if found.all == 0 { p.empty { "No plan yet." } }
+        @if found.all == 0 { p.empty { (who.words.say("mission-no-plans")) } }
         @for plan in &shown { (plan) }
-        @if found.all > next { p { a.button href={ (place) "?skip=" (next) } { "Older plans" } } }
+        @if found.all > next { p { a.button href={ (place) "?skip=" (next) } { (who.words.say("mission-older-plans")) } } }
     }
 }
 
-fn history(id: &str, runs: &[RunRow]) -> Markup {
+/// Its runs, the newest first.
+fn history(who: &SignedIn, id: &MissionId, runs: &[RunRow]) -> Markup {
     html! {
-        @if runs.is_empty() { p.empty { "It has not run." } }
-        ul.plain { @for run in runs { li {
-            (moment(run.claimed_at)) " " (badge(run.state()))
-            @if !run.attempts.is_empty() {
-                span.hint { " " (run.attempts.len()) @if run.attempts.len() == 1 { " request, " } @else { " requests, " } (run.tokens()) " tokens" }
-            }
-            @if run.superseded_at.is_some() { span.hint { ", its plan left the record, which keeps the newest" } }
-            @else if run.restored > 0 { span.hint { ", its plan was put back after a device had overwritten it" } }
-            @if run.missed_times > 0 { span.hint { ", catches up " (run.missed_times) @if run.missed_times == 1 { " missed run" } @else { " missed runs" } } }
-            @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }
-        } } }
+        (list_of_runs(who, runs, None))
         @if let Some(last) = runs.last().filter(|_| runs.len() == RUNS as usize) {
-            p { a.button href={ (path("missions", id)) "?before=" (time::to_micros(last.claimed_at)) } { "Older runs" } }
+            p { a.button href={ (path("missions", id)) "?before=" (time::to_micros(last.claimed_at)) } { (who.words.say("runs-older")) } }
         }
     }
 }

@@ -1,70 +1,18 @@
-//! Missions: the list, and what forms and buttons do to one.
+//! What forms and buttons do to missions.
 
-use axum::extract::{Path, Query, State};
-use jiff::Timestamp;
+use axum::extract::{Path, State};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::Shared;
 use super::mission_form::{SHOWN, choices, form, read};
-use super::page::{Failed, PAGE, Response, button, moment, more, page, path, refused, rich, shorter, state_badge, to};
+use super::page::{Failed, Response, button, page, path, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::RunNow;
 use crate::domain::field;
 use crate::domain::ids::MissionId;
 use crate::domain::merge::Record;
 use crate::domain::mission::{Mission, MissionState};
-use crate::store::MissionCard;
-use crate::text::catalog::{Words, text_id};
-
-#[derive(Deserialize)]
-pub(super) struct Listed {
-    /// Missions after this id.
-    #[serde(default)]
-    after: String,
-    /// The mission that was just deleted.
-    deleted: Option<String>,
-}
-
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    who: SignedIn,
-    Query(Listed { after, deleted }): Query<Listed>,
-) -> Result<Response, Failed> {
-    let words = who.words;
-    let rows = shared.app.missions(&who.user, &after, PAGE).await?;
-    let body = html! {
-        div.head { h1 { (words.say("common-missions")) } a.button.primary href="/missions/new" { (words.say("missions-new")) } }
-        @if let Some(id) = &deleted {
-            div.health { (words.say("missions-deleted")) " " (button(&who, &format!("{}/undelete", path("missions", id)), &words.say("missions-undelete"), &[], "")) }
-        }
-        @if rows.is_empty() { p.empty { (words.say("missions-none")) } }
-        @else { (mission_table(words, &rows, shared.app.now())) }
-        @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more(words, "/missions", &last.id)) }
-    };
-    Ok(page(&who, &words.say("common-missions"), &body))
-}
-
-/// Missions as a list with state, next time, and what waits.
-pub(super) fn mission_table(words: Words, rows: &[MissionCard], now: Timestamp) -> Markup {
-    html! {
-        ul.cards { @for mission in rows {
-            li.card {
-                h2 { a href=(path("missions", &mission.id)) { bdi { (shorter(mission.label(), 80)) } } " " (state_badge(words, mission.state.as_str())) }
-                p dir="auto" { (shorter(&mission.objective, 160)) }
-                p.hint {
-                    @match mission.next_run_at.filter(|_| mission.state == MissionState::Active) {
-                        None if mission.state != MissionState::Active => (words.say("missions-off")),
-                        None => (words.say("missions-manual")),
-                        Some(at) if at <= now => (rich(words, "missions-due", [("at", moment(at))])),
-                        Some(at) => (rich(words, "missions-next", [("at", moment(at))])),
-                    }
-                    @if mission.awaiting_review > 0 { " · " b { (words.with("missions-to-review", [("count", mission.awaiting_review.into())])) } }
-                }
-            }
-        } }
-    }
-}
+use crate::text::catalog::text_id;
 
 pub(super) async fn new(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let words = who.words;
@@ -121,6 +69,7 @@ pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<Missi
         "active" => MissionState::Active,
         "paused" => MissionState::Paused,
         "done" => MissionState::Done,
+        "archived" => MissionState::Archived,
         _ => return Err(Failed::Form(text_id("common-form-old-why"))),
     };
     shared.app.set_mission_state(&posted.who.user, &id, state).await?;
@@ -132,6 +81,7 @@ pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<MissionId>,
     match shared.app.run_mission_now(&posted.who.user, &id).await? {
         RunNow::Due if posted.fields.text("from") == "start" => Ok(to(&path("start/plan", &id))),
         RunNow::Due => Ok(to(&place)),
+        RunNow::NotNow(_) => Ok(to(&format!("{place}?refused=true"))),
         RunNow::UnderWay => {
             let words = posted.who.words;
             let body = html! {
@@ -142,6 +92,18 @@ pub(super) async fn run(State(shared): State<Shared>, Path(id): Path<MissionId>,
             Ok(page(&posted.who, &words.say("missions-under-way"), &body))
         }
     }
+}
+
+pub(super) async fn cancel(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
+    shared.app.cancel_run(&posted.who.user, &id).await?;
+    Ok(to(&path("missions", &id)))
+}
+
+pub(super) async fn duplicate(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
+    let words = posted.who.words;
+    let title = |title: &str| words.with("mission-copy-of", [("title", title.into())]);
+    let copy = shared.app.duplicate_mission(&posted.who.user, &id, title).await?;
+    Ok(to(&format!("{}/edit", path("missions", &copy))))
 }
 
 pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Path(id): Path<MissionId>) -> Result<Response, Failed> {

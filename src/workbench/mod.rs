@@ -6,6 +6,7 @@
 mod access;
 mod agent_form;
 mod agents;
+mod calendar;
 mod changes;
 mod charts;
 mod fields;
@@ -14,6 +15,7 @@ mod install;
 mod live;
 mod mission;
 mod mission_form;
+mod mission_list;
 mod missions;
 mod model_form;
 mod overview;
@@ -23,6 +25,7 @@ mod plan;
 mod policy_form;
 mod records;
 mod review;
+mod run;
 mod schedule_form;
 mod session;
 mod settings;
@@ -80,17 +83,22 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/agents/{id}", get(agents::show).post(agents::save))
         .route("/agents/{id}/state", post(agents::set_state))
         .route("/agents/{id}/try", post(agents::try_out))
-        .route("/missions", get(missions::list).post(missions::create))
+        .route("/missions", get(mission_list::list).post(missions::create))
         .route("/missions/new", get(missions::new))
         .route("/missions/next-times", get(schedule_form::next_times))
         .route("/missions/{id}", get(mission::show).post(mission::save))
         .route("/missions/{id}/edit", get(missions::edit))
         .route("/missions/{id}/state", post(missions::set_state))
         .route("/missions/{id}/run", post(missions::run))
+        .route("/missions/{id}/cancel", post(missions::cancel))
+        .route("/missions/{id}/duplicate", post(missions::duplicate))
         .route("/missions/{id}/delete", get(missions::ask).post(missions::delete))
         .route("/missions/{id}/undelete", post(missions::undelete))
         .route("/missions/{id}/review", post(review::save))
         .route("/missions/{id}/reconsider", post(review::reconsider))
+        .route("/calendar", get(calendar::show))
+        .route("/runs", get(run::list))
+        .route("/runs/{id}", get(run::show))
         .route("/review", get(inbox::show))
         .route("/review/all", get(inbox::list).post(inbox::decide))
         .route("/missions/{id}/log", get(changes::of_mission))

@@ -1,4 +1,4 @@
-//! The first page: is it well, what runs, what comes next, what happened, and what waits for its user.
+//! The first page: what waits for its user, is it well, what runs, what comes next, and what happened.
 
 use std::collections::BTreeMap;
 
@@ -9,77 +9,76 @@ use maud::{Markup, html};
 use super::Shared;
 use super::charts::{bars, timeline};
 use super::inbox::first_waiting;
-use super::page::{Failed, Response, badge, moment, page, path, shorter, to};
+use super::mission_list::mission_table;
+use super::page::{Failed, Response, moment, page, path, shorter, to};
+use super::run::{Titles, kind, list_of_runs};
 use super::session::SignedIn;
-use crate::app::Overview;
-use crate::domain::ids::MissionId;
-use crate::runner::Outage;
+use crate::app::{ModelHealth, Overview};
 use crate::store::{Day, MissionCard, RunRow};
 use crate::text::catalog::Words;
 
 const NEXT_TOLD: usize = 8;
+const LATEST_TOLD: usize = 8;
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
+    let words = who.words;
     let seen = shared.app.overview(&who.user).await?;
     if seen.is_new {
         return Ok(to("/start"));
     }
     let first = first_waiting(&shared, &who).await?;
-    let titles = seen.of_runs.iter().map(|card| (card.id.clone(), label(card))).collect();
+    let titles: Titles = seen.of_runs.iter().map(|card| (card.id.clone(), shorter(card.label(), 80))).collect();
+    let (open, ended): (Vec<RunRow>, Vec<RunRow>) = seen.runs.iter().cloned().partition(|run| run.finished.is_none());
     let body = html! {
-        div.head { h1 { "Overview" } a.button.primary href="/missions/new" { "New mission" } }
-        (health(&seen, shared.app.outage().as_ref()))
+        div.head { h1 { (words.say("common-overview")) } a.button.primary href="/missions/new" { (words.say("missions-new")) } }
+        (health(words, &seen))
         div.grid {
             @match &first {
-                Some(first) => section.wide { h2 { "Waiting for your review" } (first) (others(&who)) },
-                None => section { h2 { "Waiting for your review" } p.empty { "Nothing. Plans that need a decision of yours show up here." } },
+                Some(first) => section.wide {
+                    h2 { (words.say("overview-waiting")) } (first)
+                    @if who.waiting > 1 { p { a href="/review/all" { (words.with("review-waiting", [("n", who.waiting.into())])) } } }
+                },
+                None => section { h2 { (words.say("overview-waiting")) } p.empty { (words.say("overview-nothing-waits")) } },
             }
-            section { h2 { "Running now" } (running(&seen.runs, &titles)) }
-            section.wide { h2 { "Due next" } (due(who.words, seen.at, &seen.next)) }
-            section.wide { h2 { "The last 24 hours" } (last_day(who.words, seen.at, &seen.day)) }
-            section.wide { h2 { "Latest runs" } (latest(&seen.runs, &titles)) }
-        }
-    };
-    Ok(page(&who, "Overview", &body))
-}
-
-/// What the missions of runs are called, as far as they are still there.
-type Titles = BTreeMap<MissionId, String>;
-
-/// What is wrong now, in words.
-fn health(seen: &Overview, outage: Option<&Outage>) -> Markup {
-    html! {
-        @if !seen.can_write { p.health.bad { "The database can't be written. Check the disk and the server's log." } }
-        @if let Some(outage) = outage {
-            p.health.bad { "Can't reach the model at " bdi { (shorter(&outage.server, 100)) } ". "
-                @if outage.until > seen.at { "Next try at " (moment(outage.until)) "." } @else { "The next plan tries again." }
-            }
-        }
-        @if seen.can_write && outage.is_none() { p.health.good { "Running normally." } }
-    }
-}
-
-fn label(card: &MissionCard) -> String {
-    shorter(card.label(), 80)
-}
-
-/// The way to the other plans that wait.
-fn others(who: &SignedIn) -> Markup {
-    html! { @if who.waiting > 1 { p { a href="/review/all" { (who.words.with("review-waiting", [("n", who.waiting.into())])) } } } }
-}
-
-fn running(runs: &[RunRow], titles: &Titles) -> Markup {
-    let open: Vec<&RunRow> = runs.iter().filter(|run| run.finished.is_none()).collect();
-    html! {
-        @if open.is_empty() { p.empty { "Nothing is being planned." } }
-        ul.plain {
-            @for run in open {
-                li {
-                    a href=(path("missions", &run.run.mission_id)) { bdi { (titles.get(&run.run.mission_id).map_or(run.run.mission_id.as_str(), String::as_str)) } } " " (badge(run.state()))
-                    @if let Some(at) = run.run.next_attempt_at { " again at " (moment(at)) }
-                    @if let Some(reason) = &run.run.reason { p.hint dir="auto" { (shorter(reason, 200)) } }
+            @if !seen.blocked.is_empty() {
+                section.wide {
+                    h2 { (words.say("overview-blocked")) }
+                    (mission_table(&who, &seen.blocked))
+                    @if seen.more_blocked { p { a href="/missions?which=blocked" { (words.say("overview-all-blocked")) } } }
                 }
             }
+            section.wide[first.is_some()] {
+                h2 { (words.say("overview-running")) }
+                @if open.is_empty() { p.empty { (words.say("overview-nothing-runs")) } } @else { (list_of_runs(&who, &open, Some(&titles))) }
+            }
+            section.wide { h2 { (words.say("overview-next")) } (due(words, seen.at, &seen.next)) @if !seen.next.is_empty() { p { a href="/calendar" { (words.say("runs-calendar")) } } } }
+            section.wide { h2 { (words.say("overview-day")) } (last_day(words, seen.at, &seen.day)) }
+            section.wide {
+                h2 { (words.say("overview-latest")) }
+                (list_of_runs(&who, ended.get(..LATEST_TOLD).unwrap_or(&ended), Some(&titles)))
+                @if !seen.runs.is_empty() { p { a href="/runs" { (words.say("overview-all-runs")) } } }
+            }
+        }
+    };
+    Ok(page(&who, &words.say("common-overview"), &body))
+}
+
+/// What is wrong now, or when the model last answered.
+fn health(words: Words, seen: &Overview) -> Markup {
+    html! {
+        @if !seen.can_write { p.health.bad { (words.say("overview-no-writes")) } }
+        @match &seen.model {
+            ModelHealth::Away(outage) => p.health.bad {
+                (words.say("overview-model-away")) " " bdi { (shorter(&outage.server, 100)) } ". "
+                @if outage.until > seen.at { (words.say("overview-next-try")) " " (moment(outage.until)) "." }
+                @else { (words.say("overview-next-plan-tries")) }
+            },
+            ModelHealth::Failing { at, error } => p.health.bad {
+                (words.say("overview-model-fails")) " " (moment(*at)) ": " bdi { (shorter(error, 300)) }
+            },
+            ModelHealth::Answered(at) if seen.can_write => p.health.good { (words.say("overview-well")) " " (words.say("overview-answered")) " " (moment(*at)) "." },
+            ModelHealth::Untried if seen.can_write => p.health.good { (words.say("overview-well")) " " (words.say("overview-untried")) },
+            _ => {}
         }
     }
 }
@@ -88,36 +87,28 @@ fn due(words: Words, now: Timestamp, rows: &[MissionCard]) -> Markup {
     let times: Vec<(Timestamp, &MissionCard)> = rows.iter().filter_map(|row| Some((row.next_run_at?, row))).collect();
     let marks: Vec<Timestamp> = times.iter().map(|(at, _)| *at).collect();
     html! {
-        @if times.is_empty() { p.empty { "No active mission has a next time." } }
+        @if times.is_empty() { p.empty { (words.say("overview-none-next")) } }
         @else {
             (timeline(words, now, &marks))
             ol.plain { @for (at, row) in times.iter().take(NEXT_TOLD) {
-                li { (moment(*at)) " " a href=(path("missions", &row.id)) { bdi { (label(row)) } } @if *at <= now { " " (badge("due")) } }
+                li {
+                    (moment(*at)) " " a href=(path("missions", &row.id)) { bdi { (shorter(row.label(), 80)) } }
+                    @if *at <= now { " " span.badge.due { (words.say("overview-due")) } }
+                }
             } }
         }
     }
 }
 
+/// The runs of a day, each once, and their tokens.
 fn last_day(words: Words, now: Timestamp, day: &Day) -> Markup {
-    let decisions = day.decisions.iter().map(|(hour, parts)| (*hour, parts.iter().map(|(kind, n)| (kind.clone(), *n)).collect())).collect();
-    let tokens = day.tokens.iter().map(|(hour, n)| (*hour, vec![("tokens".to_owned(), *n)])).collect();
+    let parts = |parts: &BTreeMap<String, u64>| parts.iter().map(|(outcome, n)| (kind(words, outcome), *n)).collect();
+    let runs = day.runs.iter().map(|(hour, outcomes)| (*hour, parts(outcomes))).collect();
+    let tokens = day.tokens.iter().map(|(hour, n)| (*hour, vec![(("tokens", words.say("insights-tokens").into_owned()), *n)])).collect();
     html! {
         div.pair {
-            figure { figcaption { "Runs" } (bars(words, "Decisions", now, &decisions)) }
-            figure { figcaption { "Tokens" } (bars(words, "Tokens", now, &tokens)) }
+            figure { figcaption { (words.say("overview-runs")) } (bars(words, &words.say("overview-runs"), now, &runs)) }
+            figure { figcaption { (words.say("insights-tokens")) } (bars(words, &words.say("insights-tokens"), now, &tokens)) }
         }
-    }
-}
-
-fn latest(runs: &[RunRow], titles: &Titles) -> Markup {
-    html! {
-        @if runs.is_empty() { p.empty { "None yet." } }
-        ul.plain { @for run in runs.iter().filter(|run| run.finished.is_some()).take(8) {
-            li {
-                (moment(run.claimed_at)) " " (badge(run.state())) " "
-                a href=(path("missions", &run.run.mission_id)) { bdi { (titles.get(&run.run.mission_id).map_or(run.run.mission_id.as_str(), String::as_str)) } }
-                @if let Some(reason) = &run.run.reason { span.hint { " " bdi { (shorter(reason, 160)) } } }
-            }
-        } }
     }
 }

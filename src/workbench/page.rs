@@ -235,6 +235,12 @@ pub(super) fn moment(at: Timestamp) -> Markup {
     html! { time datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
 }
 
+/// The same with the name of the zone.
+pub(super) fn moment_in_zone(at: Timestamp) -> Markup {
+    let iso = time::iso_millis(at);
+    html! { time.zoned datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
+}
+
 /// A sentence with its times as readers have them.
 pub(super) fn phrase(phrase: &Phrase) -> Markup {
     html! {

@@ -80,7 +80,7 @@ pub(super) fn in_words(name: &str) -> String {
 }
 
 /// A day, until the script spells it in the reader's own way.
-fn day_in_words(language: Language, day: Date) -> String {
+pub(super) fn day_in_words(language: Language, day: Date) -> String {
     match language {
         Language::English => day.strftime("%-d %b %Y").to_string(),
         Language::German => day.strftime("%-d.%-m.%Y").to_string(),

@@ -76,7 +76,7 @@ fn pages_stay_small_however_large_the_rows_are() {
     let lists = peak(&served);
     assert!(lists < before + 50_000_000, "lists held {} bytes more than the idle server", lists - before);
     let missions = page(&served, &cookie, "/missions");
-    assert!(missions.contains("Title ttt") && missions.contains("6 to review"), "{}", missions.split("<main").nth(1).unwrap());
+    assert!(missions.contains("Title ttt") && missions.contains("review of 6 plans"), "{}", missions.split("<main").nth(1).unwrap());
     let log = page(&served, &cookie, "/missions/m/log");
     assert!(log.contains("attachment") && log.contains("<p class=\"hint\">… + "), "{log}");
     let shown = page(&served, &cookie, "/missions/m");

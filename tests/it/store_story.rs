@@ -19,8 +19,9 @@ use mana_ai::domain::raw::{Raw, RawRecord};
 use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
 use mana_ai::store::{
-    Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, LoadQuery, Longest, Lossy, Options, Pull, ReadAttempt, ReadFor,
-    ReadStatus, RowFilter, Store, StoreError, StoreResult, Table, Wanted, WhichSessions,
+    Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, LoadQuery, Longest, Lossy, MissionSort, MissionsWanted, Options,
+    Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, StoreError, StoreResult, Table, Wanted, WhichMissions, WhichRuns,
+    WhichSessions,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -93,7 +94,6 @@ async fn filled(store: &Store) {
         let user = UserId::from(*user);
         let key_of = [n as u8; 32];
         store.open_session(key_of, user.clone(), "k".into(), Timestamp::now() + jiff::Span::new().hours(1)).await.unwrap();
-        store.count_decisions(vec![(user.clone(), "run", 1 + n as u64)], due()).await.unwrap();
         let made = Effects { calls: vec![call(&user)], ..Effects::default() };
         store.edit_with::<StoreError>(edit(&user, Table::Missions, "m"), move |_, _| Ok((RawRecord::new(), made))).await.unwrap();
     }
@@ -210,6 +210,18 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             shown(store.tries_of_call(key(user)).await)
         }
         "mission_cards" => shown(store.mission_cards(user, "", 10).await),
+        "missions_where" => {
+            let wanted = MissionsWanted {
+                search: String::new(),
+                state: None,
+                agent: None,
+                which: WhichMissions::All,
+                unreviewed_plans: 5,
+                sort: MissionSort::Title,
+                after: None,
+            };
+            shown(store.missions_where(user, wanted, 10).await)
+        }
         "mission_cards_of" => shown(store.mission_cards_of(user, vec!["m".into()]).await),
         "next_missions" => shown(store.next_missions(user, 10).await),
         "to_review" => shown(store.to_review(user, None, 10).await),
@@ -242,10 +254,15 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         }
         "runs" => shown(store.runs(Some(user.clone()), Some("m".into()), 100).await),
         "runs_before" => shown(store.runs_before(user, None, Timestamp::MAX, 100).await),
+        "runs_where" => shown(store.runs_where(user, None, None, WhichRuns::All, Timestamp::MAX, 100).await),
+        "run" => {
+            let id = store.runs(Some(user.clone()), None, 1).await.unwrap().pop().map(|run| run.run.id).unwrap_or_default();
+            assert_eq!(shown(store.run(&"eve".into(), &id).await), "None");
+            shown(store.run(user, &id).await)
+        }
         "mission_of_iteration" => shown(store.mission_of_iteration(user, &"it".into()).await),
         "place_of_step" => shown(store.place_of_step(user, "it-0").await),
         "records" => shown(store.records(user, "notes", "notes", 100).await),
-        "count_decisions" => shown(store.count_decisions(vec![(user.clone(), "run", 1)], now).await),
         "day_of" => shown(store.day_of(user, Timestamp::MIN).await),
         "snapshot" => shown(store.snapshot::<Mission>(user, &"m".into()).await),
         "snapshots" => shown(store.snapshots::<Agent>(Some(user.clone())).await),

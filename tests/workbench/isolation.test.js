@@ -26,7 +26,7 @@ after(async () => {
   await world.end();
 });
 
-const OWN = ["/", "/agents", "/agents/new", "/agents/agent-anna", "/missions", "/missions/new", "/missions/mission-anna", "/missions/mission-anna/log", "/records", "/records/notes/notes", "/records/notes/notes/import", "/audit"];
+const OWN = ["/", "/agents", "/agents/new", "/agents/agent-anna", "/missions", "/missions/new", "/missions/mission-anna", "/missions/mission-anna/log", "/records", "/records/notes/notes", "/records/notes/notes/import", "/audit", "/review", "/review/all", "/runs"];
 
 /** Every form of a user's pages that writes: where it goes and what it sends. */
 async function forms(page, paths) {
@@ -150,7 +150,7 @@ test("what belongs to another user is not there", async () => {
     assert.equal(answer.status(), 404, path);
     assert.doesNotMatch(await answer.text(), /(Mission|Secret|Plan|Step|Agent) of Anna/);
   }
-  for (const path of ["/", "/agents", "/missions", "/missions/new", "/records/notes/notes", "/audit"]) {
+  for (const path of ["/", "/agents", "/missions", "/missions/new", "/records/notes/notes", "/audit", "/review", "/review/all", "/runs"]) {
     assert.doesNotMatch(await (await get(ben.context(), world.base + path)).text(), /of Anna/, path);
   }
   // Anna's forms with Ben's session and csrf.

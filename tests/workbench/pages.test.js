@@ -20,14 +20,16 @@ const PAGES = {
   mission: [MISSION, "Keep spending under control (and still have fun)"],
   "new-mission": ["/missions/new", "New mission"],
   "edit-mission": [MISSION, null, "Edit"],
-  "change-log": [`${MISSION}/log`, /^History of /],
+  history: [`${MISSION}/log`, "History"],
   records: ["/records", "Records"],
   notes: ["/records/notes/notes", "Notes"],
   "edit-note": ["/records/notes/notes/r/note-subs", /.*/],
   events: ["/records/calendar/events", "Events"],
   import: ["/records/notes/notes/import", "Import into Notes"],
   audit: ["/audit", "Data access"],
-  delete: [MISSION, null, "Delete"],
+  delete: [`${MISSION}/delete`, /^Delete /],
+  runs: ["/runs", "Runs"],
+  "review-list": ["/review/all", "Plans to review"],
 };
 
 let browser, world, anna, ben;

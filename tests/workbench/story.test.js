@@ -118,16 +118,16 @@ test("a mission from its making to its second plan", async (t) => {
   assert.equal(world.record("agents", agent).state, "paused");
   await page.getByRole("link", { name: "A green balcony" }).first().click();
   await page.getByRole("button", { name: "Run now" }).click();
-  await page.getByRole("heading", { level: 2, name: "Schedule status" }).waitFor();
-  await page.getByText(/agent .*Greta.* is paused/).first().waitFor();
+  await page.getByRole("alert").filter({ hasText: "Not started. Agent Greta is paused." }).waitFor();
   assert.equal(model.requests.length, 2, "nothing was planned for an agent that is paused");
 
   // The change log tells of it, and what the pages wrote are rows like those of any client.
-  await page.getByRole("link", { name: "Change log" }).click();
-  await page.getByRole("heading", { level: 1, name: /^History of / }).waitFor();
+  await page.getByText("More", { exact: true }).click();
+  await page.getByRole("link", { name: "History" }).click();
+  await heading(page, "History");
   const rows = world.written("anna");
   assert.deepEqual(rows.slice(0, 2).map(({ table, op }) => [table, op]), [["agents", "insert"], ["aiMissions", "insert"]]);
-  assert.ok(rows.length >= 6, "agent, mission, two runs, a review, a pause, a run");
+  assert.ok(rows.length >= 6, "agent, mission, two runs, a review and a pause");
   for (const { data, op } of rows.slice(0, 2)) {
     // What the existing web client needs in order to show it.
     for (const field of ["createdAt", "updatedAt"]) assert.match(data[field], /^\d{4}-\d\d-\d\dT[0-9:]{8}\.\d{3}Z$/, op);
@@ -210,6 +210,7 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
   const gone = idIn(page);
+  await page.getByText("More", { exact: true }).click();
   await page.getByRole("button", { name: "Delete" }).click();
   const sure = page.getByRole("button", { name: "Delete" });
   await sure.waitFor();
@@ -328,12 +329,11 @@ test("the change log of a mission, page by page", async (t) => {
   await world.serve();
   const page = await signIn(browser, world, "anna");
   await page.goto(`${world.base}/missions/m/log`);
-  await page.getByRole("heading", { level: 1, name: /^History of / }).waitFor();
+  await heading(page, "History");
   const seen = [];
   for (let pages = 1; ; pages += 1) {
     assert.ok(pages < 100, "the pages come to an end");
-    const text = await page.getByRole("main").textContent();
-    const names = [...text.matchAll(/Rename-\d{3}/g)].map(([name]) => name);
+    const names = (await page.locator("main ins").allTextContents()).filter((name) => name.startsWith("Rename-"));
     assert.ok(names.length > 0, "no page is empty");
     seen.push(...names.filter((name) => !seen.includes(name)));
     const older = page.getByRole("link", { name: "Older" });

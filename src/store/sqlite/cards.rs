@@ -199,7 +199,7 @@ impl Store {
     }
 }
 
-fn mission(row: &Row<'_>) -> rusqlite::Result<MissionCard> {
+pub(super) fn mission(row: &Row<'_>) -> rusqlite::Result<MissionCard> {
     let state: String = row.get(3)?;
     Ok(MissionCard {
         id: row.get(0)?,

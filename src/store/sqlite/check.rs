@@ -166,7 +166,9 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     }
     let columns = match table {
         Table::Agents => "name, role, avatar",
-        Table::Missions => "title, objective, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key",
+        Table::Missions => {
+            "title, objective, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key"
+        }
     };
     let stored = format!(
         "SELECT record, field_meta, liveness, state, last_seq, last_applied_at, {columns} FROM {name} WHERE user_id = ?1 AND {key} = ?2"

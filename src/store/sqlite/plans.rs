@@ -8,13 +8,14 @@ use super::audit::{BY_MISSION, BY_USER};
 use super::cards::{AGENT as AGENT_CARD, AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
+use super::mission_list::{MissionSort, WhichMissions, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
 use super::schedule::{RAN_AHEAD, UNSCHEDULED};
 use super::snapshots::{DUE, WITH_ID, all_query};
-use super::views::{DECISIONS, RECORDS, RUNS, RUNS_OF, TOKENS};
+use super::views::{OUTCOMES, RECORDS, RUN, RUNS, RUNS_OF, TOKENS, WhichRuns, runs_where};
 use super::{Options, Store, Table};
 
 /// The plan of a query, one step a line.
@@ -116,7 +117,31 @@ fn pages_read_only_what_they_show() {
     check(ROWS_OF, 6, rows);
     check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (mission_id=? AND user_id=? AND claimed_at<?)");
     check(&RUNS.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_user (user_id=? AND claimed_at<?)");
-    check(DECISIONS, 2, "SEARCH decision_counts USING PRIMARY KEY (user_id=? AND hour>?)");
+    for (of_mission, of_agent, which, index) in [
+        (true, false, WhichRuns::All, "runs_by_mission (mission_id=? AND user_id=? AND claimed_at<?)"),
+        (false, true, WhichRuns::All, "runs_by_agent (user_id=? AND agent_id=? AND claimed_at<?)"),
+        (false, false, WhichRuns::Failed, "runs_by_outcome (user_id=? AND outcome=? AND claimed_at<?)"),
+        (false, false, WhichRuns::Open, "runs_by_outcome (user_id=? AND outcome=? AND claimed_at<?)"),
+        (false, false, WhichRuns::All, "runs_by_user (user_id=? AND claimed_at<?)"),
+    ] {
+        check(&runs_where(of_mission, of_agent, which).replace("{}", "*"), 5, &format!("SEARCH runs USING INDEX {index}"));
+    }
+    check(&RUN.replace("{}", "*"), 2, "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)");
+    for (sort, index) in [
+        (MissionSort::Title, "mission_snapshots_by_title (user_id=? AND (title_key,mission_id)>(?,?))"),
+        (MissionSort::Next, "mission_snapshots_by_time (user_id=? AND (next_key,mission_id)>(?,?))"),
+        (MissionSort::Changed, "mission_snapshots_by_change (user_id=? AND (last_applied_at,mission_id)<(?,?))"),
+    ] {
+        for which in [WhichMissions::All, WhichMissions::ToReview, WhichMissions::Blocked] {
+            let found = plan(&missions_where(sort, which), 8);
+            assert!(found.starts_with(&format!("SEARCH mission_snapshots USING COVERING INDEX {index}")), "{found}");
+            let agents = "SEARCH agent_snapshots USING COVERING INDEX agent_snapshots_by_state (user_id=? AND state=?)";
+            assert_eq!(found.contains(agents), which == WhichMissions::Blocked, "{found}");
+            assert!(!found.contains("TEMP B-TREE FOR ORDER"), "{found}");
+        }
+    }
+    let found = plan(OUTCOMES, 2);
+    assert!(found.starts_with("SEARCH runs USING COVERING INDEX runs_by_user (user_id=? AND claimed_at>?)"), "{found}");
     let found = plan(TOKENS, 2);
     assert!(found.starts_with("SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>?)"), "{found}");
     check(RECORDS, 4, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=?)");

@@ -170,10 +170,12 @@ const UPDATE_AGENT: &str = "UPDATE agent_snapshots SET last_seq = ?3, last_appli
      field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12 WHERE user_id = ?1 AND agent_id = ?2";
 const INSERT_MISSION: &str = "INSERT INTO mission_snapshots (user_id, mission_id, last_seq, last_applied_at, updated_at, liveness, state, \
      field_meta, record, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, \
-     title_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+     title_key, next_key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, coalesce(?11, 9223372036854775807))";
 const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
      field_meta = ?8, record = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, unscheduled = ?14, \
-     title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18 WHERE user_id = ?1 AND mission_id = ?2";
+     title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18, \
+     next_key = coalesce(?11, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
 
 /// Counts live missions by state, so that a scrape never counts them; a trigger would slow each write.
 fn count(c: &Connection, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {

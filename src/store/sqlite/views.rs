@@ -9,16 +9,16 @@ use super::loads::tokens;
 use super::runs::{attempts_of, run_columns, run_row};
 use super::snapshots::{all_query, snapshot};
 use super::{RunRow, Snapshot, Store, StoreResult, Table};
-use crate::domain::ids::{IterationId, MissionId, UserId};
+use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
+use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
+use crate::domain::raw::Raw;
 use crate::domain::{iterations, time};
-
-/// An hour in microseconds.
-const HOUR: i64 = 3_600_000_000;
 
 pub(super) const RECORDS: &str = "SELECT DISTINCT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
                      ORDER BY record_id LIMIT ?4";
-pub(super) const DECISIONS: &str = "SELECT hour, decision, count FROM decision_counts WHERE user_id = ?1 AND hour >= ?2";
+pub(super) const OUTCOMES: &str = "SELECT claimed_at / 3600000000 * 3600000000, coalesce(outcome, 'open'), count(*) FROM runs \
+     WHERE user_id = ?1 AND claimed_at >= ?2 GROUP BY 1, 2";
 pub(super) const TOKENS: &str = concat!(
     "SELECT finished_at / 3600000000 * 3600000000, ",
     tokens!(),
@@ -29,11 +29,58 @@ pub(super) const RUNS_OF: &str =
     "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND mission_id = ?3 ORDER BY claimed_at DESC LIMIT ?4";
 pub(super) const RUNS: &str = "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND ?3 IS NULL ORDER BY claimed_at DESC LIMIT ?4";
 
+/// A run of a user, with the iteration as it was written; `{}` are the columns.
+pub(super) const RUN: &str = "SELECT {}, iteration FROM runs WHERE id = ?1 AND user_id = ?2";
+
+/// Which runs are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichRuns {
+    All,
+    /// Those that have not ended.
+    Open,
+    Planned,
+    Failed,
+    Dropped,
+}
+
+impl WhichRuns {
+    /// Reads the word of a filter; all of them where it is another.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "open" => WhichRuns::Open,
+            "planned" => WhichRuns::Planned,
+            "failed" => WhichRuns::Failed,
+            "dropped" => WhichRuns::Dropped,
+            _ => WhichRuns::All,
+        }
+    }
+
+    fn filter(self) -> &'static str {
+        match self {
+            WhichRuns::All => "",
+            WhichRuns::Open => " AND outcome IS NULL",
+            WhichRuns::Planned => " AND outcome = 'planned'",
+            WhichRuns::Failed => " AND outcome = 'failed'",
+            WhichRuns::Dropped => " AND outcome = 'dropped'",
+        }
+    }
+}
+
+/// Runs before a moment, the newest first: each filter by itself is a range of an index; `{}` are the columns.
+pub(super) fn runs_where(of_mission: bool, of_agent: bool, which: WhichRuns) -> String {
+    let mission = if of_mission { " AND mission_id = ?4" } else { " AND ?4 IS NULL" };
+    let agent = if of_agent { " AND agent_id = ?5" } else { " AND ?5 IS NULL" };
+    format!(
+        "SELECT {{}} FROM runs WHERE user_id = ?1 AND claimed_at < ?2{mission}{agent}{} ORDER BY claimed_at DESC LIMIT ?3",
+        which.filter()
+    )
+}
+
 /// What the last hours of a user came to, each by the start of its hour.
 #[derive(Debug, Clone, Default)]
 pub struct Day {
-    /// Decisions by hour and name.
-    pub decisions: BTreeMap<i64, BTreeMap<String, u64>>,
+    /// Runs by the hour in which they began and their outcome; `open` where they have none yet.
+    pub runs: BTreeMap<i64, BTreeMap<String, u64>>,
     pub tokens: BTreeMap<i64, u64>,
 }
 
@@ -51,6 +98,51 @@ impl Store {
             let mut runs: Vec<RunRow> = runs.collect::<Result<_, _>>()?;
             attempts_of(c, &mut runs)?;
             Ok(runs)
+        })
+        .await
+    }
+
+    /// Runs of a user that were claimed before a moment, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn runs_where(
+        &self,
+        user: &UserId,
+        mission: Option<MissionId>,
+        agent: Option<AgentId>,
+        which: WhichRuns,
+        before: Timestamp,
+        limit: u32,
+    ) -> StoreResult<Vec<RunRow>> {
+        let user = user.to_owned();
+        self.read(move |c| {
+            let query = runs_where(mission.is_some(), agent.is_some(), which).replace("{}", &run_columns());
+            let mut statement = c.prepare_cached(&query)?;
+            let runs = statement.query_map(params![user, time::to_micros(before), limit, mission, agent], run_row)?;
+            let mut runs: Vec<RunRow> = runs.collect::<Result<_, _>>()?;
+            attempts_of(c, &mut runs)?;
+            Ok(runs)
+        })
+        .await
+    }
+
+    /// A run of a user, and its iteration as it was written.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn run(&self, user: &UserId, id: &RunId) -> StoreResult<Option<(RunRow, Option<Iteration>)>> {
+        let (user, id) = (user.to_owned(), id.to_owned());
+        self.read(move |c| {
+            let mut statement = c.prepare_cached(&RUN.replace("{}", &run_columns()))?;
+            let mut rows = statement.query(params![id, user])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let mut run = [run_row(row)?];
+            let written: Option<String> = row.get("iteration")?;
+            let written = written.and_then(|text| serde_json::from_str::<Raw>(&text).ok()).map(Iteration::from);
+            attempts_of(c, &mut run)?;
+            let [run] = run;
+            Ok(Some((run, written)))
         })
         .await
     }
@@ -118,28 +210,7 @@ impl Store {
         .await
     }
 
-    /// Adds decisions about a user's missions to the hour of `now`. What is older than eight days goes.
-    ///
-    /// # Errors
-    /// When the database cannot be written.
-    pub async fn count_decisions(&self, counts: Vec<(UserId, &'static str, u64)>, now: Timestamp) -> StoreResult<()> {
-        self.write(move |tx| {
-            let hour = time::to_micros(now).div_euclid(HOUR) * HOUR;
-            tx.sql(|c| {
-                let add = "INSERT INTO decision_counts (user_id, hour, decision, count) VALUES (?1, ?2, ?3, ?4) \
-                           ON CONFLICT (user_id, hour, decision) DO UPDATE SET count = min(count, 1000000000000) + ?4";
-                for (user, decision, count) in &counts {
-                    c.prepare_cached(add)?.execute(params![user, hour, decision, count])?;
-                    let old = "DELETE FROM decision_counts WHERE user_id = ?1 AND hour < ?2";
-                    c.prepare_cached(old)?.execute(params![user, hour - 8 * 24 * HOUR])?;
-                }
-                Ok(())
-            })
-        })
-        .await
-    }
-
-    /// What was decided for a user and how many tokens it took, by the hour, since a moment.
+    /// The runs of a user and the tokens that they took, by the hour, since a moment.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -147,10 +218,10 @@ impl Store {
         let (user, since) = (user.to_owned(), time::to_micros(since));
         self.read(move |c| {
             let mut day = Day::default();
-            let mut statement = c.prepare_cached(DECISIONS)?;
+            let mut statement = c.prepare_cached(OUTCOMES)?;
             let mut rows = statement.query(params![user, since])?;
             while let Some(row) = rows.next()? {
-                *day.decisions.entry(row.get(0)?).or_default().entry(row.get(1)?).or_default() += row.get::<_, u64>(2)?;
+                *day.runs.entry(row.get(0)?).or_default().entry(row.get(1)?).or_default() += row.get::<_, u64>(2)?;
             }
             let mut statement = c.prepare_cached(TOKENS)?;
             day.tokens = statement.query_map(params![user, since], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;

@@ -93,7 +93,7 @@ fn snapshots_without_rows_are_taken_away() {
     let mission = |user: &str, id: &str| {
         format!(
             "INSERT INTO mission_snapshots SELECT '{user}', '{id}', last_seq, last_applied_at, updated_at, liveness, state, agent_id, \
-             next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, title, objective, field_meta, record \
+             next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, next_key, title, objective, field_meta, record \
              FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
         )
     };
@@ -108,8 +108,7 @@ fn snapshots_without_rows_are_taken_away() {
     let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, \
          field_meta, record FROM agent_snapshots WHERE agent_id = 'robin'";
     fixes(world.path(), agent, "agents robin of user ben");
-    let tombstone =
-        "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', 1, 1, 1, 'ended', 'active', NULL, NULL, 0, NULL, 0, NULL, '', '', '', '{}', '{}')";
+    let tombstone = "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', 1, 1, 1, 'ended', 'active', NULL, NULL, 0, NULL, 0, NULL, '', 1, '', '', '{}', '{}')";
     fixes(world.path(), tombstone, "aiMissions ghost of user ada");
 }
 

@@ -121,7 +121,7 @@ fn a_copy_with_a_schema_of_its_own_is_refused() {
         // What would be missing.
         "DROP TRIGGER sync_changes_no_delete",
         "DROP INDEX runs_one_open_per_mission",
-        "DROP TABLE decision_counts",
+        "DROP TABLE facts",
         "DROP TRIGGER sync_changes_no_update; CREATE TRIGGER sync_changes_no_update BEFORE UPDATE ON sync_changes BEGIN SELECT 1; END",
         // Versions whose schema is another.
         "PRAGMA user_version = 1",

@@ -1,0 +1,29 @@
+overview-waiting = Wartet auf deine Prüfung
+overview-nothing-waits = Nichts. Pläne, die deine Entscheidung brauchen, erscheinen hier.
+overview-blocked = Blockiert
+overview-all-blocked = Alle blockierten Missionen
+overview-running = Läuft gerade
+overview-nothing-runs = Es wird nichts geplant.
+overview-next = Als Nächstes fällig
+overview-none-next = Keine aktive Mission hat einen nächsten Lauf.
+overview-due = fällig
+overview-day = Die letzten 24 Stunden
+overview-runs = Läufe
+overview-latest = Letzte Läufe
+overview-all-runs = Alle Läufe
+overview-no-writes = Die Datenbank kann nicht beschrieben werden. Prüfe die Festplatte und das Protokoll des Servers.
+overview-model-away = Nicht erreichbar ist das Modell unter
+overview-next-try = Nächster Versuch
+overview-next-plan-tries = Der nächste Plan versucht es wieder.
+overview-model-fails = Die letzte Anfrage an das Modell ist gescheitert
+overview-well = Alles läuft.
+overview-answered = Das Modell hat geantwortet
+overview-untried = Das Modell wurde noch nicht gefragt.
+overview-chart = { $name } der letzten 24 Stunden: { $told }
+overview-nothing = nichts
+overview-quiet = Nichts in den letzten 24 Stunden.
+overview-due-by-tomorrow = { $n ->
+    [one] 1 Mission ist bis morgen um diese Zeit fällig
+   *[other] { $n } Missionen sind bis morgen um diese Zeit fällig
+}
+overview-now = jetzt

@@ -1,16 +1,6 @@
 # Einträge und ihr Verlauf.
 
 records-history = Verlauf
-records-history-of = Verlauf von { $id }
-records-history-hint = Jede Änderung, die neueste zuerst. Nichts davon lässt sich nachträglich ändern.
-records-history-end = Keine älteren Änderungen.
-records-back = Zurück
-records-somebody = jemand
-records-made-by = Angelegt von { $name }
-records-changed-by = Geändert von { $name }
-records-deleted-by = Gelöscht von { $name }
-records-from = von { $client }
-records-data = Daten
 
 records-lead = Was deine Agenten lesen und was freigegebene Schritte schreiben. Schreib etwas auf oder importiere, was du hast.
 records-import = Importieren

@@ -1,16 +1,6 @@
 # Records and their history.
 
 records-history = History
-records-history-of = History of { $id }
-records-history-hint = Every change, newest first. Entries can't be edited.
-records-history-end = No older changes.
-records-back = Back
-records-somebody = somebody
-records-made-by = Created by { $name }
-records-changed-by = Changed by { $name }
-records-deleted-by = Deleted by { $name }
-records-from = from { $client }
-records-data = Data
 
 records-lead = What your agents read, and what approved steps write. Write something down, or import what you have.
 records-import = Import

@@ -5,3 +5,62 @@ runs-dropped-state = the mission became { $state } meanwhile
 runs-dropped-rescheduled = the mission was re-scheduled meanwhile from { $from } to { $to }
 runs-dropped-unscheduled = the mission was re-scheduled meanwhile from { $from } to no time
 runs-without-time = { $why }; the mission will not run again until its cadence is set
+
+# The pages of runs
+runs-title = Runs
+runs-run = Run
+runs-run-of = Run of
+runs-all = All
+runs-open = Under way
+runs-planned = Planned
+runs-failed = Failed
+runs-dropped = Dropped
+runs-of = Runs of
+runs-of-all = all runs
+runs-state = State
+runs-until = Until
+runs-filter = Show
+runs-none = No runs.
+runs-older = Older runs
+runs-again = Next attempt
+runs-is-running = running
+runs-is-waiting = waiting
+runs-is-planned = planned
+runs-is-failed = failed
+runs-is-dropped = dropped
+runs-due = Due
+runs-missed = { $n ->
+    [one] Catches up 1 missed run.
+   *[other] Catches up { $n } missed runs.
+}
+runs-started = Started
+runs-gates-passed = Nothing stood in its way.
+runs-interrupted = { $n ->
+    [one] The server stopped once meanwhile; it went on afterwards.
+   *[other] The server stopped { $n } times meanwhile; it went on afterwards.
+}
+runs-inputs = Inputs
+runs-decrypted = { $n ->
+    [one] 1 attempt to read an encrypted record
+   *[other] { $n } attempts to read encrypted records
+}
+runs-attempt = Attempt { $n }
+runs-rounds = { $n ->
+    [one] 1 call of the model
+   *[other] { $n } calls of the model
+}
+runs-tokens = { $prompt } tokens asked, { $answer } answered
+runs-prompt = The prompt had { $n } characters. It isn't kept.
+runs-answered = Answered; the answer passed the checks.
+runs-plan = Plan
+runs-to-plan = Open the plan
+runs-end-running = Still running
+runs-end-waiting = Waits for its next attempt
+runs-end-planned = Saved in the mission
+runs-end-failed = Failed
+runs-end-dropped = Dropped
+runs-superseded = The mission has newer plans; this one left it
+runs-restored = A device had overwritten this plan; it was put back.
+runs-calendar = Coming runs
+runs-calendar-hint = What your schedules come to in the next { $n } days; days begin at midnight in { $zone }.
+runs-times = { $n } times that day

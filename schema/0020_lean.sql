@@ -43,6 +43,7 @@ CREATE TABLE mission_snapshots (
     unscheduled      INTEGER NOT NULL,           -- 1: its schedule has times, it has none
     waiting_since    INTEGER,                    -- when its oldest plan began to await review
     title_key        TEXT    NOT NULL,           -- the start of its title, in lower case
+    next_key         INTEGER NOT NULL,           -- its next time; the last of all where there is none
     title            TEXT    NOT NULL,
     objective        TEXT    NOT NULL,
     field_meta       TEXT    NOT NULL,
@@ -62,8 +63,7 @@ CREATE INDEX mission_snapshots_to_review ON mission_snapshots (user_id, waiting_
     WHERE awaiting_review > 0 AND liveness = 'live';
 CREATE INDEX mission_snapshots_by_title ON mission_snapshots (user_id, title_key, mission_id, state, agent_id, awaiting_review)
     WHERE liveness = 'live';
-CREATE INDEX mission_snapshots_by_time
-    ON mission_snapshots (user_id, coalesce(next_run_at, 9223372036854775807), mission_id, title_key, state, agent_id, awaiting_review)
+CREATE INDEX mission_snapshots_by_time ON mission_snapshots (user_id, next_key, mission_id, title_key, state, agent_id, awaiting_review)
     WHERE liveness = 'live';
 CREATE INDEX mission_snapshots_by_change
     ON mission_snapshots (user_id, last_applied_at, mission_id, title_key, state, agent_id, awaiting_review) WHERE liveness = 'live';

@@ -1,0 +1,83 @@
+//! The runs of a user's missions.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{App, AppError};
+use crate::domain::ids::{AgentId, MissionId, RunId, UserId};
+use crate::domain::iterations::Iteration;
+use crate::store::{AgentCard, AuditRow, MissionCard, RunRow, StoreResult, WhichRuns};
+
+/// Agents that a filter offers.
+const AGENTS: u32 = 200;
+/// Reads of encrypted records that are looked through for those of a run.
+const READS: u32 = 500;
+
+/// Which runs are wanted.
+#[derive(Debug, Clone)]
+pub struct RunFilter {
+    pub mission: Option<MissionId>,
+    pub agent: Option<AgentId>,
+    pub which: WhichRuns,
+    /// Claimed before this time.
+    pub before: Timestamp,
+}
+
+/// Some runs, their missions, as far as these are still there, and the agents that there are.
+pub struct RunList {
+    pub runs: Vec<RunRow>,
+    pub missions: Vec<MissionCard>,
+    pub agents: Vec<AgentCard>,
+}
+
+/// A run with what stands around it.
+pub struct RunView {
+    pub run: RunRow,
+    /// The plan as it was written; its steps are as they are now, where the mission still has it.
+    pub iteration: Option<Iteration>,
+    pub mission: Option<MissionCard>,
+    pub agent: Option<AgentCard>,
+    /// Encrypted records that it read.
+    pub reads: Vec<AuditRow>,
+}
+
+impl App {
+    /// A user's runs, the newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn runs_list(&self, user: &UserId, filter: RunFilter, limit: u32) -> StoreResult<RunList> {
+        self.refresh().await?;
+        let RunFilter { mission, agent, which, before } = filter;
+        let runs = self.store.runs_where(user, mission, agent, which, before, limit).await?;
+        let ids: BTreeSet<MissionId> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
+        Ok(RunList {
+            missions: self.store.mission_cards_of(user, ids.into_iter().collect()).await?,
+            agents: self.store.agent_cards(user, "", AGENTS).await?,
+            runs,
+        })
+    }
+
+    /// A run with everything that is told about it.
+    ///
+    /// # Errors
+    /// Where there is none, or the database cannot be read.
+    pub async fn run_view(&self, user: &UserId, id: &RunId) -> Result<RunView, AppError> {
+        self.refresh().await?;
+        let (run, written) = self.store.run(user, id).await?.ok_or(AppError::NotFound)?;
+        let mission = self.store.mission_cards_of(user, vec![run.run.mission_id.clone()]).await?.pop();
+        let now = self.store.plan(user, &run.run.mission_id, &run.iteration_id).await?;
+        let reads = self.store.reads_of(user, Some(&run.run.mission_id), None, READS).await?;
+        Ok(RunView {
+            iteration: now.or(written),
+            mission,
+            agent: match &run.run.agent_id {
+                None => None,
+                Some(agent) => self.store.agent_cards_of(user, vec![agent.clone()]).await?.pop(),
+            },
+            reads: reads.into_iter().filter(|read| read.iteration_id == run.iteration_id).collect(),
+            run,
+        })
+    }
+}

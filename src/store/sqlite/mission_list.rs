@@ -1,0 +1,114 @@
+//! Missions by title, state, agent and what they wait for, in an order: all of it stands in the index that gives the order
+//! (docs/design.md, section 9).
+
+use rusqlite::params;
+
+use super::cards::{MISSION, mission};
+use super::{MissionCard, Store, StoreResult};
+use crate::domain::ids::{AgentId, MissionId, UserId};
+use crate::domain::mission::MissionState;
+
+/// By what missions are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissionSort {
+    Title,
+    /// What runs next first.
+    Next,
+    /// What changed last first.
+    Changed,
+}
+
+/// Which of a user's missions are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichMissions {
+    All,
+    /// Those with plans that await review.
+    ToReview,
+    /// Active ones that do not run before somebody does something about their plans or their agent.
+    Blocked,
+}
+
+/// What is asked of the list.
+#[derive(Debug, Clone)]
+pub struct MissionsWanted {
+    /// A part of the title, as [`search_key`](crate::store::search_key) makes it.
+    pub search: String,
+    pub state: Option<MissionState>,
+    pub agent: Option<AgentId>,
+    pub which: WhichMissions,
+    /// Plans that may await review before a mission is blocked; 0: no limit.
+    pub unreviewed_plans: u64,
+    pub sort: MissionSort,
+    /// A place in the order: the key and the id of a mission.
+    pub after: Option<(String, MissionId)>,
+}
+
+/// Ids with their keys, after a place in the order.
+pub(super) fn missions_where(sort: MissionSort, which: WhichMissions) -> String {
+    let (key, after, order) = match sort {
+        MissionSort::Title => ("title_key", ">", "title_key, mission_id"),
+        MissionSort::Next => ("next_key", ">", "next_key, mission_id"),
+        MissionSort::Changed => ("last_applied_at", "<", "last_applied_at DESC, mission_id DESC"),
+    };
+    let which = match which {
+        WhichMissions::All => "?8 IS NOT NULL",
+        WhichMissions::ToReview => "awaiting_review > 0 AND ?8 IS NOT NULL",
+        WhichMissions::Blocked => {
+            "state = 'active' AND ((?8 > 0 AND awaiting_review >= ?8) OR agent_id IN (SELECT agent_id FROM agent_snapshots \
+             WHERE user_id = ?1 AND liveness = 'live' AND state IN ('paused', 'archived')))"
+        }
+    };
+    format!(
+        "SELECT mission_id, CAST({key} AS TEXT) FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
+         AND ({key}, mission_id) {after} (?2, ?3) AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR agent_id = ?5) \
+         AND (?6 = '' OR instr(title_key, ?6) > 0) AND {which} ORDER BY {order} LIMIT ?7"
+    )
+}
+
+/// After every id.
+const LAST: &str = "\u{10ffff}";
+
+impl Store {
+    /// Missions of a user as they are wanted, at most `limit`, and the place after which further ones may follow.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn missions_where(
+        &self,
+        user: &UserId,
+        wanted: MissionsWanted,
+        limit: u32,
+    ) -> StoreResult<(Vec<MissionCard>, Option<(String, MissionId)>)> {
+        let user = user.to_owned();
+        self.read(move |c| {
+            let MissionsWanted { search, state, agent, which, unreviewed_plans, sort, after } = wanted;
+            let (state, unreviewed) = (state.map(MissionState::as_str), unreviewed_plans.min(u64::from(u32::MAX)));
+            let mut statement = c.prepare_cached(&missions_where(sort, which))?;
+            let place = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(1)?, row.get::<_, MissionId>(0)?));
+            let found: Vec<(String, MissionId)> = match sort {
+                MissionSort::Title => {
+                    let (key, id) = after.unwrap_or_default();
+                    statement
+                        .query_map(params![user, key, id, state, agent, search, limit, unreviewed], place)?
+                        .collect::<Result<_, _>>()?
+                }
+                MissionSort::Next | MissionSort::Changed => {
+                    let first =
+                        if sort == MissionSort::Next { (i64::MIN, MissionId::default()) } else { (i64::MAX, MissionId::from(LAST)) };
+                    let (key, id) = after.and_then(|(key, id)| Some((key.parse().ok()?, id))).unwrap_or(first);
+                    statement
+                        .query_map(params![user, key, id, state, agent, search, limit, unreviewed], place)?
+                        .collect::<Result<_, _>>()?
+                }
+            };
+            let mut statement = c.prepare_cached(MISSION)?;
+            let mut cards = Vec::with_capacity(found.len());
+            for (_, id) in &found {
+                cards.extend(statement.query_map(params![user, id], mission)?.next().transpose()?);
+            }
+            let next = found.last().filter(|_| found.len() == limit as usize).cloned();
+            Ok((cards, next))
+        })
+        .await
+    }
+}

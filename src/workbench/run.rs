@@ -1,0 +1,223 @@
+//! Runs: the list with its filters, and one of them as a timeline.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, Query, State};
+use jiff::Timestamp;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::Shared;
+use super::page::{Failed, Response, moment, page, path, prose, shorter};
+use super::plan::{anchor, state as step_state};
+use super::session::SignedIn;
+use crate::app::{RunFilter, RunView};
+use crate::domain::ids::{AgentId, MissionId, RunId};
+use crate::domain::iterations::Iteration;
+use crate::domain::time;
+use crate::store::{Attempt, RunRow, WhichRuns};
+use crate::text::catalog::{Words, text_id};
+
+const SHOWN: u32 = 50;
+/// Attempts on one page.
+const ATTEMPTS: usize = 50;
+
+/// What the missions of runs are called, as far as they are still there.
+pub(super) type Titles = BTreeMap<MissionId, String>;
+
+#[derive(Deserialize)]
+pub(super) struct RunsAsked {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    mission: String,
+    #[serde(default)]
+    agent: String,
+    /// Runs that began on this day or before, in the zone of the server.
+    #[serde(default)]
+    until: String,
+    /// Runs claimed before this, microseconds.
+    before: Option<i64>,
+}
+
+const STATES: [(&str, &str); 5] = [
+    ("", text_id("runs-all")),
+    ("open", text_id("runs-open")),
+    ("planned", text_id("runs-planned")),
+    ("failed", text_id("runs-failed")),
+    ("dropped", text_id("runs-dropped")),
+];
+
+pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(asked): Query<RunsAsked>) -> Result<Response, Failed> {
+    let words = who.words;
+    let day_end = || {
+        let next = asked.until.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+        Some(next.to_zoned(shared.app.zone().clone()).ok()?.timestamp())
+    };
+    let filter = RunFilter {
+        mission: Some(MissionId::from(asked.mission.clone())).filter(|id| !id.is_empty()),
+        agent: Some(AgentId::from(asked.agent.clone())).filter(|id| !id.is_empty()),
+        which: WhichRuns::parse(&asked.state),
+        before: asked.before.map(time::from_micros).or_else(day_end).unwrap_or(Timestamp::MAX),
+    };
+    let found = shared.app.runs_list(&who.user, filter, SHOWN).await?;
+    let titles: Titles = found.missions.iter().map(|card| (card.id.clone(), shorter(card.label(), 80))).collect();
+    let query = |name: &str, value: &str| match value {
+        "" => String::new(),
+        value => format!("&{name}={}", path("", value).trim_start_matches('/')),
+    };
+    let same =
+        [("state", &asked.state), ("mission", &asked.mission), ("agent", &asked.agent)].map(|(name, value)| query(name, value)).concat();
+    let body = html! {
+        h1 { (words.say("runs-title")) }
+        form.filter method="get" action="/runs" {
+            @if !asked.mission.is_empty() {
+                input type="hidden" name="mission" value=(asked.mission);
+                p { (words.say("runs-of")) " " a href=(path("missions", &asked.mission)) { bdi { (titles.get(&*asked.mission).map_or(asked.mission.as_str(), String::as_str)) } } " · " a href="/runs" { (words.say("runs-of-all")) } }
+            }
+            div.columns.narrow {
+                div { label for="state" { (words.say("runs-state")) } select #state name="state" {
+                    @for (value, id) in STATES { option value=(value) selected[value == asked.state] { (words.say(id)) } }
+                } }
+                div { label for="agent" { (words.say("mission-agent")) } select #agent name="agent" {
+                    option value="" { (words.say("runs-all")) }
+                    @for agent in &found.agents { option value=(agent.id) selected[*agent.id == *asked.agent] { (shorter(&agent.name, 60)) } }
+                } }
+                div { label for="until" { (words.say("runs-until")) } input #until type="date" name="until" value=(asked.until); }
+            }
+            div.actions { button { (words.say("runs-filter")) } }
+        }
+        (list_of_runs(&who, &found.runs, Some(&titles)))
+        @if let Some(last) = found.runs.last().filter(|_| found.runs.len() == SHOWN as usize) {
+            p { a.button href={ "/runs?before=" (time::to_micros(last.claimed_at)) (same) } { (words.say("runs-older")) } }
+        }
+    };
+    Ok(page(&who, &words.say("runs-title"), &body))
+}
+
+/// Runs, the newest first, each with a link to its page; with their missions, where these are told.
+pub(super) fn list_of_runs(who: &SignedIn, runs: &[RunRow], titles: Option<&Titles>) -> Markup {
+    let words = who.words;
+    html! {
+        @if runs.is_empty() { p.empty { (words.say("runs-none")) } }
+        ul.plain { @for run in runs { li {
+            a href=(path("runs", &run.run.id)) { (moment(run.claimed_at)) } " " (state(words, run))
+            @if let Some(titles) = titles {
+                " " a href=(path("missions", &run.run.mission_id)) { bdi { (titles.get(&run.run.mission_id).map_or(run.run.mission_id.as_str(), String::as_str)) } }
+            }
+            @if run.tokens() > 0 { span.hint { " " (words.with("review-tokens", [("tokens", run.tokens().into())])) } }
+            @if let Some(at) = run.run.next_attempt_at.filter(|_| run.finished.is_none()) { span.hint { " " (words.say("runs-again")) " " (moment(at)) } }
+            @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }
+        } } }
+    }
+}
+
+/// What the state of a run is called, and its class.
+pub(super) fn kind(words: Words, state: &str) -> (&'static str, String) {
+    let (class, id) = match state {
+        "in flight" | "open" => ("in-flight", text_id("runs-is-running")),
+        "waiting" => ("waiting", text_id("runs-is-waiting")),
+        "planned" => ("planned", text_id("runs-is-planned")),
+        "failed" => ("failed", text_id("runs-is-failed")),
+        _ => ("dropped", text_id("runs-is-dropped")),
+    };
+    (class, words.say(id).into_owned())
+}
+
+/// Where a run stands, as a small sign.
+fn state(words: Words, run: &RunRow) -> Markup {
+    let (class, name) = kind(words, run.state());
+    html! { span class={ "badge " (class) } { (name) } }
+}
+
+pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): Path<RunId>) -> Result<Response, Failed> {
+    let words = who.words;
+    let view = shared.app.run_view(&who.user, &id).await?;
+    let RunView { run, iteration, mission, agent, reads } = &view;
+    let title = mission.as_ref().map_or_else(|| run.run.mission_id.to_string(), |card| shorter(card.label(), 120));
+    let body = html! {
+        h1 { (words.say("runs-run-of")) " " a href=(path("missions", &run.run.mission_id)) { bdi { (title) } } }
+        p { (state(words, run)) " " span.hint {
+            (words.with("review-tokens", [("tokens", run.tokens().into())]))
+            @if let Some(finished) = &run.finished { " · " (seconds(run.claimed_at, finished.at)) }
+        } }
+        ol.timeline {
+            li {
+                b { (words.say("runs-due")) } " " (moment(run.run.scheduled_for))
+                @if run.missed_times > 0 { p.hint { (words.with("runs-missed", [("n", run.missed_times.into())])) } }
+            }
+            li {
+                b { (words.say("runs-started")) } " " (moment(run.claimed_at))
+                p.hint {
+                    (words.say("runs-gates-passed"))
+                    @if let Some(agent) = agent { " " a href=(path("agents", &agent.id)) { bdi { (shorter(&agent.name, 80)) } } }
+                }
+                @if run.interruptions > 0 { p.hint { (words.with("runs-interrupted", [("n", run.interruptions.into())])) } }
+            }
+            @if !reads.is_empty() {
+                li { b { (words.say("runs-inputs")) } p.hint { a href={ "/audit?mission=" (path("", &run.run.mission_id).trim_start_matches('/')) } { (words.with("runs-decrypted", [("n", reads.len().into())])) } } }
+            }
+            @for (n, attempt) in run.attempts.iter().take(ATTEMPTS).enumerate() { (attempted(words, n + 1, attempt)) }
+            @if let Some(iteration) = iteration { (answered(words, run, iteration)) }
+            (ended(words, run))
+        }
+    };
+    Ok(page(&who, &words.say("runs-run"), &body))
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> String {
+    format!("{:.1} s", to.duration_since(from).as_secs_f64().max(0.0))
+}
+
+/// One attempt, with the rounds that it took.
+fn attempted(words: Words, n: usize, attempt: &Attempt) -> Markup {
+    html! {
+        li {
+            b { (words.with("runs-attempt", [("n", n.into())])) } " " (moment(attempt.started_at))
+            p.hint {
+                bdi { (shorter(&attempt.model, 80)) } " · " (seconds(attempt.started_at, attempt.finished_at))
+                " · " (words.with("runs-rounds", [("n", attempt.calls.into())]))
+                " · " (words.with("runs-tokens", [("prompt", attempt.usage.prompt.into()), ("answer", attempt.usage.completion.into())]))
+            }
+            @if attempt.prompt_chars > 0 { p.hint { (words.with("runs-prompt", [("n", attempt.prompt_chars.into())])) } }
+            @match &attempt.error {
+                Some(error) => p.wrong dir="auto" { (shorter(error, 600)) },
+                None => p.hint { (words.say("runs-answered")) },
+            }
+        }
+    }
+}
+
+fn answered(words: Words, run: &RunRow, iteration: &Iteration) -> Markup {
+    let steps = iteration.steps().len();
+    html! {
+        li {
+            b { (words.say("runs-plan")) } " "
+            span.hint { @if steps == 0 { (words.say("review-nothing-to-do")) } @else { (words.with("review-steps", [("n", steps.into())])) } }
+            (prose(iteration.summary()))
+            @if steps > 0 { ul { @for step in iteration.steps().take(25) { li dir="auto" { (shorter(step.summary(), 200)) " " (step_state(words, step)) } } } }
+            p { a href={ (path("missions", &run.run.mission_id)) "#" (anchor(iteration.id())) } { (words.say("runs-to-plan")) } }
+        }
+    }
+}
+
+/// How it ended, and what became of what it wrote.
+fn ended(words: Words, run: &RunRow) -> Markup {
+    let id = match run.state() {
+        "in flight" => text_id("runs-end-running"),
+        "waiting" => text_id("runs-end-waiting"),
+        "planned" => text_id("runs-end-planned"),
+        "failed" => text_id("runs-end-failed"),
+        _ => text_id("runs-end-dropped"),
+    };
+    html! {
+        li {
+            b { (words.say(id)) }
+            @if let Some(finished) = &run.finished { " " (moment(finished.at)) }
+            @else if let Some(at) = run.run.next_attempt_at { " " (moment(at)) }
+            @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 600)) } }
+            @if let Some(at) = run.superseded_at { p.hint { (words.say("runs-superseded")) " " (moment(at)) } }
+            @if run.restored > 0 { p.hint { (words.say("runs-restored")) } }
+        }
+    }
+}
