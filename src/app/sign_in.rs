@@ -6,6 +6,7 @@ use super::App;
 use crate::auth::secret::{hash, new_secret};
 use crate::auth::{Claims, LocalKey};
 use crate::domain::ids::UserId;
+use crate::domain::person::PersonRole;
 use crate::store::{LINK_HOURS, SESSION_HOURS, Session, SignInLink, Store, StoreResult};
 
 /// Users that are offered to choose from.
@@ -57,7 +58,9 @@ impl App {
     pub async fn open_session(&self, claims: Claims) -> StoreResult<String> {
         let key = new_secret();
         let ends = after_hours(self.now(), SESSION_HOURS).min(claims.expires_at);
-        self.store.open_session(hash(&key), claims.user, claims.signing_key, ends).await?;
+        // Tokens of our own key come from the operator. Those of an identity provider come from anybody whom it knows.
+        let first = if self.users.local_key().is_some() { PersonRole::Admin } else { PersonRole::Member };
+        self.store.open_session(hash(&key), (claims.user, first), claims.signing_key, ends).await?;
         Ok(key)
     }
 

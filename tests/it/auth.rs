@@ -481,3 +481,17 @@ fn sessions_are_listed_and_ended() {
     assert_eq!(mana.run(&["sessions", "end", "--all"]).stdout, "1 ended\n");
     assert!(!signed_in(&again) && list(&[]).is_empty());
 }
+
+/// Anybody whom a provider knows may sign in; who runs the server says who administers it.
+#[test]
+fn nobody_administers_a_server_for_having_come_first_from_a_provider() {
+    let signer = Signer::ed25519("one");
+    let provider = Provider::start(&[&signer]);
+    let (served, mana) = quiet().with("JWKS_URL", &provider.url).serve_kept();
+    let cookie = crate::common::pages::sign_in(&served, &signer.for_user("anna"));
+    let settings = || request("GET", &served.url("/settings"), &[("cookie", &cookie)]).1;
+    let shown = settings();
+    assert!(shown.contains("Time zone") && !shown.contains("Address of the model server"), "{shown}");
+    assert_eq!(mana.run(&["people", "role", "anna", "admin"]).code, Some(0));
+    assert!(settings().contains("Address of the model server"));
+}

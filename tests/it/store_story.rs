@@ -93,7 +93,10 @@ async fn filled(store: &Store) {
     for (n, user) in USERS.iter().enumerate() {
         let user = UserId::from(*user);
         let key_of = [n as u8; 32];
-        store.open_session(key_of, user.clone(), "k".into(), Timestamp::now() + jiff::Span::new().hours(1)).await.unwrap();
+        store
+            .open_session(key_of, (user.clone(), PersonRole::Admin), "k".into(), Timestamp::now() + jiff::Span::new().hours(1))
+            .await
+            .unwrap();
         let made = Effects { calls: vec![call(&user)], ..Effects::default() };
         store.edit_with::<StoreError>(edit(&user, Table::Missions, "m"), move |_, _| Ok((RawRecord::new(), made))).await.unwrap();
     }
@@ -274,13 +277,13 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "open_session" | "end_session" | "end_sessions" | "choose_user" => {
             let fresh = rand::random::<[u8; 32]>();
             let ends = Timestamp::now() + jiff::Span::new().hours(1);
-            store.open_session(fresh, user.clone(), "k".into(), ends).await.unwrap();
+            store.open_session(fresh, (user.clone(), PersonRole::Admin), "k".into(), ends).await.unwrap();
             assert!(!store.choose_user(fresh, "eve".into()).await.unwrap(), "it has its user");
             let session = shown(store.session(fresh, Timestamp::now()).await);
             store.end_session(fresh).await.unwrap();
             // Signed out, and in again.
             store.end_sessions(WhichSessions::OfUser(user.clone())).await.unwrap();
-            store.open_session(key_of, user.clone(), "k".into(), ends).await.unwrap();
+            store.open_session(key_of, (user.clone(), PersonRole::Admin), "k".into(), ends).await.unwrap();
             session
         }
         "add_link" | "link" | "use_link" => {

@@ -94,7 +94,8 @@ impl Store {
                 let link = find(c, code, &signing_key, now)?;
                 if let SignInLink::Opens { user } = &link {
                     c.execute("UPDATE sign_in_links SET used = 1 WHERE code_hash = ?1", [code])?;
-                    open(c, key, user.as_ref(), &signing_key, now, expires_at)?;
+                    // Only the operator makes links.
+                    open(c, key, user.as_ref().map(|user| (user, PersonRole::Admin)), &signing_key, now, expires_at)?;
                 }
                 Ok(link)
             })
@@ -102,14 +103,20 @@ impl Store {
         .await
     }
 
-    /// Opens a session of a user, by a token of a signing key.
+    /// Opens a session of a user, by a token of a signing key; whoever is the first on this server gets the role `first`.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn open_session(&self, key: SecretHash, user: UserId, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
+    pub async fn open_session(
+        &self,
+        key: SecretHash,
+        (user, first): (UserId, PersonRole),
+        signing_key: String,
+        expires_at: Timestamp,
+    ) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
-            tx.sql(|c| open(c, key, Some(&user), &signing_key, now, expires_at))
+            tx.sql(|c| open(c, key, Some((&user, first)), &signing_key, now, expires_at))
         })
         .await
     }
@@ -216,7 +223,7 @@ fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqli
 fn open(
     c: &Connection,
     key: SecretHash,
-    user: Option<&UserId>,
+    user: Option<(&UserId, PersonRole)>,
     signing_key: &str,
     now: i64,
     expires_at: Timestamp,
@@ -224,10 +231,10 @@ fn open(
     let (_, last) = ends(now, SESSION_HOURS);
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
     let is_first = c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])? == 1;
-    if let Some(user) = user {
-        // Whoever comes first to a new server administers it.
-        join(c, user, if is_first { PersonRole::Admin } else { PersonRole::Member }, now)?;
+    if let Some((user, first)) = user {
+        join(c, user, if is_first { first } else { PersonRole::Member }, now)?;
     }
+    let user = user.map(|(user, _)| user);
     let insert = "INSERT INTO sessions (key_hash, user_id, signing_key, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
     c.execute(insert, params![key, user, signing_key, now, time::to_micros(expires_at)]).map(drop)
 }
