@@ -224,7 +224,7 @@ fn about(words: Words, mission: &Mission, missing: &BTreeMap<String, u64>) -> Ma
         @if let Some(missing) = missing.get(field::INPUTS) { p.hint { (words.say("mission-can-read")) } (more_bytes(*missing)) }
         @if let Some(missing) = missing.get(field::CADENCE) { p.hint { (words.say("mission-schedule")) } (more_bytes(*missing)) }
         @if !missing.is_empty() && missing.values().sum::<u64>() < LARGEST_IN_FORM {
-            p.hint { (words.say("mission-form-whole")) " " a href={ (path("missions", &mission.id)) "/edit" } { (words.say("mission-edit")) } }
+            p.hint { (words.say("mission-form-whole")) " " a href={ (path("missions", &mission.id)) "/edit" } { (words.say("mission-edit-whole")) } }
         }
         @if !mission.inputs.is_empty() {
             details { summary { (words.with("mission-can-read-n", [("n", mission.inputs.len().into())])) } ul { @for input in mission.inputs.iter().take(INPUTS) {

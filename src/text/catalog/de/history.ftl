@@ -1,6 +1,6 @@
 history-title = Verlauf
 history-back = Zurück
-history-hint = Einträge können nicht geändert werden.
+history-hint = Jede Änderung, die neueste zuerst. Nichts davon lässt sich nachträglich ändern.
 history-none-older = Keine älteren Änderungen.
 history-older = Ältere Änderungen
 history-somebody = Jemand

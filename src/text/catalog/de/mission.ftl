@@ -84,6 +84,7 @@ mission-whole-title = Der ganze Titel
 mission-background = Hintergrund
 mission-can-read = Was sie lesen darf
 mission-can-read-n = Was sie lesen darf ({ $n })
+mission-edit-whole = Mission bearbeiten
 mission-form-whole = Das Formular zeigt Texte ganz.
 mission-checks = Alle Prüfungen
 mission-status = Stand
@@ -93,8 +94,8 @@ mission-older-plans = Ältere Pläne
 mission-runs = Läufe
 
 # The list of missions
-mission-deleted = Die Mission ist gelöscht.
-mission-undelete = Zurückholen
+mission-deleted = Mission gelöscht.
+mission-undelete = Rückgängig
 mission-search = Titel durchsuchen
 mission-filter = Filtern und sortieren
 mission-which = Zeigen

@@ -1,6 +1,6 @@
 history-title = History
 history-back = Back
-history-hint = Entries can't be edited.
+history-hint = Every change, newest first. Entries can't be edited.
 history-none-older = No older changes.
 history-older = Older changes
 history-somebody = Somebody

@@ -84,6 +84,7 @@ mission-whole-title = The whole title
 mission-background = Background
 mission-can-read = What it can read
 mission-can-read-n = What it can read ({ $n })
+mission-edit-whole = Edit the mission
 mission-form-whole = The form shows texts whole.
 mission-checks = All checks
 mission-status = Schedule status
@@ -93,8 +94,8 @@ mission-older-plans = Older plans
 mission-runs = Runs
 
 # The list of missions
-mission-deleted = The mission is deleted.
-mission-undelete = Bring it back
+mission-deleted = Mission deleted.
+mission-undelete = Undo
 mission-search = Search titles
 mission-filter = Filter and sort
 mission-which = Show
