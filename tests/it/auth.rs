@@ -391,12 +391,12 @@ fn a_link_is_used_up_by_the_form_of_its_page_alone() {
     let (status, to, cookie) = visit("POST", &served.url("/link"), "", &[("code", &code)]);
     assert_eq!((status, to.as_str()), (303, "/"));
     assert!(cookie.starts_with(&format!("mana_session_{}=", served.address.port())), "{cookie}");
-    assert_eq!(visit("GET", &served.url("/"), &cookie, &[]).0, 200);
+    assert_eq!(visit("GET", &served.url("/missions"), &cookie, &[]).0, 200);
     assert_eq!(visit("POST", &served.url("/link"), "", &[("code", &code)]).0, 403, "once");
     assert_eq!(visit("GET", &link, "", &[]).0, 403);
     // The cookie of another server on this host is none here.
     let renamed = cookie.replacen(&format!("_{}=", served.address.port()), "_1=", 1);
-    assert_eq!(visit("GET", &served.url("/"), &renamed, &[]).0, 303);
+    assert_eq!(visit("GET", &served.url("/missions"), &renamed, &[]).0, 303);
 }
 
 #[test]
@@ -408,14 +408,14 @@ fn a_session_ends_with_the_key_by_which_it_was_made() {
     let token = mana.run(&["token", "create", "--user", "ada"]).stdout;
     let by_token = visit("POST", &served.url("/login"), "", &[("token", token.trim())]).2;
     for session in [&by_link, &by_token] {
-        assert_eq!(visit("GET", &served.url("/"), session, &[]).0, 200);
+        assert_eq!(visit("GET", &served.url("/missions"), session, &[]).0, 200);
     }
     let port = served.address.port().to_string();
     served.terminate();
     std::fs::remove_file(mana.dir.path().join("token-key.pem")).unwrap();
     let served = mana.with("PORT", &port).serve_on_its_port();
     for session in [&by_link, &by_token] {
-        let (status, to, _) = visit("GET", &served.0.url("/"), session, &[]);
+        let (status, to, _) = visit("GET", &served.0.url("/missions"), session, &[]);
         assert_eq!((status, to.as_str()), (303, "/login"));
     }
     assert_eq!(visit("POST", &served.0.url("/link"), "", &[("code", &unused)]).0, 403, "nor does a link outlive it");
@@ -428,13 +428,13 @@ fn what_a_clock_far_ahead_opened_does_not_stay_open() {
     faults.set(Fault::Clock, 4 * 365 * 24 * 3_600);
     let (used, unused) = (code(&mana, &served), code(&mana, &served));
     let session = visit("POST", &served.url("/link"), "", &[("code", &used)]).2;
-    assert_eq!(visit("GET", &served.url("/"), &session, &[]).0, 200, "it works while the clock is wrong");
+    assert_eq!(visit("GET", &served.url("/missions"), &session, &[]).0, 200, "it works while the clock is wrong");
     faults.clear(Fault::Clock);
-    assert_eq!(visit("GET", &served.url("/"), &session, &[]).1, "/login");
+    assert_eq!(visit("GET", &served.url("/missions"), &session, &[]).1, "/login");
     assert_eq!(visit("POST", &served.url("/link"), "", &[("code", &unused)]).0, 403);
     assert!(mana.run(&["sessions", "list", "--json"]).json().is_empty());
     let session = visit("POST", &served.url("/link"), "", &[("code", &code(&mana, &served))]).2;
-    assert_eq!(visit("GET", &served.url("/"), &session, &[]).0, 200, "a new one is like any other");
+    assert_eq!(visit("GET", &served.url("/missions"), &session, &[]).0, 200, "a new one is like any other");
 }
 
 #[test]
@@ -443,13 +443,13 @@ fn a_session_of_a_provider_ends_when_its_key_is_withdrawn() {
     let provider = Provider::start(&[&old]);
     let (served, mana) = quiet().with("JWKS_URL", &provider.url).serve_kept();
     let session = visit("POST", &served.url("/login"), "", &[("token", &old.for_user("ada"))]).2;
-    assert_eq!(visit("GET", &served.url("/"), &session, &[]).0, 200);
+    assert_eq!(visit("GET", &served.url("/missions"), &session, &[]).0, 200);
     let port = served.address.port().to_string();
     served.terminate();
     // Another key under the same id.
     provider.now_answers(200, set(&[&new]));
     let served = mana.with("PORT", &port).serve_on_its_port();
-    assert_eq!(visit("GET", &served.0.url("/"), &session, &[]).1, "/login");
+    assert_eq!(visit("GET", &served.0.url("/missions"), &session, &[]).1, "/login");
 }
 
 #[test]
@@ -471,7 +471,7 @@ fn sessions_are_listed_and_ended() {
     mana.run(&["sessions", "end"]).fails(2, "--all");
     mana.run(&["sessions", "end", "no-such-session"]).fails(1, "sessions list");
     assert_eq!(mana.run(&["sessions", "end", entry["id"].as_str().unwrap()]).stdout, "1 ended\n");
-    let signed_in = |session: &str| visit("GET", &served.url("/"), session, &[]).0 == 200;
+    let signed_in = |session: &str| visit("GET", &served.url("/missions"), session, &[]).0 == 200;
     assert!(!signed_in(&ben) && signed_in(&ada) && signed_in(&phone));
     let unused = code(&mana, &served);
     assert_eq!(mana.run(&["sessions", "end", "--user", "ada"]).stdout, "2 ended\n");

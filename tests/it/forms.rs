@@ -71,7 +71,8 @@ fn form(page: &str) -> (String, Fields) {
     let controls = Regex::new(r"(?s)<input([^>]*)>|<textarea([^>]*)>\n?(.*?)</textarea>|<select([^>]*)>(.*?)</select>").unwrap();
     for control in controls.captures_iter(form) {
         if let Some(tag) = control.get(1).map(|tag| tag.as_str()) {
-            if attribute(tag, "type").as_deref() == Some("checkbox") && !tag.contains(" checked") {
+            let is_choice = attribute(tag, "type").is_some_and(|kind| kind == "checkbox" || kind == "radio");
+            if is_choice && !tag.contains(" checked") {
                 continue;
             }
             fields.push((attribute(tag, "name").unwrap(), attribute(tag, "value").unwrap_or_default()));
@@ -191,7 +192,7 @@ fn a_broken_schedule_is_told_and_repaired_by_the_form() {
     ];
     let lines: Vec<Value> = cases.iter().enumerate().map(|(n, (cadence, ..))| mission(&format!("m{n}"), cadence.clone())).collect();
     let desk = Desk::new(&lines);
-    let told = "Its schedule cannot be followed";
+    let told = "The schedule can't be followed";
     for (n, (cadence, edits, _)) in cases.iter().enumerate() {
         assert!(desk.page(&format!("/missions/m{n}")).contains(told), "{cadence}");
         let (status, body) = desk.fill(&format!("/missions/m{n}/edit"), edits);

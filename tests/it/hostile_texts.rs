@@ -96,6 +96,8 @@ fn no_command_prints_what_acts_on_a_terminal() {
         vec!["link", HOSTILE],
         vec!["sessions", "list", "--user", HOSTILE],
         vec!["sessions", "end", "--user", HOSTILE],
+        vec!["people", "list"],
+        vec!["people", "role", HOSTILE, "admin"],
         vec!["init", "--yes", "--llm-model", HOSTILE],
         vec!["completions", HOSTILE],
         vec!["man", "--bad", HOSTILE],
