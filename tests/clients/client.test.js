@@ -93,9 +93,9 @@ test("what is proposed is carried out when it is approved, once, on each device"
 
   const person = new Person(world, "bob");
   const review = async (...words) => {
-    const form = (await person.forms("/missions/mission-bob")).find(({ action }) => action.endsWith("/review"));
-    Object.keys(form.fields).filter((name) => name.startsWith("step:")).forEach((name, n) => (form.fields[name] = words[n]));
-    assert.equal(await person.send(form), 303);
+    const { action, fields: { csrf, iteration } } = (await person.forms("/missions/mission-bob")).find(({ action }) => action.endsWith("/review"));
+    const decided = words.map((word, n) => [`step:${iteration}-${n}`, word]).filter(([, word]) => word !== "undecided");
+    assert.equal(await person.send({ action, fields: { csrf, iteration, ...Object.fromEntries(decided) } }), 303);
     // Both hear of it before either has answered.
     const answers = [await phone.push(), await laptop.push()];
     await phone.receive(answers[0].answer, phone.tables);

@@ -148,6 +148,7 @@ test("by keys alone, with a way back", async () => {
   await page.keyboard.press("Enter");
   await heading(page, "A green balcony");
   assert.equal(found("ben", "z-rent", "p1").plan[1].reason, "Not a word about j or a");
+  await says(page, "Rejected:");
   // A rejection that settled its plan is taken back too, and the plan comes again.
   await page.keyboard.press("u");
   await heading(page, "Keep an eye on what has to be paid this month and next");

@@ -206,7 +206,12 @@ test("the demo: by its link to a plan, with approval and rejection of all", asyn
     assert.equal(await plan.getByRole("button", { name: "Approve", exact: true }).count(), 0, "what is settled is not asked again");
   }
 
-  await page.getByRole("button", { name: "Pause" }).click();
+  // The page may renew itself under the pointer, as it tells of the end of the run.
+  await eventually("the mission to be paused", async () => {
+    const pause = page.getByRole("button", { name: "Pause" });
+    if (await pause.count()) await pause.click({ timeout: 2_000 }).catch(() => {});
+    return page.getByRole("button", { name: "Resume" }).isVisible();
+  });
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
   const gone = idIn(page);
