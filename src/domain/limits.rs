@@ -125,8 +125,9 @@ pub fn read_back(row: &Stored<'_>) -> Result<Contents, Unusable> {
         }
     }
     let data: Option<RawRecord> = match row.data {
-        None | Some("null") => None,
-        Some(text) => Some(RawRecord::of_compact(text).map_err(|_| Unusable::Damaged("data"))?),
+        None => None,
+        // An import keeps the blanks of others in the log.
+        Some(text) => serde_json::from_str(text).map_err(|_| Unusable::Damaged("data"))?,
     };
     let field_meta = match row.field_meta {
         NO_FIELD_META | "{}" => Stamps::new(),

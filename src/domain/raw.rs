@@ -176,7 +176,7 @@ impl RawRecord {
         RawRecord::default()
     }
 
-    /// Reads an object without whitespace around its parts: a part of such a text, or what this program wrote.
+    /// Reads an object without whitespace around its parts: a part of such a text, or the record of a snapshot.
     ///
     /// # Errors
     /// What is no JSON object.
