@@ -10,7 +10,7 @@ use crate::domain::time;
 use crate::store::{StoreError, StoreResult};
 
 /// The fact that tells when the last backup was made.
-pub(super) const BACKED_UP: &str = "backed up at";
+const BACKED_UP: &str = "backed up at";
 /// The directory of the page's backups, in the data directory.
 const DIRECTORY: &str = "backups";
 /// Backups of the page that stay; the oldest go.

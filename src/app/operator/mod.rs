@@ -13,12 +13,10 @@ use jiff::Timestamp;
 pub use missions::NotFound;
 pub use preview::PlanPreview;
 
-use super::backups::BACKED_UP;
 use super::sign_in::new_link;
 use crate::auth::LocalKey;
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::person::PersonRole;
-use crate::domain::time;
 use crate::runner::Clock;
 use crate::store::{
     Appended, LogRow, Person, Progress, RoleChange, RowFilter, RunRow, Session, SetAside, Staging, Store, StoreError, StoreResult,
@@ -129,8 +127,7 @@ impl Operator {
     /// # Errors
     /// When it cannot be read, or the file not be written.
     pub async fn backup(&self, to: PathBuf, progress: Progress) -> StoreResult<()> {
-        self.store.backup(to, progress).await?;
-        self.store.set_fact(BACKED_UP, time::iso_millis(self.now())).await
+        self.store.backup(to, progress).await
     }
 
     /// Who is signed in, the newest first.
