@@ -17,7 +17,7 @@ const DIRECTORY: &str = "backups";
 const KEPT: usize = 5;
 
 impl App {
-    /// When the database was backed up last, be it here or by the command.
+    /// When a backup was made here last; the command writes nothing into what it copies.
     ///
     /// # Errors
     /// When the database cannot be read.
