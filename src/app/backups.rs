@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 
 use super::{App, AppError};
 use crate::domain::ids::UserId;
@@ -13,6 +14,8 @@ use crate::store::{StoreError, StoreResult};
 const BACKED_UP: &str = "backed up at";
 /// The directory of the page's backups, in the data directory.
 const DIRECTORY: &str = "backups";
+/// The name of a backup: when it was made, in UTC.
+const NAME: &str = "mana-ai-%Y%m%dT%H%M%SZ.db";
 /// Backups of the page that stay; the oldest go.
 const KEPT: usize = 5;
 
@@ -34,7 +37,7 @@ impl App {
         let Ok(_one) = self.backing_up.try_lock() else { return Err(AppError::Parameter("a backup is being made already".into())) };
         let now = self.now();
         let dir = self.data_dir.join(DIRECTORY);
-        let file = dir.join(format!("mana-ai-{}.db", now.strftime("%Y%m%dT%H%M%SZ")));
+        let file = dir.join(now.strftime(NAME).to_string());
         let kept_in = dir.clone();
         let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&dir)).await.map_err(|_| StoreError::Stopped)?;
         made.map_err(|error| AppError::Parameter(format!("the directory of backups cannot be made: {error}")))?;
@@ -45,12 +48,13 @@ impl App {
     }
 }
 
-/// Removes all but the newest; one that cannot be removed stays.
+/// Removes all but the newest of those that were made here; one that cannot be removed stays.
 fn remove_old(dir: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("mana-ai-") && name.ends_with(".db")
+        // Somebody may keep others beside them, such as mana-ai-before-the-move.db.
+        DateTime::strptime(NAME, &*name).is_ok()
     };
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_ours).collect();
     // Their names are their times.

@@ -112,8 +112,11 @@ impl ModelKeeper {
             if !url.username().is_empty() || url.password().is_some() {
                 return wrong("the address must not have a password in it; use the key");
             }
-            // A key belongs to the server that it was given for.
-            if url.origin() != settings.url.origin() && self.fixed.key.is_none() {
+            // Secrets belong to the server that they were given for.
+            if url.origin() != settings.url.origin() {
+                if self.fixed.key.is_some() || !settings.headers.is_empty() {
+                    return wrong("the key or headers of the model server are set outside of this page; set its address there, too");
+                }
                 settings.api_key = None;
             }
             settings.url = url;
@@ -294,6 +297,17 @@ mod tests {
         assert_eq!(key("http://127.0.0.1:1/v1", ""), Some("old-key".into()));
         for other in ["http://127.0.0.1:2", "https://127.0.0.1:1", "http://evil.example"] {
             assert_eq!((key(other, ""), key(other, "new-key")), (None, Some("new-key".into())), "{other}");
+        }
+    }
+
+    #[test]
+    fn secrets_from_outside_go_to_no_other_server() {
+        let key = keeper(FixedParts { key: Some("environment".into()), ..FixedParts::default() });
+        let headers = keeper(FixedParts::default());
+        locked(&headers.settings).headers.insert("x-secret", "s".parse().unwrap());
+        for keeper in [key, headers] {
+            assert!(wished(&keeper, "http://evil.example", "").is_err());
+            assert_eq!(wished(&keeper, "http://127.0.0.1:1/v1", "").unwrap().api_key, Some("old-key".into()));
         }
     }
 

@@ -1,7 +1,7 @@
 -- Fewer indexes, and snapshots that are laid out for their readers (docs/design.md, sections 2 and 4).
 
 -- What was lost up to here is noted already, and is not to be noted again when the rows are folded again.
-UPDATE facts SET value = max(CAST(value AS INTEGER), (SELECT seq FROM projection_cursors WHERE table_name = 'aiMissions'))
+UPDATE facts SET value = max(CAST(value AS INTEGER), coalesce((SELECT seq FROM projection_cursors WHERE table_name = 'aiMissions'), 0))
 WHERE name = 'iterations come back after row';
 
 -- What lists and decisions need stands before the record, which may be large, and no query looks into its text. Snapshots are
