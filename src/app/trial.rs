@@ -32,7 +32,7 @@ pub enum TrialRefusal {
     TooMany,
     /// The user's calls or tokens of the day are used up.
     UsedUp,
-    /// The model server is left alone for now.
+    /// The model server failed, and is not asked before a time.
     Away(Outage),
     /// What went wrong between the program and the model.
     Failed(String),
