@@ -14,6 +14,8 @@ pub enum PeopleRefusal {
     LastAdmin,
     #[error("somebody of this name is here already")]
     Taken,
+    #[error("the id of the person was not typed as it is")]
+    Unconfirmed,
 }
 
 #[derive(Debug, thiserror::Error)]

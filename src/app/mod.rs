@@ -83,6 +83,8 @@ pub struct App {
     data_dir: PathBuf,
     /// Where plans come from.
     model: ModelKeeper,
+    /// Told of people who are to be removed.
+    removing: tokio::sync::Notify,
     /// Held while a backup is made.
     backing_up: tokio::sync::Mutex<()>,
     reviews: Arc<Reviews>,
@@ -136,6 +138,7 @@ impl App {
             ceilings,
             data_dir,
             model,
+            removing: tokio::sync::Notify::new(),
             backing_up: tokio::sync::Mutex::default(),
             reviews,
             outbox,

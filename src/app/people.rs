@@ -1,6 +1,7 @@
 //! Who uses this server: invitations, roles, sessions, tokens and preferences (docs/design.md, sections 9 and 12).
 
 use jiff::SignedDuration;
+use tokio::time::Duration;
 
 use super::sign_in::link_of;
 use super::{App, AppError, PeopleRefusal};
@@ -8,12 +9,14 @@ use crate::domain::ids::UserId;
 use crate::domain::language::Language;
 use crate::domain::person::{PersonRole, Preferences};
 use crate::domain::zone;
-use crate::store::{Person, RoleChange, Session, StoreResult, WhichSessions};
+use crate::store::{Person, RemovalStart, RoleChange, Session, StoreResult, WhichSessions};
 
 /// People and sessions that are listed.
 const LISTED: u32 = 200;
 /// Days that a token made on a page may last at most.
 const TOKEN_DAYS: i64 = 365;
+/// How often somebody looks for removals that another process began.
+const LOOK: Duration = Duration::from_secs(30);
 
 impl App {
     /// Whether somebody may administer the server.
@@ -92,6 +95,72 @@ impl App {
             RoleChange::NoPerson => Err(AppError::NotFound),
             RoleChange::LastAdmin => Err(AppError::People(PeopleRefusal::LastAdmin)),
         }
+    }
+
+    /// One person.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or there is no such person.
+    pub async fn person(&self, who: &UserId, user: &UserId) -> Result<Person, AppError> {
+        self.as_admin(who).await?;
+        self.store.person(user).await?.ok_or(AppError::NotFound)
+    }
+
+    /// People whose removal is under way.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or the database cannot be read.
+    pub async fn removals(&self, who: &UserId) -> Result<Vec<UserId>, AppError> {
+        self.as_admin(who).await?;
+        Ok(self.store.removals(LISTED).await?)
+    }
+
+    /// Begins to remove somebody with everything, whose id was typed; [`App::follow_removals`] goes on.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, the id was not typed, there is no such person, or nobody else administers the server.
+    pub async fn remove_person(&self, who: &UserId, user: &UserId, typed: &str) -> Result<(), AppError> {
+        self.as_admin(who).await?;
+        if typed.trim() != user.as_str().trim() {
+            return Err(AppError::People(PeopleRefusal::Unconfirmed));
+        }
+        match self.store.begin_removal(user).await? {
+            RemovalStart::Begun => {
+                tracing::info!(user = user.as_str(), by = who.as_str(), "a person is being removed with everything");
+                self.removing.notify_one();
+                Ok(())
+            }
+            RemovalStart::NoPerson => Err(AppError::NotFound),
+            RemovalStart::LastAdmin => Err(AppError::People(PeopleRefusal::LastAdmin)),
+        }
+    }
+
+    /// Ends the removals that are under way, one batch after the other, until the app stops. What a process left goes on here.
+    pub async fn follow_removals(&self) {
+        let mut stopping = self.stopping.subscribe();
+        while !*stopping.borrow_and_update() {
+            let went = self.remove_some().await.unwrap_or_else(|error| {
+                tracing::error!(%error, "a person cannot be removed now; the next look tries again");
+                false
+            });
+            if went {
+                continue;
+            }
+            tokio::select! {
+                () = self.removing.notified() => {}
+                _ = stopping.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    /// Removes a batch of whoever is being removed; `false` where nobody is.
+    async fn remove_some(&self) -> StoreResult<bool> {
+        let Some(user) = self.store.removals(1).await?.pop() else { return Ok(false) };
+        if self.store.remove_batch(&user).await?.done {
+            tracing::info!(user = user.as_str(), "a person was removed with everything");
+        }
+        Ok(true)
     }
 
     /// Ends all sessions of somebody.

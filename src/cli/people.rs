@@ -1,5 +1,7 @@
 //! `mana-ai people`
 
+use std::io::Write;
+
 use clap::Subcommand;
 use serde_json::json;
 
@@ -7,7 +9,7 @@ use super::{CommandResult, Context, Failure, output, setup};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::domain::time;
-use crate::store::{Person, RoleChange};
+use crate::store::{Person, RemovalStart, RoleChange};
 
 /// People that are listed at most.
 const LISTED: u32 = 10_000;
@@ -24,6 +26,8 @@ enum PeopleCommand {
     List(ListPeople),
     /// Let somebody administer the server, or no longer
     Role(RoleArgs),
+    /// Remove somebody with everything they own, for good
+    Remove(RemoveArgs),
 }
 
 #[derive(clap::Args)]
@@ -42,6 +46,18 @@ struct RoleArgs {
     role: PersonRole,
 }
 
+#[derive(clap::Args)]
+struct RemoveArgs {
+    /// Id of the user
+    user: UserId,
+    /// Do it: missions, agents, records, history and sessions are gone then
+    #[arg(long)]
+    yes: bool,
+}
+
+const NO_PERSON: &str = "there is no such person";
+const LAST_ADMIN: &str = "somebody has to administer the server; make somebody else an admin first";
+
 pub(super) async fn run(context: Context, args: PeopleArgs) -> CommandResult {
     let operator = setup::operator(&context.config).await?;
     match args.command {
@@ -59,10 +75,20 @@ pub(super) async fn run(context: Context, args: PeopleArgs) -> CommandResult {
         }
         PeopleCommand::Role(RoleArgs { user, role }) => match operator.set_role(&user, role).await? {
             RoleChange::Changed => Ok(()),
-            RoleChange::NoPerson => Err(Failure::Failed("there is no such person".into())),
-            RoleChange::LastAdmin => {
-                Err(Failure::Failed("somebody has to administer the server; make somebody else an admin first".into()))
+            RoleChange::NoPerson => Err(Failure::Failed(NO_PERSON.into())),
+            RoleChange::LastAdmin => Err(Failure::Failed(LAST_ADMIN.into())),
+        },
+        PeopleCommand::Remove(RemoveArgs { yes: false, .. }) => {
+            Err(Failure::Failed("this deletes everything of theirs and cannot be undone; add --yes to do it. Nothing was changed".into()))
+        }
+        PeopleCommand::Remove(RemoveArgs { user, yes: true }) => match operator.remove_person(&user).await? {
+            (RemovalStart::Begun, rows) => {
+                let mut out = output::stdout();
+                writeln!(out, "{user} is removed, with {rows} rows")?;
+                Ok(out.flush()?)
             }
+            (RemovalStart::NoPerson, _) => Err(Failure::Failed(NO_PERSON.into())),
+            (RemovalStart::LastAdmin, _) => Err(Failure::Failed(LAST_ADMIN.into())),
         },
     }
 }

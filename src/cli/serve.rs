@@ -39,12 +39,17 @@ pub(super) async fn run(context: Context) -> CommandResult {
         let app = Arc::clone(&app);
         async move { app.follow_outbox().await }
     });
+    let removing = tokio::spawn({
+        let app = Arc::clone(&app);
+        async move { app.follow_removals().await }
+    });
     stop.await;
     tracing::info!(grace = ?config.shutdown_grace, "stopping: plans under way may finish");
     ticking.inspect(JoinHandle::abort);
     let cut_short = app.stop(config.shutdown_grace).await?;
     // A call that is cut short has an unknown outcome.
     let _ = tokio::time::timeout(config.shutdown_grace, calling).await;
+    removing.abort();
     server.stop().await;
     tracing::info!(cut_short, "stopped");
     Ok(())

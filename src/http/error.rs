@@ -129,6 +129,9 @@ impl From<StoreError> for ApiError {
             tracing::warn!(%error, "a request cannot be served now");
             return Self::unavailable("the database cannot serve this now; try again later");
         }
+        if let StoreError::Removed { .. } = &error {
+            return Self::forbidden("this user was removed from the server");
+        }
         // What its user wrote breaks a limit.
         if let StoreError::Refused { refusal, .. } = &error {
             return Self::bad_request(&refusal.to_string());

@@ -55,6 +55,8 @@ pub enum StoreError {
     Moved { path: PathBuf },
     #[error("nothing of this push was kept: {0}")]
     OverCeiling(OverCeiling),
+    #[error("{user} was removed from this server with everything; an invitation or a link (`mana-ai link --user`) lets them in again")]
+    Removed { user: String },
     #[error("the database is closing")]
     Stopped,
 }

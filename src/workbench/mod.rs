@@ -125,6 +125,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/settings/backup", post(settings::back_up))
         .route("/settings/people", get(people::list).post(people::invite))
         .route("/settings/people/link", post(people::link))
+        .route("/settings/people/remove", get(people::ask).post(people::remove))
         .route("/settings/people/role", post(people::set_role))
         .route("/settings/people/sign-out", post(people::sign_out))
         .route("/settings/people/uninvite", post(people::uninvite))

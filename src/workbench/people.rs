@@ -1,14 +1,16 @@
-//! People: who uses the server, invitations by link, and roles.
+//! People: who uses the server, invitations by link, roles, and the removal of somebody with everything.
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::Shared;
 use super::page::{Failed, Response, button, csrf, moment, page, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
 use super::settings::person_of;
 use crate::app::{AppError, PeopleRefusal};
+use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::store::Person;
 
@@ -20,6 +22,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn) -> Result<
 async fn body(shared: &Shared, who: &SignedIn, wrong: Option<&str>, link: Option<&str>) -> Result<Markup, Failed> {
     let words = who.words;
     let people = shared.app.people(&who.user).await?;
+    let removals = shared.app.removals(&who.user).await?;
     let has_links = shared.app.users().public_keys().is_some();
     Ok(html! {
         p { a href="/settings" { (words.say("settings-back")) } }
@@ -44,6 +47,7 @@ async fn body(shared: &Shared, who: &SignedIn, wrong: Option<&str>, link: Option
                 button.primary { (words.say("settings-invite-make")) }
             }
         } }
+        @for name in &removals { p.hint role="status" { (rich(words, "settings-removing", [("person", html! { bdi { (shorter(name, 80)) } })])) } }
         ul.plain { @for person in &people { li { (entry(who, person)) } } }
     })
 }
@@ -74,6 +78,12 @@ fn entry(who: &SignedIn, person: &Person) -> Markup {
                     (post("/settings/people/uninvite", &words.say("settings-uninvite"), &[]))
                 } @else if person.user != who.user {
                     (post("/settings/people/sign-out", &words.say("settings-sign-out"), &[]))
+                }
+                @if person.joined_at.is_some() {
+                    form action="/settings/people/remove" {
+                        input type="hidden" name="person" value=(name);
+                        button { (words.say("settings-remove")) }
+                    }
                 }
             }
         }
@@ -129,6 +139,54 @@ pub(super) async fn set_role(State(shared): State<Shared>, posted: Posted) -> Re
         }
         Err(error) => Err(error.into()),
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct WhichPerson {
+    #[serde(default)]
+    person: String,
+}
+
+/// Asks whether somebody is to be removed: whoever wants it types their id.
+pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Query(which): Query<WhichPerson>) -> Result<Response, Failed> {
+    let person = shared.app.person(&who.user, &which.person.as_str().into()).await?;
+    Ok(page(&who, &who.words.say("settings-remove-title"), &sure(&who, &person.user, None)))
+}
+
+fn sure(who: &SignedIn, person: &UserId, wrong: Option<&str>) -> Markup {
+    let words = who.words;
+    let name = html! { bdi { (shorter(person, 80)) } };
+    html! {
+        p { a href="/settings/people" { (words.say("settings-people-back")) } }
+        h1 { (words.say("settings-remove-title")) }
+        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        p { (rich(words, "settings-remove-what", [("person", name.clone())])) }
+        ul {
+            li { (words.say("settings-remove-gone")) }
+            li { (words.say("settings-remove-out")) }
+            li { (words.say("settings-remove-stays")) }
+        }
+        form.stack method="post" action="/settings/people/remove" {
+            (csrf(who))
+            input type="hidden" name="person" value=(person);
+            label for="typed" { (rich(words, "settings-remove-type", [("person", name)])) }
+            input #typed name="typed" required maxlength="300" autocomplete="off" autocapitalize="none" spellcheck="false" dir="auto";
+            button.danger { (words.say("settings-remove-sure")) }
+            a href="/settings/people" { (words.say("common-cancel")) }
+        }
+    }
+}
+
+pub(super) async fn remove(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
+    let (who, fields) = (&posted.who, &posted.fields);
+    let person = person_of(fields);
+    let wrong = match shared.app.remove_person(&who.user, &person, &fields.text("typed")).await {
+        Ok(()) => return Ok(to(if person == who.user { "/" } else { "/settings/people" })),
+        Err(AppError::People(PeopleRefusal::Unconfirmed)) => who.words.say("settings-remove-mistyped"),
+        Err(AppError::People(PeopleRefusal::LastAdmin)) => who.words.say("settings-last-admin"),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(refused(who, &who.words.say("settings-remove-title"), &sure(who, &person, Some(&wrong))))
 }
 
 pub(super) async fn uninvite(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {

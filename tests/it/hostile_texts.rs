@@ -98,6 +98,8 @@ fn no_command_prints_what_acts_on_a_terminal() {
         vec!["sessions", "end", "--user", HOSTILE],
         vec!["people", "list"],
         vec!["people", "role", HOSTILE, "admin"],
+        vec!["people", "remove", HOSTILE],
+        vec!["people", "remove", HOSTILE, "--yes"],
         vec!["init", "--yes", "--llm-model", HOSTILE],
         vec!["completions", HOSTILE],
         vec!["man", "--bad", HOSTILE],

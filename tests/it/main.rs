@@ -24,6 +24,7 @@ mod planner;
 mod postgres;
 mod projection;
 mod records;
+mod removal;
 mod repair;
 mod restore;
 mod reviews;

@@ -40,13 +40,14 @@ impl House {
 }
 
 /// Everything of a server that only an administrator may do.
-const OF_ADMINS: [(&str, &[(&str, &str)]); 9] = [
+const OF_ADMINS: [(&str, &[(&str, &str)]); 10] = [
     ("/settings/model", &[("act", "save"), ("address", "http://evil.example"), ("model", "m")]),
     ("/settings/model", &[("act", "test"), ("address", "http://127.0.0.1:1"), ("model", "m")]),
     ("/settings/model", &[("act", "list"), ("address", "http://127.0.0.1:1"), ("model", "m")]),
     ("/settings/backup", &[]),
     ("/settings/people", &[("person", "eve"), ("role", "admin")]),
     ("/settings/people/link", &[("person", "anna")]),
+    ("/settings/people/remove", &[("person", "anna"), ("typed", "anna")]),
     ("/settings/people/role", &[("person", "ben"), ("role", "admin")]),
     ("/settings/people/sign-out", &[("person", "anna")]),
     ("/settings/people/uninvite", &[("person", "anna")]),

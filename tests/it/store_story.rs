@@ -20,8 +20,8 @@ use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
 use mana_ai::store::{
     Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, LoadQuery, Longest, Lossy, MissionSort, MissionsWanted, Options,
-    Pull, ReadAttempt, ReadFor, ReadStatus, RowFilter, Store, StoreError, StoreResult, Table, Wanted, WhichMissions, WhichRuns,
-    WhichSessions,
+    Pull, ReadAttempt, ReadFor, ReadStatus, RemovalStart, RowFilter, Store, StoreError, StoreResult, Table, Wanted, WhichMissions,
+    WhichRuns, WhichSessions,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -306,6 +306,20 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             assert!(store.uninvite(&fresh).await.unwrap() && !store.uninvite(user).await.unwrap(), "who signed in stays");
             format!("{invited} {changed} {}", shown(store.person(user).await))
         }
+        "begin_removal" | "remove_batch" => {
+            let gone = UserId::from(format!("another of {user}"));
+            if method == "begin_removal" {
+                append(store, [change(&world(gone.as_str())[0])]).await;
+            } else {
+                store.add_link(rand::random(), Some(gone.clone()), "k".into(), Timestamp::now()).await.unwrap();
+                append(store, [change(&world(gone.as_str())[0])]).await;
+            }
+            assert_eq!(store.begin_removal(&gone).await.unwrap(), RemovalStart::Begun);
+            assert_eq!(store.removals(10).await.unwrap(), [gone.clone()]);
+            let batch = shown(store.remove_batch(&gone).await);
+            assert!(store.remove_batch(&gone).await.unwrap().done && store.removals(10).await.unwrap().is_empty());
+            format!("{batch} {}", shown(store.log_usage(gone).await))
+        }
         "preferences" | "set_preferences" => {
             let wanted = Preferences { language: Some("de".into()), zone: Some(format!("zone of {user}")) };
             store.set_preferences(user, wanted.clone()).await.unwrap();
@@ -314,8 +328,8 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         }
         // Of all users at once, for the runner, the operator and the sync server.
         "append_staged" | "backup" | "check_log" | "check_projection" | "drop_orphans" | "due" | "event_key" | "fact" | "heads_after"
-        | "last_seq" | "missions_with_id" | "people" | "probe" | "projected" | "ran_ahead" | "refresh_batch" | "repair" | "set_fact"
-        | "stats" | "unscheduled" | "users" | "was_signed_in" => return None,
+        | "last_seq" | "missions_with_id" | "people" | "probe" | "projected" | "ran_ahead" | "refresh_batch" | "removals" | "repair"
+        | "set_fact" | "stats" | "unscheduled" | "users" | "was_signed_in" => return None,
         other => {
             panic!("the method {other} of the store has no case here: tell what it does for one user, and that it shows nothing of another")
         }

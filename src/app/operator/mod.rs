@@ -19,8 +19,8 @@ use crate::domain::ids::{MissionId, UserId};
 use crate::domain::person::PersonRole;
 use crate::runner::Clock;
 use crate::store::{
-    Appended, LogRow, Person, Progress, RoleChange, RowFilter, RunRow, Session, SetAside, Staging, Store, StoreError, StoreResult,
-    WhichSessions,
+    Appended, LogRow, Person, Progress, RemovalStart, RoleChange, RowFilter, RunRow, Session, SetAside, Staging, Store, StoreError,
+    StoreResult, WhichSessions,
 };
 
 /// The fact under which a server notes its address, so that commands beside it print links to it.
@@ -161,6 +161,24 @@ impl Operator {
     pub async fn set_role(&self, user: &UserId, role: PersonRole) -> StoreResult<RoleChange> {
         self.store.add_person(user, role).await?;
         self.store.set_role(user, role).await
+    }
+
+    /// Removes a person with everything, and answers how many rows that were; nothing where it cannot begin. What is cut short goes
+    /// on when it is asked for again, or in a running server.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn remove_person(&self, user: &UserId) -> StoreResult<(RemovalStart, usize)> {
+        let start = self.store.begin_removal(user).await?;
+        let mut rows = 0;
+        while start == RemovalStart::Begun {
+            let batch = self.store.remove_batch(user).await?;
+            rows += batch.rows;
+            if batch.done {
+                break;
+            }
+        }
+        Ok((start, rows))
     }
 
     /// Whether anybody ever signed in.

@@ -55,8 +55,8 @@ pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
 
 /// Its triggers make it several writes; where one fails with FAIL, nothing was written, and SQLite keeps no journal for it.
-const INSERT: &str = "INSERT OR FAIL INTO sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
-     client_id, created_at, sync_at, schema_version, actor, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+const INSERT: &str = "INSERT OR FAIL INTO sync_changes (seq, id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
+     client_id, created_at, sync_at, schema_version, actor, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 impl Store {
     /// What a user has in the log.
@@ -189,13 +189,14 @@ pub(super) fn log_usage(connection: &Connection, user: &UserId) -> rusqlite::Res
     Ok(usage.unwrap_or_default())
 }
 
-/// Writes a row that was put to the limits, and answers its `seq`; `None` where its user's log has a row of its event id.
-pub(super) fn insert(c: &Connection, row: &Stored<'_>, created_at: i64, sync_at: i64) -> rusqlite::Result<Option<i64>> {
+/// Writes a row that was put to the limits; `false` where its user's log has a row of its event id.
+pub(super) fn insert(c: &Connection, row: &Stored<'_>, seq: i64, created_at: i64, sync_at: i64) -> rusqlite::Result<bool> {
     let is_there = "SELECT 1 FROM sync_changes WHERE user_id = ?1 AND id = ?2";
     if c.prepare_cached(is_there)?.exists([row.user_id, row.event_id])? {
-        return Ok(None);
+        return Ok(false);
     }
     c.prepare_cached(INSERT)?.execute(params![
+        seq,
         row.event_id,
         row.app_id,
         row.table,
@@ -212,7 +213,7 @@ pub(super) fn insert(c: &Connection, row: &Stored<'_>, created_at: i64, sync_at:
         row.actor,
         row.origin,
     ])?;
-    Ok(Some(c.last_insert_rowid()))
+    Ok(true)
 }
 
 /// A row, or why it is set aside. Its query has [`COLUMNS`] first.
@@ -309,7 +310,14 @@ pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> rus
     RawRecord::of_compact(text).map_err(|error| Unreadable::new(what(), &error).into())
 }
 
-/// The last `seq` of the log, 0 where it is empty.
+/// The last `seq` that the log had, 0 where it never had a row.
 pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM sync_changes")?.query_row([], |row| row.get(0))
+    let query = "SELECT max(coalesce((SELECT max(seq) FROM sync_changes), 0), (SELECT seq FROM log_end))";
+    connection.prepare_cached(query)?.query_row([], |row| row.get(0))
+}
+
+/// The last `sync_at` that the log had, 0 where it never had a row.
+pub(super) fn last_sync_at(connection: &Connection) -> rusqlite::Result<i64> {
+    let query = "SELECT max(coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0), (SELECT sync_at FROM log_end))";
+    connection.prepare_cached(query)?.query_row([], |row| row.get(0))
 }

@@ -70,11 +70,10 @@ pub fn examine(data_dir: &Path, now: Timestamp) -> StoreResult<Option<Examined>>
     if said != "ok" {
         return Err(StoreError::Corrupt { path, reason: said.lines().next().unwrap_or_default().to_owned() });
     }
-    let last = "SELECT seq, sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
-    let last: Option<(i64, i64)> = connection.query_row(last, [], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(sqlite)?;
-    let last_sync_at = last.map(|(_, sync_at)| time::from_micros(sync_at));
-    let mut examined =
-        Examined { version, rows: last.map_or(0, |(seq, _)| seq), last_sync_at, set_aside: 0, future_stamps: 0, in_future: None, bytes };
+    let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
+    let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;
+    let last_sync_at = last.map(time::from_micros);
+    let mut examined = Examined { version, rows: 0, last_sync_at, set_aside: 0, future_stamps: 0, in_future: None, bytes };
     look_at_rows(&connection, now, &mut examined).map_err(sqlite)?;
     Ok(Some(examined))
 }
@@ -83,6 +82,7 @@ fn look_at_rows(connection: &Connection, now: Timestamp, examined: &mut Examined
     let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
+        examined.rows += 1;
         let Ok(delta) = delta(row)? else {
             examined.set_aside += 1;
             continue;

@@ -11,7 +11,7 @@ use super::{StoreError, StoreResult};
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 19;
+pub const SCHEMA_VERSION: i64 = 20;
 
 /// The migration that writes the log anew.
 const LOG_ANEW: i64 = 11;
@@ -71,7 +71,7 @@ pub(super) fn drop_additions(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// An empty database of a version.
-fn fresh(version: i64) -> rusqlite::Result<Connection> {
+pub(super) fn fresh(version: i64) -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
     for (_, sql) in migrations().into_iter().filter(|(number, _)| *number <= version) {
         connection.execute_batch(sql)?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::removal::{is_removed, let_in_again};
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::person::{PersonRole, Preferences};
@@ -56,6 +57,9 @@ impl Store {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
+                if !let_in_again(c, &user)? {
+                    return Ok(false);
+                }
                 let insert = "INSERT INTO people (user_id, role, added_at) SELECT ?1, ?2, ?3 \
                               WHERE NOT EXISTS (SELECT 1 FROM sync_changes WHERE user_id = ?1) ON CONFLICT (user_id) DO NOTHING";
                 c.execute(insert, params![user, role.as_str(), now]).map(|n| n == 1)
@@ -64,7 +68,7 @@ impl Store {
         .await
     }
 
-    /// Adds somebody who may have data here already; nothing where they are known.
+    /// Adds somebody who may have data here already; nothing where they are known, or were removed.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -73,7 +77,10 @@ impl Store {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             let insert = "INSERT INTO people (user_id, role, added_at) VALUES (?1, ?2, ?3) ON CONFLICT (user_id) DO NOTHING";
-            tx.sql(|c| c.execute(insert, params![user, role.as_str(), now]).map(drop))
+            tx.sql(|c| match is_removed(c, user.as_str())? {
+                true => Ok(()),
+                false => c.execute(insert, params![user, role.as_str(), now]).map(drop),
+            })
         })
         .await
     }
@@ -86,8 +93,7 @@ impl Store {
         let user = user.to_owned();
         self.write(move |tx| {
             tx.sql(|c| {
-                let others = "SELECT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id <> ?1)";
-                if role != PersonRole::Admin && !c.query_row(others, [&user], |row| row.get::<_, bool>(0))? {
+                if role != PersonRole::Admin && has_no_other_admin(c, &user)? {
                     return Ok(RoleChange::LastAdmin);
                 }
                 let changed = c.execute("UPDATE people SET role = ?2 WHERE user_id = ?1", params![user, role.as_str()])?;
@@ -133,6 +139,17 @@ impl Store {
                       ON CONFLICT (user_id) DO UPDATE SET language = ?2, time_zone = ?3";
         self.write(move |tx| tx.sql(|c| c.execute(upsert, params![user, preferences.language, preferences.zone]).map(drop))).await
     }
+}
+
+fn has_no_other_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+    let none = "SELECT NOT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id <> ?1)";
+    c.query_row(none, [user], |row| row.get(0))
+}
+
+/// Whether nobody but this person administers the server.
+pub(super) fn is_last_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+    let is_admin = "SELECT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id = ?1)";
+    Ok(c.query_row(is_admin, [user], |row| row.get(0))? && has_no_other_admin(c, user)?)
 }
 
 /// Notes that somebody signed in; `role` is what it makes of them, where they have a lesser one.

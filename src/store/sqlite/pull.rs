@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, Row, Rows, params};
 
-use super::changes::{COLUMNS, last_seq, log_row};
+use super::changes::{COLUMNS, last_seq, last_sync_at, log_row};
 use super::{LogRow, Store, StoreResult};
 use crate::domain::ids::UserId;
 
@@ -143,10 +143,4 @@ fn newest_of_app(connection: &Connection, pull: &Pull) -> rusqlite::Result<Optio
 fn is_asked_for(pull: &Pull, row: &Row<'_>) -> rusqlite::Result<bool> {
     let own = pull.not_client.as_deref() == Some(row.get_ref("client_id")?.as_str()?);
     Ok(!own && (pull.tables.is_empty() || pull.tables.contains(row.get_ref("table_name")?.as_str()?)))
-}
-
-fn last_sync_at(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0)")?
-        .query_row([], |row| row.get(0))
 }

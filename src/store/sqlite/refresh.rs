@@ -178,7 +178,7 @@ const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_a
      next_key = coalesce(?11, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
 
 /// Counts live missions by state, so that a scrape never counts them; a trigger would slow each write.
-fn count(c: &Connection, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {
+pub(super) fn count(c: &Connection, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {
     if before == after {
         return Ok(());
     }

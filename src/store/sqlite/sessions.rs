@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::people::join;
-use super::{Store, StoreResult};
+use super::removal::{is_removed, let_in_again};
+use super::writer::SqliteTx;
+use super::{Store, StoreError, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::domain::time;
@@ -58,13 +60,16 @@ const SLACK_HOURS: i64 = 24;
 const SIGNED_IN: &str = "signed in";
 
 impl Store {
-    /// Keeps a link that works once, until `expires_at`.
+    /// Keeps a link that works once, until `expires_at`. Whom it names may come again who was removed.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// While its user is being removed, or when the database cannot be written.
     pub async fn add_link(&self, code: SecretHash, user: Option<UserId>, signing_key: String, expires_at: Timestamp) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
+            if let Some(user) = &user {
+                let_in(tx, user)?;
+            }
             tx.sql(|c| {
                 let (_, last) = ends(now, LINK_HOURS);
                 c.execute("DELETE FROM sign_in_links WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
@@ -116,6 +121,9 @@ impl Store {
     ) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
+            if tx.sql(|c| is_removed(c, user.as_str()))? {
+                return Err(removed(&user));
+            }
             tx.sql(|c| open(c, key, Some((&user, first)), &signing_key, now, expires_at))
         })
         .await
@@ -129,6 +137,7 @@ impl Store {
         let update = "UPDATE sessions SET user_id = ?2 WHERE key_hash = ?1 AND user_id IS NULL";
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
+            let_in(tx, &user)?;
             tx.sql(|c| {
                 let chosen = c.execute(update, params![key, user])? == 1;
                 if chosen {
@@ -199,6 +208,14 @@ impl Store {
     pub async fn was_signed_in(&self) -> StoreResult<bool> {
         Ok(self.fact(SIGNED_IN).await?.is_some())
     }
+}
+
+fn let_in(tx: &SqliteTx<'_>, user: &UserId) -> StoreResult<()> {
+    if tx.sql(|c| let_in_again(c, user))? { Ok(()) } else { Err(removed(user)) }
+}
+
+fn removed(user: &UserId) -> StoreError {
+    StoreError::Removed { user: user.to_string() }
 }
 
 /// Between which ends something lasts at a time, in microseconds.

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::changes::last_seq;
 use super::{Store, StoreResult};
 use crate::domain::time;
 
@@ -52,7 +51,7 @@ impl Store {
                 in_flight,
                 waiting,
                 first_due: first_due.map(time::from_micros),
-                log_rows: last_seq(c)?,
+                log_rows: c.prepare_cached("SELECT coalesce(sum(rows), 0) FROM user_log")?.query_row([], |row| row.get(0))?,
                 database_bytes: pages * page_size,
                 wal_bytes: std::fs::metadata(wal).map_or(0, |m| i64::try_from(m.len()).unwrap_or(i64::MAX)),
             })

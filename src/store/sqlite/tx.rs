@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::changes::{self, RECORD, log_usage};
 use super::error::store_error;
 use super::refresh::{self, NEW_ROWS, NEW_ROWS_OF_RECORD, fold_row};
+use super::removal::is_removed;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::user_log::Logged;
 use super::writer::SqliteTx;
@@ -116,7 +117,13 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn insert(&self, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<Option<i64>> {
-        self.sql(|c| changes::insert(c, row, created_at, sync_at))
+        if self.sql(|c| is_removed(c, row.user_id))? {
+            return Err(StoreError::Removed { user: row.user_id.to_owned() });
+        }
+        self.sql(|c| {
+            let seq = self.next_seq()?;
+            Ok(changes::insert(c, row, seq, created_at, sync_at)?.then_some(seq))
+        })
     }
 
     fn has_record(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<bool> {
@@ -145,7 +152,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn put(&self, save: &Save) -> StoreResult<bool> {
-        self.sql(|c| refresh::put(c, save, time::to_micros(SqliteTx::now(self))))
+        self.sql(|c| Ok(!is_removed(c, save.user.as_str())? && refresh::put(c, save, time::to_micros(SqliteTx::now(self)))?))
     }
 
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()> {

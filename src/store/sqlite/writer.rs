@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::changes::{last_seq, last_sync_at};
 use super::error::store_error;
 use super::files::FileId;
 use super::{StoreError, StoreResult};
@@ -30,6 +31,7 @@ pub(super) struct SqliteTx<'a> {
     pub path: &'a Path,
     clock: fn() -> Timestamp,
     last_sync_at: Cell<Option<i64>>,
+    last_seq: Cell<Option<i64>>,
     oddities: &'a Oddities,
 }
 
@@ -58,14 +60,21 @@ impl SqliteTx<'_> {
     pub fn next_sync_at(&self) -> rusqlite::Result<i64> {
         let last = match self.last_sync_at.get() {
             Some(last) => last,
-            None => {
-                let query = "SELECT coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0)";
-                self.connection.prepare_cached(query)?.query_row([], |row| row.get(0))?
-            }
+            None => last_sync_at(self.connection)?,
         };
         let next = time::to_micros(self.now()).max(last.saturating_add(1));
         self.last_sync_at.set(Some(next));
         Ok(next)
+    }
+
+    /// The `seq` of the next row: beyond every row that the log ever had.
+    pub fn next_seq(&self) -> rusqlite::Result<i64> {
+        let last = match self.last_seq.get() {
+            Some(last) => last,
+            None => last_seq(self.connection)?,
+        };
+        self.last_seq.set(Some(last + 1));
+        Ok(last + 1)
     }
 
     /// Runs statements and sorts their error.
@@ -234,7 +243,7 @@ fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Ti
             return;
         }
     };
-    let tx = SqliteTx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), oddities };
+    let tx = SqliteTx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), last_seq: Cell::new(None), oddities };
     let mut lost = None;
     let answers: Vec<JobAnswer> = group
         .into_iter()
