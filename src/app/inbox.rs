@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::review::{Given, Reviews};
+use super::review::{Given, Reopens, Reviews};
 use super::{App, AppError};
 use crate::domain::ids::{AgentId, IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::{self, Iteration};
@@ -120,15 +120,22 @@ impl Reviews {
         }
     }
 
-    /// Takes decisions back: what was carried out is undone, and what was not awaits a decision again, unless a device has
-    /// it. Steps are named by their places.
+    /// Takes decisions back: what was carried out is undone, and steps await a decision again, unless a device has them. Steps
+    /// are named by their places.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn reconsider(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, places: &[usize]) -> Result<(), AppError> {
+    pub async fn reconsider(
+        &self,
+        user: &UserId,
+        mission: &MissionId,
+        iteration: &IterationId,
+        places: &[usize],
+        reopens: Reopens,
+    ) -> Result<(), AppError> {
         let steps = self.steps(user, mission, iteration).await?;
         let wanted: Vec<StepId> = places.iter().filter_map(|place| Some(steps.get(*place)?.id().clone())).collect();
-        self.take_back(user, mission, iteration, &wanted, true).await
+        self.take_back(user, mission, iteration, &wanted, reopens).await
     }
 }
 

@@ -61,7 +61,7 @@ pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
 pub use outbox::Outbox;
 pub use overview::{ModelHealth, Overview};
 pub use records::{Heading, Linkable};
-pub use review::{DecidedStep, Given, Reviews, StepReview, WaitingPlan};
+pub use review::{DecidedStep, Given, Reopens, Reviews, StepReview, WaitingPlan};
 pub use runs::{RunFilter, RunList, RunView};
 pub use shelf::RecordList;
 pub use templates::{MadeOfTemplate, TemplateShelf};

@@ -95,7 +95,7 @@ impl Outbox {
         let Some(webhook) = self.webhooks.get(&call.tool) else {
             return self.end(call, Err("its tool has no webhook any more".into())).await;
         };
-        let called = webhook.call(&call.step.step_id, (self.clock)(), call.body.clone()).await;
+        let called = webhook.call(&call.id(), (self.clock)(), call.body.clone()).await;
         match called {
             Called::Done(answer) => {
                 tracing::info!(

@@ -17,7 +17,7 @@ use crate::domain::iterations::{self, Iteration, to_record};
 use crate::domain::merge::Record;
 use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
-use crate::domain::review::{Review, apply, reopen};
+use crate::domain::review::{Review, StepDecision, apply, can_reopen, reopen};
 use crate::domain::step::{self, IterationStep, StepStatus};
 use crate::metrics::Metrics;
 use crate::modules::effects::{FieldChange, Preview};
@@ -122,6 +122,16 @@ pub enum Given {
     Value(Value),
     /// It is left out.
     Nothing,
+}
+
+/// Which steps await a decision again once they were taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reopens {
+    Nothing,
+    /// Those of which nothing was there to undo.
+    WhatWroteNothing,
+    /// Also those that are undone now.
+    All,
 }
 
 impl Reviews {
@@ -281,6 +291,10 @@ impl Reviews {
         for id in steps {
             let (mission, iteration) = self.place_of(user, wanted.iteration.as_ref().map_or(&**id, |iteration| iteration)).await?;
             let before = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
+            let is_over = before.undone().is_some() || before.status() == StepStatus::Failed;
+            if is_over && wanted.review.decisions.get(id).or(wanted.review.all.as_ref()) == Some(&StepDecision::Approve) {
+                self.take_back(user, &mission, &iteration, std::slice::from_ref(id), Reopens::WhatWroteNothing).await?;
+            }
             let mut review = Review { iteration_id: iteration.clone(), ..wanted.review.clone() };
             review.decisions.retain(|step, _| step == id);
             if !wanted.set.is_empty() {
@@ -331,7 +345,7 @@ impl Reviews {
             true => vec![id.into()],
             false => before.iter().map(|step| step.id().clone()).collect(),
         };
-        self.take_back(user, &mission, &iteration, &wanted, false).await?;
+        self.take_back(user, &mission, &iteration, &wanted, Reopens::Nothing).await?;
         let after = self.steps(user, &mission, &iteration).await?;
         let of = |id: &StepId| Some((before.iter().find(|step| step.id() == id)?, after.iter().find(|step| step.id() == id)?));
         let told = wanted.iter().filter_map(|id| {
@@ -341,14 +355,14 @@ impl Reviews {
         Ok(told.collect())
     }
 
-    /// Undoes what steps wrote; where it `reopens`, those that wrote nothing await a decision again.
+    /// Undoes what steps wrote, and lets some of them await a decision again.
     pub(super) async fn take_back(
         &self,
         user: &UserId,
         mission: &MissionId,
         iteration: &IterationId,
         steps: &[StepId],
-        reopens: bool,
+        reopens: Reopens,
     ) -> Result<(), AppError> {
         let (steps, iteration_id, user_id, mission_id, now) =
             (steps.to_vec(), iteration.clone(), user.to_owned(), mission.clone(), (self.clock)());
@@ -359,6 +373,7 @@ impl Reviews {
             let Some(iteration) = iterations.iter_mut().find(|iteration| *iteration.id() == iteration_id) else {
                 return Ok(Default::default());
             };
+            let over = iteration.clone();
             let mut back = TakeBack::new(&user_id, &mission_id, WORKBENCH_CLIENT, actor::user(&user_id), log, iteration);
             let mut plan: Vec<_> = iteration.steps_mut().filter(|step| steps.iter().any(|id| id == step.id())).collect();
             let mut changed = false;
@@ -371,9 +386,13 @@ impl Reviews {
                 effects.outcomes.push((step.tool().unwrap_or_default().to_owned(), StepOutcome::Undone));
                 step.take_back(&undone_by_user(&back.kept, now), back.kept.is_empty());
             }
-            if reopens {
-                changed |= reopen(iteration, &steps);
-            }
+            let is_meant = |step: &&IterationStep| match reopens {
+                Reopens::Nothing => false,
+                Reopens::WhatWroteNothing => can_reopen(&over, step),
+                Reopens::All => true,
+            };
+            let again: Vec<StepId> = over.steps().filter(is_meant).map(|step| step.id().clone()).filter(|id| steps.contains(id)).collect();
+            changed |= reopen(iteration, &again);
             if !changed {
                 return Ok(Default::default());
             }

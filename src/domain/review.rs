@@ -155,13 +155,13 @@ fn settle(iteration: &mut Iteration, all: Option<StepDecision>) {
     iteration.set_status(overall);
 }
 
-/// Whether the decision on a step can be taken back: nothing came of it, and no device has the steps beside it.
+/// Whether a step can be decided again: nothing came of it, or nothing is left of that, and no device has the steps beside it.
 pub fn can_reopen(iteration: &Iteration, step: &IterationStep) -> bool {
     let is_released = || iteration.steps().any(|step| step.status() == StepStatus::Planned);
     let settled = [IterationStatus::Approved, IterationStatus::Rejected, IterationStatus::Failed].contains(&iteration.status());
     let is_open = iteration.awaits_review() || (settled && !is_released());
-    let is_rejected = step.status() == StepStatus::Rejected && step.undone().is_none();
-    is_open && (is_rejected || (step.is_approved_in_advance() && step.status() == StepStatus::Staged))
+    let is_over = matches!(step.status(), StepStatus::Rejected | StepStatus::Failed) && step.can_repeat();
+    is_open && (is_over || (step.is_approved_in_advance() && step.status() == StepStatus::Staged))
 }
 
 /// Takes decisions on steps back, so that their iteration awaits review again. Answers whether anything changed.
@@ -290,7 +290,7 @@ mod tests {
         for (statuses, overall, after) in [
             (["approved", "rejected"], "approved", "awaiting-review [approved staged]"),
             (["planned", "rejected"], "approved", "approved [planned rejected]"),
-            (["rejected", "failed"], "failed", "awaiting-review [staged failed]"),
+            (["rejected", "failed"], "failed", "awaiting-review [staged staged]"),
             (["rejected", "skipped"], "running", "running [rejected skipped]"),
         ] {
             let mut it = iteration(&statuses);
@@ -299,10 +299,29 @@ mod tests {
             let steps: Vec<&str> = it.steps().map(|step| step.status().as_str()).collect();
             assert_eq!(format!("{} [{}]", it.status().as_str(), steps.join(" ")), after);
         }
-        let mut undone: Iteration = json!({"id": "it", "overallStatus": "approved",
-            "plan": [{"id": "a", "status": "rejected", "undone": {"by": "user"}}]})
-        .into();
-        assert!(!reopen(&mut undone, &all));
+    }
+
+    #[test]
+    fn a_step_that_was_undone_or_failed_is_decided_again_and_what_it_was_is_counted() {
+        let plan = json!([
+            {"id": "a", "status": "rejected", "result": {"records": [{"app": "x", "table": "y", "id": "z"}]}, "undone": {"by": "user"}},
+            {"id": "b", "status": "failed", "error": "no such note"},
+        ]);
+        let mut it: Iteration = json!({"id": "it", "overallStatus": "approved", "plan": plan}).into();
+        assert!(reopen(&mut it, &["a", "b"].map(StepId::from)));
+        let staged = |id: &str, earlier: Value| json!({"id": id, "status": "staged", "earlier": earlier});
+        assert_eq!(it.read()["plan"], json!([staged("a", json!([1])), staged("b", json!([0]))]));
+        let fails = |_: &IterationStep| CarriedOut::Failed("again".into());
+        let review = Review { iteration_id: "it".into(), all: Some(Approve), ..Review::default() };
+        let mut after = apply(&[it], &review, &mut { fails }).unwrap().remove(0);
+        assert_eq!(after.status(), IterationStatus::Failed);
+        assert!(reopen(&mut after, &["a".into()]));
+        assert_eq!(after.steps().map(IterationStep::earlier).collect::<Vec<_>>(), [vec![1, 0], vec![0]]);
+        // Not without end, and not what changed since in part.
+        let many = json!({"id": "a", "status": "failed", "earlier": vec![0; 20]});
+        let kept = json!({"id": "b", "status": "approved", "undone": {"kept": [{}]}});
+        let mut it: Iteration = json!({"id": "it", "overallStatus": "failed", "plan": [many, kept]}).into();
+        assert!(!reopen(&mut it, &["a", "b"].map(StepId::from)));
     }
 
     #[test]

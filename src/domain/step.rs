@@ -126,10 +126,14 @@ impl From<Raw> for IterationStep {
 /// for its status.
 const DECISION: &str = "decision";
 const APPROVE: &str = "approve";
+/// How often a step is decided again, at most.
+const MAX_EARLIER: usize = 20;
 /// The same for a call that is on its way.
 const CALLING: &str = "calling";
 /// The field that says why its user rejected it.
 const REASON: &str = "reason";
+/// The field that counts, for each time that it was carried out and is decided again, the records that were written then.
+const EARLIER: &str = "earlier";
 
 impl IterationStep {
     fn of(entry: Entry) -> Self {
@@ -227,6 +231,16 @@ impl IterationStep {
         records.into_iter().filter_map(record).collect()
     }
 
+    /// The records that were written each time before this one that it was carried out.
+    pub fn earlier(&self) -> Vec<usize> {
+        let counts = self.entry.get(EARLIER).and_then(Raw::items).unwrap_or_default();
+        counts
+            .iter()
+            .map(|count| count.read().as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0))
+            .take(MAX_EARLIER)
+            .collect()
+    }
+
     /// What was said when it was taken back.
     pub fn undone(&self) -> Option<Value> {
         self.entry.get("undone").map(Raw::read)
@@ -294,8 +308,21 @@ impl IterationStep {
         }
     }
 
-    /// Waits for a decision again.
+    /// Whether it was not repeated too often.
+    pub fn can_repeat(&self) -> bool {
+        self.earlier().len() < MAX_EARLIER
+    }
+
+    /// Waits for a decision again. What comes of it then is told apart from what came of it before.
     pub fn reopen(&mut self) {
+        if self.has_result() || self.status() == StepStatus::Failed {
+            let mut earlier = self.earlier();
+            earlier.push(self.written().len());
+            self.insert(EARLIER, json!(earlier));
+            if let Some(fields) = self.entry.object_mut() {
+                ["result", "error", "undone"].into_iter().for_each(|field| drop(fields.remove(field)));
+            }
+        }
         self.decide(None);
         self.set_reason("");
         self.set_status(StepStatus::Staged);

@@ -22,6 +22,9 @@ pub struct Tool {
     /// Whether it destroys something: then it is never carried out without review, unless an agent's policy says so.
     #[serde(default)]
     pub destructive: bool,
+    /// Whether it only reads: a call changes nothing anywhere.
+    #[serde(default, rename = "readOnly")]
+    pub read_only: bool,
     /// Who carries out its steps; where nothing is said, the log if a module describes it, else a device of the user.
     #[serde(default)]
     pub execute: Option<Execute>,
@@ -121,6 +124,9 @@ fn check(tool: &Tool) -> Result<(), BadCatalog> {
     }
     if tool.module.is_empty() || tool.description.trim().is_empty() {
         return Err(wrong(tool, "`module` and `description` must say something: the policy and the model go by them"));
+    }
+    if tool.read_only && (tool.destructive || tool.execute == Some(Execute::Log)) {
+        return Err(wrong(tool, "a tool that is `readOnly` destroys nothing and writes no records"));
     }
     for (at, parameter) in tool.parameters.iter().enumerate() {
         let name = &parameter.name;
@@ -272,6 +278,7 @@ mod tests {
             ("{\"tool\": []}", "unknown field `tool`"),
             ("[\n{\"module\": \"m\"}]", "missing field `name` at line 2"),
             (tool("\"parameters\": [{\"name\": \"a\", \"type\": \"int\"}]").as_str(), "unknown variant `int`, expected one of `string`"),
+            (tool("\"readOnly\": true, \"destructive\": true").as_str(), "destroys nothing"),
             (tool("\"params\": []").as_str(), "unknown field `params`"),
             (tool("\"parameters\": [{\"name\": \"rationale\", \"type\": \"string\"}]").as_str(), "tool \"x\": the parameter \"rationale\""),
             (tool("\"parameters\": [{\"name\": \"a\", \"type\": \"number\", \"enum\": [\"1\"]}]").as_str(), "has an `enum`"),

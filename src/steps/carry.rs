@@ -123,11 +123,11 @@ impl<'a> Carrier<'a> {
             self.effects.calls.push(call);
             return CarriedOut::Called;
         }
-        let key = self.occasion.key(step.id());
+        let (key, earlier) = (self.occasion.key(step.id()), step.earlier().len());
         let mut n = 0;
         let mut next_id = || {
             n += 1;
-            key.derived_id("record", n)
+            key.repeated_id("record", n, earlier)
         };
         let written = effects::writes(&self.executors.modules, &self.call(tool, params), &self.log, &mut next_id)
             .and_then(|writes| self.rows(step, &writes).map(|rows| (writes, rows)));
@@ -172,11 +172,15 @@ impl<'a> Carrier<'a> {
 
     fn outgoing(&self, tool: &str, step: &IterationStep, params: &Record) -> OutboxCall {
         let Occasion { user, mission, iteration, agent, .. } = self.occasion;
+        let id = match step.earlier().len() {
+            0 => step.id().to_string(),
+            earlier => format!("{}-again-{earlier}", step.id()),
+        };
         OutboxCall {
             step: self.occasion.key(step.id()),
             tool: tool.to_owned(),
             body: body(&Sent {
-                id: step.id(),
+                id: &id,
                 tool,
                 params,
                 rationale: step.rationale(),
@@ -192,9 +196,9 @@ impl<'a> Carrier<'a> {
     fn rows(&self, step: &IterationStep, writes: &[RecordWrite]) -> Result<Vec<Admitted>, Obstacle> {
         let work = Work { mission_id: self.occasion.mission, iteration_id: self.occasion.iteration, rationale: step.rationale() };
         let actor = actor::runner(self.occasion.agent, Some(work));
-        let key = self.occasion.key(step.id());
+        let (key, earlier) = (self.occasion.key(step.id()), step.earlier().len());
         let row = |(n, write): (usize, &RecordWrite)| {
-            let event_id = key.derived_id("row", n);
+            let event_id = key.repeated_id("row", n, earlier);
             let (user, client) = (self.occasion.user, self.occasion.client);
             let change = row(user, client, event_id, Target::of(write), RawRecord::from(&write.fields), &actor, "agent", &self.log);
             admit(change).map_err(|refusal| Obstacle::Refused { why: refusal.to_string() })

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use carry::{Carrier, GoAhead, Occasion};
@@ -146,6 +146,14 @@ pub struct StepKey {
 }
 
 impl StepKey {
+    /// The same for a step that is decided again, after so many times before.
+    pub fn repeated_id(&self, of: &str, n: usize, earlier: usize) -> String {
+        match earlier {
+            0 => self.derived_id(of, n),
+            _ => self.derived_id(&format!("{of} again {earlier}"), n),
+        }
+    }
+
     /// An id that follows from the step, so that what it writes cannot be written twice.
     pub fn derived_id(&self, of: &str, n: usize) -> String {
         let StepKey { user_id, mission_id, iteration_id, step_id } = self;
@@ -156,11 +164,19 @@ impl StepKey {
     }
 }
 
-/// A call that leaves this machine. A step makes one at most.
+/// A call that leaves this machine. A step makes one at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxCall {
     pub step: StepKey,
     pub tool: String,
     /// The JSON that is sent.
     pub body: String,
+}
+
+impl OutboxCall {
+    /// The id of the call, as its body has it: the same in every try, and another one when the step is decided again.
+    pub fn id(&self) -> String {
+        let body: Value = serde_json::from_str(&self.body).unwrap_or_default();
+        body.get("id").and_then(Value::as_str).map_or_else(|| self.step.step_id.to_string(), str::to_owned)
+    }
 }

@@ -43,6 +43,8 @@ pub struct TakeBack<'a> {
 
 /// Tries to take the same step back that are told apart.
 const TRIES: usize = 16;
+/// Records that one step wrote at one time, as far as they are looked at; the count stands in a record that clients write, too.
+const MAX_RECORDS: usize = 300;
 
 impl<'a> TakeBack<'a> {
     pub fn new(
@@ -55,11 +57,16 @@ impl<'a> TakeBack<'a> {
     ) -> Self {
         let undone = BTreeSet::new();
         let mut back = TakeBack { user, mission, iteration: iteration.id().to_owned(), client, actor, log, undone };
-        for step in iteration.steps().filter(|step| step.status() == StepStatus::Rejected && step.undone().is_some()) {
+        for step in iteration.steps() {
             let key = back.key(step.id());
-            for n in 0..step.written().len() {
-                back.undone.insert(key.derived_id("row", n));
-                back.undone.extend((0..TRIES).map(|again| undo_id(&key, n, again)));
+            let is_undone = step.status() == StepStatus::Rejected && step.undone().is_some();
+            let mut times = step.earlier();
+            times.extend(is_undone.then(|| step.written().len()));
+            for (earlier, written) in times.into_iter().enumerate() {
+                for n in 0..written.min(MAX_RECORDS) {
+                    back.undone.insert(key.repeated_id("row", n, earlier));
+                    back.undone.extend((0..TRIES).map(|again| undo_id(&key, n, again, earlier)));
+                }
             }
         }
         back
@@ -81,15 +88,15 @@ impl<'a> TakeBack<'a> {
     pub fn step(&mut self, step: &IterationStep) -> Result<Option<Back>, LimitRefusal> {
         let mut back = Back::default();
         let mut ids = Vec::new();
-        let key = self.key(step.id());
+        let (key, earlier) = (self.key(step.id()), step.earlier().len());
         for (n, (app, table, id)) in step.written().into_iter().enumerate().rev() {
-            let own = key.derived_id("row", n);
+            let own = key.repeated_id("row", n, earlier);
             let rows = self.log.rows(&app, &table, &id);
             let known: BTreeSet<String> = rows.iter().map(|(id, _)| id.clone()).collect();
             let rows: Vec<_> = rows.into_iter().filter(|(id, _)| !self.undone.contains(id)).collect();
             let Undo { write, conflicts } = undo(&id, &rows, &own);
             if let Some((op, fields)) = write {
-                let event_id = (0..TRIES).map(|again| undo_id(&key, n, again)).find(|id| !known.contains(id));
+                let event_id = (0..TRIES).map(|again| undo_id(&key, n, again, earlier)).find(|id| !known.contains(id));
                 let event_id = event_id.unwrap_or_else(|| own.clone());
                 let target = Target { app: &app, table: &table, record_id: &id, op };
                 let change = row(self.user, self.client, event_id.clone(), target, fields, &self.actor, "user", self.log);
@@ -113,6 +120,6 @@ impl<'a> TakeBack<'a> {
     }
 }
 
-fn undo_id(key: &StepKey, n: usize, again: usize) -> String {
-    key.derived_id(&format!("undo {again}"), n)
+fn undo_id(key: &StepKey, n: usize, again: usize, earlier: usize) -> String {
+    key.repeated_id(&format!("undo {again}"), n, earlier)
 }

@@ -172,7 +172,7 @@ fn choice(view: &PlanView<'_>, n: usize, step: &IterationStep) -> Markup {
             } @else {
                 @if !step.reason().is_empty() { p.hint { (words.say("review-you-said")) " " span dir="auto" { (shorter(&step.reason(), 600)) } } }
                 (outcome(words, step, view.tries))
-                @if can_reopen(view.iteration, step) { (take_back(view, n, "")) }
+                @if can_reopen(view.iteration, step) { (take_back(view, n, &words.say(if is_over(step) { text_id("review-again") } else { text_id("review-undo") }))) }
             }
         }
     }
@@ -329,7 +329,8 @@ fn settled(view: &PlanView<'_>) -> Markup {
             @if !step.rationale().is_empty() { (prose(step.rationale())) }
             (outcome(words, step, tries))
             (shown(view, step, None).rest)
-            @if can_undo(step) { (take_back(view, n, "")) }
+            @if can_undo(step) { (take_back(view, n, &words.say("review-undo"))) }
+            @else if can_reopen(iteration, step) { (take_back(view, n, &words.say("review-again"))) }
         } } } }
         @if iteration.steps().filter(|step| can_undo(step)).count() > 1 { (undo_all(view)) }
         @if iteration.steps().any(|step| step.status() == StepStatus::Planned) { p.hint { (words.say("review-released")) } }
@@ -354,17 +355,22 @@ pub(super) fn state(words: Words, step: &IterationStep) -> Markup {
     html! { span class={ "badge " (class) } { (words.say(id)) } }
 }
 
+/// Whether something came of a step, and nothing is left of it.
+fn is_over(step: &IterationStep) -> bool {
+    step.undone().is_some() || step.status() == StepStatus::Failed
+}
+
 /// Whether what a step wrote can be taken back.
 pub(super) fn can_undo(step: &IterationStep) -> bool {
     step.status() == StepStatus::Approved && !step.written().is_empty()
 }
 
 /// The button that takes the decision on a step back.
-fn take_back(view: &PlanView<'_>, n: usize, class: &str) -> Markup {
+fn take_back(view: &PlanView<'_>, n: usize, label: &str) -> Markup {
     html! {
         form.inline method="post" action=(action(view, "reconsider")) data-swap {
             (hidden(view)) input type="hidden" name="steps" value=(n);
-            button class=(class) { (view.who.words.say("review-undo")) }
+            button { (label) }
         }
     }
 }

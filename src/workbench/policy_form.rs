@@ -22,23 +22,26 @@ const DECISIONS: [(&str, &str); 3] =
 #[derive(Clone, Copy, PartialEq)]
 enum Preset {
     Asks,
+    Reads,
     Acts,
 }
 
 impl Preset {
-    const ALL: [Preset; 2] = [Preset::Asks, Preset::Acts];
+    const ALL: [Preset; 3] = [Preset::Asks, Preset::Reads, Preset::Acts];
 
     fn name(self) -> &'static str {
         match self {
             Preset::Asks => "asks",
+            Preset::Reads => "reads",
             Preset::Acts => "acts",
         }
     }
 
     fn decides(self, tool: &Tool) -> &'static str {
         match self {
+            Preset::Reads if tool.read_only => "auto",
             Preset::Acts if is_safe(tool) => "auto",
-            Preset::Asks | Preset::Acts => "propose",
+            Preset::Asks | Preset::Reads | Preset::Acts => "propose",
         }
     }
 
@@ -55,9 +58,9 @@ impl Preset {
     }
 }
 
-/// Whether what a tool does stays among the user's own records, and can be undone.
+/// Whether a tool only reads, or what it does stays among the user's own records, and can be undone.
 fn is_safe(tool: &Tool) -> bool {
-    !tool.destructive && !matches!(tool.execute, Some(Execute::Webhook(_)))
+    tool.read_only || (!tool.destructive && !matches!(tool.execute, Some(Execute::Webhook(_))))
 }
 
 /// The tools by their modules, in the order of the catalog.
@@ -84,8 +87,13 @@ pub(super) fn fieldset(words: Words, written: Option<&Map<String, Value>>, tools
     let preset = Preset::of(&policy, tools).map_or("", Preset::name);
     let rest = written.and_then(|policy| policy.get("defaultForAi")).map_or("propose", read_decision);
     let decisions = DECISIONS.map(|(value, id)| (value, words.say(id)));
+    let reads = match tools.iter().any(|tool| tool.read_only) {
+        true => text_id("agents-preset-reads-hint"),
+        false => text_id("agents-preset-reads-none"),
+    };
     let presets = [
         (Preset::Asks.name(), text_id("agents-preset-asks"), text_id("agents-preset-asks-hint")),
+        (Preset::Reads.name(), text_id("agents-preset-reads"), reads),
         (Preset::Acts.name(), text_id("agents-preset-acts"), text_id("agents-preset-acts-hint")),
         ("", text_id("agents-preset-own"), text_id("agents-preset-own-hint")),
     ];
@@ -138,7 +146,7 @@ fn tool_choice(words: Words, written: Option<&Map<String, Value>>, tool: &Tool) 
         div {
             label for=(id) { (tool.name) }
             (select(&id, &format!("tool:{}", tool.name), &options, chosen))
-            p.hint { (module::tool(words, &tool.name, &tool.description)) @if tool.destructive { " " b { (words.say("agents-destructive")) } } }
+            p.hint { (module::tool(words, &tool.name, &tool.description)) @if tool.destructive { " " b { (words.say("agents-destructive")) } } @if tool.read_only { " " b { (words.say("agents-read-only")) } } }
         }
     }
 }
@@ -214,8 +222,18 @@ mod tests {
         FormFields(choices.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
+    /// The catalog with two tools of its own, of which one only reads.
+    fn catalog() -> Catalog {
+        let tool = |name: &str, more: &str| {
+            format!(
+                r#"{{"name": "{name}", "module": "door", "description": "d", {more} "execute": {{"webhook": {{"url": "http://door"}}}}}}"#
+            )
+        };
+        Catalog::builtin().with(&format!("[{}, {}]", tool("look_out", r#""readOnly": true,"#), tool("ring_bell", ""))).unwrap()
+    }
+
     fn decided(choices: &[(&str, &str)], was: Value) -> BTreeMap<String, String> {
-        let catalog = Catalog::builtin();
+        let catalog = catalog();
         let was = Record::from_iter([(field::POLICY.to_owned(), was)]);
         let written = read(&sent(choices), &was, catalog.tools()).unwrap();
         let (policy, _) = Policy::read(&Value::Object(written));
@@ -225,10 +243,17 @@ mod tests {
     #[test]
     fn a_preset_decides_about_every_tool_and_never_lets_one_destroy() {
         let acts = decided(&[("preset", "acts"), ("preset-was", "asks"), ("tool:create_note", "deny")], json!({}));
-        assert_eq!([&acts["create_note"], &acts["undo_drink"]], ["auto", "propose"]);
+        let of = |decisions: &BTreeMap<String, String>| {
+            ["create_note", "undo_drink", "ring_bell", "look_out"].map(|tool| decisions[tool].clone())
+        };
+        assert_eq!(of(&acts), ["auto", "propose", "propose", "auto"]);
+        let reads = decided(&[("preset", "reads"), ("preset-was", "asks")], json!({}));
+        assert_eq!(of(&reads), ["propose", "propose", "propose", "auto"]);
         let asks = decided(&[("preset", "asks"), ("preset-was", "")], json!({"tools": {"create_note": "auto"}, "defaultForAi": "auto"}));
         assert!(asks.values().all(|decision| decision == "propose"), "{asks:?}");
-        let catalog = Catalog::builtin();
+        let catalog = catalog();
+        assert!(Preset::of(&Policy::read(&json!({ "tools": reads })).0, catalog.tools()) == Some(Preset::Reads));
+        assert!(Preset::of(&Policy::default(), Catalog::builtin().tools()) == Some(Preset::Asks));
         let policy = |decisions: &BTreeMap<String, String>| Policy::read(&json!({ "tools": decisions })).0;
         assert!(Preset::of(&policy(&acts), catalog.tools()) == Some(Preset::Acts));
         assert!(Preset::of(&policy(&asks), catalog.tools()) == Some(Preset::Asks));

@@ -10,7 +10,7 @@ use super::page::{Failed, Response, csrf, path, refused, shorter, to};
 use super::plan::{PlanView, anchor, can_undo, pending};
 use super::records::{given, shown};
 use super::session::{Posted, SignedIn};
-use crate::app::{AppError, Given, InboxPlace, InboxPlan};
+use crate::app::{AppError, Given, InboxPlace, InboxPlan, Reopens};
 use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::review::{Review, StepDecision, can_reopen};
 use crate::domain::step::{IterationStep, StepStatus};
@@ -88,7 +88,9 @@ fn edits(shared: &Shared, step: &IterationStep, fields: &FormFields) -> Vec<(Str
 /// Takes decisions back.
 pub(super) async fn reconsider(State(shared): State<Shared>, Path(id): Path<MissionId>, posted: Posted) -> Result<Response, Failed> {
     let iteration: IterationId = posted.fields.text("iteration").into();
-    shared.app.reviews().reconsider(&posted.who.user, &id, &iteration, &places(&posted.fields.text("steps"))).await?;
+    // Whoever takes back what they just decided looks at it again.
+    let reopens = if posted.fields.text("open").is_empty() { Reopens::WhatWroteNothing } else { Reopens::All };
+    shared.app.reviews().reconsider(&posted.who.user, &id, &iteration, &places(&posted.fields.text("steps")), reopens).await?;
     let plan = shared.app.plan(&posted.who.user, &id, &iteration).await?;
     // It is looked at again, wherever the inbox has gone meanwhile.
     after(&shared, &posted, &id, &iteration, plan.is_some_and(|plan| plan.awaits_review()), "").await
@@ -196,6 +198,7 @@ fn undo_form(who: &SignedIn, decided: &Decided, steps: &str, since: Option<i64>)
             (csrf(who))
             input type="hidden" name="iteration" value=(decided.was);
             input type="hidden" name="steps" value=(steps);
+            input type="hidden" name="open" value="yes";
             @if let Some(since) = since { input type="hidden" name="since" value=(since); }
             button { (who.words.say("review-undo")) }
         }

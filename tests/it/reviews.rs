@@ -130,6 +130,37 @@ fn a_step_is_edited_before_its_approval_and_what_was_proposed_stays() {
 }
 
 #[test]
+fn a_step_that_was_undone_is_approved_again_and_undone_again() {
+    let note = record("notes", "notes", "n", json!({"title": "Old"}));
+    let (mana, steps) = planned(json!([["create_task", {"title": "t"}], ["update_note", {"noteId": "n", "title": "New"}]]), &[note]);
+    let title = |mana: &Mana| {
+        let titles = rows(mana, "notes");
+        titles.iter().rev().find_map(|row| row["data"]["title"].as_str().map(str::to_owned)).unwrap()
+    };
+    let live = |mana: &Mana| {
+        let mut tasks = std::collections::BTreeMap::new();
+        for row in rows(mana, "tasks") {
+            tasks.insert(row["recordId"].clone().to_string(), row["op"] != "delete");
+        }
+        (tasks.values().filter(|live| **live).count(), tasks.len())
+    };
+    for times in 1..=3 {
+        for step in &steps {
+            let approved = ada(&mana, &["approve", step]);
+            assert_eq!((&approved["status"], &approved["changed"]), (&json!("approved"), &json!(true)), "time {times}");
+        }
+        assert_eq!((live(&mana), title(&mana).as_str()), ((1, times), "New"));
+        assert_eq!(ada(&mana, &["approve", &steps[0]])["changed"], false);
+        for step in &steps {
+            let undone = ada(&mana, &["undo", step]);
+            assert_eq!((&undone["status"], &undone["error"]), (&json!("rejected"), &json!("")), "time {times}");
+        }
+        assert_eq!((live(&mana), title(&mana).as_str()), ((0, times), "Old"));
+    }
+    assert_eq!(plan(&mana)[0]["earlier"], json!([1, 1]));
+}
+
+#[test]
 fn a_step_is_undone_and_what_somebody_changed_since_stays() {
     let note = record("notes", "notes", "n", json!({"title": "Old", "content": "one"}));
     let calls = json!([["create_task", {"title": "t"}], ["update_note", {"noteId": "n", "title": "New", "content": "two"}]]);

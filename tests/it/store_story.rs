@@ -308,12 +308,9 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         }
         "begin_removal" | "remove_batch" => {
             let gone = UserId::from(format!("another of {user}"));
-            if method == "begin_removal" {
-                append(store, [change(&world(gone.as_str())[0])]).await;
-            } else {
-                store.add_link(rand::random(), Some(gone.clone()), "k".into(), Timestamp::now()).await.unwrap();
-                append(store, [change(&world(gone.as_str())[0])]).await;
-            }
+            // A link lets them in again who were removed.
+            store.add_link(rand::random(), Some(gone.clone()), "k".into(), Timestamp::now()).await.unwrap();
+            append(store, [change(&world(gone.as_str())[0])]).await;
             assert_eq!(store.begin_removal(&gone).await.unwrap(), RemovalStart::Begun);
             assert_eq!(store.removals(10).await.unwrap(), [gone.clone()]);
             let batch = shown(store.remove_batch(&gone).await);

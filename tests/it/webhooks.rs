@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::{Mana, hourly, wait_for};
+use crate::common::{Mana, Model, Reply, hourly, insert, wait_for};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -141,6 +141,53 @@ fn a_refusal_is_for_good_and_a_redirect_is_not_followed() {
         }
         assert_eq!(endpoint.got().len(), 1);
     }
+}
+
+/// A decision anew is a call anew: the endpoint must not take it for the one that it refused.
+#[test]
+fn a_step_that_failed_is_approved_again_with_another_id() {
+    let endpoint = Endpoint::start(&[(422, "Nobody home"), (422, "Still nobody"), (200, "Rang")]);
+    let mana = world(endpoint.address, &json!({"idempotent": true}));
+    for (status, said) in [("failed", "Nobody home"), ("failed", "Still nobody"), ("approved", "")] {
+        let approved = approve(&mana);
+        assert_eq!(
+            (approved["status"].as_str().unwrap(), approved["error"].as_str().unwrap().contains(said)),
+            (status, true),
+            "{approved}"
+        );
+    }
+    let ids: Vec<String> = endpoint.got().iter().map(|got| got.id.clone()).collect();
+    assert_eq!(ids, ["it-0", "it-0-again-1", "it-0-again-2"]);
+    assert!(endpoint.got().iter().all(|got| got.body.contains(&format!("\"id\":\"{}\"", got.id))));
+    assert_eq!((&step(&mana)["result"]["message"], &step(&mana)["error"]), (&json!("Rang"), &Value::Null));
+    assert_eq!(approve(&mana)["changed"], false);
+}
+
+/// What only reads needs no review where the policy says so: the answer is there for the next plan.
+#[test]
+fn a_tool_that_only_reads_is_called_with_the_plan_and_its_answer_is_in_the_next_prompt() {
+    let endpoint = Endpoint::start(&[(200, "Rain until noon")]);
+    let call = json!({"summary": "look", "steps": [{"summary": "Look out", "rationale": "r", "toolName": "look_out", "params": {}}]});
+    let model = Model::start(std::time::Duration::ZERO, move |_| Reply::Plan(call.clone()));
+    let mana = Mana::new().with("TICK_ENABLED", "false").with("MANA_LLM_URL", model.url()).with("MANA_AI_PLANNER", "json");
+    let tools = json!([{
+        "name": "look_out", "module": "door", "description": "Look out.", "readOnly": true,
+        "execute": {"webhook": {"url": format!("http://{}/sky", endpoint.address)}},
+    }]);
+    let file = mana.dir.path().join("tools.json");
+    std::fs::write(&file, tools.to_string()).unwrap();
+    let mana = mana.with("MANA_AI_TOOLS", file.display());
+    let agent = insert("ada", "agents", "a", json!({"name": "A", "policy": {"tools": {"look_out": "auto"}}}));
+    mana.import(&[agent, hourly("ada", "m", Some("a"), "2026-04-15T08:00:00.000Z")]);
+    mana.run(&["tick", "--now", "2026-04-15T08:00:30Z"]);
+    wait_for("the answer", || {
+        mana.run(&["tick", "--now", "2026-04-15T08:01:00Z"]);
+        (step(&mana)["status"] == "approved").then_some(())
+    });
+    assert_eq!(step(&mana)["result"]["message"], "Rain until noon");
+    mana.run(&["tick", "--now", "2026-04-15T09:00:30Z"]);
+    let prompts = model.requests();
+    assert!(prompts.last().unwrap()["messages"].to_string().contains("Rain until noon"), "{prompts:?}");
 }
 
 #[test]

@@ -45,10 +45,11 @@ fn call(row: &Row<'_>) -> rusqlite::Result<OutboxCall> {
     Ok(OutboxCall { step: key(row)?, tool: row.get(4)?, body: row.get(5)? })
 }
 
-/// Adds a call; a step that made one makes no other.
+/// Adds a call; a step whose call is on its way makes no other.
 pub(super) fn add(tx: &SqliteTx<'_>, call: &OutboxCall) -> StoreResult<()> {
     let insert = "INSERT INTO outbox (user_id, mission_id, iteration_id, step_id, tool, body, next_at) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE \
+                  SET tool = ?5, body = ?6, tries = '[]', tried = 0, next_at = ?7 WHERE next_at IS NULL";
     let OutboxCall { step: StepKey { user_id, mission_id, iteration_id, step_id }, tool, body } = call;
     let now = time::to_micros(tx.now());
     tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, mission_id, iteration_id, step_id, tool, body, now]).map(drop))

@@ -87,6 +87,7 @@ review-step-approved = angenommen
 review-step-open = zu prüfen
 review-released = Freigegebene Schritte führen deine Geräte aus.
 review-undo = Rückgängig
+review-again = Neu entscheiden
 review-undo-all = Alles rückgängig
 review-tried = { $n ->
     [one] Einmal gescheitert; wird noch einmal versucht

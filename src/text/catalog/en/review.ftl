@@ -87,6 +87,7 @@ review-step-approved = approved
 review-step-open = to review
 review-released = Released steps are carried out by your devices.
 review-undo = Undo
+review-again = Decide again
 review-undo-all = Undo all
 review-tried = { $n ->
     [one] Failed once; will be tried again
