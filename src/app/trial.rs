@@ -30,7 +30,7 @@ pub struct Trial {
 pub enum TrialRefusal {
     /// Others are being tried.
     TooMany,
-    /// The user's calls or tokens of the day are used up.
+    /// The calls or tokens of the day are used up, of the user or the agent.
     UsedUp,
     /// The model server failed, and is not asked before a time.
     Away(Outage),
@@ -39,7 +39,7 @@ pub enum TrialRefusal {
 }
 
 impl App {
-    /// Plans a mission of a user with an agent as a form has it, and writes nothing.
+    /// Plans a mission of a user with an agent as a form has it. Nothing is written but what it took, which counts in the day.
     ///
     /// # Errors
     /// Where there is no such mission, or the database cannot be read.
@@ -52,10 +52,13 @@ impl App {
         if counted.is_err() {
             return Ok(trial);
         }
+        let (agent, _) = Agent::read(id, &agent.into());
         let used = self.store.load(LoadQuery { user_id: user.clone(), agents: [].into() }, self.now()).await?.used;
+        let of_agent = self.store.tokens_of(user, id, self.now()).await?;
         let ceilings = &self.rules.ceilings;
         let reached = |used: u64, allowed: u64| allowed > 0 && used >= allowed;
-        if reached(used.calls, ceilings.calls_per_day) || reached(used.tokens, ceilings.tokens_per_day) {
+        let is_over = agent.max_tokens_per_day.is_some_and(|most| of_agent >= most);
+        if is_over || reached(used.calls, ceilings.calls_per_day) || reached(used.tokens, ceilings.tokens_per_day) {
             trial.outcome = Err(TrialRefusal::UsedUp);
             return Ok(trial);
         }
@@ -63,9 +66,9 @@ impl App {
             trial.outcome = Err(TrialRefusal::Away(outage));
             return Ok(trial);
         }
-        let (agent, _) = Agent::read(id, &agent.into());
         let planned = self.runner.rehearse(user, &agent, &mission).await?;
         trial.tokens = planned.usage.total;
+        self.store.add_trial(user, id, self.now(), planned.usage.total, planned.rounds).await?;
         trial.took = planned.latency;
         trial.outcome = planned.outcome.map_err(|error| TrialRefusal::Failed(error.to_string()));
         Ok(trial)

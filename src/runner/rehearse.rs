@@ -13,7 +13,7 @@ use crate::store::StoreResult;
 
 impl Runner {
     /// Plans a mission with an agent as it is given. Nothing is written: encrypted records stay closed, since to read one would be
-    /// noted, and the tokens are in the metrics alone.
+    /// noted, and what it took is the caller's to note.
     ///
     /// # Errors
     /// When the database cannot be read.

@@ -121,7 +121,7 @@ pub(super) fn form(
             p #concept-hint .hint { (words.say("missions-background-hint")) }
             label for="agent" { (words.say("missions-agent")) }
             (select("agent", field::AGENT_ID, &agents, shown(record, field::AGENT_ID)))
-            (schedule_form::fieldset(words, record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
+            (schedule_form::fieldset(who, record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
                 legend { (words.say("missions-inputs")) }
                 @if choices.records.is_empty() { p.empty { (nothing_to_read(words)) } }

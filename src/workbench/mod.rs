@@ -10,6 +10,7 @@ mod calendar;
 mod changes;
 mod charts;
 mod fields;
+mod form_zone;
 mod inbox;
 mod install;
 mod live;

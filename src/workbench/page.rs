@@ -37,6 +37,8 @@ pub(super) struct SignedIn {
     pub waiting: u64,
     /// The zone in which times are shown, where the user chose one.
     pub zone: Option<String>,
+    /// The zone that the browser is in, where it said so.
+    pub browser_zone: Option<String>,
     /// The last row of the log before the page was made: what comes after it is news for the page.
     pub seen: i64,
 }

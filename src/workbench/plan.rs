@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::Shared;
+use super::form_zone::FormZone;
 use super::page::{badge, csrf, moment, path, prose, shorter};
 use super::records::{input_as, shown as shown_in_form};
 use super::session::SignedIn;
@@ -204,7 +205,7 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep) -> Markup {
                 details.folded data-key="e" open[wrong.is_some()] {
                     summary.button { (words.say("review-edit")) }
                     form method="post" action=(action(view, "review")) data-swap {
-                        (hidden(view))
+                        (hidden(view)) (FormZone::of(view.who, &view.shared.app).hidden())
                         @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
                         @for (field, value) in &fields { (edited(view, id, field, value.as_ref())) }
                         div.actions { button.primary name="edit" value=(step.id()) { (words.say("review-approve-edited")) } }
@@ -216,11 +217,11 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep) -> Markup {
 }
 
 fn edited(view: &PlanView<'_>, id: &str, field: &FieldSpec, value: Option<&Value>) -> Markup {
-    let zone = view.shared.app.zone();
+    let zone = FormZone::of(view.who, &view.shared.app);
     let named = FieldSpec { name: format!("param:{}", field.name), ..field.clone() };
     let (words, id) = (view.who.words, format!("{id}-{}", field.name));
     let label = module::param(words, &field.name, &in_words(&field.name));
-    input_as(words, &named, (&id, &label), &shown_in_form(field, value, zone), zone, true)
+    input_as(words, &named, (&id, &label), &shown_in_form(field, value, zone.zone()), &zone, true)
 }
 
 /// What a step does: what is seen at once, and the rest.

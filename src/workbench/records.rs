@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Shared;
 use super::fields::FormFields;
+use super::form_zone::FormZone;
 use super::page::{Failed, Response, button, csrf, moment, page, path, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
 use crate::app::RecordList;
@@ -172,14 +173,14 @@ fn facts(words: Words, table: &TableSpec, record: &Record) -> Markup {
 }
 
 fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldSpec], wrong: Option<&str>, given: &FormFields) -> Markup {
-    let (words, zone) = (who.words, shared.app.zone());
+    let (words, zone) = (who.words, &FormZone::of(who, &shared.app));
     let value = |field: &FieldSpec| given.text(&field.name);
     // What most records have is seen at once; the rest is folded away.
     let is_first = |field: &&FieldSpec| field.is_required() || field.role.is_some() || field.kind == FieldKind::Day;
     let (first, rest): (Vec<&FieldSpec>, Vec<&FieldSpec>) = fields.iter().partition(is_first);
     html! {
         form.stack.card method="post" action=(place(table)) {
-            (csrf(who))
+            (csrf(who)) (zone.hidden())
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             @for field in first { (input(words, field, &value(field), zone, true)) }
             @if !rest.is_empty() { details { summary { (words.say("common-more")) } @for field in rest { (input(words, field, &value(field), zone, true)) } } }
@@ -189,14 +190,13 @@ fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldS
 }
 
 /// A field of a form, with the text that it shows.
-fn input(words: Words, field: &FieldSpec, shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
+fn input(words: Words, field: &FieldSpec, shown: &str, zone: &FormZone, is_new: bool) -> Markup {
     input_as(words, field, (&format!("f-{}", field.name), &module::field(words, field)), shown, zone, is_new)
 }
 
 /// The same with another id and label.
-pub(super) fn input_as(words: Words, field: &FieldSpec, (id, label): (&str, &str), shown: &str, zone: &TimeZone, is_new: bool) -> Markup {
+pub(super) fn input_as(words: Words, field: &FieldSpec, (id, label): (&str, &str), shown: &str, zone: &FormZone, is_new: bool) -> Markup {
     let required = is_new && field.is_required() && field.kind != FieldKind::Flag;
-    let zone = zone.iana_name().unwrap_or("UTC");
     html! {
         @match field.kind {
             FieldKind::Flag => div { label.choice for=(id) { input #(id) type="checkbox" name=(field.name) value="true" checked[shown == "true"]; (label) } },
@@ -205,7 +205,7 @@ pub(super) fn input_as(words: Words, field: &FieldSpec, (id, label): (&str, &str
                 @if !required { option value="" selected[shown.is_empty()] { "–" } }
                 @for choice in &field.choices { option value=(choice) selected[shown == choice] { (module::choice(words, choice)) } }
             } },
-            FieldKind::Time => { label for=(id) { (label) " (" (zone) ")" } input #(id) name=(field.name) type="datetime-local" value=(shown) required[required]; },
+            FieldKind::Time => { label for=(id) { (label) (zone.beside()) } input #(id) name=(field.name) type="datetime-local" value=(shown) required[required]; },
             kind => { label for=(id) { (label) } input #(id) name=(field.name) type=(type_of(kind)) step=[step_of(kind)] value=(shown) dir="auto" required[required]; }
         }
     }
@@ -260,7 +260,8 @@ pub(super) async fn add(
 ) -> Result<Response, Failed> {
     let table = table(&shared, (&app, &name))?;
     let fields = shared.app.modules().form(table).ok_or(Failed::NotFound)?;
-    let values = fields.iter().map(|field| (field, given(field, &posted.fields, shared.app.zone())));
+    let zone = FormZone::sent(&posted.fields, &posted.who, &shared.app);
+    let values = fields.iter().map(|field| (field, given(field, &posted.fields, zone.zone())));
     let record = values.filter(|(field, value)| !value.is_null() && (field.kind != FieldKind::Flag || *value == true));
     let record = record.map(|(field, value)| (field.name.clone(), value)).collect();
     match shared.app.add_records(&posted.who.user, table, vec![record]).await {
@@ -289,7 +290,7 @@ fn is_sealed(record: &Record, field: &FieldSpec) -> bool {
 }
 
 fn edit_body(shared: &Shared, who: &SignedIn, table: &TableSpec, id: &str, record: &Record, wrong: Option<&str>) -> Markup {
-    let (words, zone) = (who.words, shared.app.zone());
+    let (words, zone) = (who.words, &FormZone::of(who, &shared.app));
     let place_of = of_record(table, id);
     html! {
         p { a href=(place(table)) { "← " (module::table(words, table)) } }
@@ -298,12 +299,12 @@ fn edit_body(shared: &Shared, who: &SignedIn, table: &TableSpec, id: &str, recor
             div.actions { (button(who, &format!("{place_of}/delete"), &words.say("records-delete"), &[], "")) }
         }
         form.stack method="post" action=(place_of) {
-            (csrf(who))
+            (csrf(who)) (zone.hidden())
             @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
             @for field in &shared.app.modules().editable(table) {
                 @if is_sealed(record, field) { p { b { (module::field(words, field)) } } p.hint { (words.say("records-encrypted-hint")) } }
                 @else {
-                    @let text = shown(field, record.get(&field.name), zone);
+                    @let text = shown(field, record.get(&field.name), zone.zone());
                     input type="hidden" name={ "was:" (field.name) } value=(text);
                     (input(words, field, &text, zone, false))
                 }
@@ -329,7 +330,8 @@ pub(super) async fn save(
         fields.has(&was(field)) && now != then
     };
     let editable = shared.app.modules().editable(table);
-    let changed = editable.iter().filter(is_edited).map(|field| (field.name.clone(), given(field, fields, shared.app.zone()))).collect();
+    let zone = FormZone::sent(fields, &posted.who, &shared.app);
+    let changed = editable.iter().filter(is_edited).map(|field| (field.name.clone(), given(field, fields, zone.zone()))).collect();
     match shared.app.change_record(&posted.who.user, table, &id, changed).await {
         Ok(()) => Ok(to(&of_record(table, &id))),
         Err(error) => {

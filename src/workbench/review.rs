@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::fields::FormFields;
+use super::form_zone::FormZone;
 use super::page::{Failed, Response, csrf, path, refused, shorter, to};
 use super::plan::{PlanView, anchor, can_undo, pending};
 use super::records::{given, shown};
@@ -57,7 +58,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
             review.decisions.insert(step.clone(), StepDecision::Approve);
             let plan = shared.app.plan(&who.user, &id, &iteration_id).await?.ok_or(Failed::NotFound)?;
             let step = plan.steps().find(|known| known.id() == step).ok_or(Failed::NotFound)?;
-            Some((step.id().clone(), edits(&shared, step, fields)))
+            Some((step.id().clone(), edits(&shared, who, step, fields)))
         }
     };
     let decided = match shared.app.reviews().decide_plan(&who.user, &id, review, set).await {
@@ -69,8 +70,9 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
 }
 
 /// What a form says about the parameters of a step, as far as it differs from what stands there.
-fn edits(shared: &Shared, step: &IterationStep, fields: &FormFields) -> Vec<(String, Given)> {
-    let zone = shared.app.zone();
+fn edits(shared: &Shared, who: &SignedIn, step: &IterationStep, fields: &FormFields) -> Vec<(String, Given)> {
+    let of_form = FormZone::sent(fields, who, &shared.app);
+    let zone = of_form.zone();
     let edit = |(field, value): (FieldSpec, Option<serde_json::Value>)| {
         let named = FieldSpec { name: format!("param:{}", field.name), ..field.clone() };
         let was = shown(&field, value.as_ref(), zone).replace("\r\n", "\n");

@@ -160,8 +160,13 @@ fn kind_shown(cadence: &Value) -> &str {
     }
 }
 
-/// The fields with a cadence. `is_new`: the browser's own zone is offered.
-pub(super) fn fieldset(words: Words, cadence: &Value, app: &App, is_new: bool) -> Markup {
+/// The fields with a cadence. `is_new`: the user's own zone is offered, else that of the browser.
+pub(super) fn fieldset(who: &SignedIn, cadence: &Value, app: &App, is_new: bool) -> Markup {
+    let words = who.words;
+    let zone = match TIME_ZONE.shown(cadence) {
+        none if none.is_empty() && is_new => who.zone.clone().unwrap_or_default(),
+        zone => zone,
+    };
     let kind = kind_shown(cadence);
     let named = |(value, id): (&'static str, &'static str)| (value, words.say(id));
     let kinds: Vec<_> = Some(FOREIGN).filter(|_| kind == FOREIGN.0).into_iter().chain(KINDS).map(named).collect();
@@ -185,7 +190,7 @@ pub(super) fn fieldset(words: Words, cadence: &Value, app: &App, is_new: bool) -
                 }
                 div data-for=(TIME_ZONE.kinds.join(" ")) {
                     label for="zone" { (words.say(TIME_ZONE.label)) }
-                    input #zone name=(TIME_ZONE.name) value=(TIME_ZONE.shown(cadence)) placeholder=(app.zone().iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
+                    input #zone name=(TIME_ZONE.name) value=(zone) placeholder=(app.zone().iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
                 }
             }
             div #times role="region" aria-label=(words.say("missions-next-times")) aria-live="polite" { (times(words, cadence, app)) }

@@ -13,6 +13,7 @@ use cookie::{Cookie, SameSite};
 
 use super::Shared;
 use super::fields::FormFields;
+use super::form_zone::of_browser;
 pub(super) use super::page::SignedIn;
 use super::page::{Failed, Response, explained};
 use crate::app::App;
@@ -31,12 +32,12 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    async fn signed_in(self, app: &App, words: Words) -> Result<SignedIn, Failed> {
+    async fn signed_in(self, app: &App, headers: &HeaderMap) -> Result<SignedIn, Failed> {
         let user = self.user.ok_or(Failed::NoUser)?;
         let waiting = app.plans_waiting(&user).await?;
         let preferences = app.preferences(&user).await?;
         let chosen = preferences.language.as_deref().and_then(Language::parse);
-        let words = chosen.map_or(words, Words::of);
+        let words = chosen.map_or_else(|| words(headers), Words::of);
         Ok(SignedIn {
             user,
             csrf: csrf(&self.key),
@@ -44,6 +45,7 @@ impl Visitor {
             words,
             waiting,
             zone: preferences.zone,
+            browser_zone: of_browser(headers),
             seen: app.last_seq().await?,
         })
     }
@@ -144,7 +146,7 @@ impl FromRequestParts<Shared> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, shared).await?;
-        Ok(visitor.signed_in(&shared.app, words(&parts.headers)).await?)
+        Ok(visitor.signed_in(&shared.app, &parts.headers).await?)
     }
 }
 
@@ -167,8 +169,8 @@ impl FromRequest<Shared> for Posted {
     type Rejection = Response;
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
-        let words = words(request.headers());
+        let headers = request.headers().clone();
         let PostedByVisitor { visitor, fields } = PostedByVisitor::from_request(request, shared).await?;
-        Ok(Posted { who: visitor.signed_in(&shared.app, words).await?, fields })
+        Ok(Posted { who: visitor.signed_in(&shared.app, &headers).await?, fields })
     }
 }

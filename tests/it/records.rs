@@ -150,3 +150,32 @@ fn a_long_list_comes_in_at_once_and_in_its_order() {
     assert!(page.contains("task 4999") && page.contains("More"), "the newest first");
     assert_eq!(desk.get("/records/todo/tasks/export/md").1, text);
 }
+
+#[test]
+fn forms_show_and_take_times_in_the_zone_of_their_user() {
+    let desk = Desk::new(&[]);
+    let fields = [("title", "Dentist"), ("startTime", "2026-04-20T10:00"), ("endTime", "2026-04-20T11:00")];
+    let add = |zone: &[(&str, &str)]| {
+        assert_eq!(desk.post("/records/calendar/events", &[&fields[..], zone].concat()).0, 303);
+        desk.rows("timeBlocks").pop().unwrap()
+    };
+    assert_eq!(add(&[("form-zone", "America/New_York")])["data"]["startDate"], "2026-04-20T14:00:00.000Z", "the zone of the form");
+    assert_eq!(add(&[("form-zone", "Mars/Olympus")])["data"]["startDate"], "2026-04-20T08:00:00.000Z", "of the server");
+    let id = desk.rows("events").pop().unwrap()["recordId"].as_str().unwrap().to_owned();
+    let page = |zone: &str| {
+        let cookie = format!("{}; zone={zone}", desk.cookie);
+        request("GET", &desk.served.url(&format!("/records/calendar/events/r/{id}")), &[("cookie", &cookie)]).1
+    };
+    let shows = |page: &str, time: &str, name: &str| {
+        let field = page.split("name=\"startDate\" type=\"datetime-local\" value=\"").nth(1).unwrap_or_else(|| panic!("{page}"));
+        assert!(field.starts_with(time), "{page}");
+        assert_eq!(page.contains(&format!("({name})")), !name.is_empty(), "{name}");
+        page.split("name=\"form-zone\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(shows(&page("Asia/Tokyo"), "2026-04-20T17:00", ""), "Asia/Tokyo", "that of the browser");
+    assert_eq!(shows(&page("<script>"), "2026-04-20T10:00", "Europe/Berlin"), "Europe/Berlin");
+    assert_eq!(desk.post("/settings", &[("language", "en"), ("zone", "America/New_York")]).0, 303);
+    assert_eq!(shows(&page("Asia/Tokyo"), "2026-04-20T04:00", "America/New_York"), "America/New_York", "the settings come first");
+    let new = request("GET", &desk.served.url("/missions/new"), &[("cookie", &desk.cookie)]).1;
+    assert!(new.contains("name=\"timeZone\" value=\"America/New_York\""), "{new}");
+}

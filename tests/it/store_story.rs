@@ -306,6 +306,13 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             assert!(store.uninvite(&fresh).await.unwrap() && !store.uninvite(user).await.unwrap(), "who signed in stays");
             format!("{invited} {changed} {}", shown(store.person(user).await))
         }
+        "add_trial" => {
+            let (agent, now) = ("a".into(), Timestamp::now());
+            let before = store.tokens_of(user, &agent, now).await.unwrap();
+            store.add_trial(user, &agent, now, 7, 1).await.unwrap();
+            assert_eq!(store.tokens_of(user, &agent, now).await.unwrap(), before + 7);
+            shown(store.load(LoadQuery { user_id: user.clone(), agents: [].into() }, now).await)
+        }
         "begin_removal" | "remove_batch" => {
             let gone = UserId::from(format!("another of {user}"));
             // A link lets them in again who were removed.

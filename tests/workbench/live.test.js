@@ -146,6 +146,49 @@ test("a review adds to what another client decided meanwhile", async () => {
   assert.deepEqual(untouched, arrived);
 });
 
+test("a press that has begun is for what it began on, though the page has news", async () => {
+  const pressed = { ...iteration, id: "it5", summary: "Pressed", plan: [step(0, "Only this")] };
+  const first = { ...iteration, id: "it6", startedAt: "2026-04-15T07:00:00.000Z", summary: "Comes before it", plan: [step(0, "Not this")] };
+  await world.update(token, "aiMissions", "m", { title: "Before", iterations: [pressed] });
+  const [tab, watcher] = [await visit("/missions/m", "Before"), await visit("/missions/m", "Before")];
+  const button = tab.getByRole("group", { name: "Only this" }).getByRole("button", { name: "Approve", exact: true });
+  await button.hover();
+  await tab.mouse.down();
+  for (const title of ["While pressed", "Still pressed"]) {
+    await world.update(token, "aiMissions", "m", { title, iterations: [first, pressed] });
+    await heading(watcher, title);
+  }
+  assert.equal(await tab.getByRole("heading", { level: 1, name: "Before" }).count(), 1);
+  await tab.mouse.up();
+  const now = () => world.record("missions", "m").iterations.map(({ plan }) => plan[0].status);
+  await eventually("the press to count", () => now()[1] === "approved");
+  assert.equal(now()[0], "staged");
+  await heading(tab, "Still pressed");
+  await sameDocument(tab);
+  // A press that comes to nothing holds nothing up.
+  await tab.getByRole("heading", { level: 1 }).hover();
+  await tab.mouse.down();
+  await world.update(token, "aiMissions", "m", { title: "After" });
+  await heading(watcher, "After");
+  await tab.mouse.up();
+  await heading(tab, "After");
+});
+
+test("a field that somebody is in keeps the page until they leave it", async () => {
+  const [tab, watcher] = [await visit("/agents/a"), await visit("/agents/a")];
+  await tab.getByLabel("Memory", { exact: true }).focus();
+  for (const name of ["Renamed once", "Renamed twice"]) {
+    await world.update(token, "agents", "a", { name });
+    await heading(watcher, name);
+  }
+  await tab.locator("#notice").waitFor();
+  assert.equal(await tab.getByRole("heading", { level: 1, name: /Renamed/ }).count(), 0);
+  await tab.getByLabel("Memory", { exact: true }).blur();
+  await heading(tab, "Renamed twice");
+  await tab.locator("#notice").waitFor({ state: "hidden" });
+  await sameDocument(tab);
+});
+
 test("a mission that another client deletes goes from the list", async () => {
   const tab = await visit("/missions", "Missions");
   await tab.getByRole("link", { name: "A second one" }).first().waitFor();

@@ -42,12 +42,21 @@ pub(super) use tokens;
 /// Without its index, all runs that the user ever had would be read.
 pub(super) const OPEN_OF: &str = "SELECT {} FROM runs INDEXED BY runs_one_open_per_mission WHERE user_id = ?1 AND outcome IS NULL";
 pub(super) const AGENT: &str = "SELECT record FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live'";
-pub(super) const TOKENS_OF_AGENT: &str =
-    concat!("SELECT ", tokens!(), " FROM run_attempts WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3 AND finished_at <= ?4");
-pub(super) const USED: &str = concat!(
-    "SELECT coalesce(sum(min(max(calls, 0), 1000)), 0), ",
+/// What runs took in a time, and what trials did.
+pub(super) const TOKENS_OF_AGENT: &str = concat!(
+    "SELECT (SELECT ",
     tokens!(),
-    " FROM run_attempts WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3"
+    " FROM run_attempts WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3 AND finished_at <= ?4) + (SELECT ",
+    tokens!(),
+    " FROM trials WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3 AND finished_at <= ?4)"
+);
+pub(super) const USED: &str = concat!(
+    "SELECT sum(calls), sum(tokens) FROM (SELECT coalesce(sum(min(max(calls, 0), 1000)), 0) AS calls, ",
+    tokens!(),
+    " AS tokens FROM run_attempts WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3 \
+      UNION ALL SELECT coalesce(sum(calls), 0), ",
+    tokens!(),
+    " FROM trials WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3)"
 );
 
 impl Store {
@@ -74,6 +83,16 @@ impl Store {
     /// When the database cannot be read.
     pub async fn load(&self, wanted: LoadQuery, now: Timestamp) -> StoreResult<UserLoad> {
         self.read(move |c| load(c, &wanted, now)).await
+    }
+
+    /// Notes what a trial of an agent took.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn add_trial(&self, user: &UserId, agent: &AgentId, at: Timestamp, tokens: u64, calls: u32) -> StoreResult<()> {
+        let (user, agent, tokens) = (user.to_owned(), agent.to_owned(), i64::try_from(tokens).unwrap_or(i64::MAX));
+        let insert = "INSERT INTO trials (user_id, agent_id, finished_at, total_tokens, calls) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.write(move |tx| tx.sql(|c| c.execute(insert, params![user, agent, time::to_micros(at), tokens, calls]).map(drop))).await
     }
 
     /// Tokens that an agent used in the 24 hours before `now`.

@@ -42,7 +42,7 @@ struct Owned {
 }
 
 /// Every table with rows of users, in the order in which these go: what acts by itself first. A run goes after its attempts.
-const OWNED: [Owned; 14] = [
+const OWNED: [Owned; 15] = [
     Owned { table: "sessions", key: "key_hash", bytes: "0" },
     Owned { table: "sign_in_links", key: "code_hash", bytes: "0" },
     Owned { table: "people", key: "user_id", bytes: "0" },
@@ -51,6 +51,7 @@ const OWNED: [Owned; 14] = [
     Owned { table: "agent_snapshots", key: "user_id, agent_id", bytes: "octet_length(record) + octet_length(field_meta)" },
     Owned { table: "run_attempts", key: "run_id, attempt", bytes: "0" },
     Owned { table: "runs", key: "id", bytes: "coalesce(octet_length(iteration), 0)" },
+    Owned { table: "trials", key: "user_id, agent_id, finished_at", bytes: "0" },
     Owned { table: "lost_iterations", key: "user_id, mission_id, iteration_id", bytes: "octet_length(iteration)" },
     Owned { table: "grant_ends", key: "user_id, wrapped_key", bytes: "0" },
     Owned { table: "automatic_steps", key: "user_id, agent_id, tool, at", bytes: "0" },

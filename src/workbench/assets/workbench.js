@@ -77,6 +77,26 @@ function edited() {
   return !!main().querySelector("form [role=alert]") || [...main().querySelectorAll("form")].some((form) => dirty.has(form));
 }
 
+// A press that is not over yet belongs to what lies under it now, and so does a field that is being filled in.
+let held = false;
+let late = false;
+const busy = () => held || (main().contains(document.activeElement) && document.activeElement.matches("input, textarea, select"));
+function free() {
+  held = false;
+  if (!late || busy()) return;
+  late = false;
+  refresh().catch(() => {});
+}
+addEventListener("pointerdown", () => (held = true), true);
+// After a touch, the click comes a little later.
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(free, 400), true);
+for (const end of ["click", "dragend", "focusout", "blur"]) addEventListener(end, () => setTimeout(free), true);
+
+function wait() {
+  late = true;
+  if (!held) say(document.getElementById("notice").dataset.changed);
+}
+
 function say(text) {
   const notice = document.getElementById("notice");
   notice.textContent = text;
@@ -135,12 +155,14 @@ async function read(answer) {
 // Asks for this page anew and puts its content in place, unless that would lose what somebody is writing.
 async function refresh() {
   if (edited()) return say(document.getElementById("notice").dataset.changed);
+  if (busy()) return wait();
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   // What was waited for is there.
   if (answer.redirected && main().querySelector("[data-poll]")) return location.assign(answer.url);
   if (!answer.ok || edited()) return;
   const found = await read(answer);
   if (!found) return;
+  if (busy() || edited()) return wait();
   put(found.fresh);
   say("");
 }
@@ -246,6 +268,9 @@ function follow() {
   new EventSource("/live").addEventListener("changed", (event) => hear(Number(event.data)));
 }
 
+// Forms show times in this zone, where the user chose no other.
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone && !document.cookie.split("; ").includes(`zone=${zone}`)) document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 prepare(document);
 // A plan that is looked at stays in its place, whatever else comes in.
 const shown = location.pathname === "/review" && document.querySelector("[data-place]");
