@@ -1,17 +1,10 @@
 // The same pages in English and German, an address that nobody knows, and what makes an app of the pages.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { eventually, fits, launch, Model, open, set, signIn, World } from "./support.js";
-
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const pictures = process.env.MANA_SCREENSHOTS;
+import { eventually, launch, look, Model, open, set, signIn, World } from "./support.js";
 
 let browser, world;
 before(async () => {
-  if (pictures) mkdirSync(pictures, { recursive: true });
   browser = await launch();
   world = new World({ TICK_ENABLED: "false" });
   const row = (table, recordId, data, appId = "ai") => ({ appId, table, recordId, userId: "anna", data });
@@ -70,18 +63,7 @@ test("every page speaks the language of the browser", async () => {
   const { de } = pages;
   for (const path of [...new Set(SAID.map(([path]) => path))]) {
     await de.goto(world.base + path);
-    await de.evaluate(axe);
-    for (const width of [390, 1440]) {
-      await de.setViewportSize({ width, height: 900 });
-      await fits(de, `${path} in German at ${width}`);
-      if (!pictures) continue;
-      for (const colorScheme of ["light", "dark"]) {
-        await de.emulateMedia({ colorScheme });
-        await de.screenshot({ path: join(pictures, `de${path.replaceAll("/", "-")}-${colorScheme}-${width}.png`), fullPage: true });
-      }
-    }
-    const found = await de.evaluate(async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.map(({ id, nodes }) => [id, nodes[0].html]));
-    assert.deepEqual(found, [], path);
+    await look(de, `de${path.replaceAll("/", "-")}`);
   }
   assert.deepEqual(de.troubles.filter((text) => !text.includes("404")), []);
 });
@@ -144,7 +126,7 @@ test("an agent is tried on a mission before it is saved", async () => {
     assert.match(model.prompt(1), /Sei knapp\./);
     assert.equal(own.record("agents", "greta").systemPrompt, "Sei ausführlich.");
     assert.deepEqual([own.written("anna").length, own.lines("runs", "--json").length], [0, 0]);
-    if (pictures) await page.screenshot({ path: join(pictures, "trial-390.png"), fullPage: true });
+    await look(page, "trial");
     await page.getByRole("button", { name: "Save" }).click();
     await eventually("the prompt", () => own.record("agents", "greta").systemPrompt === "Sei knapp.");
   } finally {

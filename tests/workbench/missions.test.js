@@ -1,13 +1,8 @@
 // Missions: found in a long list, told where they stand, started, cancelled and copied; runs and their history.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { eventually, fits, heading, launch, Model, signIn, World } from "./support.js";
+import { eventually, heading, launch, look, Model, signIn, World } from "./support.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const pictures = process.env.MANA_SCREENSHOTS;
 
 let browser, world, model, page, release;
 const held = new Promise((resolve) => (release = resolve));
@@ -44,33 +39,6 @@ after(async () => {
   model.close();
 });
 
-async function look(name) {
-  await page.evaluate(axe);
-  const barriers = [];
-  for (const locale of ["en", "de"]) {
-    await page.context().setExtraHTTPHeaders({ "accept-language": locale });
-    await page.reload();
-    await page.evaluate(axe);
-    for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-      for (const width of [390, 1440]) {
-        await page.setViewportSize({ width, height: 900 });
-        await fits(page, `${name} in ${colorScheme} at ${width}`);
-        if (pictures) {
-          mkdirSync(pictures, { recursive: true });
-          await page.screenshot({ path: join(pictures, `${name}-${locale}-${colorScheme}-${width}.png`), fullPage: true });
-        }
-        const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-        barriers.push(...violations.map(({ id, nodes }) => `${name} in ${colorScheme} at ${width}: ${id} ${nodes.map(({ target }) => target)}`));
-      }
-    }
-  }
-  await page.context().setExtraHTTPHeaders({ "accept-language": "en" });
-  await page.reload();
-  assert.deepEqual(barriers, []);
-  assert.deepEqual(page.troubles, []);
-}
-
 const titles = () => page.locator(".card h2 a").allTextContents();
 
 test("a mission is found among hundreds", async () => {
@@ -100,7 +68,7 @@ test("what is blocked looks blocked, and says why", async () => {
   assert.deepEqual(await titles(), ["Nobody reads this", "Rest in peace"]);
   await page.getByText("Waiting for your review of 5 plans.").waitFor();
   await page.getByText("Agent Rita is paused.").waitFor();
-  await look("missions-blocked");
+  await look(page, "missions-blocked", { languages: ["en", "de"] });
   await page.goto(`${world.base}/missions?which=review`);
   assert.deepEqual(await titles(), ["Nobody reads this"]);
   await page.goto(`${world.base}/`);
@@ -112,7 +80,7 @@ test("a mission says when it runs, for whom, and what is in its way", async () =
   await page.getByText("Every weekday at 07:00, Europe/Berlin").waitFor();
   await page.getByRole("link", { name: "Walter" }).waitFor();
   assert.match(await page.locator("time.zoned").first().textContent(), /2099.*(UTC|GMT|CE?S?T|[A-Z]{2,})/);
-  await look("mission-weekly");
+  await look(page, "mission-weekly", { languages: ["en", "de"] });
   await page.goto(`${world.base}/missions/unread`);
   await page.getByText("Waiting for your review of 5 plans.").waitFor();
   await page.locator(".status").getByRole("link", { name: "Review" }).click();
@@ -125,7 +93,7 @@ test("starting a mission of a paused agent says so, and moves nothing", async ()
   await page.getByRole("alert").filter({ hasText: "Not started. Agent Rita is paused." }).waitFor();
   assert.equal(world.record("missions", "rests").nextRunAt, "2099-01-05T06:00:00.000Z");
   assert.equal(world.written("anna").length, 0);
-  await look("mission-refused");
+  await look(page, "mission-refused", { languages: ["en", "de"] });
 });
 
 test("a run is cancelled, and the next one is told as a timeline", async () => {
@@ -148,7 +116,7 @@ test("a run is cancelled, and the next one is told as a timeline", async () => {
   for (const text of ["Due", "Started", "Attempt 1", "Plan", "Saved in the mission"]) await page.locator(".timeline").getByText(text, { exact: true }).waitFor();
   await page.getByText(/The prompt had [\d,]+ characters/).waitFor();
   await page.getByText("700 tokens asked, 50 answered").waitFor();
-  await look("run");
+  await look(page, "run", { languages: ["en", "de"] });
   await page.goto(`${world.base}/runs`);
   const badges = () => page.locator("main .plain .badge").allTextContents();
   assert.deepEqual(await badges(), ["planned", "dropped"]);
@@ -156,7 +124,7 @@ test("a run is cancelled, and the next one is told as a timeline", async () => {
   await page.getByRole("button", { name: "Show" }).click();
   await page.waitForURL(/state=dropped/);
   assert.deepEqual(await badges(), ["dropped"]);
-  await look("runs");
+  await look(page, "runs", { languages: ["en", "de"] });
 });
 
 test("a copy, a state, and the history in words", async () => {
@@ -183,7 +151,7 @@ test("a copy, a state, and the history in words", async () => {
   await first.getByText("anna changed it").waitFor();
   assert.equal(await first.locator("dd").first().textContent(), "Water the balcony → Water the balcony twice");
   await page.getByText("Every weekday at 07:00, Europe/Berlin").first().waitFor();
-  await look("history");
+  await look(page, "history", { languages: ["en", "de"] });
 });
 
 test("the calendar tells what comes", async () => {
@@ -194,12 +162,12 @@ test("the calendar tells what comes", async () => {
   await heading(page, "Coming runs");
   assert.ok((await page.getByRole("link", { name: "Comes soon" }).count()) >= 12, "once a day");
   await page.getByText("24 times that day").first().waitFor();
-  await look("calendar");
+  await look(page, "calendar", { languages: ["en", "de"] });
 });
 
 test("the overview counts runs, and knows whether the model answers", async () => {
   await page.goto(`${world.base}/`);
   await page.getByText(/Running normally\. The model answered/).waitFor();
   await page.getByRole("img", { name: "Runs, last 24 hours: dropped 1, planned 1" }).waitFor();
-  await look("overview");
+  await look(page, "overview", { languages: ["en", "de"] });
 });

@@ -1,14 +1,9 @@
 // A newcomer's stopwatch: from nothing, and from the demo, to the first step that is approved and carried out. It counts taps and
 // prints seconds.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { eventually, fits, heading, launch, Model, open, set, World } from "./support.js";
+import { eventually, heading, launch, look, Model, open, set, World } from "./support.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const pictures = process.env.MANA_SCREENSHOTS;
 const PLAN = {
   summary: "Cancel one of two streaming services.",
   steps: [{ summary: "Cancel the music streaming", toolName: "create_task", params: { title: "Cancel music streaming" }, rationale: "Two services cost 23.98 a month." }],
@@ -17,26 +12,8 @@ const PLAN = {
 let browser;
 before(async () => {
   browser = await launch();
-  if (pictures) mkdirSync(pictures, { recursive: true });
 });
 after(() => browser.close());
-
-/** Looks at a page on a phone and a desktop, in both themes. */
-async function look(page, name) {
-  await page.evaluate(axe);
-  const barriers = [];
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    for (const width of [1440, 390]) {
-      await page.setViewportSize({ width, height: 844 });
-      await fits(page, `${name} in ${colorScheme} at ${width}`);
-      if (pictures) await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`), fullPage: true });
-      const found = await page.evaluate(async () => (await axe.run(document, { resultTypes: ["violations"] })).violations);
-      for (const { id, help, nodes } of found) barriers.push(`${name} ${colorScheme} ${width}: ${id} (${help}): ${nodes.map(({ target }) => target).slice(0, 3).join(" | ")}`);
-    }
-  }
-  assert.deepEqual(barriers, []);
-}
 
 /** Clicks and counts. */
 class Taps {

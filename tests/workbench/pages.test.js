@@ -1,15 +1,9 @@
 // Each page on a small and a large screen, in light and dark: it fits, nothing complains, and axe finds no barrier.
 // MANA_SCREENSHOTS names a directory for the pictures.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { enter, eventually, fits, heading, launch, open, World } from "./support.js";
+import { enter, eventually, heading, launch, look, open, World } from "./support.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const pictures = process.env.MANA_SCREENSHOTS ?? mkdtempSync(join(tmpdir(), "mana-ai-pictures-"));
 const MISSION = "/missions/mission-spending";
 const PAGES = {
   overview: ["/", "Overview"],
@@ -34,36 +28,13 @@ const PAGES = {
 
 let browser, world, anna, ben;
 before(async () => {
-  mkdirSync(pictures, { recursive: true });
   browser = await launch();
   world = new World();
 });
 after(async () => {
   await browser.close();
   await world.end();
-  if (!process.env.MANA_SCREENSHOTS) rmSync(pictures, { recursive: true });
 });
-
-/** Looks at an open page in every theme and width. */
-async function look(page, name) {
-  const barriers = [];
-  // Evaluated by the browser's own tools, so the page keeps its policy.
-  await page.evaluate(axe);
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    for (const width of [390, 1440]) {
-      await page.setViewportSize({ width, height: 900 });
-      await fits(page, `${name} in ${colorScheme} at ${width}`);
-      await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`), fullPage: true, caret: "initial" });
-      const found = await page.evaluate(async () => (await axe.run(document, { resultTypes: ["violations"] })).violations);
-      for (const { id, impact, help, nodes } of found.filter(({ impact }) => ["serious", "critical"].includes(impact))) {
-        barriers.push(`${name} in ${colorScheme} at ${width}: ${impact} ${id} (${help}): ${nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`).slice(0, 3).join(" | ")}`);
-      }
-    }
-  }
-  assert.deepEqual(barriers, []);
-  assert.deepEqual(page.troubles, []);
-}
 
 test("who are you", async () => {
   const link = await world.demo();

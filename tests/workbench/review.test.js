@@ -1,14 +1,9 @@
 // The review inbox: how fast one gets through it, on a phone and by keys, and that nothing is decided by accident.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { eventually, fits, heading, launch, mark, sameDocument, signIn, World } from "./support.js";
+import { eventually, heading, launch, look, mark, sameDocument, signIn, World } from "./support.js";
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const PHONE = { viewport: { width: 390, height: 664 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
-const pictures = process.env.MANA_SCREENSHOTS;
 
 let browser, world;
 before(async () => {
@@ -59,26 +54,6 @@ const statuses = (user, id) => {
 };
 const found = (user, id, iteration) => world.lines("missions", "--user", user, "--json").find((line) => line.id === id).record.iterations.find((it) => it.id === iteration);
 
-/** Looks at an open page in both themes, at both widths. */
-async function look(page, name) {
-  await page.evaluate(axe);
-  const size = page.viewportSize();
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    for (const [width, height] of [[390, 664], [1440, 900]]) {
-      await page.setViewportSize({ width, height });
-      await fits(page, `${name} in ${colorScheme} at ${width}`);
-      if (pictures) {
-        mkdirSync(pictures, { recursive: true });
-        await page.screenshot({ path: join(pictures, `${name}-${colorScheme}-${width}.png`) });
-      }
-      const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-      assert.deepEqual(violations.map(({ id, nodes }) => `${name} in ${colorScheme} at ${width}: ${id} ${nodes.map(({ target }) => target)}`), []);
-    }
-  }
-  await page.setViewportSize(size);
-}
-
 const says = (page, text) => page.locator(".toast").filter({ hasText: text }).waitFor();
 
 test("three plans on a phone: nine taps at most, and no scrolling before the first decision", async () => {
@@ -115,7 +90,7 @@ test("three plans on a phone: nine taps at most, and no scrolling before the fir
   assert.equal(found("anna", "z-rent", "p1").plan[1].reason, "It is paid by standing order.");
   assert.deepEqual(statuses("anna", "a-balcony"), { p2: ["approved", "approved"], p3: ["approved", "approved", "approved"] });
   assert.deepEqual(page.troubles, []);
-  await look(page, "review-done");
+  await look(page, "review-done", { fullPage: false });
   await page.context().close();
 });
 
@@ -195,7 +170,7 @@ test("approving all leaves a rejection alone, and plans that wait are not hidden
   await rent.getByText("rejected", { exact: true }).waitFor();
   await page.goto(`${world.base}/review/all`);
   for (const box of await page.getByRole("checkbox").all()) await box.check();
-  await look(page, "review-list");
+  await look(page, "review-list", { fullPage: false });
   await page.getByRole("button", { name: "Approve checked" }).click();
   await page.getByText("3 plans approved.").waitFor();
   assert.deepEqual(statuses("dora", "z-rent").p1, ["approved", "rejected", "approved"]);
@@ -232,17 +207,17 @@ test("how it looks", async () => {
     const page = await signIn(browser, world, "fred");
     await page.context().setExtraHTTPHeaders({ "accept-language": locale });
     await page.reload();
-    await look(page, `overview-waiting${name}`);
+    await look(page, `overview-waiting${name}`, { fullPage: false });
     await page.goto(`${world.base}/review`);
     await page.locator(".step.open").first().waitFor();
-    await look(page, `review${name}`);
+    await look(page, `review${name}`, { fullPage: false });
     await page.locator("summary.button").nth(1).click();
-    await look(page, `review-edit${name}`);
+    await look(page, `review-edit${name}`, { fullPage: false });
     await page.goto(`${world.base}/missions/a-balcony`);
-    await look(page, `mission-waiting${name}`);
+    await look(page, `mission-waiting${name}`, { fullPage: false });
     await page.goto(`${world.base}/review?mission=a-balcony&plan=p2&since=0`);
     await page.locator(".step.open").first().waitFor();
-    await look(page, `review-change${name}`);
+    await look(page, `review-change${name}`, { fullPage: false });
     assert.deepEqual(page.troubles, []);
     await page.context().close();
   }

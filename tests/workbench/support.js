@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
@@ -207,6 +208,41 @@ export async function fits(page, what = page.url()) {
   await page.waitForLoadState("load");
   const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   assert.ok(content <= window, `${what} scrolls sideways: ${content} of ${window} pixels`);
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** Where pictures of the pages go, if anybody wants them. */
+const pictures = process.env.MANA_SCREENSHOTS;
+
+/** Looks at an open page on a phone and a desktop, in both themes, and in each of `languages`: it fits, and axe finds no barrier. */
+export async function look(page, name, { languages = [null], fullPage = true } = {}) {
+  const [size, barriers] = [page.viewportSize(), []];
+  const speak = async (language) => {
+    await page.context().setExtraHTTPHeaders({ "accept-language": language });
+    await page.reload();
+  };
+  if (pictures) mkdirSync(pictures, { recursive: true });
+  for (const language of languages) {
+    if (language) await speak(language);
+    // Evaluated by the browser's own tools, so the page keeps its policy.
+    await page.evaluate(axe);
+    for (const colorScheme of ["light", "dark"]) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      for (const width of [390, 1440]) {
+        const what = [name, language, colorScheme, width].filter(Boolean).join("-");
+        await page.setViewportSize({ width, height: fullPage ? 900 : width > 390 ? 900 : 664 });
+        await fits(page, what);
+        if (pictures) await page.screenshot({ path: join(pictures, `${what}.png`), fullPage, caret: "initial" });
+        const { violations } = await page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
+        barriers.push(...violations.map(({ id, help, nodes }) => `${what}: ${id} (${help}): ${nodes.map(({ target }) => target).slice(0, 3).join(" | ")}`));
+      }
+    }
+  }
+  if (languages[0]) await speak(languages[0]);
+  if (size) await page.setViewportSize(size);
+  assert.deepEqual(barriers, []);
+  // A page may be one that tells of a refusal.
+  assert.deepEqual(page.troubles.filter((text) => !/status of 4\d\d/.test(text)), []);
 }
 
 /** Sets a field, be it a list or a text. */
