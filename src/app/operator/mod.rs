@@ -170,13 +170,11 @@ impl Operator {
     /// When the database cannot be written.
     pub async fn remove_person(&self, user: &UserId) -> StoreResult<(RemovalStart, usize)> {
         let start = self.store.begin_removal(user).await?;
-        let mut rows = 0;
-        while start == RemovalStart::Begun {
+        let (mut rows, mut done) = (0, start != RemovalStart::Begun);
+        while !done {
             let batch = self.store.remove_batch(user).await?;
             rows += batch.rows;
-            if batch.done {
-                break;
-            }
+            done = batch.done;
         }
         Ok((start, rows))
     }
