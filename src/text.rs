@@ -14,6 +14,7 @@ pub mod phrase;
 pub mod run;
 pub mod schedule;
 pub mod standing;
+pub mod told;
 
 use std::io::{self, Write};
 

@@ -1,9 +1,10 @@
 //! Why a use case came to nothing.
 
 use crate::modules::effects::Obstacle;
+use crate::modules::forms::BadText;
 use crate::store::StoreError;
 use crate::text::catalog::Words;
-use crate::text::obstacle::told;
+use crate::text::obstacle::{bad_text, told};
 
 /// What somebody may not do to the people of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum AppError {
     /// What a form says cannot be written: its record, where there are several, and why.
     #[error("{}", told_of(Words::ENGLISH, *.record, .obstacle))]
     Obstacle { record: Option<usize>, obstacle: Obstacle },
+    /// A text that cannot be taken in.
+    #[error(transparent)]
+    Text(#[from] BadText),
+    /// What went wrong between the program and the model: the name of the failure, and what the program says.
+    #[error("{why}")]
+    Model { name: &'static str, why: String },
     #[error(transparent)]
     People(#[from] PeopleRefusal),
     #[error(transparent)]
@@ -41,6 +48,8 @@ impl AppError {
         match self {
             AppError::Parameter(what) => Some(what.clone()),
             AppError::Obstacle { record, obstacle } => Some(told_of(words, *record, obstacle)),
+            AppError::Text(bad) => Some(bad_text(words, bad)),
+            AppError::Model { why, .. } => Some(why.clone()),
             AppError::NotFound | AppError::People(_) | AppError::Store(_) => None,
         }
     }

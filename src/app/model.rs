@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{App, AppError};
 use crate::domain::ids::UserId;
 use crate::durable::write_over;
-use crate::planner::provider::{ModelSample, Provider, ProviderSettings};
+use crate::planner::provider::{ModelSample, Provider, ProviderError, ProviderSettings};
 
 /// Models that are listed.
 const LISTED: usize = 200;
@@ -184,7 +184,7 @@ impl App {
     /// Where an administrator is needed, what is wrong with the wish, or what the server says.
     pub async fn models_of(&self, who: &UserId, wish: &ModelWish) -> Result<Vec<String>, AppError> {
         let settings = self.trial(who, wish).await?;
-        let mut models = provider(settings)?.models().await.map_err(|error| AppError::Parameter(error.message))?;
+        let mut models = provider(settings)?.models().await.map_err(failed)?;
         models.truncate(LISTED);
         models.sort();
         Ok(models)
@@ -196,7 +196,7 @@ impl App {
     /// Where an administrator is needed, what is wrong with the wish, or what the server says.
     pub async fn try_model(&self, who: &UserId, wish: &ModelWish) -> Result<ModelSample, AppError> {
         let settings = named(self.trial(who, wish).await?)?;
-        provider(settings)?.sample().await.map_err(|error| AppError::Parameter(error.message))
+        provider(settings)?.sample().await.map_err(failed)
     }
 
     /// Plans with another model from now on, also after a restart.
@@ -240,6 +240,10 @@ fn named(settings: ProviderSettings) -> Result<ProviderSettings, AppError> {
         true => Err(AppError::Parameter("a model is needed; its server lists what it has".into())),
         false => Ok(settings),
     }
+}
+
+fn failed(error: ProviderError) -> AppError {
+    AppError::Model { name: error.kind.as_str(), why: error.message }
 }
 
 fn provider(settings: ProviderSettings) -> Result<Provider, AppError> {

@@ -131,8 +131,7 @@ impl App {
     /// # Errors
     /// What is wrong with the text, or the database cannot be written.
     pub async fn import_records(&self, user: &UserId, table: &TableSpec, form: TextForm, text: &str) -> Result<usize, AppError> {
-        let records =
-            forms::read(form, table, text, self.reviews.executors().zone()).map_err(|bad| AppError::Parameter(bad.to_string()))?;
+        let records = forms::read(form, table, text, self.reviews.executors().zone())?;
         let count = records.len();
         self.add_records(user, table, records).await?;
         Ok(count)

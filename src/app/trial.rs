@@ -34,8 +34,8 @@ pub enum TrialRefusal {
     UsedUp,
     /// The model server failed, and is not asked before a time.
     Away(Outage),
-    /// What went wrong between the program and the model.
-    Failed(String),
+    /// What went wrong between the program and the model: the name of the failure, and what the program says.
+    Failed { name: String, why: String },
 }
 
 impl App {
@@ -70,7 +70,7 @@ impl App {
         trial.tokens = planned.usage.total;
         self.store.add_trial(user, id, self.now(), planned.usage.total, planned.rounds).await?;
         trial.took = planned.latency;
-        trial.outcome = planned.outcome.map_err(|error| TrialRefusal::Failed(error.to_string()));
+        trial.outcome = planned.outcome.map_err(|error| TrialRefusal::Failed { name: error.details().name, why: error.to_string() });
         Ok(trial)
     }
 }

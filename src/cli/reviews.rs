@@ -184,7 +184,9 @@ fn failure(error: AppError, user: &UserId, ids: &str) -> Failure {
         AppError::NotFound => {
             Failure::Failed(format!("user {user} has no step or iteration of this id: {ids}; `mana-ai reviews` lists the steps that wait"))
         }
-        AppError::Parameter(_) | AppError::Obstacle { .. } => Failure::Usage(error.to_string()),
+        AppError::Parameter(_) | AppError::Obstacle { .. } | AppError::Text(_) | AppError::Model { .. } => {
+            Failure::Usage(error.to_string())
+        }
         AppError::People(refusal) => Failure::Failed(refusal.to_string()),
         AppError::Store(error) => error.into(),
     }

@@ -233,6 +233,12 @@ impl Iteration {
         Some(details.text("message").unwrap_or_default().into_owned())
     }
 
+    /// The name of its failure; empty where nothing says so.
+    pub fn error_name(&self) -> String {
+        let details = self.entry.get("errorDetails").and_then(Raw::object).unwrap_or_default();
+        details.text("name").unwrap_or_default().into_owned()
+    }
+
     pub fn steps(&self) -> impl ExactSizeIterator<Item = &IterationStep> {
         self.steps.get_or_init(|| self.plan()).as_deref().unwrap_or_default().iter()
     }

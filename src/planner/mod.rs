@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
+use crate::text;
+use crate::text::told::Told;
 use crate::web::ClientError;
 use dialect::RequestForm;
 use prompt::{Material, Prompt};
@@ -81,6 +83,14 @@ impl PlanError {
             PlanError::Parse(_) => ("ParseFailure".into(), "parsing-response"),
         };
         ErrorDetails { name, message: self.to_string(), phase: phase.into() }
+    }
+
+    /// The same as it is stored with a run.
+    pub fn told(&self) -> Told {
+        match text::run::failure(&self.details().name) {
+            Some(id) => Told::in_short(self.to_string(), id),
+            None => self.to_string().into(),
+        }
     }
 
     /// The provider's failure, where it was one.

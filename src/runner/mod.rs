@@ -39,6 +39,8 @@ use crate::planner::provider::{MAX_RETRY_AFTER, ProviderSettings};
 use crate::planner::tools::Tool;
 use crate::steps::Executors;
 use crate::store::{ProcessLock, ProcessLockError, Store, StoreResult};
+use crate::text;
+use crate::text::catalog::Words;
 use crate::web::ClientError;
 use queue::FairQueue;
 use upkeep::ScanProgress;
@@ -161,7 +163,7 @@ impl Runner {
         };
         self.give_strays_back(self.now()).await?;
         let owner = self.presence.owner();
-        self.store.give_all_back(owner.to_owned(), "the program was stopped").await?;
+        self.store.give_all_back(owner.to_owned(), text::run::server_stopped(Words::ENGLISH)).await?;
         self.presence.end();
         Ok(cut_short)
     }

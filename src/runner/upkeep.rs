@@ -16,6 +16,8 @@ use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::schedule::{first_time, time_again};
 use crate::domain::time;
 use crate::store::{Edit, RanAhead, StoreError, StoreResult, Table};
+use crate::text;
+use crate::text::catalog::Words;
 
 /// Waiting runs that one tick ends, and missions whose next time it looks at, at most.
 const ORPHANS: u32 = 1_000;
@@ -121,7 +123,7 @@ impl Runner {
             let wait = self.settings.backoff.wait(run.failed.max(1), rand::random::<f64>());
             (run, now.checked_add(wait).ok())
         });
-        let given = self.store.give_back(owner, back.collect(), "its plan could not be written").await?;
+        let given = self.store.give_back(owner, back.collect(), text::run::not_written(Words::ENGLISH)).await?;
         if given > 0 {
             tracing::warn!(runs = given, "released runs whose result could not be saved");
         }

@@ -28,8 +28,9 @@ use crate::planner::{PlanError, Planned};
 use crate::steps::{GoAhead, StepOutcome};
 use crate::store::{Attempt, Claimed, Close, Closed, IterationEnd, LoadQuery, StoreError, StoreResult, Table};
 use crate::text;
-use crate::text::catalog::Words;
+use crate::text::catalog::{Words, text_id};
 use crate::text::decision::compared;
+use crate::text::told::Told;
 
 /// A run in the queue, and who waits to hear of its end.
 pub(super) struct PlanJob {
@@ -82,7 +83,7 @@ pub enum RunOutcome {
 }
 
 /// When a run may start after all, where that is known, and why it does not now.
-type Later = (Option<Timestamp>, String);
+type Later = (Option<Timestamp>, Told);
 
 /// What is known at the end of an attempt.
 struct AttemptEnd<'a> {
@@ -131,11 +132,11 @@ impl Runner {
         let (user, id) = (&run.due.user_id, &run.due.mission_id);
         // What the user changed since the tick counts: a grant that was taken back must not be used.
         let Some(record) = self.store.newest(Table::Missions, user, id).await? else {
-            return self.close(run, None, Close::Drop { reason: "the mission was deleted before it was planned".into() }).await;
+            return self.close(run, None, Close::Drop { reason: text::run::deleted_before(Words::ENGLISH).into() }).await;
         };
         let (mission, _) = Mission::read(id, &record);
         if let Err(reason) = still_due(&mission, run.due.scheduled_for, now) {
-            return self.close(run, None, Close::Drop { reason: text::run::dropped(Words::ENGLISH, reason).to_string() }).await;
+            return self.close(run, None, Close::Drop { reason: text::run::dropped(Words::ENGLISH, reason).into() }).await;
         }
         let (agent, tokens) = match self.admitted(run, &mission, now).await? {
             Ok(admitted) => admitted,
@@ -145,7 +146,7 @@ impl Runner {
             return self.give_up(run, &mission, agent.as_ref(), now).await;
         }
         if let Permit::Wait { until } = self.may_call(now).await {
-            let reason = compared(Words::ENGLISH, &Condition::Provider { closed_until: Some(until) }, None).to_string();
+            let reason = compared(Words::ENGLISH, &Condition::Provider { closed_until: Some(until) }, None).into();
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
         let inputs =
@@ -168,7 +169,8 @@ impl Runner {
         drop(span);
         self.observe(agent.as_ref(), &planned).await;
         if let Some(reason) = planned.outcome.as_ref().err().and_then(PlanError::of_machine) {
-            return self.put_off(run, reason.to_owned()).await;
+            let reason = Told::in_short(reason, text_id("runs-failure-machine"));
+            return self.put_off(run, reason).await;
         }
         // Nothing ends before it began, whatever happened to the clock meanwhile.
         let finished_at = self.now().max(now);
@@ -222,7 +224,7 @@ impl Runner {
     /// to wait after all, and until when.
     async fn admitted(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Result<(Option<Agent>, u64), Later>> {
         if mission.agent_id != run.due.agent_id {
-            return Ok(Err((None, "the mission was handed to another agent".into())));
+            return Ok(Err((None, text::run::other_agent(Words::ENGLISH).into())));
         }
         let user = &run.due.user_id;
         let record = match &mission.agent_id {
@@ -248,7 +250,7 @@ impl Runner {
             Decision::Run => Ok((agent, tokens)),
             Decision::Wait(condition) => {
                 let name = agent.as_ref().map(|agent| agent.name.as_str());
-                Err((condition.until(), compared(Words::ENGLISH, &condition, name).to_string()))
+                Err((condition.until(), compared(Words::ENGLISH, &condition, name).into()))
             }
         })
     }
@@ -266,18 +268,19 @@ impl Runner {
         };
         let end = AttemptEnd { run, mission, agent, note: None, attempt: None, frame };
         let details = ErrorDetails { name: "ResultLost".into(), message: message.clone(), phase: "finalizing".into() };
-        let close = self.write(&end, &IterationOutcome::Failed(details), Some(message.clone()));
+        let close =
+            self.write(&end, &IterationOutcome::Failed(details), Some(Told::in_short(message.as_str(), text_id("runs-failure-lost"))));
         let settled = self.close(run, None, close).await?;
         Ok(RunReport { error: Some(message), error_kind: Some("ResultLost".into()), ..settled })
     }
 
     /// Gives a run back that this machine could not carry out; it is no failed attempt.
-    async fn put_off(&self, run: &Claimed, reason: String) -> StoreResult<RunReport> {
+    async fn put_off(&self, run: &Claimed, reason: Told) -> StoreResult<RunReport> {
         let wait = self.settings.backoff.wait(1, rand::random::<f64>());
         self.metrics.mission_errors_total.inc();
-        tracing::warn!(mission = run.due.mission_id.as_str(), reason, "this machine could not ask the model");
+        tracing::warn!(mission = run.due.mission_id.as_str(), reason = reason.text, "this machine could not ask the model");
         let close = Close::Release { at: self.now().checked_add(wait).ok(), reason: reason.clone() };
-        Ok(RunReport { error: Some(reason), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
+        Ok(RunReport { error: Some(reason.text), error_kind: Some("Machine".into()), ..self.close(run, None, close).await? })
     }
 
     async fn write_plan(&self, end: AttemptEnd<'_>, offered: &[Offered<'_>], plan: Plan) -> StoreResult<RunReport> {
@@ -315,7 +318,7 @@ impl Runner {
     }
 
     async fn take_failure(&self, end: AttemptEnd<'_>, error: &PlanError) -> StoreResult<RunReport> {
-        let reason = error.to_string();
+        let reason = error.told();
         let parse_failure = error.provider_kind().is_none();
         if parse_failure {
             self.metrics.parse_failures_total.inc();
@@ -336,10 +339,10 @@ impl Runner {
             Close::Retry { at: end.frame.finished_at.checked_add(wait).unwrap_or(Timestamp::MAX), reason: reason.clone() }
         };
         let settled = self.close(end.run, end.attempt, close).await?;
-        Ok(RunReport { parse_failure, error: Some(reason), error_kind: Some(error.details().name), ..settled })
+        Ok(RunReport { parse_failure, error: Some(reason.text), error_kind: Some(error.details().name), ..settled })
     }
 
-    fn write(&self, end: &AttemptEnd<'_>, outcome: &IterationOutcome, failed: Option<String>) -> Close {
+    fn write(&self, end: &AttemptEnd<'_>, outcome: &IterationOutcome, failed: Option<Told>) -> Close {
         let work = actor::Work { mission_id: &end.mission.id, iteration_id: &end.frame.id, rationale: &end.mission.objective };
         Close::Write(Box::new(IterationEnd {
             iteration: Iteration::of_run(&end.frame, outcome, self.settings.first_step_status),
@@ -398,7 +401,7 @@ impl Runner {
                 match write.failed {
                     Some(reason) => {
                         count("failed");
-                        RunOutcome::Failed { reason }
+                        RunOutcome::Failed { reason: reason.text }
                     }
                     None => {
                         count("planned");
@@ -410,8 +413,8 @@ impl Runner {
                 count("dropped");
                 RunOutcome::Dropped { reason }
             }
-            (Closed::Waiting, Close::Retry { at, reason }) => RunOutcome::Retrying { at, reason },
-            (Closed::Waiting, Close::Release { reason, .. }) => RunOutcome::Released { reason },
+            (Closed::Waiting, Close::Retry { at, reason }) => RunOutcome::Retrying { at, reason: reason.text },
+            (Closed::Waiting, Close::Release { reason, .. }) => RunOutcome::Released { reason: reason.text },
             _ => RunOutcome::Lost,
         }
     }

@@ -11,6 +11,7 @@ use crate::domain::iterations::Iteration;
 use crate::domain::retention::RetentionBounds;
 use crate::domain::time;
 use crate::steps::{GoAhead, StepOutcome};
+use crate::text::told::{Saying, Told};
 
 /// A due mission that passed its gates.
 #[derive(Debug, Clone)]
@@ -104,6 +105,8 @@ pub struct RunRow {
     pub missed_times: u32,
     pub interruptions: u32,
     pub note: Option<String>,
+    /// What its reason says as values, where it does.
+    pub said: Vec<Saying>,
     /// When its iteration left the mission's record, which keeps a bounded number.
     pub superseded_at: Option<Timestamp>,
     /// How often its iteration came back after a client had overwritten it.
@@ -171,11 +174,11 @@ pub enum Close {
     /// Append an iteration to the mission.
     Write(Box<IterationEnd>),
     /// Try again at a time; the attempt counts.
-    Retry { at: Timestamp, reason: String },
+    Retry { at: Timestamp, reason: Told },
     /// Give the claim back without an attempt; claimable again at a time.
-    Release { at: Option<Timestamp>, reason: String },
+    Release { at: Option<Timestamp>, reason: Told },
     /// End without a trace in the mission.
-    Drop { reason: String },
+    Drop { reason: Told },
 }
 
 /// An iteration that a run ends with.
@@ -184,7 +187,7 @@ pub struct IterationEnd {
     pub iteration: Iteration,
     pub actor: Value,
     /// Why the run failed, where the iteration says so.
-    pub failed: Option<String>,
+    pub failed: Option<Told>,
     /// Kept on the run.
     pub note: Option<String>,
     pub zone: TimeZone,

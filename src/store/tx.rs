@@ -121,6 +121,9 @@ pub(super) trait Tx: Reads {
 
     fn end_run(&self, run: &RunId, end: &RunEnd<'_>) -> StoreResult<()>;
 
+    /// Keeps, beside the reason of a run, what it says as values.
+    fn note_said(&self, run: &RunId, said: Option<&str>) -> StoreResult<()>;
+
     // Iterations that went
 
     /// The row after which lost iterations come back.

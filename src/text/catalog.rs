@@ -11,6 +11,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use jiff::Timestamp;
 
 use super::phrase::{Phrase, Piece};
+use super::told::{Saying, SayingArg};
 use crate::domain::language::Language;
 
 #[cfg(test)]
@@ -125,7 +126,12 @@ impl Words {
         args: [(&'static str, FluentValue<'_>); N],
         times: [(&'static str, Timestamp); M],
     ) -> Phrase {
-        Phrase::of(self.fill(id, args, times))
+        let said = Saying {
+            id: id.to_owned(),
+            args: args.iter().map(|(name, value)| ((*name).to_owned(), SayingArg::of(value))).collect(),
+            times: times.iter().map(|(name, at)| ((*name).to_owned(), *at)).collect(),
+        };
+        Phrase::of(self.fill(id, args, times), said)
     }
 
     /// A message with variables, and with slots for what is no text, such as a link.
@@ -138,12 +144,21 @@ impl Words {
         let args = args.into_iter().map(|(name, value)| (name, unmarked(value)));
         let marks = slots.iter().enumerate().map(|(n, (name, _))| (*name, format!("{MARK}{n}{MARK}").into()));
         let text = self.format(id, Some(&args.chain(marks).collect()));
-        // Every second part is the number of a slot.
-        let parts = text.split(MARK).enumerate().filter_map(|(n, part)| match n % 2 {
-            0 => Some(Piece::Text(part.to_owned())).filter(|_| !part.is_empty()),
-            _ => slots.get(part.parse::<usize>().ok()?).map(|(_, slot)| Piece::Slot(slot.clone())),
-        });
-        parts.collect()
+        pieces(&text, |n| slots.get(n).map(|(_, slot)| slot.clone()))
+    }
+
+    /// A message that was stored with its arguments; `None`: there is none of this id any more.
+    pub fn retell(self, saying: &Saying) -> Option<Phrase> {
+        let pattern = bundle_of(self.0).get_message(&saying.id)?.value()?;
+        let mut args = FluentArgs::new();
+        for (name, value) in &saying.args {
+            args.set(name.clone(), unmarked(value.value()));
+        }
+        for (n, name) in saying.times.keys().enumerate() {
+            args.set(name.clone(), format!("{MARK}{n}{MARK}"));
+        }
+        let text = bundle_of(self.0).format_pattern(pattern, Some(&args), &mut Vec::new());
+        Some(Phrase::of(pieces(&text, |n| saying.times.values().nth(n).copied()), saying.clone()))
     }
 
     /// A message whose id is made of a name that comes from elsewhere; `None`: there is none.
@@ -166,6 +181,15 @@ impl Words {
 /// The id of a message that is said elsewhere, such as one of a table.
 pub const fn text_id(id: &'static str) -> &'static str {
     id
+}
+
+/// The pieces of a formatted text: every second part is the number of a slot.
+fn pieces<T>(text: &str, slot: impl Fn(usize) -> Option<T>) -> Vec<Piece<T>> {
+    let piece = |(n, part): (usize, &str)| match n % 2 {
+        0 => Some(Piece::Text(part.to_owned())).filter(|_| !part.is_empty()),
+        _ => slot(part.parse().ok()?).map(Piece::Slot),
+    };
+    text.split(MARK).enumerate().filter_map(piece).collect()
 }
 
 fn unmarked(value: FluentValue<'_>) -> FluentValue<'_> {

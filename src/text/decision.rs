@@ -76,32 +76,32 @@ pub fn explained(words: Words, check: &RunCheck) -> Phrase {
 
 /// The comparison in words. The agent's name is told where it is given; logs, which many may read, go without.
 pub fn compared(words: Words, condition: &Condition, agent: Option<&str>) -> Phrase {
-    let of = |id, used: u64, allowed: u64| Phrase::from(words.with(id, [("used", used.into()), ("allowed", allowed.into())]));
-    let used = |id, used: u64| Phrase::from(words.with(id, [("used", used.into())]));
+    let of = |id, used: u64, allowed: u64| words.phrase(id, [("used", used.into()), ("allowed", allowed.into())], []);
+    let used = |id, used: u64| words.phrase(id, [("used", used.into())], []);
     match *condition {
         Condition::NotArchived(state) | Condition::NotPaused(state) => match agent {
             Some(name) => {
-                words.with("decision-agent-named", [("agent", format!("{name:?}").into()), ("state", state.as_str().into())]).into()
+                words.phrase("decision-agent-named", [("agent", format!("{name:?}").into()), ("state", state.as_str().into())], [])
             }
-            None => words.with("decision-agent", [("state", state.as_str().into())]).into(),
+            None => words.phrase("decision-agent", [("state", state.as_str().into())], []),
         },
         Condition::Concurrency { in_flight, allowed } => {
-            words.with("decision-concurrency", [("running", in_flight.into()), ("allowed", allowed.into())]).into()
+            words.phrase("decision-concurrency", [("running", in_flight.into()), ("allowed", allowed.into())], [])
         }
         Condition::Budget { used: n, allowed: None } => used(text_id("decision-budget-none"), n),
         Condition::Budget { used, allowed: Some(cap) } => of(text_id("decision-budget"), used, cap),
-        Condition::Review { awaiting, allowed: 0 } => words.with("decision-review-none", [("awaiting", awaiting.into())]).into(),
+        Condition::Review { awaiting, allowed: 0 } => words.phrase("decision-review-none", [("awaiting", awaiting.into())], []),
         Condition::Review { awaiting, allowed } => {
             let id = if awaiting < allowed { text_id("decision-review-below") } else { text_id("decision-review-reached") };
-            words.with(id, [("awaiting", awaiting.into()), ("allowed", allowed.into())]).into()
+            words.phrase(id, [("awaiting", awaiting.into()), ("allowed", allowed.into())], [])
         }
-        Condition::Idle { in_flight: true } => words.say("decision-running").into(),
-        Condition::Idle { in_flight: false } => words.say("decision-idle").into(),
-        Condition::Retry { at: None, .. } => words.say("decision-retry-none").into(),
+        Condition::Idle { in_flight: true } => words.phrase("decision-running", [], []),
+        Condition::Idle { in_flight: false } => words.phrase("decision-idle", [], []),
+        Condition::Retry { at: None, .. } => words.phrase("decision-retry-none", [], []),
         Condition::Retry { failed, at: Some(at), .. } => words.phrase("decision-retry", [("failed", failed.into())], [("at", at)]),
-        Condition::Provider { closed_until: None } => words.say("decision-model").into(),
+        Condition::Provider { closed_until: None } => words.phrase("decision-model", [], []),
         Condition::Provider { closed_until: Some(until) } => words.phrase("decision-model-closed", [], [("until", until)]),
-        Condition::Client { active_at: None, .. } => words.say("decision-client-none").into(),
+        Condition::Client { active_at: None, .. } => words.phrase("decision-client-none", [], []),
         Condition::Client { active_at: Some(at), active } => {
             let id = if active { text_id("decision-client") } else { text_id("decision-client-silent") };
             words.phrase(id, [("seconds", CLIENT_SILENCE.as_secs().into())], [("at", at)])

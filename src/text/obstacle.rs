@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::catalog::{Words, text_id};
 use crate::modules::FieldKind;
 use crate::modules::effects::Obstacle;
+use crate::modules::forms::{BadText, MOST};
 
 /// One sentence for the user.
 pub fn told(words: Words, obstacle: &Obstacle) -> String {
@@ -22,6 +23,23 @@ pub fn told(words: Words, obstacle: &Obstacle) -> String {
         }
         Obstacle::Refused { why } => words.with("obstacle-refused", [("why", why.into())]),
         Obstacle::Encrypted { field } => words.with("obstacle-encrypted", [("field", field.into())]),
+    }
+}
+
+/// Why a text cannot be taken in.
+pub fn bad_text(words: Words, bad: &BadText) -> String {
+    match bad {
+        BadText::Nothing => words.say("obstacle-text-nothing").into(),
+        BadText::TooMany(n) => words.with("obstacle-text-too-many", [("n", (*n).into()), ("most", MOST.into())]),
+        BadText::Csv { line, why } => words.with("obstacle-text-csv", [("line", (*line).into()), ("why", why.into())]),
+        BadText::NoField { table, name } => {
+            words.with("obstacle-text-no-field", [("table", table.into()), ("name", format!("{name:?}").into())])
+        }
+        BadText::TooDeep { line, deepest } => {
+            words.with("obstacle-text-too-deep", [("line", (*line).into()), ("deepest", (*deepest).into())])
+        }
+        BadText::NoCalendar => words.say("obstacle-text-no-calendar").into(),
+        BadText::NoTime(n) => words.with("obstacle-text-no-time", [("n", (*n).into())]),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run says about how it ended.
 
-use super::catalog::Words;
+use super::catalog::{Words, text_id};
 use super::phrase::Phrase;
 use crate::domain::cadence::BadCadence;
 use crate::domain::write_back::DropReason;
@@ -8,11 +8,59 @@ use crate::domain::write_back::DropReason;
 /// Why a plan was dropped.
 pub fn dropped(words: Words, reason: DropReason) -> Phrase {
     match reason {
-        DropReason::Deleted => words.say("runs-dropped-deleted").into(),
-        DropReason::Became(state) => words.with("runs-dropped-state", [("state", state.as_str().into())]).into(),
+        DropReason::Deleted => words.phrase("runs-dropped-deleted", [], []),
+        DropReason::Became(state) => words.phrase("runs-dropped-state", [("state", state.as_str().into())], []),
         DropReason::Rescheduled { from, to: None } => words.phrase("runs-dropped-unscheduled", [], [("from", from)]),
         DropReason::Rescheduled { from, to: Some(to) } => words.phrase("runs-dropped-rescheduled", [], [("from", from), ("to", to)]),
     }
+}
+
+/// Why a run waits whose process ended.
+pub fn process_ended(words: Words) -> Phrase {
+    words.phrase("runs-process-ended", [], [])
+}
+
+/// Why a run waits whose plan could not be saved.
+pub fn not_written(words: Words) -> Phrase {
+    words.phrase("runs-not-written", [], [])
+}
+
+/// Why a run waits that a server gave back when it stopped.
+pub fn server_stopped(words: Words) -> Phrase {
+    words.phrase("runs-server-stopped", [], [])
+}
+
+/// Why a run was dropped while it waited.
+pub fn orphaned(words: Words) -> Phrase {
+    words.phrase("runs-orphaned", [], [])
+}
+
+/// Why a run was dropped before a plan was asked for.
+pub fn deleted_before(words: Words) -> Phrase {
+    words.phrase("runs-deleted-before", [], [])
+}
+
+/// Why a run waits whose mission has another agent now.
+pub fn other_agent(words: Words) -> Phrase {
+    words.phrase("runs-other-agent", [], [])
+}
+
+/// What kind of failure of the model or its server it was, by the name under which iterations keep it.
+pub fn failure(name: &str) -> Option<&'static str> {
+    Some(match name.strip_prefix("Provider:").unwrap_or(name) {
+        "unreachable" => text_id("runs-failure-unreachable"),
+        "timeout" => text_id("runs-failure-timeout"),
+        "auth" => text_id("runs-failure-auth"),
+        "rate-limited" => text_id("runs-failure-busy"),
+        "rejected" => text_id("runs-failure-rejected"),
+        "server" => text_id("runs-failure-server"),
+        "malformed" => text_id("runs-failure-malformed"),
+        "empty" => text_id("runs-failure-empty"),
+        "machine" => text_id("runs-failure-machine"),
+        "ParseFailure" => text_id("runs-failure-plan"),
+        "ResultLost" => text_id("runs-failure-lost"),
+        _ => return None,
+    })
 }
 
 /// Why a mission has no next time after a run.

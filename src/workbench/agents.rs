@@ -12,6 +12,7 @@ use super::fields::shown as text_in;
 use super::mission_list::mission_table;
 use super::page::{Failed, PAGE, Response, button, moment, more, page, path, prose, refused, rich, shorter, state_badge, to};
 use super::session::{Posted, SignedIn};
+use super::told::failure;
 use crate::app::{AgentView, Trial, TrialRefusal};
 use crate::domain::agent::{Agent, AgentState};
 use crate::domain::field;
@@ -34,7 +35,7 @@ pub(super) async fn list(
     let words = who.words;
     let rows = shared.app.agents(&who.user, &after, PAGE).await?;
     let body = html! {
-        div.head { h1 { (words.say("common-agents")) } a.button.primary href="/agents/new" { (words.say("agents-new")) } }
+        div.head { h1 { (words.say("common-agents")) } div.actions { a.button href="/templates" { (words.say("templates-start")) } a.button.primary href="/agents/new" { (words.say("agents-new")) } } }
         @if rows.is_empty() { p.empty { (words.say("agents-none")) } }
         ul.cards { @for row in &rows { (card(words, row)) } }
         @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more(words, "/agents", &last.id)) }
@@ -137,7 +138,7 @@ fn tried(words: Words, trial: &Trial) -> Markup {
                 Err(TrialRefusal::TooMany) => p.wrong { (words.say("agents-trial-too-many")) },
                 Err(TrialRefusal::UsedUp) => p.wrong { (words.say("agents-trial-used-up")) },
                 Err(TrialRefusal::Away(outage)) => p.wrong { (rich(words, "agents-trial-away", [("at", moment(outage.until))])) },
-                Err(TrialRefusal::Failed(why)) => p.wrong dir="auto" { (words.say("agents-trial-failed")) " " (shorter(why, 400)) },
+                Err(TrialRefusal::Failed { name, why }) => { p.wrong { (words.say("agents-trial-failed")) } (failure(words, name, why)) },
             }
             p.hint { (words.with("agents-trial-cost", [("tokens", trial.tokens.into()), ("seconds", seconds.into())])) }
         }

@@ -33,6 +33,7 @@ mod settings;
 mod sign_in;
 mod start;
 mod templates;
+mod told;
 mod values;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use super::Shared;
 use super::fields::FormFields;
 use super::page::{Failed, csrf, rich, shorter};
 use super::session::SignedIn;
+use super::told::failure;
 use crate::app::{AppError, FixedParts, ModelView, ModelWish};
 use crate::planner::provider::ModelSample;
 use crate::text::catalog::Words;
@@ -17,6 +18,8 @@ pub(super) enum ModelAnswered {
     Models(Vec<String>),
     Sample(ModelSample),
     Refused(String),
+    /// The model or its server failed: the name of the failure, and what the program says.
+    Failed(&'static str, String),
 }
 
 /// What the form says.
@@ -39,6 +42,7 @@ pub(super) async fn act(shared: &Shared, who: &SignedIn, fields: &FormFields) ->
     };
     match outcome {
         Err(AppError::Parameter(why)) => Ok(Some(ModelAnswered::Refused(why))),
+        Err(AppError::Model { name, why }) => Ok(Some(ModelAnswered::Failed(name, why))),
         outcome => Ok(outcome?),
     }
 }
@@ -97,6 +101,7 @@ fn answer(words: Words, answered: &ModelAnswered) -> Markup {
         @match answered {
             ModelAnswered::Nothing => {}
             ModelAnswered::Refused(why) => p.wrong role="alert" dir="auto" { (shorter(why, 600)) },
+            ModelAnswered::Failed(name, why) => (failure(words, name, why)),
             ModelAnswered::Models(models) => div.health role="status" {
                 p { (words.with("settings-models", [("count", models.len().into())])) }
                 p.hint { @for (n, name) in models.iter().take(30).enumerate() { @if n > 0 { ", " } code { (shorter(name, 80)) } } }

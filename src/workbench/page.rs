@@ -69,7 +69,9 @@ impl From<AppError> for Failed {
     fn from(error: AppError) -> Self {
         match error {
             AppError::NotFound => Failed::NotFound,
-            AppError::Parameter(_) | AppError::Obstacle { .. } => Failed::BadForm(error.to_string()),
+            AppError::Parameter(_) | AppError::Obstacle { .. } | AppError::Text(_) | AppError::Model { .. } => {
+                Failed::BadForm(error.to_string())
+            }
             AppError::People(PeopleRefusal::NotAdmin) => Failed::NotFound,
             AppError::People(refusal) => Failed::BadForm(refusal.to_string()),
             AppError::Store(error) => Failed::Store(error),

@@ -10,6 +10,7 @@ use super::form_zone::FormZone;
 use super::page::{badge, csrf, moment, path, prose, shorter};
 use super::records::{input_as, shown as shown_in_form};
 use super::session::SignedIn;
+use super::told::failure;
 use super::values::{in_words, value};
 use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::iterations::{Iteration, IterationStatus};
@@ -65,7 +66,7 @@ pub(super) fn plan(view: &PlanView<'_>) -> Markup {
                 p.hint { (facts(words, iteration, view.run)) }
             }
             (prose(iteration.summary()))
-            @if let Some(error) = iteration.error() { p.wrong dir="auto" { (shorter(&error, 600)) } }
+            @if let Some(error) = iteration.error() { (failure(words, &iteration.error_name(), &error)) }
             @if iteration.awaits_review() { (pending(view)) } @else { (settled(view)) }
         }
     }

@@ -11,6 +11,7 @@ use super::Shared;
 use super::page::{Failed, Response, moment, page, path, prose, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
+use super::told::reason;
 use crate::app::{RunFilter, RunView};
 use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
@@ -107,7 +108,7 @@ pub(super) fn list_of_runs(who: &SignedIn, runs: &[RunRow], titles: Option<&Titl
             }
             @if run.tokens() > 0 { span.hint { " " (words.with("review-tokens", [("tokens", run.tokens().into())])) } }
             @if let Some(at) = run.run.next_attempt_at.filter(|_| run.finished.is_none()) { span.hint { " " (words.say("runs-again")) " " (moment(at)) } }
-            @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 400)) } }
+            (reason(words, run)) @if let Some(note) = &run.note { p.hint dir="auto" { (shorter(note, 400)) } }
         } } }
     }
 }
@@ -215,7 +216,7 @@ fn ended(words: Words, run: &RunRow) -> Markup {
             b { (words.say(id)) }
             @if let Some(finished) = &run.finished { " " (moment(finished.at)) }
             @else if let Some(at) = run.run.next_attempt_at { " " (moment(at)) }
-            @for text in run.run.reason.iter().chain(&run.note) { p.hint dir="auto" { (shorter(text, 600)) } }
+            (reason(words, run)) @if let Some(note) = &run.note { p.hint dir="auto" { (shorter(note, 600)) } }
             @if let Some(at) = run.superseded_at { p.hint { (words.say("runs-superseded")) " " (moment(at)) } }
             @if run.restored > 0 { p.hint { (words.say("runs-restored")) } }
         }

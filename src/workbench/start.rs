@@ -10,6 +10,7 @@ use super::page::{Failed, Response, button, moment, page, path, rich, shorter, t
 use super::review::inbox_path;
 use super::session::{Posted, SignedIn};
 use super::templates::cards;
+use super::told::reason;
 use crate::app::{InboxPlace, ModelWish, ViewBounds};
 use crate::domain::field;
 use crate::domain::ids::MissionId;
@@ -83,7 +84,6 @@ pub(super) async fn plan(State(shared): State<Shared>, who: SignedIn, Path(id): 
 
 fn state(who: &SignedIn, run: Option<&RunRow>, place: &str) -> Markup {
     let words = who.words;
-    let reason = run.and_then(|run| run.run.reason.as_deref());
     html! {
         div data-poll="" role="status" {
             @match run.map(|run| (run.finished.is_some(), run.run.owner.is_some(), run)) {
@@ -95,7 +95,7 @@ fn state(who: &SignedIn, run: Option<&RunRow>, place: &str) -> Markup {
                 },
                 Some((true, ..)) => p.health.bad { (words.say("start-failed")) },
             }
-            @if let Some(reason) = reason { p.wrong dir="auto" { (shorter(reason, 400)) } }
+            @if let Some(run) = run { (reason(words, run)) }
         }
         @if run.is_some_and(|run| run.run.owner.is_none()) {
             div.actions {

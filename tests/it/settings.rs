@@ -245,3 +245,25 @@ fn an_empty_start_page_leads_to_the_guide() {
     assert!(status == 200 && page.contains("data-poll"), "{page}");
     assert_eq!(house.page(&ben, "/start/plan/m").0, 404);
 }
+
+#[test]
+fn what_went_wrong_is_said_in_the_language_of_the_page() {
+    let house = House::new(Mana::new().with("MANA_LLM_URL", "http://127.0.0.1:1").with("RETRY_MAX_ATTEMPTS", "1"));
+    let anna = house.signed_in("anna");
+    house.mana.import(&[hourly("anna", "m", None, "2026-04-15T08:00:00.000Z")]);
+    house.mana.run(&["tick"]);
+    let run = house.mana.run(&["runs", "--json"]).json().remove(0);
+    assert!(run["reason"].as_str().unwrap().contains("cannot be reached"), "{run}");
+    let page = |path: &str| house.page(&anna, path).1;
+    assert!(page("/runs").contains("cannot be reached"));
+    assert_eq!(house.post(&anna, "/settings", &[("language", "de"), ("zone", "")]).status, 303);
+    for path in ["/runs".to_owned(), format!("/runs/{}", run["id"].as_str().unwrap())] {
+        let shown = page(&path);
+        let (said, behind) = shown.split_once("Das Modell ist nicht erreichbar.").unwrap_or_else(|| panic!("{path}: {shown}"));
+        assert!(!said.contains("cannot be reached") && behind.contains("<p class=\"hint\" lang=\"en\""), "{path}: {shown}");
+    }
+    let tried = house.post(&anna, "/settings/model", &[("act", "test"), ("address", "http://127.0.0.1:1"), ("model", "m")]);
+    assert!(tried.body.contains("Das Modell ist nicht erreichbar."), "{}", tried.body);
+    let taken = house.post(&anna, "/records/calendar/events/import", &[("text", "no calendar")]);
+    assert!(taken.status == 422 && !taken.body.contains("nothing in it"), "{}", taken.body);
+}

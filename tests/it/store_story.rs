@@ -319,7 +319,7 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             store.add_link(rand::random(), Some(gone.clone()), "k".into(), Timestamp::now()).await.unwrap();
             append(store, [change(&world(gone.as_str())[0])]).await;
             assert_eq!(store.begin_removal(&gone).await.unwrap(), RemovalStart::Begun);
-            assert_eq!(store.removals(10).await.unwrap(), [gone.clone()]);
+            assert_eq!(store.removals(10).await.unwrap(), std::slice::from_ref(&gone));
             let batch = shown(store.remove_batch(&gone).await);
             assert!(store.remove_batch(&gone).await.unwrap().done && store.removals(10).await.unwrap().is_empty());
             format!("{batch} {}", shown(store.log_usage(gone).await))

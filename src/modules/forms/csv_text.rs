@@ -13,11 +13,11 @@ pub fn read(table: &TableSpec, given: &str) -> Result<Vec<Record>, BadText> {
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(given.as_bytes());
     let broken = |error: csv::Error| {
         let line = error.position().map_or(1, |position| position.line() as usize);
-        BadText::Line { line, why: error.to_string() }
+        BadText::Csv { line, why: error.to_string() }
     };
     let names = reader.headers().map_err(broken)?.clone();
     let field = |name: &str| {
-        let unknown = || BadText::Line { line: 1, why: format!("{} have no field {name:?}", table.label) };
+        let unknown = || BadText::NoField { table: table.label.clone(), name: name.to_owned() };
         table.named(name.trim()).ok_or_else(unknown)
     };
     let fields: Vec<_> = names.iter().map(field).collect::<Result<_, _>>()?;

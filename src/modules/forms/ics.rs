@@ -24,14 +24,13 @@ pub fn read(given: &str, zone: &TimeZone) -> Result<Vec<Record>, BadText> {
             depth = depth.saturating_sub(1);
         }
         if depth > DEEPEST {
-            return Err(BadText::Line { line: n + 1, why: format!("it nests more than {DEEPEST} levels") });
+            return Err(BadText::TooDeep { line: n + 1, deepest: DEEPEST });
         }
     }
     let unfolded = unfold(given);
-    let calendar =
-        read_calendar(&unfolded).map_err(|_| BadText::Whole("it is no iCalendar file (BEGIN:VCALENDAR … END:VCALENDAR)".into()))?;
+    let calendar = read_calendar(&unfolded).map_err(|_| BadText::NoCalendar)?;
     let events = calendar.components.iter().filter(|component| component.name.as_str().eq_ignore_ascii_case("VEVENT"));
-    events.enumerate().map(|(n, event)| record(event, zone).ok_or_else(|| BadText::Whole(format!("event {} has no time", n + 1)))).collect()
+    events.enumerate().map(|(n, event)| record(event, zone).ok_or_else(|| BadText::NoTime(n + 1))).collect()
 }
 
 fn record(event: &Component<'_>, zone: &TimeZone) -> Option<Record> {
@@ -145,7 +144,7 @@ mod tests {
     fn what_is_no_calendar_or_nests_without_end_is_refused() {
         assert!(read("hello", &berlin()).is_err());
         let deep = "BEGIN:VEVENT\n".repeat(100_000);
-        assert_eq!(read(&deep, &berlin()).unwrap_err(), BadText::Line { line: 17, why: "it nests more than 16 levels".into() });
+        assert_eq!(read(&deep, &berlin()).unwrap_err(), BadText::TooDeep { line: 17, deepest: 16 });
         assert!(read("BEGIN:VCALENDAR\nBEGIN:VEVENT\nSUMMARY:No time\nEND:VEVENT\nEND:VCALENDAR\n", &berlin()).is_err());
     }
 

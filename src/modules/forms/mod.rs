@@ -70,10 +70,21 @@ impl TextForm {
 /// A text that cannot be taken in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
+    #[error("there is nothing in it to take")]
+    Nothing,
+    #[error("it has {0} records; {MOST} at most are taken at once")]
+    TooMany(usize),
+    /// What no CSV has, as its reader says it.
     #[error("line {line}: {why}")]
-    Line { line: usize, why: String },
-    #[error("{0}")]
-    Whole(String),
+    Csv { line: usize, why: String },
+    #[error("line 1: {table} have no field {name:?}")]
+    NoField { table: String, name: String },
+    #[error("line {line}: it nests more than {deepest} levels")]
+    TooDeep { line: usize, deepest: usize },
+    #[error("it is no iCalendar file (BEGIN:VCALENDAR … END:VCALENDAR)")]
+    NoCalendar,
+    #[error("event {0} has no time")]
+    NoTime(usize),
 }
 
 /// The records that a text has, as a form for one record would be filled in.
@@ -88,8 +99,8 @@ pub fn read(form: TextForm, table: &TableSpec, text: &str, zone: &TimeZone) -> R
         TextForm::Ics => ics::read(text, zone)?,
     };
     match records.len() {
-        0 => Err(BadText::Whole("there is nothing in it to take".into())),
-        n if n > MOST => Err(BadText::Whole(format!("it has {n} records; {MOST} at most are taken at once"))),
+        0 => Err(BadText::Nothing),
+        n if n > MOST => Err(BadText::TooMany(n)),
         _ => Ok(records),
     }
 }

@@ -17,6 +17,7 @@ use crate::domain::write_back::{Finished, Terms, write};
 use crate::steps::{Effects, GoAhead, Occasion};
 use crate::text;
 use crate::text::catalog::Words;
+use crate::text::told::Told;
 
 /// Closes a claimed run, with the attempt that led there, at `now` of the runner.
 pub fn close(tx: &impl Tx, run: &Claimed, owner: &str, attempt: Option<&Attempt>, close: Close, now: Timestamp) -> StoreResult<Closed> {
@@ -27,17 +28,25 @@ pub fn close(tx: &impl Tx, run: &Claimed, owner: &str, attempt: Option<&Attempt>
         tx.add_attempt(run, attempt)?;
     }
     match close {
-        Close::Retry { at, reason } => tx.let_wait(&run.run_id, Some(at), &reason, 1).map(|()| Closed::Waiting),
-        Close::Release { at, reason } => tx.let_wait(&run.run_id, at, &reason, 0).map(|()| Closed::Waiting),
+        Close::Retry { at, reason } => wait(tx, run, Some(at), &reason, 1),
+        Close::Release { at, reason } => wait(tx, run, at, &reason, 0),
         Close::Drop { reason } => drop_run(tx, run, now, reason),
         Close::Write(end) => write_back(tx, run, *end, now),
     }
 }
 
-fn drop_run(tx: &impl Tx, run: &Claimed, now: Timestamp, reason: String) -> StoreResult<Closed> {
-    let end = RunEnd { outcome: "dropped", at: now, reason: Some(&reason), note: None, missed: 0, iteration: None, failed_attempts: 0 };
+fn wait(tx: &impl Tx, run: &Claimed, at: Option<Timestamp>, reason: &Told, failed: u32) -> StoreResult<Closed> {
+    tx.let_wait(&run.run_id, at, &reason.text, failed)?;
+    tx.note_said(&run.run_id, reason.stored().as_deref())?;
+    Ok(Closed::Waiting)
+}
+
+fn drop_run(tx: &impl Tx, run: &Claimed, now: Timestamp, reason: Told) -> StoreResult<Closed> {
+    let text = Some(reason.text.as_str());
+    let end = RunEnd { outcome: "dropped", at: now, reason: text, note: None, missed: 0, iteration: None, failed_attempts: 0 };
     tx.end_run(&run.run_id, &end)?;
-    Ok(Closed::Dropped { reason })
+    tx.note_said(&run.run_id, reason.stored().as_deref())?;
+    Ok(Closed::Dropped { reason: reason.text })
 }
 
 fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) -> StoreResult<Closed> {
@@ -54,9 +63,8 @@ fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) ->
     let write = match write(&newest.fold, &finished, &terms) {
         Ok(write) => write,
         Err(reason) => {
-            let reason = text::run::dropped(Words::ENGLISH, reason).to_string();
-            let reason = failed.map_or(reason.clone(), |error| format!("{reason}; before that: {error}"));
-            return drop_run(tx, run, now, reason);
+            let reason = Told::from(text::run::dropped(Words::ENGLISH, reason));
+            return drop_run(tx, run, now, reason.after(failed));
         }
     };
     take_effect(tx, &due.user_id, &effects)?;
@@ -69,13 +77,14 @@ fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) ->
     let end = RunEnd {
         outcome: if failed.is_some() { "failed" } else { "planned" },
         at: now,
-        reason: failed.as_deref(),
+        reason: failed.as_ref().map(|failed| failed.text.as_str()),
         note: note.as_deref(),
         missed: write.missed,
         iteration: Some(iteration.get()),
         failed_attempts: u32::from(failed.is_some()),
     };
     tx.end_run(&run.run_id, &end)?;
+    tx.note_said(&run.run_id, failed.as_ref().and_then(Told::stored).as_deref())?;
     Ok(Closed::Written { missed: write.missed, note, outcomes: effects.outcomes })
 }
 

@@ -9,6 +9,9 @@ use crate::domain::ids::{MissionId, UserId};
 use crate::domain::iteration::Usage;
 use crate::domain::time;
 use crate::store::{Attempt, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
+use crate::text;
+use crate::text::catalog::Words;
+use crate::text::told::Told;
 
 pub(super) const OPEN_COLUMNS: &str = "id, user_id, mission_id, agent_id, scheduled_for, owner, next_attempt_at, attempts, reason";
 
@@ -70,13 +73,14 @@ impl Store {
     /// When the database cannot be written.
     pub async fn release_claims_of(&self, owner: String) -> StoreResult<usize> {
         self.write(move |tx| {
+            let reason = Told::from(text::run::process_ended(Words::ENGLISH));
             tx.sql(|c| {
                 c.prepare_cached(
                     "UPDATE runs SET owner = NULL, next_attempt_at = NULL, interruptions = interruptions + 1, \
                      attempts = attempts + (asked_at IS NOT NULL), asked_at = NULL, \
-                     reason = 'the process that planned it ended' WHERE outcome IS NULL AND owner = ?1",
+                     reason = ?2, said = ?3 WHERE outcome IS NULL AND owner = ?1",
                 )?
-                .execute([owner])
+                .execute(params![owner, reason.text, reason.stored()])
             })
         })
         .await
@@ -100,16 +104,24 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn give_back(&self, owner: &str, runs: Vec<(Held, Option<Timestamp>)>, reason: &'static str) -> StoreResult<usize> {
+    pub async fn give_back(&self, owner: &str, runs: Vec<(Held, Option<Timestamp>)>, reason: impl Into<Told>) -> StoreResult<usize> {
+        let reason = reason.into();
         if runs.is_empty() {
             return Ok(0);
         }
         let owner = owner.to_owned();
         self.write(move |tx| {
-            let update = "UPDATE runs SET owner = NULL, asked_at = NULL, attempts = ?3, next_attempt_at = ?4, reason = ?5 \
+            let update = "UPDATE runs SET owner = NULL, asked_at = NULL, attempts = ?3, next_attempt_at = ?4, reason = ?5, said = ?6 \
                           WHERE id = ?1 AND owner = ?2 AND outcome IS NULL";
             let give = |c: &Connection, (run, at): &(Held, Option<Timestamp>)| {
-                c.prepare_cached(update)?.execute(params![run.run_id, owner, run.failed, at.map(time::to_micros), reason])
+                c.prepare_cached(update)?.execute(params![
+                    run.run_id,
+                    owner,
+                    run.failed,
+                    at.map(time::to_micros),
+                    reason.text,
+                    reason.stored()
+                ])
             };
             tx.sql(|c| runs.iter().map(|run| give(c, run)).sum())
         })
@@ -121,11 +133,12 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn give_all_back(&self, owner: String, reason: &'static str) -> StoreResult<usize> {
+    pub async fn give_all_back(&self, owner: String, reason: impl Into<Told>) -> StoreResult<usize> {
+        let reason = reason.into();
         self.write(move |tx| {
-            let update = "UPDATE runs SET owner = NULL, asked_at = NULL, next_attempt_at = NULL, reason = ?2 \
+            let update = "UPDATE runs SET owner = NULL, asked_at = NULL, next_attempt_at = NULL, reason = ?2, said = ?3 \
                           WHERE outcome IS NULL AND owner = ?1";
-            tx.sql(|c| c.prepare_cached(update)?.execute(params![owner, reason]))
+            tx.sql(|c| c.prepare_cached(update)?.execute(params![owner, reason.text, reason.stored()]))
         })
         .await
     }
@@ -147,10 +160,11 @@ impl Store {
             return Ok(0);
         }
         self.write(move |tx| {
-            let end = "UPDATE runs SET outcome = 'dropped', finished_at = ?2, next_attempt_at = NULL, reason = \
-                 'the mission was deleted, paused or re-scheduled while it waited for its next attempt' \
+            let end = "UPDATE runs SET outcome = 'dropped', finished_at = ?2, next_attempt_at = NULL, reason = ?3, said = ?4 \
                  WHERE id = ?1 AND outcome IS NULL AND owner IS NULL";
-            tx.sql(|c| orphans.iter().map(|id| c.prepare_cached(end)?.execute(params![id, time::to_micros(now)])).sum())
+            let (at, reason) = (time::to_micros(now), Told::from(text::run::orphaned(Words::ENGLISH)));
+            let drop = |c: &Connection, id: &String| c.prepare_cached(end)?.execute(params![id, at, reason.text, reason.stored()]);
+            tx.sql(|c| orphans.iter().map(|id| drop(c, id)).sum())
         })
         .await
     }
@@ -194,7 +208,9 @@ pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
 
 /// The columns of [`run_row`].
 pub(super) fn run_columns() -> String {
-    format!("{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, superseded_at, restored, finished_at, outcome")
+    format!(
+        "{OPEN_COLUMNS}, iteration_id, claimed_at, missed_times, interruptions, note, superseded_at, restored, finished_at, outcome, said"
+    )
 }
 
 /// Adds the attempts of each run.
@@ -222,6 +238,7 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
         missed_times: row.get("missed_times")?,
         interruptions: row.get("interruptions")?,
         note: row.get("note")?,
+        said: row.get::<_, Option<String>>("said")?.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default(),
         superseded_at: row.get::<_, Option<i64>>("superseded_at")?.map(time::from_micros),
         restored: row.get("restored")?,
         finished,

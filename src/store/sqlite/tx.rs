@@ -235,6 +235,10 @@ impl Tx for SqliteTx<'_> {
         self.run(update, params![run, outcome, time::to_micros(*at), reason, note, missed, iteration, failed_attempts])
     }
 
+    fn note_said(&self, run: &RunId, said: Option<&str>) -> StoreResult<()> {
+        self.run("UPDATE runs SET said = ?2 WHERE id = ?1", params![run, said])
+    }
+
     fn come_back_after(&self) -> StoreResult<i64> {
         let query = "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'iterations come back after row'";
         Ok(self.sql(|c| c.prepare_cached(query)?.query_row([], |row| row.get(0)).optional())?.unwrap_or(0))

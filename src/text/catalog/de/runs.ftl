@@ -9,6 +9,26 @@ runs-dropped-state =
     }
 runs-dropped-rescheduled = die Mission wurde inzwischen verschoben, von { $from } auf { $to }
 runs-dropped-unscheduled = die Mission hat inzwischen keinen Termin mehr, vorher { $from }
+runs-deleted-before = die Mission wurde gelöscht, bevor sie geplant war
+runs-other-agent = die Mission hat jetzt einen anderen Agenten
+runs-process-ended = das Programm endete, während es plante
+runs-server-stopped = das Programm wurde angehalten
+runs-not-written = der Plan ließ sich nicht speichern
+runs-orphaned = die Mission wurde gelöscht, pausiert oder verschoben, während sie auf den nächsten Versuch wartete
+
+# Failures of the model and its server, in short
+runs-failure-unreachable = Das Modell ist nicht erreichbar.
+runs-failure-timeout = Das Modell hat nicht rechtzeitig geantwortet.
+runs-failure-auth = Der Modellserver lehnt den Schlüssel ab.
+runs-failure-busy = Der Modellserver möchte weniger Anfragen.
+runs-failure-rejected = Der Modellserver hat die Anfrage abgelehnt.
+runs-failure-server = Der Modellserver ist gescheitert.
+runs-failure-malformed = Was antwortet, ist kein Modellserver.
+runs-failure-empty = Das Modell hat leer geantwortet.
+runs-failure-machine = Dieser Server konnte das Modell nicht fragen.
+runs-failure-plan = Die Antwort des Modells ist kein brauchbarer Plan.
+runs-failure-lost = Das Ergebnis ließ sich nicht speichern.
+runs-details = Genauer
 runs-without-time = { $why }; die Mission läuft erst wieder, wenn ihr Zeitplan stimmt
 
 # The pages of runs

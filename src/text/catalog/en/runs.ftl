@@ -4,6 +4,26 @@ runs-dropped-deleted = the mission was deleted meanwhile
 runs-dropped-state = the mission became { $state } meanwhile
 runs-dropped-rescheduled = the mission was re-scheduled meanwhile from { $from } to { $to }
 runs-dropped-unscheduled = the mission was re-scheduled meanwhile from { $from } to no time
+runs-deleted-before = the mission was deleted before it was planned
+runs-other-agent = the mission was handed to another agent
+runs-process-ended = the process that planned it ended
+runs-server-stopped = the program was stopped
+runs-not-written = its plan could not be written
+runs-orphaned = the mission was deleted, paused or re-scheduled while it waited for its next attempt
+
+# Failures of the model and its server, in short
+runs-failure-unreachable = The model can't be reached.
+runs-failure-timeout = The model did not answer in time.
+runs-failure-auth = The model server refused the key.
+runs-failure-busy = The model server asks for fewer requests.
+runs-failure-rejected = The model server refused the request.
+runs-failure-server = The model server failed.
+runs-failure-malformed = What answered is no model server.
+runs-failure-empty = The model gave an empty answer.
+runs-failure-machine = This server could not ask the model.
+runs-failure-plan = The model's answer is no plan that can be used.
+runs-failure-lost = The result could not be saved.
+runs-details = Details
 runs-without-time = { $why }; the mission will not run again until its cadence is set
 
 # The pages of runs

@@ -1,0 +1,37 @@
+//! What is stored in English, in the language of the page. A message in short has the English words behind it.
+
+use maud::{Markup, html};
+
+use super::page::{phrase, shorter};
+use crate::store::RunRow;
+use crate::text::catalog::Words;
+use crate::text::run;
+use crate::text::told::sentences;
+
+/// Why a run waits, failed or was dropped.
+pub(super) fn reason(words: Words, row: &RunRow) -> Markup {
+    let Some(text) = &row.run.reason else { return html! {} };
+    let known = sentences(words, &row.said).filter(|_| words != Words::ENGLISH && !row.said.is_empty());
+    let is_short = row.said.iter().any(|saying| saying.id.starts_with("runs-failure-"));
+    html! {
+        @match known {
+            None => p.hint dir="auto" { (shorter(text, 600)) },
+            Some(sentences) => {
+                p.hint { @for (n, sentence) in sentences.iter().enumerate() { @if n > 0 { "; " } (phrase(sentence)) } }
+                @if is_short { (in_words_of_program(words, text)) }
+            }
+        }
+    }
+}
+
+/// A failure of the model or its server, by the name under which it is kept.
+pub(super) fn failure(words: Words, name: &str, text: &str) -> Markup {
+    match run::failure(name).filter(|_| words != Words::ENGLISH) {
+        None => html! { p.wrong role="alert" dir="auto" { (shorter(text, 600)) } },
+        Some(id) => html! { p.wrong role="alert" { (words.say(id)) } (in_words_of_program(words, text)) },
+    }
+}
+
+fn in_words_of_program(words: Words, text: &str) -> Markup {
+    html! { details { summary { (words.say("runs-details")) } p.hint lang="en" dir="auto" { (shorter(text, 600)) } } }
+}
