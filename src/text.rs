@@ -12,6 +12,7 @@ pub mod module;
 pub mod obstacle;
 pub mod phrase;
 pub mod run;
+pub mod saying;
 pub mod schedule;
 pub mod standing;
 pub mod told;

@@ -11,7 +11,7 @@ use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use jiff::Timestamp;
 
 use super::phrase::{Phrase, Piece};
-use super::told::{Saying, SayingArg};
+use super::saying::{Saying, SayingArg};
 use crate::domain::language::Language;
 
 #[cfg(test)]

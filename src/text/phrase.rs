@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::told::Saying;
+use super::saying::Saying;
 use crate::domain::time::iso_millis;
 
 /// A part of a sentence: text, or what stands between.

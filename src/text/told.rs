@@ -3,49 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use fluent_bundle::FluentValue;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use super::catalog::Words;
 use super::phrase::Phrase;
-
-/// A message with its arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Saying {
-    pub id: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub args: BTreeMap<String, SayingArg>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub times: BTreeMap<String, Timestamp>,
-}
-
-/// An argument of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SayingArg {
-    Number(i64),
-    Text(String),
-}
-
-impl SayingArg {
-    pub fn of(value: &FluentValue<'_>) -> Self {
-        match value {
-            FluentValue::Number(number) if number.value.fract() == 0.0 && number.value.abs() < i64::MAX as f64 => {
-                SayingArg::Number(number.value as i64)
-            }
-            FluentValue::String(text) => SayingArg::Text(text.to_string()),
-            other => SayingArg::Text(format!("{other:?}")),
-        }
-    }
-
-    pub fn value(&self) -> FluentValue<'_> {
-        match self {
-            SayingArg::Number(number) => (*number).into(),
-            SayingArg::Text(text) => text.as_str().into(),
-        }
-    }
-}
+pub use super::saying::Saying;
 
 /// Something that is told of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,6 +61,8 @@ impl From<&str> for Told {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::domain::decision::Condition;
     use crate::domain::language::Language;

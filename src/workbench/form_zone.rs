@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::fields::FormFields;
-use super::session::SignedIn;
+use super::page::SignedIn;
 use crate::app::App;
 use crate::domain::zone;
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::page::{Failed, Response, frame, rich, shorter, to, to_with};
 use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf};
-use crate::store::SignInLink;
+use crate::store::{SignInLink, StoreError};
 use crate::text::catalog::Words;
 
 #[derive(Deserialize)]
@@ -114,7 +114,11 @@ pub(super) async fn by_token(
         Ok(claims) => claims,
         Err(refused) => return Ok(sign_in(&shared, words, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
     };
-    let key = shared.app.open_session(claims).await?;
+    let key = match shared.app.open_session(claims).await {
+        Ok(key) => key,
+        Err(StoreError::Removed { .. }) => return Ok(sign_in(&shared, words, StatusCode::FORBIDDEN, Some(&words.say("sign-in-removed")))),
+        Err(error) => return Err(error.into()),
+    };
     Ok(to_with("/", &cookie(&cookie_name(shared.port), &key, &headers)))
 }
 

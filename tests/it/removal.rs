@@ -87,6 +87,8 @@ fn a_person_goes_with_everything_while_a_plan_of_theirs_is_made() {
 
     // She is out, and her apps cannot bring anything back.
     assert!(request("GET", &served.url("/"), &[("cookie", &lea)]).1.contains("<h1>Sign in</h1>"));
+    let refused = post(&served.url("/login"), "", &[("token".into(), token(GONE))]);
+    assert!(refused.status == 403 && refused.body.contains("You were removed"), "{}", refused.body);
     let bearer = format!("Bearer {}", token(GONE));
     let push = json!({"clientId": "c", "changes": [{"eventId": "5f0c8c3e-6a52-4b52-9d0e-3c1d2f9f1a11", "table": "notes", "id": "n2", "op": "insert", "data": {"title": "again"}}]});
     let (status, said) =

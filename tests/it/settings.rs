@@ -248,7 +248,7 @@ fn an_empty_start_page_leads_to_the_guide() {
 
 #[test]
 fn what_went_wrong_is_said_in_the_language_of_the_page() {
-    let house = House::new(Mana::new().with("MANA_LLM_URL", "http://127.0.0.1:1").with("RETRY_MAX_ATTEMPTS", "1"));
+    let house = House::new(Mana::new().with("MANA_LLM_URL", "http://127.0.0.1:1").with("MAX_ATTEMPTS", "1"));
     let anna = house.signed_in("anna");
     house.mana.import(&[hourly("anna", "m", None, "2026-04-15T08:00:00.000Z")]);
     house.mana.run(&["tick"]);

@@ -97,6 +97,11 @@ for (const language of ["en", "de"]) {
     await page.getByRole("button", { name: word("Create a link", "Link erstellen") }).click();
     await page.getByText("/link?code=").waitFor();
     await look(page, `people-${language}`);
+    await page.goto(`${world.base}/settings/people/remove?person=anna`);
+    await page.getByLabel(word("Type anna to confirm", "Zur Bestätigung anna eintippen")).fill("anna");
+    await page.getByRole("button", { name: word("Remove for good", "Endgültig entfernen") }).click();
+    await page.getByText(word("Somebody has to administer the server.", "Jemand muss den Server verwalten.")).waitFor();
+    await look(page, `remove-${language}`);
     await page.goto(`${world.base}/templates`);
     await look(page, `templates-${language}`);
     await page.goto(`${world.base}/templates/import`);

@@ -111,6 +111,7 @@ test("a mission from its making to its second plan", async (t) => {
   // What was done is taken back.
   await page.getByRole("article").filter({ hasText: PLAN.summary }).getByRole("button", { name: "Undo" }).click();
   await page.getByText("undone", { exact: true }).waitFor();
+  assert.equal(await page.getByRole("article").filter({ hasText: PLAN.summary }).getByRole("button", { name: "Decide again" }).count(), 2);
 
   await page.goto(`${world.base}/agents/${agent}`);
   await page.getByRole("button", { name: "Pause" }).click();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::removal::{is_removed, let_in_again};
+use super::removal::{has_no_other_admin, is_removed, let_in_again};
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::person::{PersonRole, Preferences};
@@ -139,17 +139,6 @@ impl Store {
                       ON CONFLICT (user_id) DO UPDATE SET language = ?2, time_zone = ?3";
         self.write(move |tx| tx.sql(|c| c.execute(upsert, params![user, preferences.language, preferences.zone]).map(drop))).await
     }
-}
-
-fn has_no_other_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
-    let none = "SELECT NOT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id <> ?1)";
-    c.query_row(none, [user], |row| row.get(0))
-}
-
-/// Whether nobody but this person administers the server.
-pub(super) fn is_last_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
-    let is_admin = "SELECT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id = ?1)";
-    Ok(c.query_row(is_admin, [user], |row| row.get(0))? && has_no_other_admin(c, user)?)
 }
 
 /// Notes that somebody signed in; `role` is what it makes of them, where they have a lesser one.

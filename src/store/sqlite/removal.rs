@@ -5,7 +5,6 @@
 
 use rusqlite::{Connection, params};
 
-use super::people::is_last_admin;
 use super::refresh::count;
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
@@ -34,7 +33,7 @@ const ROWS: usize = 500;
 const BYTES: i64 = 4 << 20;
 
 /// A table with rows of users.
-struct Owned {
+struct OwnedRows {
     table: &'static str,
     key: &'static str,
     /// The bytes of a row, as far as they may be many.
@@ -42,22 +41,22 @@ struct Owned {
 }
 
 /// Every table with rows of users, in the order in which these go: what acts by itself first. A run goes after its attempts.
-const OWNED: [Owned; 15] = [
-    Owned { table: "sessions", key: "key_hash", bytes: "0" },
-    Owned { table: "sign_in_links", key: "code_hash", bytes: "0" },
-    Owned { table: "people", key: "user_id", bytes: "0" },
-    Owned { table: "outbox", key: "user_id, mission_id, iteration_id, step_id", bytes: "octet_length(body) + octet_length(tries)" },
-    Owned { table: "mission_snapshots", key: "user_id, mission_id", bytes: "octet_length(record) + octet_length(field_meta)" },
-    Owned { table: "agent_snapshots", key: "user_id, agent_id", bytes: "octet_length(record) + octet_length(field_meta)" },
-    Owned { table: "run_attempts", key: "run_id, attempt", bytes: "0" },
-    Owned { table: "runs", key: "id", bytes: "coalesce(octet_length(iteration), 0)" },
-    Owned { table: "trials", key: "user_id, agent_id, finished_at", bytes: "0" },
-    Owned { table: "lost_iterations", key: "user_id, mission_id, iteration_id", bytes: "octet_length(iteration)" },
-    Owned { table: "grant_ends", key: "user_id, wrapped_key", bytes: "0" },
-    Owned { table: "automatic_steps", key: "user_id, agent_id, tool, at", bytes: "0" },
-    Owned { table: "decrypt_audit", key: "id", bytes: "0" },
-    Owned { table: "preferences", key: "user_id", bytes: "0" },
-    Owned {
+const OWNED: [OwnedRows; 15] = [
+    OwnedRows { table: "sessions", key: "key_hash", bytes: "0" },
+    OwnedRows { table: "sign_in_links", key: "code_hash", bytes: "0" },
+    OwnedRows { table: "people", key: "user_id", bytes: "0" },
+    OwnedRows { table: "outbox", key: "user_id, mission_id, iteration_id, step_id", bytes: "octet_length(body) + octet_length(tries)" },
+    OwnedRows { table: "mission_snapshots", key: "user_id, mission_id", bytes: "octet_length(record) + octet_length(field_meta)" },
+    OwnedRows { table: "agent_snapshots", key: "user_id, agent_id", bytes: "octet_length(record) + octet_length(field_meta)" },
+    OwnedRows { table: "run_attempts", key: "run_id, attempt", bytes: "0" },
+    OwnedRows { table: "runs", key: "id", bytes: "coalesce(octet_length(iteration), 0)" },
+    OwnedRows { table: "trials", key: "user_id, agent_id, finished_at", bytes: "0" },
+    OwnedRows { table: "lost_iterations", key: "user_id, mission_id, iteration_id", bytes: "octet_length(iteration)" },
+    OwnedRows { table: "grant_ends", key: "user_id, wrapped_key", bytes: "0" },
+    OwnedRows { table: "automatic_steps", key: "user_id, agent_id, tool, at", bytes: "0" },
+    OwnedRows { table: "decrypt_audit", key: "id", bytes: "0" },
+    OwnedRows { table: "preferences", key: "user_id", bytes: "0" },
+    OwnedRows {
         table: "sync_changes",
         key: "seq",
         bytes: "coalesce(octet_length(data), 0) + octet_length(field_meta) + coalesce(octet_length(actor), 0)",
@@ -163,12 +162,24 @@ fn remove(c: &Connection, user: &UserId) -> rusqlite::Result<RemovedBatch> {
 }
 
 /// Deletes a batch of a table and answers, of each live mission, its state.
-fn batch_of(Owned { table, key, bytes }: &Owned) -> String {
+fn batch_of(OwnedRows { table, key, bytes }: &OwnedRows) -> String {
     let told = if *table == "mission_snapshots" { "CASE liveness WHEN 'live' THEN state END" } else { "NULL" };
     format!(
         "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM (SELECT {key}, bytes, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) AS upto \
          FROM (SELECT {key}, {bytes} AS bytes FROM {table} WHERE user_id = ?1 LIMIT ?2)) WHERE upto - bytes < ?3) RETURNING {told}"
     )
+}
+
+/// Whether nobody but perhaps this person administers the server.
+pub(super) fn has_no_other_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+    let none = "SELECT NOT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id <> ?1)";
+    c.query_row(none, [user], |row| row.get(0))
+}
+
+/// Whether nobody but this person administers the server.
+fn is_last_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+    let is_admin = "SELECT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id = ?1)";
+    Ok(c.query_row(is_admin, [user], |row| row.get(0))? && has_no_other_admin(c, user)?)
 }
 
 /// Whether somebody was removed, or is being removed.

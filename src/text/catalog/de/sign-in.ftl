@@ -8,6 +8,7 @@ sign-in-token-made = { $command } gibt eines aus.
 sign-in-token-provided = Von deinem Identitätsanbieter.
 sign-in-link = Dieser Link meldet dich einmal an.
 sign-in-link-of = Dieser Link meldet dich einmal als { $user } an.
+sign-in-removed = Du wurdest von diesem Server entfernt. Wer ihn verwaltet, kann dich neu einladen.
 sign-in-link-used = Dieser Link wurde schon benutzt. Jeder Link gilt nur einmal.
 sign-in-link-unknown = Der Link ist abgelaufen oder ungültig.
 sign-in-who = Wer bist du?

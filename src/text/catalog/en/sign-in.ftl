@@ -8,6 +8,7 @@ sign-in-token-made = { $command } prints one.
 sign-in-token-provided = From your identity provider.
 sign-in-link = This link signs you in, once.
 sign-in-link-of = This link signs you in as { $user }, once.
+sign-in-removed = You were removed from this server. Its administrator can invite you again.
 sign-in-link-used = This link was used already. Each link works once.
 sign-in-link-unknown = Link expired or invalid.
 sign-in-who = Who are you?
