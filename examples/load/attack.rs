@@ -140,7 +140,7 @@ fn fill(dir: &Path) {
     assert!(imported.expect("the program runs").success());
 }
 
-async fn sign_in(url: &str, token: &str) -> String {
+pub async fn sign_in(url: &str, token: &str) -> String {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let form = client.post(format!("{url}/login")).header("content-type", "application/x-www-form-urlencoded");
     let answer = form.body(format!("token={token}")).send().await.expect("an answer");

@@ -1,6 +1,6 @@
 //! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
 //!
-//! `pushes`, `crowd`, `plans`, `start`, `attack`; all of them where none is named. What each does and why is told in
+//! `pushes`, `crowd`, `plans`, `start`, `pages`, `attack`; all of them where none is named. What each does and why is told in
 //! `benches/README.md`.
 
 mod attack;
@@ -8,6 +8,7 @@ mod attacks;
 #[path = "../../benches/common/mod.rs"]
 mod common;
 mod crowd;
+mod pages;
 mod plans;
 mod program;
 mod pushes;
@@ -21,10 +22,16 @@ fn main() {
         return pushes::bare_commits(dir, seconds, changes);
     }
     program::build();
-    let all: [(&str, fn()); 5] =
-        [("start", start::run), ("plans", plans::run), ("pushes", pushes::run), ("crowd", crowd::run), ("attack", attack::run)];
+    let all: [(&str, fn()); 6] = [
+        ("start", start::run),
+        ("plans", plans::run),
+        ("pushes", pushes::run),
+        ("crowd", crowd::run),
+        ("pages", pages::run),
+        ("attack", attack::run),
+    ];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
-        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, attack");
+        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, attack");
         std::process::exit(2);
     }
     for (name, run) in all {

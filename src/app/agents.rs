@@ -11,7 +11,7 @@ use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::raw::RawRecord;
-use crate::store::{AgentCard, StoreError, StoreResult, Table};
+use crate::store::{AgentCard, StoreError, StoreResult, Table, search_key};
 
 /// What stands around an agent: its missions, and what it used.
 pub struct AgentView {
@@ -21,13 +21,13 @@ pub struct AgentView {
 }
 
 impl App {
-    /// A user's agents after the id `after`, at most `limit`.
+    /// A user's agents whose names have a text, in the order of their names after one of them, at most `limit`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn agents(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
+    pub async fn agents(&self, user: &UserId, search: &str, after: (String, AgentId), limit: u32) -> StoreResult<Vec<AgentCard>> {
         self.refresh().await?;
-        self.store.agent_cards(user, after, limit).await
+        self.store.agents_named(user, &search_key(search), (search_key(&after.0), after.1), limit).await
     }
 
     /// An agent's record as it is now.

@@ -6,9 +6,11 @@
 mod agents;
 mod backups;
 mod calendar;
+mod deleted;
 mod error;
 mod health;
 mod inbox;
+mod insights;
 mod log;
 mod mission_list;
 mod missions;
@@ -51,8 +53,10 @@ use crate::sync::{self, Hub, Mailbox, TooMany};
 
 pub use agents::AgentView;
 pub use calendar::ComingRuns;
+pub use deleted::{DeletedKind, DeletedThings};
 pub use error::{AppError, PeopleRefusal};
 pub use inbox::{InboxPlace, InboxPlan, PlanDecision, WaitingMission};
+pub use insights::InsightsView;
 pub use log::ReadsView;
 pub use mission_list::{ListedMission, MissionFilter, MissionList};
 pub use missions::{MissionView, RunNow, StepsAhead, ViewBounds};
@@ -63,7 +67,7 @@ pub use overview::{ModelHealth, Overview};
 pub use records::{Heading, Linkable};
 pub use review::{DecidedStep, Given, Reopens, Reviews, StepReview, WaitingPlan};
 pub use runs::{RunFilter, RunList, RunView};
-pub use shelf::RecordList;
+pub use shelf::{RecordFilter, RecordList};
 pub use templates::{MadeOfTemplate, TemplateShelf};
 pub use trial::{Trial, TrialRefusal};
 

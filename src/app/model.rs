@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{App, AppError};
 use crate::domain::ids::UserId;
+use crate::domain::price::Price;
 use crate::durable::write_over;
 use crate::planner::provider::{ModelSample, Provider, ProviderError, ProviderSettings};
 
@@ -25,6 +26,8 @@ const LONGEST: usize = 2_000;
 /// The model server in force and the file that keeps it.
 pub struct ModelKeeper {
     settings: Mutex<ProviderSettings>,
+    /// Of its tokens.
+    price: Mutex<Option<Price>>,
     fixed: FixedParts,
     file: PathBuf,
     /// The last key that somebody typed for a trial, so that nobody has to type it again to keep it.
@@ -45,6 +48,7 @@ pub struct FixedParts {
     pub address: Option<String>,
     pub key: Option<String>,
     pub model: Option<String>,
+    pub price: Option<String>,
 }
 
 /// The model as its administrator sees it; a key is never told.
@@ -53,6 +57,7 @@ pub struct ModelView {
     pub address: String,
     pub model: String,
     pub has_key: bool,
+    pub price: Option<Price>,
     /// Whether somebody said which model is meant.
     pub is_chosen: bool,
     pub fixed: FixedParts,
@@ -66,12 +71,14 @@ pub struct ModelWish {
     /// Empty: the one that is kept, if the server stays the same.
     pub key: Zeroizing<String>,
     pub without_key: bool,
+    /// `None`: it stays.
+    pub price: Option<String>,
 }
 
 impl ModelKeeper {
     /// `file` is where changes are kept.
-    pub fn new(settings: ProviderSettings, fixed: FixedParts, file: PathBuf) -> Self {
-        ModelKeeper { settings: Mutex::new(settings), fixed, file, typed: Mutex::default() }
+    pub fn new(settings: ProviderSettings, price: Option<Price>, fixed: FixedParts, file: PathBuf) -> Self {
+        ModelKeeper { settings: Mutex::new(settings), price: Mutex::new(price), fixed, file, typed: Mutex::default() }
     }
 
     fn is_chosen(&self) -> bool {
@@ -140,8 +147,17 @@ impl ModelKeeper {
         Ok(settings)
     }
 
+    /// The price that a wish leads to.
+    fn wished_price(&self, wish: &ModelWish) -> Result<Option<Price>, AppError> {
+        match &wish.price {
+            Some(text) if self.fixed.price.is_none() => Price::parse(text)
+                .ok_or_else(|| AppError::Parameter("the price must be a number and, if you like, a currency, such as 0.60 EUR".into())),
+            _ => Ok(locked(&self.price).clone()),
+        }
+    }
+
     /// What is kept, as the file has it.
-    fn text(&self, settings: &ProviderSettings) -> Zeroizing<String> {
+    fn text(&self, settings: &ProviderSettings, price: Option<&Price>) -> Zeroizing<String> {
         let mut table = toml::Table::new();
         let mut add = |key: &str, fixed: &Option<String>, value: Option<&str>| {
             if let Some(value) = value.filter(|_| fixed.is_none()) {
@@ -151,6 +167,7 @@ impl ModelKeeper {
         add("llm_url", &self.fixed.address, Some(settings.url.as_str()));
         add("llm_model", &self.fixed.model, Some(&settings.model));
         add("llm_api_key", &self.fixed.key, settings.api_key.as_deref());
+        add("llm_price_per_million_tokens", &self.fixed.price, price.map(Price::to_string).as_deref());
         Zeroizing::new(table.to_string())
     }
 }
@@ -173,9 +190,15 @@ impl App {
             address: address.to_string(),
             model: settings.model,
             has_key: settings.api_key.is_some(),
+            price: self.token_price(),
             is_chosen: self.model.is_chosen(),
             fixed: self.model.fixed.clone(),
         }
+    }
+
+    /// What a million tokens cost; `None`: nobody said so.
+    pub fn token_price(&self) -> Option<Price> {
+        locked(&self.model.price).clone()
     }
 
     /// The models that a server lists.
@@ -206,12 +229,14 @@ impl App {
     pub async fn set_model(&self, who: &UserId, wish: &ModelWish) -> Result<(), AppError> {
         self.as_admin(who).await?;
         let settings = named(self.model.wished(who, wish, self.now())?)?;
-        let (text, file) = (self.model.text(&settings), self.model.file.clone());
+        let price = self.model.wished_price(wish)?;
+        let (text, file) = (self.model.text(&settings, price.as_ref()), self.model.file.clone());
         let kept = tokio::task::spawn_blocking(move || write_over(&file, &text, 0o600)).await;
         let failed = |reason: String| AppError::Parameter(format!("the setting could not be saved: {reason}"));
         kept.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         self.runner.use_provider(settings.clone()).await.map_err(|error| failed(error.to_string()))?;
         *locked(&self.model.settings) = settings;
+        *locked(&self.model.price) = price;
         *locked(&self.model.typed) = None;
         Ok(())
     }
@@ -266,11 +291,11 @@ mod tests {
             dialect: Dialect::Auto,
             headers: Default::default(),
         };
-        ModelKeeper::new(settings, fixed, "unused".into())
+        ModelKeeper::new(settings, Price::parse("0.60 EUR").unwrap(), fixed, "unused".into())
     }
 
     fn wish(address: &str, key: &str) -> ModelWish {
-        ModelWish { address: address.into(), model: "new".into(), key: Zeroizing::new(key.into()), without_key: false }
+        ModelWish { address: address.into(), model: "new".into(), key: Zeroizing::new(key.into()), without_key: false, price: None }
     }
 
     fn wished(keeper: &ModelKeeper, address: &str, key: &str) -> Result<ProviderSettings, AppError> {
@@ -318,13 +343,13 @@ mod tests {
     #[test]
     fn what_is_given_from_outside_stays() {
         let given = || Some("environment".to_owned());
-        let keeper = keeper(FixedParts { address: given(), key: given(), model: given() });
+        let keeper = keeper(FixedParts { address: given(), key: given(), model: given(), price: given() });
         let settings = wished(&keeper, "http://evil.example", "x").unwrap();
         assert_eq!(
             (settings.url.as_str(), settings.api_key.as_deref(), settings.model.as_str()),
             ("http://127.0.0.1:1/", Some("old-key"), "old")
         );
-        assert_eq!(*keeper.text(&settings), "");
+        assert_eq!(*keeper.text(&settings, keeper.wished_price(&wish("", "")).unwrap().as_ref()), "");
     }
 
     #[test]
@@ -336,8 +361,11 @@ mod tests {
             assert!(wished(&keeper, address, key).is_err(), "{address:?} {key:?}");
         }
         assert!(wished(&keeper, &format!("http://h/{}", "x".repeat(3_000)), "").is_err());
-        let text = keeper.text(&wished(&keeper, "http://h:7", "k\"ey").unwrap());
+        let price = keeper.wished_price(&ModelWish { price: Some("1,5".into()), ..wish("", "") }).unwrap();
+        let text = keeper.text(&wished(&keeper, "http://h:7", "k\"ey").unwrap(), price.as_ref());
         let table: toml::Table = text.parse().unwrap();
         assert_eq!((table["llm_url"].as_str(), table["llm_api_key"].as_str()), (Some("http://h:7/"), Some("k\"ey")));
+        assert_eq!(table["llm_price_per_million_tokens"].as_str(), Some("1.50"));
+        assert!(keeper.wished_price(&ModelWish { price: Some("cheap".into()), ..wish("", "") }).is_err());
     }
 }

@@ -11,21 +11,31 @@ use crate::domain::limits::Admitted;
 use crate::domain::merge::Record;
 use crate::modules::effects::Obstacle;
 use crate::modules::forms::{self, FormWriter, TextForm};
-use crate::modules::{FieldRole, Modules, TableSpec};
+use crate::modules::{Modules, TableSpec, searched};
 use crate::steps::{OwnHand, UserLog};
-use crate::store::{StoreError, StoreResult};
+use crate::store::{ListedTable, RecordPlace, RecordSort, RecordsWanted, StoreError, StoreResult};
 
-/// Characters of a text in a list.
-const EXCERPT: usize = 300;
 /// The longest export, in bytes.
 const EXPORT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Which records of a table are listed, and in which order.
+#[derive(Debug, Clone)]
+pub struct RecordFilter {
+    /// A part of title or text, in whatever case.
+    pub search: String,
+    /// As [`TableSpec::facet`] makes them.
+    pub facets: Vec<String>,
+    pub sort: RecordSort,
+    pub after: Option<RecordPlace>,
+}
 
 /// Some records of a table.
 #[derive(Debug, Default)]
 pub struct RecordList {
-    /// With their ids; long texts are cut.
+    /// With their ids; what lists show of them.
     pub records: Vec<(String, Record)>,
-    pub more: bool,
+    /// The place after which further ones follow.
+    pub next: Option<RecordPlace>,
 }
 
 /// Why rows were not written.
@@ -46,31 +56,22 @@ impl App {
         self.reviews.executors().modules()
     }
 
-    /// Records of a table whose title or text has `search`, the newest first: `most` after the first `skip`.
+    /// Records of a table by a filter, at most `limit`.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn records(&self, user: &UserId, table: &TableSpec, search: &str, skip: usize, most: usize) -> StoreResult<RecordList> {
-        let (table, modules, search) = (table.clone(), self.modules().clone(), search.trim().to_lowercase());
-        let look = move |log: &dyn UserLog| {
-            let (mut list, mut found) = (RecordList::default(), 0);
-            log.visit(&table, true, &mut |id, record| {
-                if !has(&table, record, &search) {
-                    return true;
-                }
-                found += 1;
-                if found <= skip {
-                    return true;
-                }
-                list.more = list.records.len() == most;
-                if !list.more {
-                    list.records.push((id.to_owned(), excerpt(with_owned(log, &modules, &table, record.clone()))));
-                }
-                !list.more
-            });
-            list
-        };
-        self.store.look(user, self.now(), look).await
+    /// When the database cannot be read, or its lists cannot be brought up to date.
+    pub async fn records(&self, user: &UserId, table: &TableSpec, filter: RecordFilter, limit: usize) -> StoreResult<RecordList> {
+        self.store.refresh_records(user, &self.listed_table(table)).await?;
+        let RecordFilter { search, facets, sort, after } = filter;
+        let wanted = RecordsWanted { search: searched(&search), facets, sort, after };
+        let (records, next) = self.store.records_where(user, &table.app, &table.table, wanted, limit).await?;
+        Ok(RecordList { records, next })
+    }
+
+    /// A table with those whose records belong to its own.
+    pub(super) fn listed_table(&self, table: &TableSpec) -> ListedTable {
+        let owned = table.owns.iter().filter_map(|owned| Some((owned.field.clone(), self.modules().table(&owned.table)?.clone())));
+        ListedTable { table: table.clone(), owned: owned.collect() }
     }
 
     /// One record, with the fields of what belongs to it.
@@ -183,11 +184,6 @@ fn new_id() -> String {
     Uuid::new_v4().to_string()
 }
 
-fn has(table: &TableSpec, record: &Record, search: &str) -> bool {
-    let text = |role| table.role(role).and_then(|field| record.get(&field.name)?.as_str());
-    search.is_empty() || [FieldRole::Title, FieldRole::Text].into_iter().filter_map(text).any(|text| text.to_lowercase().contains(search))
-}
-
 /// A record with the fields of what belongs to it, where it has none of that name.
 fn with_owned(log: &dyn UserLog, modules: &Modules, table: &TableSpec, mut record: Record) -> Record {
     for owned in &table.owns {
@@ -195,18 +191,6 @@ fn with_owned(log: &dyn UserLog, modules: &Modules, table: &TableSpec, mut recor
         let other = id.zip(modules.table(&owned.table)).and_then(|(id, table)| log.record(table, &id));
         for (name, value) in other.into_iter().flatten() {
             record.entry(name).or_insert(value);
-        }
-    }
-    record
-}
-
-fn excerpt(mut record: Record) -> Record {
-    for (_, value) in &mut record {
-        if let Value::String(text) = value
-            && let Some((end, _)) = text.char_indices().nth(EXCERPT)
-        {
-            text.truncate(end);
-            text.push('…');
         }
     }
     record

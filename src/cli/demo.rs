@@ -30,7 +30,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     config.llm_url = format!("http://{model}").parse().map_err(Failure::failed)?;
     config.llm_model = model::MODEL.into();
     config.llm_api_key = None;
-    config.llm_fixed = FixedModel { address: Some(DEMO.into()), key: Some(DEMO.into()), model: Some(DEMO.into()) };
+    config.llm_fixed = FixedModel { address: Some(DEMO.into()), key: Some(DEMO.into()), model: Some(DEMO.into()), price: None };
     config.private_key_pem = Some(demo::private_key_pem());
     config.jwks_url = None;
     let listener = listen(&config, &context.raw).await?;

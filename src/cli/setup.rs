@@ -159,8 +159,9 @@ pub(super) fn model_server(config: &Config) -> provider::ProviderSettings {
 
 /// The model server with what the page may change of it.
 fn model_keeper(config: &Config) -> ModelKeeper {
-    let FixedModel { address, key, model } = config.llm_fixed.clone();
-    ModelKeeper::new(model_server(config), FixedParts { address, key, model }, config.data_dir.join(config::KEPT_NAME))
+    let FixedModel { address, key, model, price } = config.llm_fixed.clone();
+    let fixed = FixedParts { address, key, model, price };
+    ModelKeeper::new(model_server(config), config.llm_price.clone(), fixed, config.data_dir.join(config::KEPT_NAME))
 }
 
 /// The configured tools.

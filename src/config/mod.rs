@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::domain::ceilings::LogCeilings;
+use crate::domain::price::Price;
 use crate::domain::step::StepStatus;
 use crate::domain::zone;
 use crate::planner::dialect::Dialect;
@@ -30,7 +31,7 @@ pub const FILE_NAME: &str = "mana-ai.toml";
 /// The name of the file in the data directory that the page of settings writes; everything else comes before it.
 pub const KEPT_NAME: &str = "workbench.toml";
 /// The settings that it may have.
-const KEPT: [&str; 3] = ["llm_url", "llm_api_key", "llm_model"];
+const KEPT: [&str; 4] = ["llm_url", "llm_api_key", "llm_model", "llm_price_per_million_tokens"];
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,6 +280,7 @@ pub struct Config {
     pub llm_url: reqwest::Url,
     pub llm_api_key: Option<String>,
     pub llm_model: String,
+    pub llm_price: Option<Price>,
     pub llm_fixed: FixedModel,
     pub llm_timeout: Duration,
     pub planner: Dialect,
@@ -328,6 +330,7 @@ pub struct FixedModel {
     pub address: Option<String>,
     pub key: Option<String>,
     pub model: Option<String>,
+    pub price: Option<String>,
 }
 
 impl FixedModel {
@@ -341,6 +344,7 @@ impl FixedModel {
             address: ["llm_url", "llm_api_key", "llm_headers"].into_iter().find_map(fixed),
             key: fixed("llm_api_key"),
             model: fixed("llm_model"),
+            price: fixed("llm_price_per_million_tokens"),
         }
     }
 }
@@ -374,6 +378,7 @@ impl Config {
             llm_url: raw.read("llm_url", "an http or https address such as http://127.0.0.1:11434", web_address)?,
             llm_api_key: raw.text("llm_api_key"),
             llm_model: raw.read("llm_model", "the name of a model", |v| Some(v.to_owned()).filter(|v| !v.is_empty()))?,
+            llm_price: raw.read("llm_price_per_million_tokens", "a number and, if you like, a currency, such as 0.60 EUR", Price::parse)?,
             llm_fixed: FixedModel::of(raw),
             llm_timeout: raw.millis("llm_timeout_ms", 1, MILLIS)?,
             planner: raw.read("planner", "auto, tools or json", Dialect::parse)?,

@@ -53,6 +53,13 @@ pub static SETTINGS: &[Setting] = &[
     setting("llm_url", "MANA_LLM_URL", "http://127.0.0.1:11434", Runner, "Base address of an OpenAI-compatible model server"),
     secret("llm_api_key", "MANA_LLM_API_KEY", "Bearer token for the model server"),
     setting("llm_model", "MANA_LLM_MODEL", "llama3.1:8b", Runner, "Name of the model"),
+    setting(
+        "llm_price_per_million_tokens",
+        "MANA_LLM_PRICE_PER_MILLION_TOKENS",
+        "",
+        Runner,
+        "Price of a million tokens, such as 0.60 EUR, by which insights tell costs; none: no costs",
+    ),
     setting("llm_timeout_ms", "MANA_LLM_TIMEOUT_MS", "120000", Runner, "Timeout of one model request"),
     setting(
         "planner",

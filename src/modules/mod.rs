@@ -4,6 +4,7 @@
 //! A module is a description, read from JSON: nothing here is made for one tool. This room must not know the store.
 
 mod call;
+mod card;
 pub mod effects;
 pub mod forms;
 mod scene;
@@ -12,6 +13,7 @@ mod spec;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use card::{RecordCard, searched};
 pub use spec::{FieldKind, FieldRole, FieldSpec, OwnedRecord, TableSpec, ToolSpec};
 
 use crate::domain::field;

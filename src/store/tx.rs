@@ -8,7 +8,8 @@ use super::script::{Folded, Save};
 use super::snapshots::Table;
 use super::{Due, StoreError, StoreResult};
 use crate::domain::ceilings::LogUsage;
-use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
+use crate::domain::decided::JudgedStep;
+use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
 use crate::domain::limits::Stored;
 use crate::domain::merge::Delta;
 use crate::steps::{OutboxCall, StepKey, UserLog};
@@ -94,6 +95,15 @@ pub(super) trait Tx: Reads {
     /// Notes when the key of a grant ends; the earliest stays.
     fn note_grant_end(&self, user: &UserId, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()>;
 
+    /// Notes what was decided about a step; `None`: it is undecided again.
+    fn note_decision(
+        &self,
+        user: &UserId,
+        mission: &MissionId,
+        step: (&IterationId, &StepId),
+        decided: Option<&JudgedStep>,
+    ) -> StoreResult<()>;
+
     // Runs
 
     /// Whether a mission is still due for the time at which it was found.
@@ -113,7 +123,7 @@ pub(super) trait Tx: Reads {
     /// Whether a process holds a run.
     fn holds(&self, run: &RunId, owner: &str) -> StoreResult<bool>;
 
-    /// Records an attempt of a run, numbered after the ones before.
+    /// Records an attempt of a run, numbered after the ones before, and counts its tokens.
     fn add_attempt(&self, run: &Claimed, attempt: &Attempt) -> StoreResult<()>;
 
     /// Lets a run go until a time; `failed_attempts` are added to those before.

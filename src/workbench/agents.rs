@@ -10,7 +10,7 @@ use super::Shared;
 use super::agent_form::{SHOWN, form, read};
 use super::fields::shown as text_in;
 use super::mission_list::mission_table;
-use super::page::{Failed, PAGE, Response, button, moment, more, page, path, prose, refused, rich, shorter, state_badge, to};
+use super::page::{Failed, PAGE, Response, button, moment, page, path, prose, refused, rich, segment, shorter, state_badge, to};
 use super::session::{Posted, SignedIn};
 use super::told::failure;
 use crate::app::{AgentView, Trial, TrialRefusal};
@@ -24,21 +24,45 @@ use crate::text::catalog::{Words, text_id};
 #[derive(Deserialize)]
 pub(super) struct CardsAfter {
     #[serde(default)]
-    pub after: String,
+    q: String,
+    /// The name and the id after which agents are wanted.
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    after: AgentId,
 }
+
+/// Agents that need no search.
+const FEW: usize = 8;
 
 pub(super) async fn list(
     State(shared): State<Shared>,
     who: SignedIn,
-    Query(CardsAfter { after }): Query<CardsAfter>,
+    Query(CardsAfter { q, key, after }): Query<CardsAfter>,
 ) -> Result<Response, Failed> {
     let words = who.words;
-    let rows = shared.app.agents(&who.user, &after, PAGE).await?;
+    let rows = shared.app.agents(&who.user, &q, (key, after.clone()), PAGE).await?;
+    let is_part = !q.is_empty() || !after.is_empty();
     let body = html! {
-        div.head { h1 { (words.say("common-agents")) } div.actions { a.button href="/templates" { (words.say("templates-start")) } a.button.primary href="/agents/new" { (words.say("agents-new")) } } }
-        @if rows.is_empty() { p.empty { (words.say("agents-none")) } }
+        div.head { h1 { (words.say("common-agents")) } div.actions { a.button href="/templates" { (words.say("templates-start")) } a.button href="/insights" { (words.say("insights-title")) } a.button.primary href="/agents/new" { (words.say("agents-new")) } } }
+        // Who has few agents sees them all.
+        @if is_part || rows.len() > FEW {
+            form.filter method="get" action="/agents" role="search" {
+                div.row {
+                    label.aside for="q" { (words.say("agents-search")) }
+                    input #q type="search" name="q" value=(q) placeholder=(words.say("agents-search")) maxlength="200" dir="auto";
+                    button { (words.say("runs-filter")) }
+                }
+            }
+        }
+        @if rows.is_empty() {
+            p.empty { @if is_part { (words.say("agents-none-found")) " " a href="/agents" { (words.say("mission-show-all")) } } @else { (words.say("agents-none")) } }
+        }
         ul.cards { @for row in &rows { (card(words, row)) } }
-        @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) { (more(words, "/agents", &last.id)) }
+        @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) {
+            p { a.button href={ "/agents?q=" (segment(&q)) "&key=" (segment(&last.name)) "&after=" (segment(&last.id)) } { (words.say("common-more")) } }
+        }
+        p { a href="/deleted?of=agents" { (words.say("records-deleted-link")) } }
     };
     Ok(page(&who, &words.say("common-agents"), &body))
 }
@@ -194,6 +218,11 @@ fn budget(words: Words, agent: &Agent, used: u64) -> Markup {
             }
         }
     }
+}
+
+pub(super) async fn undelete(State(shared): State<Shared>, Path(id): Path<AgentId>, posted: Posted) -> Result<Response, Failed> {
+    shared.app.undelete_agent(&posted.who.user, &id).await?;
+    Ok(to(&path("agents", &id)))
 }
 
 pub(super) async fn set_state(State(shared): State<Shared>, Path(id): Path<AgentId>, posted: Posted) -> Result<Response, Failed> {

@@ -1,11 +1,12 @@
-//! Pictures as SVG, made on the server: bars by the hour, and a line of what comes next.
+//! Pictures as SVG, made on the server: bars by the hour or the day, and a line of what comes next.
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use maud::{Markup, html};
 
-use super::values::grouped;
+use super::values::{grouped, short_day};
 use crate::domain::time;
 use crate::text::catalog::Words;
 
@@ -16,34 +17,62 @@ const HEIGHT: i64 = 120;
 /// A part of a bar: its class, and what it is called.
 pub(super) type Kind = (&'static str, String);
 
+/// The parts of bars, by the hour or the day.
+pub(super) type BarParts = BTreeMap<i64, Vec<(Kind, u64)>>;
+
 /// Bars for the last 24 hours up to now, with several kinds in one bar.
-pub(super) fn bars(words: Words, name: &str, now: Timestamp, hours: &BTreeMap<i64, Vec<(Kind, u64)>>) -> Markup {
+pub(super) fn bars(words: Words, name: &str, now: Timestamp, hours: &BarParts) -> Markup {
     let last = time::to_micros(now).div_euclid(HOUR) * HOUR;
-    let first = last - 23 * HOUR;
-    let most = hours.range(first..=last).map(|(_, parts)| parts.iter().map(|(_, n)| n).sum::<u64>()).max().unwrap_or(0);
-    let step = WIDTH / 24;
+    let slots = (0..24).map(|n| (last - (23 - n) * HOUR, (n % 6 == 5).then(|| format!("{} h", 23 - n))));
+    let said = |told: String| words.with("overview-chart", [("name", name.into()), ("told", told.into())]);
+    columns(words, hours, &slots.collect::<Vec<_>>(), said, &words.say("overview-quiet"))
+}
+
+/// Bars for some days up to the last, which is counted from 1970.
+pub(super) fn day_bars(words: Words, name: &str, last: i64, count: i64, days: &BarParts) -> Markup {
+    let every = match count {
+        ..=7 => 1,
+        8..=30 => 7,
+        _ => 30,
+    };
+    let label = |day: i64| ((last - day) % every == 0).then(|| date_of(day).map(|date| short_day(words.language(), date))).flatten();
+    let slots: Vec<_> = (last - count + 1..=last).map(|day| (day, label(day))).collect();
+    let said = |told: String| words.with("insights-chart", [("name", name.into()), ("days", count.into()), ("told", told.into())]);
+    columns(words, days, &slots, said, &words.say("insights-quiet"))
+}
+
+/// A day that is counted from 1970.
+pub(super) fn date_of(day: i64) -> Option<Date> {
+    Date::constant(1970, 1, 1).checked_add(day.days()).ok()
+}
+
+fn columns(words: Words, parts: &BarParts, slots: &[(i64, Option<String>)], said: impl Fn(String) -> String, quiet: &str) -> Markup {
+    let (Some((first, _)), Some((last, _))) = (slots.first(), slots.last()) else { return Markup::default() };
+    let shown = || parts.range(first..=last).map(|(_, parts)| parts);
+    let most = shown().map(|parts| parts.iter().map(|(_, n)| n).sum::<u64>()).max().unwrap_or(0);
+    let step = WIDTH / i64::try_from(slots.len()).unwrap_or(WIDTH).clamp(1, WIDTH);
     let mut total: BTreeMap<&Kind, u64> = BTreeMap::new();
-    hours.range(first..=last).flat_map(|(_, parts)| parts).for_each(|(kind, n)| *total.entry(kind).or_default() += n);
+    shown().flatten().for_each(|(kind, n)| *total.entry(kind).or_default() += n);
     let told: Vec<String> = total.iter().map(|((_, kind), n)| format!("{kind} {n}")).collect();
     let told = if told.is_empty() { words.say("overview-nothing").into_owned() } else { told.join(", ") };
     html! {
-        svg.chart role="img" aria-label=(words.with("overview-chart", [("name", name.into()), ("told", told.into())])) viewBox={ "0 0 " (WIDTH) " " (HEIGHT + 18) } {
+        svg.chart role="img" aria-label=(said(told)) viewBox={ "0 0 " (WIDTH) " " (HEIGHT + 18) } {
             line.axis x1="0" x2=(WIDTH) y1=(HEIGHT) y2=(HEIGHT) {}
-            @for n in 0..24 {
-                @let at = first + n * HOUR;
-                @if let Some(parts) = hours.get(&at) { (stack(n * step, step, parts, most)) }
-                @if n % 6 == 5 { text x=(n * step + step / 2) y=(HEIGHT + 14) { (23 - n) " h" } }
+            @for (n, (at, label)) in (0..).zip(slots) {
+                @if let Some(parts) = parts.get(at) { (stack(n * step, step, parts, most)) }
+                @if let Some(label) = label { text x=((n * step + step / 2).clamp(24, WIDTH - 24)) y=(HEIGHT + 14) { (label) } }
             }
         }
         ul.legend {
             @for ((class, kind), n) in &total { li class={ "kind " (class) } { (kind) " " b { (grouped(words.language(), &n.to_string())) } } }
-            @if total.is_empty() { li { (words.say("overview-quiet")) } }
+            @if total.is_empty() { li { (quiet) } }
         }
     }
 }
 
 fn stack(x: i64, step: i64, parts: &[(Kind, u64)], most: u64) -> Markup {
     let mut top = HEIGHT as f64;
+    let gap = (step / 8).max(1);
     let drawn: Vec<(&str, f64, f64)> = parts
         .iter()
         .map(|((kind, _), n)| {
@@ -55,7 +84,7 @@ fn stack(x: i64, step: i64, parts: &[(Kind, u64)], most: u64) -> Markup {
         .collect();
     html! {
         @for (kind, y, height) in drawn {
-            rect class={ "kind " (kind) } x=(x + 2) y=(format!("{y:.1}")) width=(step - 4) height=(format!("{height:.1}")) rx="2" {}
+            rect class={ "kind " (kind) } x=(x + gap) y=(format!("{y:.1}")) width=((step - 2 * gap).max(1)) height=(format!("{height:.1}")) rx="2" {}
         }
     }
 }

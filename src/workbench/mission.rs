@@ -11,7 +11,7 @@ use super::Shared;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{
-    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, prose_of, refused, shorter,
+    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, prose_of, refused, segment, shorter,
     state_badge, to,
 };
 use super::plan::{PlanView, plan};
@@ -266,6 +266,7 @@ fn plans(
 fn history(who: &SignedIn, id: &MissionId, runs: &[RunRow]) -> Markup {
     html! {
         (list_of_runs(who, runs, None))
+        @if !runs.is_empty() { p { a href={ "/runs?mission=" (segment(id)) } { (who.words.say("runs-search")) } } }
         @if let Some(last) = runs.last().filter(|_| runs.len() == RUNS as usize) {
             p { a.button href={ (path("missions", id)) "?before=" (time::to_micros(last.claimed_at)) } { (who.words.say("runs-older")) } }
         }

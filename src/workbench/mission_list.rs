@@ -106,6 +106,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
         @if let Some((key, id)) = &found.next {
             p { a.button href={ "/missions?key=" (segment(key)) "&after=" (segment(id)) (same) } { (words.say("mission-next-page")) } }
         }
+        p { a href="/deleted?of=missions" { (words.say("records-deleted-link")) } }
     };
     Ok(page(&who, &words.say("common-missions"), &body))
 }

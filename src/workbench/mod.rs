@@ -9,9 +9,11 @@ mod agents;
 mod calendar;
 mod changes;
 mod charts;
+mod deleted;
 mod fields;
 mod form_zone;
 mod inbox;
+mod insights;
 mod install;
 mod live;
 mod mission;
@@ -24,6 +26,7 @@ mod page;
 mod people;
 mod plan;
 mod policy_form;
+mod record_list;
 mod records;
 mod review;
 mod run;
@@ -84,6 +87,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/agents/new", get(agents::new))
         .route("/agents/{id}", get(agents::show).post(agents::save))
         .route("/agents/{id}/state", post(agents::set_state))
+        .route("/agents/{id}/undelete", post(agents::undelete))
         .route("/agents/{id}/try", post(agents::try_out))
         .route("/missions", get(mission_list::list).post(missions::create))
         .route("/missions/new", get(missions::new))
@@ -99,13 +103,15 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/missions/{id}/review", post(review::save))
         .route("/missions/{id}/reconsider", post(review::reconsider))
         .route("/calendar", get(calendar::show))
+        .route("/insights", get(insights::show))
+        .route("/deleted", get(deleted::show))
         .route("/runs", get(run::list))
         .route("/runs/{id}", get(run::show))
         .route("/review", get(inbox::show))
         .route("/review/all", get(inbox::list).post(inbox::decide))
         .route("/missions/{id}/log", get(changes::of_mission))
         .route("/records", get(records::tables))
-        .route("/records/{app}/{table}", get(records::list).post(records::add))
+        .route("/records/{app}/{table}", get(record_list::list).post(records::add))
         .route("/records/{app}/{table}/import", get(records::import_form).post(records::import))
         .route("/records/{app}/{table}/export/{form}", get(records::export))
         .route("/records/{app}/{table}/r/{id}", get(records::show).post(records::save))

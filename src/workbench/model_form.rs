@@ -29,6 +29,7 @@ pub(super) fn wish(fields: &FormFields) -> ModelWish {
         model: fields.text("model"),
         key: Zeroizing::new(fields.text("key")),
         without_key: fields.has("without-key"),
+        price: fields.has("price").then(|| fields.text("price")),
     }
 }
 
@@ -57,10 +58,13 @@ pub(super) fn form(
     typed: Option<&ModelWish>,
     answered: &ModelAnswered,
 ) -> Markup {
+    let prices = action == "/settings/model";
     let words = who.words;
-    let FixedParts { address, key, model } = &view.fixed;
+    let FixedParts { address, key, model, price } = &view.fixed;
     let shown_address = typed.filter(|_| address.is_none()).map_or(view.address.as_str(), |wish| &wish.address);
     let shown_model = typed.filter(|_| model.is_none()).map_or(view.model.as_str(), |wish| &wish.model);
+    let shown_price = typed.and_then(|wish| wish.price.clone()).filter(|_| price.is_none());
+    let shown_price = shown_price.unwrap_or_else(|| view.price.as_ref().map(ToString::to_string).unwrap_or_default());
     let is_typed = typed.is_some_and(|wish| shared.app.is_key_typed(&who.user, wish));
     html! {
         form.stack method="post" action=(action) {
@@ -82,10 +86,15 @@ pub(super) fn form(
             input #model name="model" value=(shown_model) list="models" readonly[model.is_some()] spellcheck="false" autocomplete="off" dir="auto" aria-describedby="model-hint";
             p #model-hint .hint { @match model { Some(place) => (fixed(words, place)), None => (words.say("settings-model-hint")) } }
             @if let ModelAnswered::Models(models) = answered { datalist #models { @for name in models { option value=(name) {} } } }
+            @if prices {
+                label for="price" { (words.say("settings-price")) }
+                input #price name="price" value=(shown_price) readonly[price.is_some()] maxlength="30" autocomplete="off" placeholder="0.60 EUR" aria-describedby="price-hint";
+                p #price-hint .hint { @match price { Some(place) => (fixed(words, place)), None => (words.say("settings-price-hint")) } }
+            }
             div.actions {
                 button.primary name="act" value="test" { (words.say("settings-test")) }
                 @if model.is_none() { button name="act" value="list" { (words.say("settings-list")) } }
-                @if !(address.is_some() && key.is_some() && model.is_some()) { button name="act" value="save" { (save) } }
+                @if !(address.is_some() && key.is_some() && model.is_some() && (price.is_some() || !prices)) { button name="act" value="save" { (save) } }
             }
         }
     }

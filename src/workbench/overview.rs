@@ -52,7 +52,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
                 @if open.is_empty() { p.empty { (words.say("overview-nothing-runs")) } } @else { (list_of_runs(&who, &open, Some(&titles))) }
             }
             section.wide { h2 { (words.say("overview-next")) } (due(words, seen.at, &seen.next)) @if !seen.next.is_empty() { p { a href="/calendar" { (words.say("runs-calendar")) } } } }
-            section.wide { h2 { (words.say("overview-day")) } (last_day(words, seen.at, &seen.day)) }
+            section.wide { h2 { (words.say("overview-day")) } (last_day(words, seen.at, &seen.day)) p { a href="/insights" { (words.say("insights-title")) } } }
             section.wide {
                 h2 { (words.say("overview-latest")) }
                 (list_of_runs(&who, ended.get(..LATEST_TOLD).unwrap_or(&ended), Some(&titles)))

@@ -275,11 +275,6 @@ pub(super) fn segment(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, UNRESERVED)
 }
 
-/// The link to what follows after a key.
-pub(super) fn more(words: Words, place: &str, after: &str) -> Markup {
-    html! { p { a.button href={ (place) "?after=" (segment(after)) } { (words.say("common-more")) } } }
-}
-
 /// The start of a text that may be long.
 pub(super) fn shorter(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {

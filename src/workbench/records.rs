@@ -1,20 +1,19 @@
-//! Records of the user's modules: lists with search, quick add, edit, delete with undo, and texts in and out.
+//! Records of the user's modules: quick add, edit, delete with undo, and texts in and out.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::Shared;
 use super::fields::FormFields;
 use super::form_zone::FormZone;
-use super::page::{Failed, Response, button, csrf, moment, page, path, refused, rich, shorter, to};
+use super::page::{Failed, Response, button, csrf, page, path, refused, shorter, to};
+use super::record_list::{Part, list_body};
 use super::session::{Posted, SignedIn};
-use crate::app::RecordList;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::time;
@@ -23,30 +22,12 @@ use crate::modules::{FieldKind, FieldRole, FieldSpec, TableSpec};
 use crate::text::catalog::Words;
 use crate::text::module;
 
-/// Records on one page.
-const PAGE: usize = 50;
-
-/// Which part of a table.
-#[derive(Deserialize)]
-pub(super) struct Part {
-    #[serde(default)]
-    q: String,
-    #[serde(default)]
-    skip: usize,
-    /// A record that was just deleted.
-    #[serde(default)]
-    deleted: String,
-    /// How many were just added.
-    #[serde(default)]
-    added: usize,
-}
-
-fn table<'a>(shared: &'a Shared, (app, name): (&str, &str)) -> Result<&'a TableSpec, Failed> {
+pub(super) fn table<'a>(shared: &'a Shared, (app, name): (&str, &str)) -> Result<&'a TableSpec, Failed> {
     let found = shared.app.modules().tables().iter().find(|table| table.app == app && table.table == name && !table.hidden);
     found.ok_or(Failed::NotFound)
 }
 
-fn place(table: &TableSpec) -> String {
+pub(super) fn place(table: &TableSpec) -> String {
     format!("{}{}", path("records", &table.app), segment(&table.table))
 }
 
@@ -55,7 +36,7 @@ fn segment(text: &str) -> String {
     path("", text).replacen("//", "/", 1)
 }
 
-fn of_record(table: &TableSpec, id: &str) -> String {
+pub(super) fn of_record(table: &TableSpec, id: &str) -> String {
     format!("{}/r{}", place(table), segment(id))
 }
 
@@ -65,7 +46,7 @@ pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Respo
     let tables = shared.app.modules().tables().iter().filter(|table| !table.hidden);
     let body = html! {
         h1 { (words.say("common-records")) }
-        p { (words.say("records-lead")) }
+        p { (words.say("records-lead")) " " a href="/deleted?of=records" { (words.say("records-deleted-link")) } }
         ul.cards { @for table in tables { li.card {
             h2 { a href=(place(table)) { (module::table(words, table)) } }
             p.hint { a href={ (place(table)) "/import" } { (words.with("records-import-from", [("forms", forms_of(words, table).into())])) } }
@@ -78,73 +59,7 @@ fn forms_of(words: Words, table: &TableSpec) -> String {
     TextForm::of(table).iter().map(|form| form.label()).collect::<Vec<_>>().join(&words.say("records-or"))
 }
 
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    who: SignedIn,
-    Path((app, name)): Path<(String, String)>,
-    Query(part): Query<Part>,
-) -> Result<Response, Failed> {
-    let table = table(&shared, (&app, &name))?;
-    let body = list_body(&shared, &who, table, &part, None, &FormFields(Vec::new())).await?;
-    Ok(page(&who, &who.words.say("common-records"), &body))
-}
-
-async fn list_body(
-    shared: &Shared,
-    who: &SignedIn,
-    table: &TableSpec,
-    part: &Part,
-    wrong: Option<&str>,
-    given: &FormFields,
-) -> Result<Markup, Failed> {
-    let list = shared.app.records(&who.user, table, &part.q, part.skip, PAGE).await?;
-    let (words, place) = (who.words, place(table));
-    Ok(html! {
-        div.head {
-            h1 { (module::table(words, table)) }
-            div.actions {
-                a.button href={ (place) "/import" } { (words.say("records-import")) }
-                @for form in TextForm::of(table) {
-                    a.button href={ (place) "/export/" (form.extension()) } download { (words.with("records-export", [("form", form.label().into())])) }
-                }
-            }
-        }
-        @if !part.deleted.is_empty() {
-            p.health role="status" {
-                (words.say("records-deleted")) " "
-                (button(who, &format!("{}/undelete", of_record(table, &part.deleted)), &words.say("records-undo"), &[], ""))
-            }
-        }
-        @if part.added > 0 { p.health.good role="status" { (words.with("records-added", [("count", part.added.into())])) } }
-        @if let Some(fields) = shared.app.modules().form(table) { (add_form(shared, who, table, &fields, wrong, given)) }
-        form.search method="get" action=(place) role="search" {
-            label for="q" { (words.say("records-search")) }
-            input #q name="q" type="search" value=(part.q) dir="auto";
-            button { (words.say("records-search")) }
-        }
-        (entries(words, table, &list, part))
-    })
-}
-
-fn entries(words: Words, table: &TableSpec, list: &RecordList, part: &Part) -> Markup {
-    let next = part.skip.saturating_add(list.records.len());
-    html! {
-        @if list.records.is_empty() {
-            p.empty {
-                @if part.q.is_empty() {
-                    (rich(words, "records-none", [("import", html! { a href={ (place(table)) "/import" } { (words.say("records-none-import")) } })]))
-                } @else { (rich(words, "records-not-found", [("text", html! { bdi { (shorter(&part.q, 80)) } })])) }
-            }
-        }
-        ul.plain.records { @for (id, record) in &list.records { li {
-            a href=(of_record(table, id)) dir="auto" { (heading(words, table, record)) }
-            (facts(words, table, record))
-        } } }
-        @if list.more { p { a.button href={ (place(table)) "?skip=" (next) "&q=" (segment(&part.q).trim_start_matches('/')) } { (words.say("common-more")) } } }
-    }
-}
-
-fn heading(words: Words, table: &TableSpec, record: &Record) -> String {
+pub(super) fn heading(words: Words, table: &TableSpec, record: &Record) -> String {
     let text = |role| table.role(role).and_then(|field| record.get(&field.name)?.as_str()).unwrap_or_default();
     match (text(FieldRole::Title), text(FieldRole::Text)) {
         (title, _) if is_ciphertext(title) => words.say("records-encrypted").into(),
@@ -155,42 +70,8 @@ fn heading(words: Words, table: &TableSpec, record: &Record) -> String {
     }
 }
 
-/// What else a list tells of a record: its times, days, choices and numbers.
-fn facts(words: Words, table: &TableSpec, record: &Record) -> Markup {
-    let done = table.done.as_ref().is_some_and(|field| record.get(field) == Some(&Value::Bool(true)));
-    let shown = table.fields.iter().filter(|field| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount));
-    html! {
-        @if done { " " span.badge.good { (words.say("common-state-done")) } }
-        @if let Some(at) = record.get("startDate").and_then(Value::as_str).and_then(time::parse_rfc3339) { " " span.hint { (moment(at)) } }
-        @for field in shown.filter(|field| Some(&field.name) != table.role(FieldRole::Title).map(|title| &title.name)) {
-            @match record.get(&field.name) {
-                None | Some(Value::Null) => {}
-                Some(Value::String(text)) => { " " span.hint { (module::field(words, field)) ": " bdi { (shorter(&module::choice(words, text), 40)) } } }
-                Some(other) => { " " span.hint { (module::field(words, field)) ": " (shorter(&other.to_string(), 40)) } }
-            }
-        }
-    }
-}
-
-fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldSpec], wrong: Option<&str>, given: &FormFields) -> Markup {
-    let (words, zone) = (who.words, &FormZone::of(who, &shared.app));
-    let value = |field: &FieldSpec| given.text(&field.name);
-    // What most records have is seen at once; the rest is folded away.
-    let is_first = |field: &&FieldSpec| field.is_required() || field.role.is_some() || field.kind == FieldKind::Day;
-    let (first, rest): (Vec<&FieldSpec>, Vec<&FieldSpec>) = fields.iter().partition(is_first);
-    html! {
-        form.stack.card method="post" action=(place(table)) {
-            (csrf(who)) (zone.hidden())
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
-            @for field in first { (input(words, field, &value(field), zone, true)) }
-            @if !rest.is_empty() { details { summary { (words.say("common-more")) } @for field in rest { (input(words, field, &value(field), zone, true)) } } }
-            div.actions { button.primary { (words.say("records-add")) } }
-        }
-    }
-}
-
 /// A field of a form, with the text that it shows.
-fn input(words: Words, field: &FieldSpec, shown: &str, zone: &FormZone, is_new: bool) -> Markup {
+pub(super) fn input(words: Words, field: &FieldSpec, shown: &str, zone: &FormZone, is_new: bool) -> Markup {
     input_as(words, field, (&format!("f-{}", field.name), &module::field(words, field)), shown, zone, is_new)
 }
 
@@ -268,8 +149,7 @@ pub(super) async fn add(
         Ok(_) => Ok(to(&format!("{}?added=1", place(table)))),
         Err(error) => {
             let Some(why) = error.refusal(posted.who.words) else { return Err(error.into()) };
-            let part = Part { q: String::new(), skip: 0, deleted: String::new(), added: 0 };
-            let body = list_body(&shared, &posted.who, table, &part, Some(&why), &posted.fields).await?;
+            let body = list_body(&shared, &posted.who, table, &Part::default(), Some(&why), &posted.fields).await?;
             Ok(refused(&posted.who, &posted.who.words.say("common-records"), &body))
         }
     }

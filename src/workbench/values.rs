@@ -87,6 +87,14 @@ pub(super) fn day_in_words(language: Language, day: Date) -> String {
     }
 }
 
+/// A day without its year, for a place with little room.
+pub(super) fn short_day(language: Language, day: Date) -> String {
+    match language {
+        Language::English => day.strftime("%-d %b").to_string(),
+        Language::German => day.strftime("%-d.%-m.").to_string(),
+    }
+}
+
 /// A number as JSON spells it, with its digits in groups.
 pub(super) fn grouped(language: Language, number: &str) -> String {
     let (group, point) = match language {

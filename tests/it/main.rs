@@ -15,6 +15,7 @@ mod forms;
 mod grants;
 mod hostile_texts;
 mod inputs;
+mod insights;
 mod isolation;
 mod iterations;
 mod large_pages;

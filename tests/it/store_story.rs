@@ -19,9 +19,9 @@ use mana_ai::domain::raw::{Raw, RawRecord};
 use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
 use mana_ai::store::{
-    Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, LoadQuery, Longest, Lossy, MissionSort, MissionsWanted, Options,
-    Pull, ReadAttempt, ReadFor, ReadStatus, RemovalStart, RowFilter, Store, StoreError, StoreResult, Table, Wanted, WhichMissions,
-    WhichRuns, WhichSessions,
+    Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, ListedTable, LoadQuery, Longest, Lossy, MissionSort, MissionsWanted,
+    Options, Pull, ReadAttempt, ReadFor, ReadStatus, RecordSort, RecordsWanted, RemovalStart, RowFilter, Store, StoreError, StoreResult,
+    Table, Wanted, WhichMissions, WhichRuns, WhichSessions,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -111,7 +111,11 @@ async fn belongings(store: &Store, user: &UserId) -> String {
     let runs = store.runs(Some(user.clone()), None, 100).await.unwrap();
     let reads = store.reads_of(user, None, None, 100).await.unwrap();
     let tries = store.tries_of_call(key(user)).await.unwrap();
-    format!("{rows:?} {missions:?} {agents:?} {runs:?} {reads:?} {tries:?} {:?}", store.day_of(user, Timestamp::MIN).await.unwrap())
+    format!(
+        "{rows:?} {missions:?} {agents:?} {runs:?} {reads:?} {tries:?} {:?} {:?}",
+        store.day_of(user, Timestamp::MIN).await.unwrap(),
+        store.insights(user, 0).await.unwrap()
+    )
 }
 
 fn shown<T: std::fmt::Debug>(answer: StoreResult<T>) -> String {
@@ -266,6 +270,19 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "mission_of_iteration" => shown(store.mission_of_iteration(user, &"it".into()).await),
         "place_of_step" => shown(store.place_of_step(user, "it-0").await),
         "records" => shown(store.records(user, "notes", "notes", 100).await),
+        "agents_named" => shown(store.agents_named(user, "", Default::default(), 10).await),
+        "refresh_records" | "records_where" | "deleted_records" => {
+            let modules = mana_ai::modules::Modules::builtin();
+            let listed = ListedTable { table: modules.table("notes/notes").unwrap().clone(), owned: Vec::new() };
+            store.refresh_records(user, &listed).await.unwrap();
+            let wanted = RecordsWanted { search: String::new(), facets: Vec::new(), sort: RecordSort::Title, after: None };
+            let listed = shown(store.records_where(user, "notes", "notes", wanted, 100).await);
+            format!("{listed} {}", shown(store.deleted_records(user, Timestamp::MAX, 100).await))
+        }
+        "deleted_missions" => shown(store.deleted_missions(user, Timestamp::MAX, 100).await),
+        "deleted_agents" => shown(store.deleted_agents(user, Timestamp::MAX, 100).await),
+        "insights" => shown(store.insights(user, 0).await),
+        "steps_against" => shown(store.steps_against(user, Timestamp::MAX, 100).await),
         "day_of" => shown(store.day_of(user, Timestamp::MIN).await),
         "snapshot" => shown(store.snapshot::<Mission>(user, &"m".into()).await),
         "snapshots" => shown(store.snapshots::<Agent>(Some(user.clone())).await),

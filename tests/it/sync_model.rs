@@ -102,7 +102,7 @@ fn start(dir: &Path, turns: Arc<Turns>) -> (Router, Store) {
         executors: Executors::none(TimeZone::UTC),
         private_key: None,
     };
-    let keeper = ModelKeeper::new(model.clone(), FixedParts::default(), dir.join("model.toml"));
+    let keeper = ModelKeeper::new(model.clone(), None, FixedParts::default(), dir.join("model.toml"));
     let planner = Planner::new(model, Catalog::builtin(), 16_384).unwrap();
     let runner = Runner::new(store.clone(), planner, metrics, rules, Arc::new(Timestamp::now)).unwrap();
     let users = Users::local(LocalKey::load(dir).unwrap());

@@ -26,7 +26,7 @@ after(async () => {
   await world.end();
 });
 
-const OWN = ["/", "/agents", "/agents/new", "/agents/agent-anna", "/missions", "/missions/new", "/missions/mission-anna", "/missions/mission-anna/log", "/records", "/records/notes/notes", "/records/notes/notes/import", "/audit", "/review", "/review/all", "/runs"];
+const OWN = ["/", "/agents", "/agents/new", "/agents/agent-anna", "/missions", "/missions/new", "/missions/mission-anna", "/missions/mission-anna/log", "/records", "/records/notes/notes", "/records/notes/notes/import", "/audit", "/review", "/review/all", "/runs", "/insights", "/deleted"];
 
 /** Every form of a user's pages that writes: where it goes and what it sends. */
 async function forms(page, paths) {

@@ -44,6 +44,8 @@ const SAID = [
   ["/records", "Time tracking|Tasks", "Aufgaben"],
   ["/records/notes/notes", "Import", "Importieren"],
   ["/records/notes/notes/import", "Import into Notes", "In Notizen importieren"],
+  ["/insights", "What you rejected, and why", "Was du abgelehnt hast, und warum"],
+  ["/deleted", "Nothing was deleted.", "Es wurde nichts gelöscht."],
   ["/audit", "No encrypted data was accessed.", "Es wurde nichts Verschlüsseltes gelesen."],
   ["/nonsense", "Page not found", "Seite nicht gefunden"],
   ["/missions/nonsense", "Page not found", "Seite nicht gefunden"],

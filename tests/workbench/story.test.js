@@ -167,7 +167,7 @@ test("records: written, imported from a file, and deleted with a way back", asyn
   await page.getByRole("main").getByRole("button", { name: "Import" }).click();
   await page.getByText("2 records added.").waitFor();
   await page.getByRole("searchbox", { name: "Search" }).fill("mint");
-  await page.getByRole("button", { name: "Search" }).click();
+  await page.getByRole("button", { name: "Show", exact: true }).click();
   await page.getByRole("link", { name: "Herbs" }).click();
   await heading(page, "Herbs");
   await page.getByRole("button", { name: "Delete" }).click();

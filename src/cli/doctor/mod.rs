@@ -158,7 +158,14 @@ fn check_of(key: &str) -> &'static str {
         "jwks_url" => "users",
         "private_key_pem" => "grant-key",
         "tools_file" => "tools",
-        "llm_url" | "llm_api_key" | "llm_model" | "llm_timeout_ms" | "llm_headers" | "llm_context_tokens" | "planner" => "model",
+        "llm_url"
+        | "llm_api_key"
+        | "llm_model"
+        | "llm_price_per_million_tokens"
+        | "llm_timeout_ms"
+        | "llm_headers"
+        | "llm_context_tokens"
+        | "planner" => "model",
         _ => "config",
     }
 }

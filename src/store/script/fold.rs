@@ -12,6 +12,7 @@ use super::super::{SetAside, StoreResult, Table};
 use super::lost::{Lost, note};
 use crate::domain::agent::Agent;
 use crate::domain::change::{is_own_client, stamps_text};
+use crate::domain::decided::{self, Decisions};
 use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::lost::{join, lost};
@@ -145,6 +146,8 @@ pub struct Folded {
     lost: Lost,
     /// When the keys of its grants end, as far as the rows say that were folded in.
     grant_ends: grant::Ends,
+    /// What those rows decided about steps.
+    decisions: Decisions,
     last_seq: i64,
     last_applied_at: i64,
     /// Whether there is a snapshot.
@@ -205,7 +208,12 @@ impl Folded {
     /// Folds in the change that became row `seq` at `sync_at`.
     pub fn take(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64) {
         let grants = grant::is_written_by(&delta);
+        let writes_plans = delta.data.as_ref().is_some_and(|data| data.contains_key(field::ITERATIONS));
+        let plans = writes_plans.then(|| (self.iterations().cloned(), delta.created_at));
         self.fold.apply(record_id, delta);
+        if let (Some((before, at)), Fold::Known { record, .. }) = (plans, &self.fold) {
+            decided::note(&mut self.decisions, before.as_ref(), record, at);
+        }
         if grants && let Fold::Known { record, .. } = &self.fold {
             grant::note(&mut self.grant_ends, record);
         }
@@ -226,6 +234,8 @@ pub struct Save {
     pub last_seq: i64,
     pub last_applied_at: i64,
     pub columns: Columns,
+    /// Of a mission.
+    pub decisions: Decisions,
     lost: Lost,
     grant_ends: grant::Ends,
 }
@@ -237,6 +247,8 @@ pub enum Columns {
         name: String,
         role: String,
         avatar: String,
+        /// The start of its name, in lower case.
+        name_key: String,
     },
     Mission {
         agent_id: Option<AgentId>,
@@ -277,7 +289,8 @@ impl Save {
                 let (agent, problems) = Agent::read(id, record);
                 let [name, role, avatar] =
                     [agent.name, agent.role, record.text(field::AVATAR).unwrap_or_default().into_owned()].map(start_of);
-                (agent.state.as_str(), Columns::Agent { name, role, avatar }, problems)
+                let name_key = search_key(&name);
+                (agent.state.as_str(), Columns::Agent { name, role, avatar, name_key }, problems)
             }
             Table::Missions => {
                 let (mission, problems) = Mission::read(id, record);
@@ -307,6 +320,7 @@ impl Save {
             last_seq: folded.last_seq,
             last_applied_at: folded.last_applied_at,
             columns,
+            decisions: folded.decisions.clone(),
             lost: folded.lost.clone(),
             grant_ends: folded.grant_ends.clone(),
         };
@@ -326,6 +340,10 @@ pub fn put(tx: &impl Tx, save: &Save) -> StoreResult<()> {
     if is_written && matches!(save.columns, Columns::Mission { .. }) {
         note(tx, &save.user, &save.id.as_str().into(), &save.lost)?;
         save.grant_ends.iter().try_for_each(|(key, at)| tx.note_grant_end(&save.user, key, *at))?;
+        let mission = save.id.as_str().into();
+        for ((iteration, step), decided) in &save.decisions {
+            tx.note_decision(&save.user, &mission, (iteration, step), decided.as_ref())?;
+        }
     }
     Ok(())
 }

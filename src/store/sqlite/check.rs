@@ -3,6 +3,7 @@
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
 use super::changes::{COLUMNS, from_text, last_seq, log_row, place};
+use super::insights::{days_are_right, decisions_are};
 use super::refresh::{cursor, fold};
 use super::snapshots::columns_of;
 use super::{Store, migrate};
@@ -51,6 +52,8 @@ pub enum Fix {
     Attempts,
     /// Count the missions again.
     Counts,
+    /// Count the tokens of each day again.
+    Days,
 }
 
 /// A check stops to look for more of a kind at this many.
@@ -96,6 +99,9 @@ impl Store {
             }
             attempts(&c, &mut check)?;
             counts(&c, &mut check)?;
+            if !days_are_right(&c)? {
+                check.found(Some(Fix::Days), "the tokens of some day are not those of its attempts".into());
+            }
             Ok(check)
         })
         .await
@@ -165,7 +171,7 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
         );
     }
     let columns = match table {
-        Table::Agents => "name, role, avatar",
+        Table::Agents => "name, role, avatar, name_key",
         Table::Missions => {
             "title, objective, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key"
         }
@@ -191,9 +197,10 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
         };
         // A write-back may be ahead of the projection; rows beyond both were not to be folded in yet.
         let upto = stored.as_ref().map_or(0, |stored| stored.last_seq).max(read.min(end));
-        let folded = fold(connection, table, &user, &id, upto)?;
-        let expected = folded.map(|folded| Projected::of(Save::new(table, &user, &id, &folded).0)).transpose()?;
-        if stored != expected {
+        let save = fold(connection, table, &user, &id, upto)?.map(|folded| Save::new(table, &user, &id, &folded).0);
+        let is_told = table == Table::Agents || decisions_are(connection, &user, &id, save.as_ref())?;
+        let expected = save.map(Projected::of).transpose()?;
+        if stored != expected || !is_told {
             let text = format!("the snapshot of {} {id} of user {user} is not the fold of its rows", table.log_name());
             check.found(Some(Fix::Snapshot { table, user, id }), text);
         }
@@ -242,7 +249,7 @@ impl Projected {
 fn projected(table: Table, row: &Row<'_>) -> rusqlite::Result<Projected> {
     let what = || "a snapshot".to_owned();
     let columns = match table {
-        Table::Agents => Columns::Agent { name: row.get(6)?, role: row.get(7)?, avatar: row.get(8)? },
+        Table::Agents => Columns::Agent { name: row.get(6)?, role: row.get(7)?, avatar: row.get(8)?, name_key: row.get(9)? },
         Table::Missions => Columns::Mission {
             title: row.get(6)?,
             objective: row.get(7)?,

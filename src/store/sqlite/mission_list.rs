@@ -1,7 +1,9 @@
 //! Missions by title, state, agent and what they wait for, in an order: all of it stands in the index that gives the order
 //! (docs/design.md, section 9).
 
-use rusqlite::params;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, ToSql, params, params_from_iter};
+use serde_json::json;
 
 use super::cards::{MISSION, mission};
 use super::{MissionCard, Store, StoreResult};
@@ -41,6 +43,33 @@ pub struct MissionsWanted {
     pub sort: MissionSort,
     /// A place in the order: the key and the id of a mission.
     pub after: Option<(String, MissionId)>,
+}
+
+/// Blocked missions that are sorted one by one; where there are more, the next of them are never far in the order.
+const FEW: u32 = 500;
+/// Missions with so many plans that await review, and those of agents that do not run, at most so many of each.
+pub(super) const TOO_MANY_PLANS: &str = "SELECT mission_id FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
+     AND awaiting_review > 0 AND awaiting_review >= ?2 AND ?2 > 0 LIMIT ?3";
+pub(super) const AGENT_AWAY: &str = "SELECT m.mission_id FROM agent_snapshots a JOIN mission_snapshots m \
+     ON m.user_id = a.user_id AND m.agent_id = a.agent_id AND m.liveness = 'live' \
+     WHERE a.user_id = ?1 AND a.liveness = 'live' AND a.state IN ('paused', 'archived') LIMIT ?2";
+
+/// Those of some ids, in the order.
+pub(super) fn few_where(sort: MissionSort) -> String {
+    missions_where(sort, WhichMissions::Blocked).replace(
+        "FROM mission_snapshots WHERE",
+        "FROM mission_snapshots INDEXED BY sqlite_autoindex_mission_snapshots_1 WHERE mission_id IN (SELECT value FROM json_each(?9)) AND",
+    )
+}
+
+/// The missions that may be blocked; `None` where they are many.
+fn may_be_blocked(c: &Connection, user: &UserId, unreviewed_plans: u64) -> rusqlite::Result<Option<Vec<String>>> {
+    let id = |row: &rusqlite::Row<'_>| row.get(0);
+    let mut found: Vec<String> =
+        c.prepare_cached(TOO_MANY_PLANS)?.query_map(params![user, unreviewed_plans, FEW], id)?.collect::<Result<_, _>>()?;
+    let away = c.prepare_cached(AGENT_AWAY)?.query_map(params![user, FEW], id)?.collect::<Result<Vec<_>, _>>()?;
+    found.extend(away);
+    Ok((found.len() < FEW as usize).then_some(found))
 }
 
 /// Ids with their keys, after a place in the order.
@@ -83,24 +112,29 @@ impl Store {
         self.read(move |c| {
             let MissionsWanted { search, state, agent, which, unreviewed_plans, sort, after } = wanted;
             let (state, unreviewed) = (state.map(MissionState::as_str), unreviewed_plans.min(u64::from(u32::MAX)));
-            let mut statement = c.prepare_cached(&missions_where(sort, which))?;
+            let few = match which {
+                WhichMissions::Blocked => may_be_blocked(c, &user, unreviewed)?,
+                _ => None,
+            };
+            let ids = few.map(|ids| json!(ids).to_string());
+            let query = if ids.is_some() { few_where(sort) } else { missions_where(sort, which) };
+            let mut statement = c.prepare_cached(&query)?;
             let place = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(1)?, row.get::<_, MissionId>(0)?));
-            let found: Vec<(String, MissionId)> = match sort {
-                MissionSort::Title => {
+            let (key, id) = match (sort, after) {
+                (MissionSort::Title, after) => {
                     let (key, id) = after.unwrap_or_default();
-                    statement
-                        .query_map(params![user, key, id, state, agent, search, limit, unreviewed], place)?
-                        .collect::<Result<_, _>>()?
+                    (Sql::from(key), id)
                 }
-                MissionSort::Next | MissionSort::Changed => {
+                (sort, after) => {
                     let first =
                         if sort == MissionSort::Next { (i64::MIN, MissionId::default()) } else { (i64::MAX, MissionId::from(LAST)) };
                     let (key, id) = after.and_then(|(key, id)| Some((key.parse().ok()?, id))).unwrap_or(first);
-                    statement
-                        .query_map(params![user, key, id, state, agent, search, limit, unreviewed], place)?
-                        .collect::<Result<_, _>>()?
+                    (Sql::from(key), id)
                 }
             };
+            let given = params![user, key, id, state, agent, search, limit, unreviewed];
+            let given = given.iter().copied().chain(ids.iter().map(|ids| ids as &dyn ToSql));
+            let found: Vec<(String, MissionId)> = statement.query_map(params_from_iter(given), place)?.collect::<Result<_, _>>()?;
             let mut statement = c.prepare_cached(MISSION)?;
             let mut cards = Vec::with_capacity(found.len());
             for (_, id) in &found {

@@ -5,12 +5,14 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::audit::{BY_MISSION, BY_USER};
-use super::cards::{AGENT as AGENT_CARD, AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
+use super::cards::{AGENT as AGENT_CARD, AGENTS, AGENTS_NAMED, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
+use super::insights::{AGAINST, AGENT_DAYS, DECISIONS, MISSION_DAYS, TOKENS_OF_MISSION};
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
-use super::mission_list::{MissionSort, WhichMissions, missions_where};
+use super::mission_list::{AGENT_AWAY, MissionSort, TOO_MANY_PLANS, WhichMissions, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
 use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
+use super::record_list::{DELETED_AGENTS, DELETED_MISSIONS, DELETED_RECORDS, NEW_RECORDS, OWNERS, RecordSort, records_where};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
 use super::schedule::{RAN_AHEAD, UNSCHEDULED};
@@ -146,11 +148,63 @@ fn pages_read_only_what_they_show() {
             assert!(!found.contains("TEMP B-TREE FOR ORDER"), "{found}");
         }
     }
+    for sort in [MissionSort::Title, MissionSort::Next, MissionSort::Changed] {
+        let found = plan(&few_where(sort), 9);
+        assert!(
+            found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)"),
+            "{found}"
+        );
+    }
+    let found = plan(TOO_MANY_PLANS, 3);
+    assert!(found.starts_with("SEARCH mission_snapshots USING COVERING INDEX mission_snapshots_to_review (user_id=?)"), "{found}");
+    let found = plan(AGENT_AWAY, 2);
+    assert!(found.contains("SEARCH m USING COVERING INDEX mission_snapshots_of_agent (user_id=? AND agent_id=?)"), "{found}");
     let found = plan(OUTCOMES, 2);
     assert!(found.starts_with("SEARCH runs USING COVERING INDEX runs_by_user (user_id=? AND claimed_at>?)"), "{found}");
     let found = plan(TOKENS, 2);
     assert!(found.starts_with("SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>?)"), "{found}");
     check(RECORDS, 4, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=?)");
+}
+
+#[test]
+fn insights_read_days_and_decisions_of_their_user() {
+    check(AGENT_DAYS, 2, "SEARCH agent_days USING PRIMARY KEY (user_id=? AND day>?)");
+    check(MISSION_DAYS, 3, "SEARCH mission_days USING COVERING INDEX mission_days_by_day (user_id=? AND day>?)");
+    check(TOKENS_OF_MISSION, 3, "SEARCH mission_days USING PRIMARY KEY (user_id=? AND mission_id=? AND day>?)");
+    check(DECISIONS, 3, "SEARCH decided_steps USING COVERING INDEX decided_steps_by_time (user_id=? AND at>?)");
+    let found = plan(AGAINST, 3);
+    assert!(found.starts_with("SEARCH d USING INDEX decided_steps_against (user_id=? AND at<?)"), "{found}");
+    assert!(found.contains("SEARCH r USING INDEX runs_by_iteration (iteration_id=?)"), "{found}");
+}
+
+#[test]
+fn lists_of_records_and_deleted_things_are_ranges_of_indexes() {
+    check(
+        NEW_RECORDS,
+        5,
+        "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
+    );
+    let owned = "record_cards_owned (user_id=? AND app_id=? AND table_name=? AND owned_id=?)";
+    check(OWNERS, 4, &format!("SEARCH record_cards USING INDEX {owned}"));
+    check(DELETED_RECORDS, 3, "SEARCH record_cards USING INDEX record_cards_deleted (user_id=? AND changed_at<?)");
+    check(DELETED_MISSIONS, 3, "SEARCH mission_snapshots USING INDEX mission_snapshots_deleted (user_id=? AND last_applied_at<?)");
+    check(DELETED_AGENTS, 3, "SEARCH agent_snapshots USING INDEX agent_snapshots_deleted (user_id=? AND last_applied_at<?)");
+    check(AGENTS_NAMED, 5, "SEARCH agent_snapshots USING INDEX agent_snapshots_by_name (user_id=? AND (name_key,agent_id)>(?,?))");
+    for (sort, index) in [
+        (RecordSort::Changed, "record_cards_by_change"),
+        (RecordSort::Title, "record_cards_by_title"),
+        (RecordSort::NewestDay, "record_cards_by_day"),
+        (RecordSort::OldestDay, "record_cards_by_day"),
+    ] {
+        for (without_day, facets) in [(false, 0), (true, 2)] {
+            let found = plan(&records_where(sort, without_day, facets), 7 + facets);
+            assert!(
+                found.starts_with(&format!("SEARCH record_cards USING INDEX {index} (user_id=? AND app_id=? AND table_name=? AND ")),
+                "{found}"
+            );
+            assert!(!found.contains("TEMP B-TREE"), "{found}");
+        }
+    }
 }
 
 /// Commands about one mission or one user read nothing of others.

@@ -125,7 +125,7 @@ pub(super) fn put(c: &Connection, save: &Save, updated_at: i64) -> rusqlite::Res
     // An upsert would keep a journal of its own.
     let mut statement = c.prepare_cached(if before.is_some() { update } else { insert })?;
     match columns {
-        Columns::Agent { name, role, avatar } => statement.execute(params![
+        Columns::Agent { name, role, avatar, name_key } => statement.execute(params![
             user,
             id,
             last_seq,
@@ -137,7 +137,8 @@ pub(super) fn put(c: &Connection, save: &Save, updated_at: i64) -> rusqlite::Res
             record,
             name,
             role,
-            avatar
+            avatar,
+            name_key
         ])?,
         Columns::Mission {
             agent_id,
@@ -165,9 +166,9 @@ const AGENT_BEFORE: &str = "SELECT last_seq, NULL FROM agent_snapshots WHERE use
 const MISSION_BEFORE: &str =
     "SELECT last_seq, CASE liveness WHEN 'live' THEN state END FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2";
 const INSERT_AGENT: &str = "INSERT INTO agent_snapshots (user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, \
-     field_meta, record, name, role, avatar) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+     field_meta, record, name, role, avatar, name_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const UPDATE_AGENT: &str = "UPDATE agent_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
-     field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12 WHERE user_id = ?1 AND agent_id = ?2";
+     field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12, name_key = ?13 WHERE user_id = ?1 AND agent_id = ?2";
 const INSERT_MISSION: &str = "INSERT INTO mission_snapshots (user_id, mission_id, last_seq, last_applied_at, updated_at, liveness, state, \
      field_meta, record, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, \
      title_key, next_key) \

@@ -6,10 +6,11 @@ use rusqlite::params;
 
 use super::changes::last_seq;
 use super::check::{Finding, Fix, ORPHANED_ATTEMPTS};
+use super::insights::count_days;
 use super::refresh::fold;
 use super::snapshots::columns_of;
 use super::writer::SqliteTx;
-use super::{Store, StoreResult};
+use super::{Store, StoreResult, Table};
 use crate::domain::mission::MissionState;
 use crate::store::script::{self, Save};
 
@@ -24,7 +25,12 @@ impl Store {
             // A snapshot that is taken away is not counted off.
             fixes.insert(Fix::Counts);
         }
-        self.write(move |tx| fixes.iter().try_for_each(|fix| apply(tx, fix))).await
+        self.write(move |tx| {
+            // Lists of records are made again where somebody looks at them.
+            tx.sql(|c| c.execute_batch("DELETE FROM record_lists; DELETE FROM record_cards"))?;
+            fixes.iter().try_for_each(|fix| apply(tx, fix))
+        })
+        .await
     }
 }
 
@@ -42,11 +48,15 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
             let (name, key) = columns_of(*table);
             let folded = tx.sql(|c| {
                 c.execute(&format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2"), params![user, id])?;
+                if *table == Table::Missions {
+                    c.execute("DELETE FROM decided_steps WHERE user_id = ?1 AND mission_id = ?2", params![user, id])?;
+                }
                 fold(c, *table, user, id, i64::MAX)
             })?;
             folded.map_or(Ok(()), |folded| script::put(tx, &Save::new(*table, user, id, &folded).0))
         }
         Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
+        Fix::Days => tx.sql(count_days),
         Fix::Counts => tx.sql(|c| {
             let count = "INSERT INTO mission_counts (state, missions) \
                  VALUES (?1, (SELECT count(*) FROM mission_snapshots WHERE state = ?1 AND liveness = 'live')) \

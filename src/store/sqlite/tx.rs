@@ -12,9 +12,10 @@ use super::removal::is_removed;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::user_log::Logged;
 use super::writer::SqliteTx;
-use super::{automatic, outbox};
+use super::{automatic, insights, outbox};
 use crate::domain::ceilings::LogUsage;
-use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
+use crate::domain::decided::JudgedStep;
+use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
 use crate::domain::limits::Stored;
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey, UserLog};
@@ -165,6 +166,16 @@ impl Tx for SqliteTx<'_> {
         self.run(upsert, params![user, wrapped_key, time::to_micros(at)])
     }
 
+    fn note_decision(
+        &self,
+        user: &UserId,
+        mission: &MissionId,
+        step: (&IterationId, &StepId),
+        decided: Option<&JudgedStep>,
+    ) -> StoreResult<()> {
+        self.sql(|c| insights::note_decision(c, user, mission, step, decided))
+    }
+
     fn is_due(&self, due: &Due) -> StoreResult<bool> {
         let query = "SELECT 1 FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2 AND next_run_at = ?3 \
                      AND state = 'active' AND liveness = 'live'";
@@ -220,7 +231,8 @@ impl Tx for SqliteTx<'_> {
             integer(attempt.prompt_chars),
             attempt.calls,
         ];
-        self.run(insert, given)
+        self.run(insert, given)?;
+        self.sql(|c| insights::count_tokens(c, run, attempt))
     }
 
     fn let_wait(&self, run: &RunId, at: Option<Timestamp>, reason: &str, failed_attempts: u32) -> StoreResult<()> {

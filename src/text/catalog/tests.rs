@@ -8,8 +8,17 @@ use super::*;
 use crate::architecture::files;
 
 /// Messages that are the same in English and German.
-const SAME: [&str; 7] =
-    ["access-mission", "agents-name", "decision-title-agent", "insights-tokens", "missions-agent", "missions-minute", "modules-field-name"];
+const SAME: [&str; 9] = [
+    "access-mission",
+    "agents-name",
+    "decision-title-agent",
+    "insights-percent",
+    "insights-plan",
+    "insights-tokens",
+    "missions-agent",
+    "missions-minute",
+    "modules-field-name",
+];
 
 /// What a message says, as it is written, by its id.
 fn messages(files: &[(&'static str, &'static str)]) -> BTreeMap<String, String> {

@@ -46,6 +46,7 @@ runs-state = Zustand
 runs-until = Bis
 runs-filter = Anzeigen
 runs-none = Keine Läufe.
+runs-search = Läufe nach Zustand und Tag auswählen
 runs-older = Ältere Läufe
 runs-again = Nächster Versuch
 runs-is-running = läuft

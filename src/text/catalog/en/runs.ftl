@@ -41,6 +41,7 @@ runs-state = State
 runs-until = Until
 runs-filter = Show
 runs-none = No runs.
+runs-search = Choose runs by state and day
 runs-older = Older runs
 runs-again = Next attempt
 runs-is-running = running
