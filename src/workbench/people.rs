@@ -171,8 +171,7 @@ fn sure(who: &SignedIn, person: &UserId, wrong: Option<&str>) -> Markup {
             input type="hidden" name="person" value=(person);
             label for="typed" { (rich(words, "settings-remove-type", [("person", name)])) }
             input #typed name="typed" required maxlength="300" autocomplete="off" autocapitalize="none" spellcheck="false" dir="auto";
-            button.danger { (words.say("settings-remove-sure")) }
-            a href="/settings/people" { (words.say("common-cancel")) }
+            div.actions { button.danger { (words.say("settings-remove-sure")) } a.button href="/settings/people" { (words.say("common-cancel")) } }
         }
     }
 }

@@ -93,6 +93,9 @@ test("an agent's presets, by keyboard alone, and then one module", async () => {
   await page.goto(`${world.base}/agents/greta`);
   await page.getByRole("radio", { name: /^Fragt immer/ }).focus();
   await page.keyboard.press("ArrowDown");
+  assert.ok(await page.getByRole("radio", { name: /^Liest selbst/ }).isChecked());
+  await page.getByText("Dieser Server hat noch keine").waitFor();
+  await page.keyboard.press("ArrowDown");
   assert.ok(await page.getByRole("radio", { name: /^Handelt selbst/ }).isChecked());
   await page.keyboard.press("Enter");
   await eventually("the policy", () => world.record("agents", "greta").policy);
