@@ -11,7 +11,7 @@ use super::Shared;
 use super::page::{Failed, Response, moment, page, path, prose, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
-use super::told::reason;
+use super::told::{of_attempt, reason};
 use crate::app::{RunFilter, RunView};
 use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
@@ -182,7 +182,7 @@ fn attempted(words: Words, n: usize, attempt: &Attempt) -> Markup {
             }
             @if attempt.prompt_chars > 0 { p.hint { (words.with("runs-prompt", [("n", attempt.prompt_chars.into())])) } }
             @match &attempt.error {
-                Some(error) => p.wrong dir="auto" { (shorter(error, 600)) },
+                Some(error) => (of_attempt(words, error)),
                 None => p.hint { (words.say("runs-answered")) },
             }
         }

@@ -32,6 +32,14 @@ pub(super) fn failure(words: Words, name: &str, text: &str) -> Markup {
     }
 }
 
+/// Why an attempt failed.
+pub(super) fn of_attempt(words: Words, text: &str) -> Markup {
+    match words == Words::ENGLISH {
+        true => html! { p.wrong dir="auto" { (shorter(text, 600)) } },
+        false => html! { p.wrong { (words.say("runs-is-failed")) } (in_words_of_program(words, text)) },
+    }
+}
+
 fn in_words_of_program(words: Words, text: &str) -> Markup {
     html! { details { summary { (words.say("runs-details")) } p.hint lang="en" dir="auto" { (shorter(text, 600)) } } }
 }
