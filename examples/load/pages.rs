@@ -101,7 +101,7 @@ fn routes() -> Vec<String> {
         record.replace("{id}", id)
     };
     let is_page =
-        |route: &str| !["/assets", "/live", "/offline", "/link", "/who", "{form}", "/template\""].iter().any(|part| route.contains(part));
+        |route: &str| !["/assets", "/live", "/offline", "/link", "/who", "/remove", "{form}"].iter().any(|part| route.contains(part));
     routes.map(|(route, _)| route).filter(|route| is_page(route)).map(of).collect()
 }
 
@@ -117,7 +117,7 @@ fn fill(dir: &Path, missions: u64, runs: u64, notes: u64) {
         let deleted = format!(
             "{numbers}, base (at) AS (SELECT max(sync_at) + 1 FROM sync_changes) \
              INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
-             SELECT 'gone-' || ?2 || i, ?2, ?3, ?4 || (?5 - 1 - i), 'u0', 'delete', json_object('deletedAt', '2026-04-15T08:00:00.000Z'), 'bench', \
+             SELECT lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6))), ?2, ?3, ?4 || (?5 - 1 - i), 'u0', 'delete', json_object('deletedAt', '2026-04-15T08:00:00.000Z'), 'bench', \
              at + i, at + i FROM n, base"
         );
         c.execute(&deleted, params![(of / 50).max(1), app, table, prefix, of]).expect("deleted records");
