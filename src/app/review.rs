@@ -25,7 +25,7 @@ use crate::planner::check::unfit;
 use crate::planner::tools::Catalog;
 use crate::projection;
 use crate::runner::Clock;
-use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepKey, StepOutcome, TakeBack, UserLog};
+use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, OUTCOME_UNKNOWN, Occasion, StepKey, StepOutcome, TakeBack, UserLog};
 use crate::store::{FailedTry, Store, StoreError, StoreResult, Table};
 use crate::text;
 use crate::text::catalog::Words;
@@ -291,7 +291,9 @@ impl Reviews {
         for id in steps {
             let (mission, iteration) = self.place_of(user, wanted.iteration.as_ref().map_or(&**id, |iteration| iteration)).await?;
             let before = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
-            let is_over = before.undone().is_some() || before.status() == StepStatus::Failed;
+            // Where nobody knows what became of it, it is repeated only by who reopens it.
+            let has_failed = before.status() == StepStatus::Failed && before.error() != OUTCOME_UNKNOWN;
+            let is_over = before.undone().is_some() || has_failed;
             if is_over && wanted.review.decisions.get(id).or(wanted.review.all.as_ref()) == Some(&StepDecision::Approve) {
                 self.take_back(user, &mission, &iteration, std::slice::from_ref(id), Reopens::WhatWroteNothing).await?;
             }
