@@ -7,6 +7,11 @@ pub fn table(words: Words, table: &TableSpec) -> String {
     named(words, "table", &table.table, &table.label)
 }
 
+/// A table of which only its names are at hand; `called`: what it is called in English.
+pub fn table_called(words: Words, name: &str, called: &str) -> String {
+    named(words, "table", name, called)
+}
+
 pub fn field(words: Words, field: &FieldSpec) -> String {
     named(words, "field", &field.name, &field.label())
 }

@@ -302,7 +302,7 @@ fn does(words: Words, preview: &Preview) -> Markup {
         (_, true) => text_id("review-deletes"),
         (_, false) => text_id("review-changes"),
     };
-    html! { (words.say(id)) " " b { (preview.label) } @if !preview.title.is_empty() { ": " bdi { (shorter(&preview.title, 120)) } } }
+    html! { (words.say(id)) " " b { (module::table_called(words, &preview.table, &preview.label)) } @if !preview.title.is_empty() { ": " bdi { (shorter(&preview.title, 120)) } } }
 }
 
 fn changed(words: Words, line: &ShownField, is_short: bool) -> Markup {

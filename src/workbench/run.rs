@@ -159,7 +159,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): 
                 li { b { (words.say("runs-inputs")) } p.hint { a href={ "/audit?mission=" (path("", &run.run.mission_id).trim_start_matches('/')) } { (words.with("runs-decrypted", [("n", reads.len().into())])) } } }
             }
             @for (n, attempt) in run.attempts.iter().take(ATTEMPTS).enumerate() { (attempted(words, n + 1, attempt)) }
-            @if let Some(iteration) = iteration { (answered(words, run, iteration)) }
+            @if let Some(iteration) = iteration.as_ref().filter(|iteration| iteration.error().is_none()) { (answered(words, run, iteration)) }
             (ended(words, run))
         }
     };

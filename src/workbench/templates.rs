@@ -17,6 +17,7 @@ use crate::domain::ids::AgentId;
 use crate::modules::FieldRole;
 use crate::templates::{Template, TemplateRecord};
 use crate::text::catalog::{Words, text_id};
+use crate::text::module;
 
 /// The name of a file that was pasted or chosen, in messages about it.
 const FILE: &str = "template.json";
@@ -126,7 +127,7 @@ fn samples(shared: &Shared, who: &SignedIn, template: &Template) -> Markup {
     let titles = |record: &TemplateRecord| {
         let table = shared.app.modules().table(&record.table)?;
         let suited = record.text(table.role(FieldRole::Title).map(|field| field.name.as_str())?, who.words.language())?;
-        Some((table.label.clone(), suited.to_owned()))
+        Some((module::table(who.words, table), suited.to_owned()))
     };
     let mut tables = BTreeMap::<String, Vec<String>>::new();
     for (table, title) in template.records.iter().filter_map(titles) {

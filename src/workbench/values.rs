@@ -10,6 +10,7 @@ use crate::domain::language::Language;
 use crate::domain::time;
 use crate::modules::FieldKind;
 use crate::text::catalog::{Words, text_id};
+use crate::text::module;
 
 /// Characters of a text.
 const LONGEST: usize = 4_000;
@@ -52,6 +53,7 @@ fn text_value(words: Words, kind: Option<FieldKind>, text: &str) -> Markup {
     let day = || matches!(kind, Some(FieldKind::Day) | None).then(|| text.parse::<Date>().ok()).flatten().filter(|_| text.len() == 10);
     html! {
         @if is_ciphertext(text) { span.value { "🔒 " (words.say("review-encrypted")) } }
+        @else if kind == Some(FieldKind::Choice) { span.value dir="auto" { (shorter(&module::choice(words, text), LONGEST)) } }
         @else if let Some(day) = day() { time datetime=(text) { (day_in_words(words.language(), day)) } }
         @else if let Some(at) = at() { (moment(at)) }
         @else { span.value dir="auto" { (shorter(text, LONGEST)) } }
