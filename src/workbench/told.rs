@@ -11,8 +11,9 @@ use crate::text::told::sentences;
 /// Why a run waits, failed or was dropped.
 pub(super) fn reason(words: Words, row: &RunRow) -> Markup {
     let Some(text) = &row.run.reason else { return html! {} };
-    let known = sentences(words, &row.said).filter(|_| words != Words::ENGLISH && !row.said.is_empty());
     let is_short = row.said.iter().any(|saying| saying.id.starts_with("runs-failure-"));
+    // What is said in short is said at length in English.
+    let known = sentences(words, &row.said).filter(|known| !known.is_empty() && !(is_short && words == Words::ENGLISH));
     html! {
         @match known {
             None => p.hint dir="auto" { (shorter(text, 600)) },
