@@ -19,7 +19,7 @@ use crate::domain::raw::RawRecord;
 use crate::domain::review::conclude;
 use crate::domain::time;
 use crate::runner::Clock;
-use crate::steps::{Effects, OUTCOME_UNKNOWN, OutboxCall, StepOutcome, UserLog};
+use crate::steps::{Effects, OutboxCall, StepOutcome, UserLog};
 use crate::store::{DueCall, Edit, ProcessLock, ProcessLockError, Store, StoreError, StoreResult, Table};
 use crate::webhooks::{Called, Webhook};
 
@@ -33,6 +33,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Waits between tries to write the end of a call.
 const WRITE_TRIES: [Duration; 4] = [Duration::from_millis(100), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// What is said where nobody knows what became of a call.
+const UNKNOWN: &str = "outcome unknown: the program ended while it called, or could not note the answer; look whether it was done before you propose it again";
 
 /// Makes the calls that decisions left behind. One per process.
 pub struct Outbox {
@@ -81,7 +84,7 @@ impl Outbox {
             if again {
                 self.store.retry_call(&held.call, (self.clock)(), "nobody knows how it ended".into()).await?;
             } else {
-                self.end(held.call, Err(OUTCOME_UNKNOWN.into())).await?;
+                self.end(held.call, Err(UNKNOWN.into())).await?;
             }
         }
         Ok(())

@@ -25,7 +25,7 @@ use crate::planner::check::unfit;
 use crate::planner::tools::Catalog;
 use crate::projection;
 use crate::runner::Clock;
-use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, OUTCOME_UNKNOWN, Occasion, StepKey, StepOutcome, TakeBack, UserLog};
+use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepKey, StepOutcome, TakeBack, UserLog};
 use crate::store::{FailedTry, Store, StoreError, StoreResult, Table};
 use crate::text;
 use crate::text::catalog::Words;
@@ -291,10 +291,8 @@ impl Reviews {
         for id in steps {
             let (mission, iteration) = self.place_of(user, wanted.iteration.as_ref().map_or(&**id, |iteration| iteration)).await?;
             let before = self.step(user, &mission, &iteration, id).await?.ok_or(AppError::NotFound)?;
-            // Where nobody knows what became of it, it is repeated only by who reopens it.
-            let has_failed = before.status() == StepStatus::Failed && before.error() != OUTCOME_UNKNOWN;
-            let is_over = before.undone().is_some() || has_failed;
-            if is_over && wanted.review.decisions.get(id).or(wanted.review.all.as_ref()) == Some(&StepDecision::Approve) {
+            // One that failed may have had an effect, so an approval that is sent twice does not repeat it: its user takes it back first.
+            if before.undone().is_some() && wanted.review.decisions.get(id).or(wanted.review.all.as_ref()) == Some(&StepDecision::Approve) {
                 self.take_back(user, &mission, &iteration, std::slice::from_ref(id), Reopens::WhatWroteNothing).await?;
             }
             let mut review = Review { iteration_id: iteration.clone(), ..wanted.review.clone() };
@@ -336,7 +334,7 @@ impl Reviews {
     }
 
     /// Takes back what steps wrote into the log: one step, or a whole iteration. What somebody changed since stays, and is
-    /// told.
+    /// told. A step that failed awaits a decision again.
     ///
     /// # Errors
     /// Where the user has no such step or iteration, or the database cannot be written.
@@ -347,7 +345,9 @@ impl Reviews {
             true => vec![id.into()],
             false => before.iter().map(|step| step.id().clone()).collect(),
         };
-        self.take_back(user, &mission, &iteration, &wanted, Reopens::Nothing).await?;
+        let has_failed = |step: &IterationStep| *step.id() == *id && step.status() == StepStatus::Failed;
+        let reopens = if before.iter().any(has_failed) { Reopens::WhatWroteNothing } else { Reopens::Nothing };
+        self.take_back(user, &mission, &iteration, &wanted, reopens).await?;
         let after = self.steps(user, &mission, &iteration).await?;
         let of = |id: &StepId| Some((before.iter().find(|step| step.id() == id)?, after.iter().find(|step| step.id() == id)?));
         let told = wanted.iter().filter_map(|id| {

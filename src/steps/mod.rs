@@ -164,9 +164,6 @@ impl StepKey {
     }
 }
 
-/// The error of a step whose call may have gone through, and may not.
-pub const OUTCOME_UNKNOWN: &str = "outcome unknown: the program ended while it called, or could not note the answer; look whether it was done before you propose it again";
-
 /// A call that leaves this machine. A step makes one at a time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutboxCall {
