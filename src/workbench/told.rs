@@ -12,8 +12,9 @@ use crate::text::told::sentences;
 pub(super) fn reason(words: Words, row: &RunRow) -> Markup {
     let Some(text) = &row.run.reason else { return html! {} };
     let is_short = row.said.iter().any(|saying| saying.id.starts_with("runs-failure-"));
-    // What is said in short is said at length in English.
-    let known = sentences(words, &row.said).filter(|known| !known.is_empty() && !(is_short && words == Words::ENGLISH));
+    // The English text says at length what these say in short.
+    let is_text_better = row.said.is_empty() || (is_short && words == Words::ENGLISH);
+    let known = sentences(words, &row.said).filter(|_| !is_text_better);
     html! {
         @match known {
             None => p.hint dir="auto" { (shorter(text, 600)) },
