@@ -71,8 +71,9 @@ fn no_room_uses_one_that_uses_it() {
 #[test]
 fn what_a_room_must_not_know_it_does_not_name() {
     for (word, rooms) in [
-        ("rusqlite::", &["store/sqlite"][..]),
-        ("prepare_cached", &["store/sqlite"]),
+        ("rusqlite::", &["store/sqlite", "store/db"][..]),
+        ("prepare_cached", &["store/sqlite", "store/db"]),
+        ("postgres::", &["store/postgres", "store/db", "store/sqlite/error.rs", "store/sqlite/mod.rs", "store/presence.rs"]),
         ("axum::", &["http", "workbench", "demo"]),
         ("maud::", &["workbench"]),
         ("clap::", &["cli"]),

@@ -20,7 +20,7 @@ use crate::domain::review::conclude;
 use crate::domain::time;
 use crate::runner::Clock;
 use crate::steps::{Effects, OutboxCall, StepOutcome, UserLog};
-use crate::store::{DueCall, Edit, ProcessLock, ProcessLockError, Store, StoreError, StoreResult, Table};
+use crate::store::{DueCall, Edit, Presence, PresenceError, Store, StoreError, StoreResult, Table};
 use crate::webhooks::{Called, Webhook};
 
 /// Tries before a call is given up, and the waits between them: half a day in all.
@@ -42,7 +42,7 @@ pub struct Outbox {
     store: Store,
     reviews: Arc<Reviews>,
     webhooks: BTreeMap<String, Webhook>,
-    presence: ProcessLock,
+    presence: Presence,
     clock: Clock,
 }
 
@@ -51,7 +51,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When the presence cannot be shown.
-    pub fn new(store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>, clock: Clock) -> Result<Self, ProcessLockError> {
+    pub fn new(store: Store, reviews: Arc<Reviews>, webhooks: BTreeMap<String, Webhook>, clock: Clock) -> Result<Self, PresenceError> {
         Ok(Outbox { presence: store.show_presence()?, store, reviews, webhooks, clock })
     }
 
@@ -76,7 +76,7 @@ impl Outbox {
     async fn take_over(&self) -> StoreResult<()> {
         for held in self.store.held_calls().await? {
             // Between two deliveries this process makes no call: what it holds, it could not close.
-            if held.owner != self.presence.owner() && !self.presence.has_ended(&held.owner) {
+            if held.owner != self.presence.owner() && !self.presence.has_ended(&held.owner).await? {
                 continue;
             }
             let again = self.webhooks.get(&held.call.tool).is_some_and(|webhook| webhook.idempotent);

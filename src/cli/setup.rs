@@ -61,8 +61,12 @@ pub(super) async fn operator(config: &Config) -> StoreResult<Operator> {
 
 async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) -> StoreResult<Operator> {
     let options = Options { busy_timeout: config.busy_timeout, durable: config.durable, ..Options::default() };
-    let dir = config.data_dir.clone();
-    let store = tokio::task::spawn_blocking(move || open(&dir, &options)).await.map_err(|_| StoreError::Stopped)??;
+    let (dir, server) = (config.data_dir.clone(), config.database.clone());
+    let open = move || match server {
+        Some(address) => Store::connect(&address, &dir, &options),
+        None => open(&dir, &options),
+    };
+    let store = tokio::task::spawn_blocking(open).await.map_err(|_| StoreError::Stopped)??;
     Ok(Operator::new(store, clock()))
 }
 

@@ -103,7 +103,11 @@ impl GivenSettings {
     ) -> Result<Self, ConfigError> {
         let given = |setting: &Setting| {
             let flag = flags.get(setting.key).map(|value| (value.clone(), SettingSource::Flag));
-            flag.or_else(|| Some((environment(setting.variable).filter(|v| !v.is_empty())?, SettingSource::Environment)))
+            // The name that the database's other programs know.
+            let also = (setting.key == "database").then_some("SYNC_DATABASE_URL");
+            let variables = [Some(setting.variable), also].into_iter().flatten();
+            let given = || variables.filter_map(&environment).find(|value| !value.is_empty());
+            flag.or_else(|| Some((given()?, SettingSource::Environment)))
         };
         let mut values: BTreeMap<_, _> = SETTINGS.iter().filter_map(|s| Some((s.key, given(s)?))).collect();
         let data_dir = values.get("data_dir").map_or(settings::DATA_DIR, |(dir, _)| dir);
@@ -271,6 +275,8 @@ fn plain(value: toml::Value) -> Option<String> {
 #[derive(Clone)]
 pub struct Config {
     pub data_dir: PathBuf,
+    /// The address of a Postgres database, with its password; `None`: the file in the data directory.
+    pub database: Option<String>,
     pub host: IpAddr,
     pub port: u16,
     /// Where the server is reached from outside; the first one stands in links.
@@ -367,6 +373,7 @@ impl Config {
         const MILLIS: &str = "a whole number of milliseconds, at least 1 and at most a year";
         Ok(Config {
             data_dir: PathBuf::from(raw.text("data_dir").unwrap_or_default()),
+            database: raw.text("database").filter(|address| !address.is_empty()),
             host: raw.read("host", "an IP address such as 127.0.0.1", |v| v.parse().ok())?,
             port: raw.number("port", 0, "a port number from 0 to 65535")?,
             public_urls: raw.read("public_url", "http or https addresses such as https://mana.example.com, separated by commas", |v| {

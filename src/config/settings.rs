@@ -39,6 +39,15 @@ use Scope::{Every, Runner};
 /// Every setting, in the order in which they are shown.
 pub static SETTINGS: &[Setting] = &[
     setting("data_dir", "MANA_AI_DATA_DIR", DATA_DIR, Every, "Directory of the database and the keys"),
+    Setting {
+        key: "database",
+        variable: "MANA_AI_DATABASE",
+        default: None,
+        help: "Address of a Postgres database, such as postgres://mana@db.example/app, in place of the SQLite file; \
+               `SYNC_DATABASE_URL` counts where it is missing",
+        secret: true,
+        scope: Every,
+    },
     setting("host", "MANA_AI_HOST", "127.0.0.1", Runner, "Address to listen on"),
     setting("port", "PORT", "3067", Runner, "Port to listen on; 0 takes any free one"),
     setting(

@@ -81,7 +81,13 @@ fn secrets_are_masked() {
     let shown: Vec<_> = raw.in_force().into_iter().filter(|(s, ..)| s.secret).map(|(s, v, _)| (s.key, v)).collect();
     assert_eq!(
         shown,
-        [("llm_api_key", Some("********".to_owned())), ("llm_headers", None), ("service_key", None), ("private_key_pem", None)]
+        [
+            ("database", None),
+            ("llm_api_key", Some("********".to_owned())),
+            ("llm_headers", None),
+            ("service_key", None),
+            ("private_key_pem", None)
+        ]
     );
     assert!(!format!("{raw:?}").contains("sk-1"));
 }

@@ -38,7 +38,7 @@ use crate::planner::Planner;
 use crate::planner::provider::{MAX_RETRY_AFTER, ProviderSettings};
 use crate::planner::tools::Tool;
 use crate::steps::Executors;
-use crate::store::{ProcessLock, ProcessLockError, Store, StoreResult};
+use crate::store::{Presence, PresenceError, Store, StoreResult};
 use crate::text;
 use crate::text::catalog::Words;
 use crate::web::ClientError;
@@ -94,7 +94,7 @@ pub struct Runner {
     /// How records read to an agent.
     kinds: Kinds,
     clock: Clock,
-    presence: ProcessLock,
+    presence: Presence,
     breaker: Mutex<Breaker>,
     /// Until when the database says that the model server is left alone.
     told: tokio::sync::Mutex<Option<Timestamp>>,
@@ -122,7 +122,7 @@ impl Runner {
         metrics: Arc<Metrics>,
         settings: RunnerSettings,
         clock: Clock,
-    ) -> Result<Arc<Self>, ProcessLockError> {
+    ) -> Result<Arc<Self>, PresenceError> {
         Ok(Arc::new(Runner {
             presence: store.show_presence()?,
             kinds: settings.executors.modules().kinds(),

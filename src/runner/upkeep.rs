@@ -100,14 +100,13 @@ impl Runner {
     /// Frees the claims of processes that are proven dead.
     async fn take_over(&self) -> StoreResult<()> {
         for owner in self.store.claim_holders().await? {
-            if self.presence.has_ended(&owner) {
+            if self.presence.has_ended(&owner).await? {
                 let released = self.store.release_claims_of(owner).await?;
                 self.metrics.takeovers_total.inc_by(released as u64);
                 tracing::info!(runs = released, "took over the runs of a process that ended");
             }
         }
-        self.presence.sweep();
-        Ok(())
+        self.presence.sweep().await
     }
 
     /// Frees claims of this process that no task works on any more, because their end could not be written. Where the

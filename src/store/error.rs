@@ -57,6 +57,12 @@ pub enum StoreError {
     OverCeiling(OverCeiling),
     #[error("{user} was removed from this server with everything; an invitation or a link (`mana-ai link --user`) lets them in again")]
     Removed { user: String },
+    #[error("cannot reach the database {}: {reason}; {}", path.display(), advice::UNREACHABLE)]
+    Unreachable { path: PathBuf, reason: String },
+    #[error("the role of {} may not do what is needed: {reason}; {}", path.display(), advice::FORBIDDEN)]
+    Forbidden { path: PathBuf, reason: String },
+    #[error("`{address}` is no address of a database: {reason}; {}", advice::ADDRESS)]
+    Address { address: String, reason: String },
     #[error("the database is closing")]
     Stopped,
 }
@@ -80,6 +86,9 @@ mod advice {
     pub const ALTERED: &str = "was it changed by another program?";
     pub const UNREADABLE: &str = "`mana-ai check` tells more";
     pub const NO_ROOM: &str = "free some space and try again. Nothing was changed";
+    pub const UNREACHABLE: &str = "nothing of this write was acknowledged, check that the server runs and lets this machine in";
+    pub const FORBIDDEN: &str = "let it own the schema mana_ai_rs, and pass row-level security (BYPASSRLS)";
+    pub const ADDRESS: &str = "give one such as postgres://user@host/database";
 }
 
 impl StoreError {
@@ -103,6 +112,9 @@ impl StoreError {
             StoreError::Altered { .. } => advice::ALTERED,
             StoreError::Unreadable { .. } => advice::UNREADABLE,
             StoreError::NoRoom { .. } => advice::NO_ROOM,
+            StoreError::Unreachable { .. } => advice::UNREACHABLE,
+            StoreError::Forbidden { .. } => advice::FORBIDDEN,
+            StoreError::Address { .. } => advice::ADDRESS,
             _ => return None,
         })
     }
@@ -119,12 +131,21 @@ impl StoreError {
                 | StoreError::Corrupt { .. }
                 | StoreError::BeingRestored { .. }
                 | StoreError::Moved { .. }
+                | StoreError::Unreachable { .. }
+                | StoreError::Forbidden { .. }
                 | StoreError::Stopped
         )
     }
 
     /// Whether the same write may succeed a little later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, StoreError::Busy { .. } | StoreError::Full { .. } | StoreError::Io { .. } | StoreError::Moved { .. })
+        matches!(
+            self,
+            StoreError::Busy { .. }
+                | StoreError::Full { .. }
+                | StoreError::Io { .. }
+                | StoreError::Moved { .. }
+                | StoreError::Unreachable { .. }
+        )
     }
 }

@@ -4,8 +4,11 @@
 //! room knows records, changes and runs; it must not know HTTP, the planner or the command line, and no connection or row
 //! leaves it.
 
+mod db;
 mod error;
 mod log;
+mod postgres;
+mod presence;
 mod runs;
 mod script;
 mod snapshots;
@@ -14,6 +17,7 @@ mod tx;
 
 pub use error::{StoreError, StoreResult};
 pub use log::{Appended, LogRow, RowFilter, SetAside};
+pub use presence::{Presence, PresenceError};
 pub use runs::{Attempt, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
 pub use script::{Edit, Lossy, Refreshed, search_key};
 pub use snapshots::{Due, DueKey, Projectable, Snapshot, Table};

@@ -30,6 +30,7 @@ pub async fn follow(store: Store, hub: Arc<Hub>) {
 /// Tells of the rows after `seen`, at first of none, and answers the last row.
 async fn tell(store: &Store, hub: &Hub, seen: Option<i64>) -> StoreResult<i64> {
     let Some(mut seen) = seen else { return store.last_seq().await };
+    store.take_in_arrivals().await?;
     loop {
         let heads = store.heads_after(seen, PAGE).await?;
         for head in &heads {

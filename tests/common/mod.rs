@@ -1,6 +1,7 @@
 //! What the integration tests share: stores, the program itself, and a model server with scripted answers.
 #![allow(dead_code)]
 
+pub mod engine;
 pub mod faults;
 pub mod logged;
 pub mod pages;
@@ -30,7 +31,7 @@ pub fn store() -> (tempfile::TempDir, Store) {
 }
 
 pub fn open(dir: &Path) -> Store {
-    Store::open(dir, &Options { durable: false, ..Options::default() }).unwrap()
+    engine::open(dir, &Options { durable: false, ..Options::default() })
 }
 
 /// The change that a line of JSONL stands for.
@@ -141,6 +142,9 @@ impl Mana {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mana-ai"));
         command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
+        if let Some(address) = engine::address(self.dir.path()) {
+            command.env("MANA_AI_DATABASE", address);
+        }
         command.env("MANA_AI_DATA_DIR", self.dir.path()).envs(self.settings.iter().map(|(k, v)| (k, v)));
         command.current_dir(self.dir.path()).args(args);
         command

@@ -1,11 +1,11 @@
 //! The record of every attempt to read an encrypted record (docs/design.md, section 8).
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
 
 use super::{Store, StoreResult};
 use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::time;
+use crate::store::db::{self, Row, params};
 
 /// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Store {
     }
 }
 
-fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+fn audit_row(row: &Row<'_>) -> db::Result<AuditRow> {
     Ok(AuditRow {
         id: row.get("id")?,
         mission_id: row.get("mission_id")?,

@@ -1,19 +1,19 @@
 //! Steps that were carried out without review, counted as long as their limit looks back (docs/design.md, section 13).
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
 
 use super::StoreResult;
 use super::writer::SqliteTx;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::time;
 use crate::steps::AutoLimits;
+use crate::store::db::{self, Db, params};
 
 pub(super) const SINCE: &str =
     "SELECT count(*) FROM automatic_steps WHERE user_id = ?1 AND agent_id = ?2 AND tool = ?3 AND at > ?4 AND at <= ?5";
 
 /// How many steps of a tool an agent has carried out since a time. What a clock that was ahead counted does not count.
-pub(super) fn since(connection: &Connection, user: &UserId, agent: &AgentId, tool: &str, since: Timestamp) -> rusqlite::Result<u64> {
+pub(super) fn since(connection: &Db<'_>, user: &UserId, agent: &AgentId, tool: &str, since: Timestamp) -> db::Result<u64> {
     let until = since.checked_add(AutoLimits::WINDOW).unwrap_or(Timestamp::MAX);
     let given = params![user, agent, tool, time::to_micros(since), time::to_micros(until)];
     connection.prepare_cached(SINCE)?.query_row(given, |row| row.get(0))

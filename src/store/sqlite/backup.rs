@@ -26,6 +26,9 @@ impl Store {
     /// When the file is there already, or cannot be written.
     pub async fn backup(&self, to: PathBuf, progress: Progress) -> StoreResult<()> {
         let from = self.path().to_owned();
+        if !self.is_file() {
+            return Err(StoreError::Backup { path: to, reason: "the database is in Postgres, whose own `pg_dump` copies it".into() });
+        }
         tokio::task::spawn_blocking(move || copy(&from, &to, progress)).await.map_err(|_| StoreError::Stopped)?
     }
 }

@@ -2,8 +2,6 @@
 //! however large a record or a row is (docs/design.md, section 9).
 
 use jiff::Timestamp;
-use rusqlite::types::ValueRef;
-use rusqlite::{Row, params};
 use serde_json::Value;
 
 use super::Table;
@@ -12,6 +10,7 @@ use crate::domain::agent::AgentState;
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::MissionState;
 use crate::domain::time;
+use crate::store::db::{self, Row, ValueRef, params};
 
 /// Characters of a row's data that are read.
 pub const SHOWN_OF_ROW: usize = 4_000;
@@ -33,8 +32,8 @@ pub(super) const NEXT: &str = missions!("AND state = 'active' AND next_run_at IS
 /// What waits longest first, after a place in that order.
 pub(super) const TO_REVIEW: &str =
     missions!("AND awaiting_review > 0 AND (waiting_since, mission_id) > (?2, ?3) ORDER BY waiting_since, mission_id LIMIT ?4");
-pub(super) const TO_REVIEW_COUNT: &str = "SELECT coalesce(sum(awaiting_review), 0) FROM (SELECT awaiting_review FROM mission_snapshots \
-     WHERE user_id = ?1 AND awaiting_review > 0 AND liveness = 'live' LIMIT ?2)";
+pub(super) const TO_REVIEW_COUNT: &str = "SELECT CAST(coalesce(sum(awaiting_review), 0) AS BIGINT) FROM (SELECT awaiting_review FROM mission_snapshots \
+     WHERE user_id = ?1 AND awaiting_review > 0 AND liveness = 'live' LIMIT ?2) AS waiting";
 
 macro_rules! agents {
     ($rest:literal) => {
@@ -211,7 +210,7 @@ impl Store {
     }
 }
 
-pub(super) fn mission(row: &Row<'_>) -> rusqlite::Result<MissionCard> {
+pub(super) fn mission(row: &Row<'_>) -> db::Result<MissionCard> {
     let state: String = row.get(3)?;
     Ok(MissionCard {
         id: row.get(0)?,
@@ -225,7 +224,7 @@ pub(super) fn mission(row: &Row<'_>) -> rusqlite::Result<MissionCard> {
     })
 }
 
-pub(super) fn agent(row: &Row<'_>) -> rusqlite::Result<AgentCard> {
+pub(super) fn agent(row: &Row<'_>) -> db::Result<AgentCard> {
     let (name, state): (String, String) = (row.get(1)?, row.get(4)?);
     Ok(AgentCard {
         id: row.get(0)?,
@@ -236,7 +235,7 @@ pub(super) fn agent(row: &Row<'_>) -> rusqlite::Result<AgentCard> {
     })
 }
 
-fn row_card(row: &Row<'_>) -> rusqlite::Result<RowCard> {
+fn row_card(row: &Row<'_>) -> db::Result<RowCard> {
     // A damaged row is shown as far as it can be read.
     let lossy = |column: usize| {
         row.get_ref(column).map(|value| match value {

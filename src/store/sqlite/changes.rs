@@ -2,9 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::types::FromSqlResult;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use super::error::Unreadable;
 use super::{LogRow, RowFilter, SetAside, Store, StoreResult};
@@ -15,6 +14,7 @@ use crate::domain::limits::{Contents, NO_FIELD_META, Stored, Unusable, read_back
 use crate::domain::merge::{Delta, Fold};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
+use crate::store::db::{self, Db, FromSqlResult, OptionalExtension, Row, ToSql, params};
 
 /// The columns of a row, in the order in which they are read here.
 macro_rules! columns {
@@ -114,7 +114,7 @@ impl Store {
             let mut fold = Fold::default();
             let mut statement = c.prepare_cached(&query)?;
             let mut rows = statement.query(params![user, app, table, record])?;
-            while let Some(row) = rows.next()? {
+            while let Some(row) = &rows.next()? {
                 if let Ok(delta) = delta(row)? {
                     fold.apply(&record, delta);
                 }
@@ -142,7 +142,7 @@ impl Store {
     pub async fn set_fact(&self, name: &'static str, value: String) -> StoreResult<()> {
         self.write(move |tx| {
             tx.sql(|c| {
-                c.prepare_cached("INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2")?
+                c.prepare_cached("INSERT INTO facts (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")?
                     .execute(params![name, value])
                     .map(drop)
             })
@@ -152,12 +152,12 @@ impl Store {
 }
 
 fn page<T>(
-    connection: &Connection,
+    connection: &Db<'_>,
     filter: &RowFilter,
     seq: i64,
     (limit, most): (u32, usize),
-    read: fn(&Row<'_>) -> rusqlite::Result<T>,
-) -> rusqlite::Result<Vec<T>> {
+    read: fn(&Row<'_>) -> db::Result<T>,
+) -> db::Result<Vec<T>> {
     let mut query = format!("SELECT {COLUMNS} FROM sync_changes WHERE seq > ?1");
     let mut given: Vec<&dyn ToSql> = vec![&seq];
     let user = filter.user.as_ref().map(|user| user as &dyn ToSql);
@@ -166,7 +166,8 @@ fn page<T>(
         if let Some(value) = value {
             given.push(value);
             // The plus keeps SQLite on the order of the log, so that a page costs what it reads.
-            query += &format!(" AND +{column} = ?{}", given.len());
+            let plus = if connection.sqlite().is_some() { "+" } else { "" };
+            query += &format!(" AND {plus}{column} = ?{}", given.len());
         }
     }
     query += &format!(" ORDER BY seq LIMIT {limit}");
@@ -174,7 +175,7 @@ fn page<T>(
     let mut rows = statement.query(given.as_slice())?;
     let (mut page, mut bytes) = (Vec::new(), 0);
     while bytes < most
-        && let Some(row) = rows.next()?
+        && let Some(row) = &rows.next()?
     {
         // A damaged row is told by whoever reads it.
         bytes += row.get_ref(place::DATA)?.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len);
@@ -183,19 +184,19 @@ fn page<T>(
     Ok(page)
 }
 
-pub(super) fn log_usage(connection: &Connection, user: &UserId) -> rusqlite::Result<LogUsage> {
+pub(super) fn log_usage(connection: &Db<'_>, user: &UserId) -> db::Result<LogUsage> {
     let mut query = connection.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
     let usage = query.query_row([user], |row| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? })).optional()?;
     Ok(usage.unwrap_or_default())
 }
 
 /// Writes a row that was put to the limits; `false` where its user's log has a row of its event id.
-pub(super) fn insert(c: &Connection, row: &Stored<'_>, seq: i64, created_at: i64, sync_at: i64) -> rusqlite::Result<bool> {
+pub(super) fn insert(c: &Db<'_>, row: &Stored<'_>, seq: i64, created_at: i64, sync_at: i64) -> db::Result<bool> {
     let is_there = "SELECT 1 FROM sync_changes WHERE user_id = ?1 AND id = ?2";
     if c.prepare_cached(is_there)?.exists([row.user_id, row.event_id])? {
         return Ok(false);
     }
-    c.prepare_cached(INSERT)?.execute(params![
+    let given = params![
         seq,
         row.event_id,
         row.app_id,
@@ -212,12 +213,43 @@ pub(super) fn insert(c: &Connection, row: &Stored<'_>, seq: i64, created_at: i64
         row.schema_version,
         row.actor,
         row.origin,
-    ])?;
-    Ok(true)
+    ];
+    match c.sqlite() {
+        Some(_) => c.prepare_cached(INSERT)?.execute(given).map(|_| true),
+        None => insert_in_order(c, row, given),
+    }
+}
+
+/// The row under a UUID, and its place in the order. Postgres keeps the ids of all users in one column.
+const INSERT_IN_ORDER: &str = "WITH new AS (INSERT INTO public.sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, \
+     field_meta, client_id, created_at, schema_version, actor, origin) VALUES (CAST(CAST(?17 AS TEXT) AS UUID), ?3, ?4, ?5, ?6, ?7, ?8, \
+     CAST(CAST(?9 AS TEXT) AS JSONB), CAST(CAST(?10 AS TEXT) AS JSONB), ?11, TIMESTAMPTZ 'epoch' + CAST(?12 AS BIGINT) * INTERVAL '1 microsecond', \
+     CAST(?14 AS BIGINT), CAST(CAST(?15 AS TEXT) AS JSONB), ?16) ON CONFLICT DO NOTHING RETURNING id) \
+     INSERT INTO log_order (seq, sync_at, row_id, id, user_id, app_id, table_name, record_id, bytes) \
+     SELECT CAST(?1 AS BIGINT), CAST(?13 AS BIGINT), new.id, CAST(?2 AS TEXT), CAST(?6 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT), \
+     CAST(?5 AS TEXT), coalesce(octet_length(CAST(?9 AS TEXT)), 0) + octet_length(CAST(?10 AS TEXT)) \
+     + coalesce(octet_length(CAST(?15 AS TEXT)), 0) FROM new";
+
+fn insert_in_order(c: &Db<'_>, row: &Stored<'_>, given: &[&dyn ToSql]) -> db::Result<bool> {
+    // What is no UUID, or is one of another user's rows already, has one made of the user and the id.
+    let own = Uuid::try_parse(row.event_id).ok();
+    let mut made = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in [row.user_id, "\0", row.event_id] {
+        made.update(part.as_bytes());
+    }
+    let made = made.finish().as_ref().first_chunk::<16>().map(|bytes| Uuid::new_v8(*bytes));
+    for id in own.into_iter().chain(made) {
+        let id = id.to_string();
+        let given: Vec<&dyn ToSql> = given.iter().copied().chain([&id as &dyn ToSql]).collect();
+        if c.prepare_cached(INSERT_IN_ORDER)?.execute(given)? == 1 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A row, or why it is set aside. Its query has [`COLUMNS`] first.
-pub(super) fn log_row(row: &Row<'_>) -> rusqlite::Result<Result<LogRow, SetAside>> {
+pub(super) fn log_row(row: &Row<'_>) -> db::Result<Result<LogRow, SetAside>> {
     let seq = row.get(place::SEQ)?;
     Ok(whole_row(row).map_err(|why| SetAside { seq, why }))
 }
@@ -278,7 +310,7 @@ fn stored<'a>(row: &'a Row<'_>) -> Result<Stored<'a>, Unusable> {
 }
 
 /// A row with its JSON columns as they stand there.
-fn verbatim_row(row: &Row<'_>) -> rusqlite::Result<Result<LogRow, SetAside>> {
+fn verbatim_row(row: &Row<'_>) -> db::Result<Result<LogRow, SetAside>> {
     let seq = row.get(place::SEQ)?;
     let verbatim = || {
         let (mut read, stored) = (whole_row(row)?, stored(row)?);
@@ -291,7 +323,7 @@ fn verbatim_row(row: &Row<'_>) -> rusqlite::Result<Result<LogRow, SetAside>> {
 }
 
 /// The part of a row that a fold needs, or why the fold passes over the row. Its query has [`COLUMNS`] first.
-pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Result<Delta, SetAside>> {
+pub(super) fn delta(row: &Row<'_>) -> db::Result<Result<Delta, SetAside>> {
     let created_at = time::from_micros(row.get(place::CREATED_AT)?);
     let delta = stored(row).and_then(|stored| read_back(&stored));
     Ok(match delta {
@@ -301,23 +333,23 @@ pub(super) fn delta(row: &Row<'_>) -> rusqlite::Result<Result<Delta, SetAside>> 
 }
 
 /// Reads a column that this program wrote; `what` names its row for whoever reads the error.
-pub(super) fn from_text<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> rusqlite::Result<T> {
+pub(super) fn from_text<T: DeserializeOwned>(text: &str, what: impl FnOnce() -> String) -> db::Result<T> {
     serde_json::from_str(text).map_err(|error| Unreadable::new(what(), &error).into())
 }
 
 /// The same for a record.
-pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> rusqlite::Result<RawRecord> {
+pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> db::Result<RawRecord> {
     RawRecord::of_compact(text).map_err(|error| Unreadable::new(what(), &error).into())
 }
 
 /// The last `seq` that the log had, 0 where it never had a row.
-pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn last_seq(connection: &Db<'_>) -> db::Result<i64> {
     let query = "SELECT max(coalesce((SELECT max(seq) FROM sync_changes), 0), (SELECT seq FROM log_end))";
-    connection.prepare_cached(query)?.query_row([], |row| row.get(0))
+    connection.prepare_cached(query)?.query_row(params![], |row| row.get(0))
 }
 
 /// The last `sync_at` that the log had, 0 where it never had a row.
-pub(super) fn last_sync_at(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn last_sync_at(connection: &Db<'_>) -> db::Result<i64> {
     let query = "SELECT max(coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0), (SELECT sync_at FROM log_end))";
-    connection.prepare_cached(query)?.query_row([], |row| row.get(0))
+    connection.prepare_cached(query)?.query_row(params![], |row| row.get(0))
 }

@@ -1,7 +1,5 @@
 //! Checks of a whole database, while it is in use: the file, the log, and what was made out of the log.
 
-use rusqlite::{Connection, Error, OptionalExtension, Row, params};
-
 use super::changes::{COLUMNS, from_text, last_seq, log_row, place};
 use super::insights::{days_are_right, decisions_are};
 use super::refresh::{cursor, fold};
@@ -12,6 +10,7 @@ use crate::domain::limits::Unusable;
 use crate::domain::merge::Stamps;
 use crate::domain::mission::MissionState;
 use crate::domain::raw::RawRecord;
+use crate::store::db::{self, Db, Error, OptionalExtension, Row, params};
 use crate::store::script::{Columns, Save};
 use crate::store::{SetAside, StoreResult, Table};
 
@@ -75,10 +74,10 @@ impl Store {
     pub async fn check_log(&self) -> StoreResult<Check> {
         let path = self.path().to_owned();
         self.read(move |c| {
-            let c = c.unchecked_transaction()?;
-            let mut check = file_and_log(&c)?;
+            let _state = c.one_state()?;
+            let mut check = file_and_log(c)?;
             // A copy of it would be refused.
-            if let Err(error) = migrate::verify(&c, &path) {
+            if let Some(Err(error)) = c.sqlite().map(|c| migrate::verify(c, &path)) {
                 check.found(None, error.to_string());
             }
             Ok(check)
@@ -93,13 +92,13 @@ impl Store {
     pub async fn check_projection(&self, mut check: Check) -> StoreResult<Check> {
         self.read(move |c| {
             // One state of the database for all questions.
-            let c = c.unchecked_transaction()?;
+            let _state = c.one_state()?;
             for table in [Table::Agents, Table::Missions] {
-                snapshots(&c, table, &mut check)?;
+                snapshots(c, table, &mut check)?;
             }
-            attempts(&c, &mut check)?;
-            counts(&c, &mut check)?;
-            if !days_are_right(&c)? {
+            attempts(c, &mut check)?;
+            counts(c, &mut check)?;
+            if !days_are_right(c)? {
                 check.found(Some(Fix::Days), "the tokens of some day are not those of its attempts".into());
             }
             Ok(check)
@@ -109,22 +108,15 @@ impl Store {
 }
 
 /// Checks the file and the log alone.
-pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
+pub(super) fn file_and_log(connection: &Db<'_>) -> db::Result<Check> {
     let mut check = Check::default();
-    let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
-    for said in statement.query_map([], |row| row.get::<_, String>(0))? {
-        let said = said?;
-        if said != "ok" {
-            // Rows that an index should not hold twice are wrong in the log itself.
-            let fix = (said.contains(" index ") && !said.contains("non-unique")).then_some(Fix::Indexes);
-            check.log_in_doubt |= fix.is_none();
-            check.found(fix, format!("the file is damaged: {said}"));
-        }
+    if let Some(connection) = connection.sqlite() {
+        file(connection, &mut check)?;
     }
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
-    let mut rows = statement.query([])?;
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
+    let mut rows = statement.query(params![])?;
     let mut last = i64::MIN;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = &rows.next()? {
         let [seq, sync_at, created_at]: [i64; 3] = [row.get(place::SEQ)?, row.get(place::SYNC_AT)?, row.get(place::CREATED_AT)?];
         if sync_at <= last {
             check.found(None, format!("row {seq} of the log has a sync_at that is not after the one before it"));
@@ -151,12 +143,26 @@ pub(super) fn file_and_log(connection: &Connection) -> rusqlite::Result<Check> {
     Ok(check)
 }
 
+fn file(connection: &rusqlite::Connection, check: &mut Check) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("PRAGMA integrity_check(100)")?;
+    for said in statement.query_map([], |row| row.get::<_, String>(0))? {
+        let said = said?;
+        if said != "ok" {
+            // Rows that an index should not hold twice are wrong in the log itself.
+            let fix = (said.contains(" index ") && !said.contains("non-unique")).then_some(Fix::Indexes);
+            check.log_in_doubt |= fix.is_none();
+            check.found(fix, format!("the file is damaged: {said}"));
+        }
+    }
+    Ok(())
+}
+
 /// The times that can be told: from the year -9999 to 9999, in microseconds.
 const FIRST_TIME: i64 = -377_705_023_201_000_000;
 const LAST_TIME: i64 = 253_402_207_200_999_999;
 
 /// Folds every record of a table from its first row, and compares with what is stored.
-fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqlite::Result<()> {
+fn snapshots(connection: &Db<'_>, table: Table, check: &mut Check) -> db::Result<()> {
     let (name, key) = columns_of(table);
     let read = cursor(connection, table)?;
     let end = last_seq(connection)?;
@@ -179,10 +185,11 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
     let stored = format!(
         "SELECT record, field_meta, liveness, state, last_seq, last_applied_at, {columns} FROM {name} WHERE user_id = ?1 AND {key} = ?2"
     );
-    let mut stored = connection.prepare(&stored)?;
-    let mut records = connection.prepare("SELECT DISTINCT user_id, record_id FROM sync_changes WHERE app_id = 'ai' AND table_name = ?1")?;
+    let mut stored = connection.prepare_cached(&stored)?;
+    let mut records =
+        connection.prepare_cached("SELECT DISTINCT user_id, record_id FROM sync_changes WHERE app_id = 'ai' AND table_name = ?1")?;
     let mut records = records.query([table.log_name()])?;
-    while let Some(row) = records.next()? {
+    while let Some(row) = &records.next()? {
         let (user, id): (UserId, String) = (row.get(0)?, row.get(1)?);
         check.records += 1;
         let stored = match stored.query_row(params![user, id], |row| projected(table, row)).optional() {
@@ -209,9 +216,9 @@ fn snapshots(connection: &Connection, table: Table, check: &mut Check) -> rusqli
         "SELECT user_id, {key} FROM {name} WHERE NOT EXISTS (SELECT 1 FROM sync_changes \
          WHERE user_id = {name}.user_id AND app_id = 'ai' AND table_name = ?1 AND record_id = {name}.{key})"
     );
-    let mut orphans = connection.prepare(&orphans)?;
+    let mut orphans = connection.prepare_cached(&orphans)?;
     let mut orphans = orphans.query([table.log_name()])?;
-    while let Some(row) = orphans.next()? {
+    while let Some(row) = &orphans.next()? {
         let (user, id): (UserId, String) = (row.get(0)?, row.get(1)?);
         let text = format!("there is a snapshot of {} {id} of user {user}, but no row in the log", table.log_name());
         check.found(Some(Fix::Snapshot { table, user, id }), text);
@@ -232,7 +239,7 @@ struct Projected {
 }
 
 impl Projected {
-    fn of(save: Save) -> rusqlite::Result<Self> {
+    fn of(save: Save) -> db::Result<Self> {
         let what = || "a snapshot that was just made".to_owned();
         Ok(Projected {
             record: from_text(&save.record, what)?,
@@ -246,7 +253,7 @@ impl Projected {
     }
 }
 
-fn projected(table: Table, row: &Row<'_>) -> rusqlite::Result<Projected> {
+fn projected(table: Table, row: &Row<'_>) -> db::Result<Projected> {
     let what = || "a snapshot".to_owned();
     let columns = match table {
         Table::Agents => Columns::Agent { name: row.get(6)?, role: row.get(7)?, avatar: row.get(8)?, name_key: row.get(9)? },
@@ -273,8 +280,8 @@ fn projected(table: Table, row: &Row<'_>) -> rusqlite::Result<Projected> {
     })
 }
 
-fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
-    let orphans: i64 = connection.query_row(&format!("SELECT count(*) {ORPHANED_ATTEMPTS}"), [], |row| row.get(0))?;
+fn attempts(connection: &Db<'_>, check: &mut Check) -> db::Result<()> {
+    let orphans: i64 = connection.query_row(&format!("SELECT count(*) {ORPHANED_ATTEMPTS}"), params![], |row| row.get(0))?;
     if orphans > 0 {
         check.found(Some(Fix::Attempts), format!("{orphans} attempts belong to no run"));
     }
@@ -284,8 +291,8 @@ fn attempts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> 
 /// Attempts whose run is not there.
 pub(super) const ORPHANED_ATTEMPTS: &str = "FROM run_attempts WHERE run_id NOT IN (SELECT id FROM runs)";
 
-fn counts(connection: &Connection, check: &mut Check) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(
+fn counts(connection: &Db<'_>, check: &mut Check) -> db::Result<()> {
+    let mut statement = connection.prepare_cached(
         "SELECT (SELECT missions FROM mission_counts WHERE state = ?1), \
          (SELECT count(*) FROM mission_snapshots WHERE state = ?1 AND liveness = 'live')",
     )?;

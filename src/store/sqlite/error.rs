@@ -6,6 +6,7 @@ use rusqlite::ErrorCode;
 use rusqlite::types::Type;
 
 use super::StoreError;
+use crate::store::postgres;
 
 /// Own data that cannot be read, on its way through SQLite.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +30,17 @@ impl From<Unreadable> for rusqlite::Error {
 }
 
 /// Sorts an error of SQLite by what its user can do about it.
-pub(super) fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
+pub(in crate::store) fn store_error(path: &Path, error: rusqlite::Error) -> StoreError {
     let path = path.to_owned();
     if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = &error
         && let Some(Unreadable { what, reason }) = cause.downcast_ref()
     {
         return StoreError::Unreadable { path, what: what.clone(), reason: reason.clone() };
+    }
+    if let rusqlite::Error::ToSqlConversionFailure(cause) = &error
+        && let Some(cause) = cause.downcast_ref()
+    {
+        return postgres::store_error(&path, cause);
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full { path },

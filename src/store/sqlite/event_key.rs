@@ -3,10 +3,10 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use rusqlite::params;
 use zeroize::Zeroizing;
 
 use super::{Store, StoreError, StoreResult};
+use crate::store::db::params;
 
 /// The name of the fact. It stays in the file of the database, and so in its copies, where a repeated push is to be known
 /// again; an export does not have it.

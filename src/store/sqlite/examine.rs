@@ -14,6 +14,7 @@ use super::{Store, files, migrate};
 use super::{StoreError, StoreResult};
 use crate::domain::merge::{future_stamps, is_future};
 use crate::domain::time;
+use crate::store::db::{self, params};
 
 /// What a look at a database tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,10 +79,10 @@ pub fn examine(data_dir: &Path, now: Timestamp) -> StoreResult<Option<Examined>>
     Ok(Some(examined))
 }
 
-fn look_at_rows(connection: &Connection, now: Timestamp, examined: &mut Examined) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+fn look_at_rows(connection: &rusqlite::Connection, now: Timestamp, examined: &mut Examined) -> rusqlite::Result<()> {
+    let mut statement = db::Db::from(connection).prepare_cached(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
+    let mut rows = statement.query(params![])?;
+    while let Some(row) = &rows.next()? {
         examined.rows += 1;
         let Ok(delta) = delta(row)? else {
             examined.set_aside += 1;

@@ -1,12 +1,12 @@
 //! When the keys of grants end, by user (docs/design.md, section 8).
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::{grant, time};
+use crate::store::db::{OptionalExtension, params};
 
 impl Store {
     /// The earliest expiry that the key of a grant ever had in the log of its user, as far as that is folded.

@@ -1,14 +1,12 @@
 //! Ids as SQLite keeps them: texts.
 
-use rusqlite::ToSql;
-use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
-
 use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
+use crate::store::db::{self, FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 macro_rules! texts {
     ($($id:ident)*) => { $(
         impl ToSql for $id {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+            fn to_sql(&self) -> db::Result<ToSqlOutput<'_>> {
                 Ok(ToSqlOutput::from(self.as_str()))
             }
         }

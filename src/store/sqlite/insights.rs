@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
 
 use super::loads::tokens;
 use super::{Store, StoreResult};
 use crate::domain::decided::{Decisions, JudgedStep, StepVerdict};
 use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
 use crate::domain::time;
+use crate::store::db::{self, Db, Row, params};
 use crate::store::script::Save;
 use crate::store::{Attempt, Claimed};
 
@@ -26,7 +26,7 @@ pub(super) const AGENT_DAYS: &str = "SELECT day, agent_id, tokens FROM agent_day
 pub(super) const MISSION_DAYS: &str =
     "SELECT mission_id, tokens FROM mission_days WHERE user_id = ?1 AND day >= ?2 ORDER BY day DESC LIMIT ?3";
 pub(super) const TOKENS_OF_MISSION: &str =
-    "SELECT coalesce(sum(tokens), 0) FROM mission_days WHERE user_id = ?1 AND mission_id = ?2 AND day >= ?3";
+    "SELECT CAST(coalesce(sum(tokens), 0) AS BIGINT) FROM mission_days WHERE user_id = ?1 AND mission_id = ?2 AND day >= ?3";
 pub(super) const DECISIONS: &str = "SELECT at, verdict, agent_id, mission_id FROM decided_steps WHERE user_id = ?1 AND at >= ?2 \
      ORDER BY at DESC LIMIT ?3";
 pub(super) const AGAINST: &str = "SELECT at, verdict, agent_id, tool, summary, reason, mission_id, iteration_id, \
@@ -94,7 +94,11 @@ impl Store {
     /// When the database cannot be read.
     pub async fn insights(&self, user: &UserId, since: i64) -> StoreResult<Insights> {
         let user = user.to_owned();
-        self.read(move |c| insights(&*c.unchecked_transaction()?, &user, since)).await
+        self.read(move |c| {
+            let _state = c.one_state()?;
+            insights(c, &user, since)
+        })
+        .await
     }
 
     /// Steps that a user rejected or took back before a moment, the last first.
@@ -107,7 +111,7 @@ impl Store {
     }
 }
 
-fn insights(c: &Connection, user: &UserId, since: i64) -> rusqlite::Result<Insights> {
+fn insights(c: &Db<'_>, user: &UserId, since: i64) -> db::Result<Insights> {
     let mut found = Insights::default();
     let (mut agents, mut missions) = (HashMap::<AgentId, PlanTally>::new(), HashMap::<MissionId, PlanTally>::new());
     let mut statement = c.prepare_cached(AGENT_DAYS)?;
@@ -148,11 +152,11 @@ fn tally<Id: From<String> + Borrow<str> + Hash + Eq>(of: &mut HashMap<Id, PlanTa
 
 /// The missions with the most decisions, and those with the most tokens.
 fn missions_told(
-    c: &Connection,
+    c: &Db<'_>,
     user: &UserId,
     since: i64,
     decided: HashMap<MissionId, PlanTally>,
-) -> rusqlite::Result<Vec<(MissionId, PlanTally)>> {
+) -> db::Result<Vec<(MissionId, PlanTally)>> {
     let mut used = HashMap::<MissionId, PlanTally>::new();
     let mut statement = c.prepare_cached(MISSION_DAYS)?;
     let mut rows = statement.query(params![user, since, DAYS_COUNTED])?;
@@ -178,13 +182,13 @@ fn most<Id: Ord>(of: HashMap<Id, PlanTally>, weight: impl Fn(&PlanTally) -> (u64
     of
 }
 
-fn step_against(row: &Row<'_>) -> rusqlite::Result<StepAgainst> {
+fn step_against(row: &Row<'_>) -> db::Result<StepAgainst> {
     let at = time::from_micros(row.get(0)?);
     Ok(StepAgainst { at, step: decided_step(row)?, mission_id: row.get(6)?, iteration_id: row.get(7)?, run_id: row.get(8)? })
 }
 
 /// A row that begins with `at, verdict, agent_id, tool, summary, reason`.
-fn decided_step(row: &Row<'_>) -> rusqlite::Result<JudgedStep> {
+fn decided_step(row: &Row<'_>) -> db::Result<JudgedStep> {
     let verdict: String = row.get(1)?;
     Ok(JudgedStep {
         verdict: StepVerdict::ALL.into_iter().find(|known| known.as_str() == verdict).unwrap_or(StepVerdict::Rejected),
@@ -198,12 +202,12 @@ fn decided_step(row: &Row<'_>) -> rusqlite::Result<JudgedStep> {
 
 /// Notes what was decided about a step.
 pub(super) fn note_decision(
-    c: &Connection,
+    c: &Db<'_>,
     user: &UserId,
     mission: &MissionId,
     (iteration, step): (&IterationId, &StepId),
     decided: Option<&JudgedStep>,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     let Some(JudgedStep { verdict, at, agent_id, tool, summary, reason }) = decided else {
         let delete = "DELETE FROM decided_steps WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3 AND step_id = ?4";
         return c.prepare_cached(delete)?.execute(params![user, mission, iteration, step]).map(drop);
@@ -227,7 +231,7 @@ pub(super) fn note_decision(
 }
 
 /// Whether the decisions of a mission are those that its rows tell.
-pub(super) fn decisions_are(c: &Connection, user: &UserId, mission: &str, save: Option<&Save>) -> rusqlite::Result<bool> {
+pub(super) fn decisions_are(c: &Db<'_>, user: &UserId, mission: &str, save: Option<&Save>) -> db::Result<bool> {
     let mut statement = c.prepare_cached(
         "SELECT at, verdict, agent_id, tool, summary, reason, iteration_id, step_id FROM decided_steps WHERE user_id = ?1 AND mission_id = ?2",
     )?;
@@ -239,7 +243,7 @@ pub(super) fn decisions_are(c: &Connection, user: &UserId, mission: &str, save: 
 }
 
 /// Counts the tokens of an attempt.
-pub(super) fn count_tokens(c: &Connection, run: &Claimed, attempt: &Attempt) -> rusqlite::Result<()> {
+pub(super) fn count_tokens(c: &Db<'_>, run: &Claimed, attempt: &Attempt) -> db::Result<()> {
     let tokens = attempt.usage.total.min(MOST_TOKENS);
     if tokens == 0 {
         return Ok(());
@@ -248,12 +252,12 @@ pub(super) fn count_tokens(c: &Connection, run: &Claimed, attempt: &Attempt) -> 
     let agent = run.due.agent_id.as_deref().unwrap_or_default();
     c.prepare_cached(
         "INSERT INTO agent_days (user_id, day, agent_id, tokens) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (user_id, day, agent_id) DO UPDATE SET tokens = tokens + excluded.tokens",
+         ON CONFLICT (user_id, day, agent_id) DO UPDATE SET tokens = agent_days.tokens + excluded.tokens",
     )?
     .execute(params![user, day, agent, tokens])?;
     c.prepare_cached(
         "INSERT INTO mission_days (user_id, mission_id, day, tokens) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (user_id, mission_id, day) DO UPDATE SET tokens = tokens + excluded.tokens",
+         ON CONFLICT (user_id, mission_id, day) DO UPDATE SET tokens = mission_days.tokens + excluded.tokens",
     )?
     .execute(params![user, run.due.mission_id, day, tokens])?;
     Ok(())
@@ -269,9 +273,11 @@ macro_rules! days {
             $key,
             ", ",
             tokens!(),
-            " AS tokens FROM ",
+            " FROM ",
             $from,
-            " GROUP BY 1, 2, 3 HAVING tokens > 0"
+            " GROUP BY 1, 2, 3 HAVING ",
+            tokens!(),
+            " > 0"
         )
     };
 }
@@ -280,7 +286,7 @@ const DAYS_OF_AGENTS: &str = days!("coalesce(a.agent_id, '')", "run_attempts a")
 const DAYS_OF_MISSIONS: &str = days!("r.mission_id", "run_attempts a JOIN runs r ON r.id = a.run_id");
 
 /// Counts the tokens of each day again.
-pub(super) fn count_days(c: &Connection) -> rusqlite::Result<()> {
+pub(super) fn count_days(c: &Db<'_>) -> db::Result<()> {
     c.execute_batch(&format!(
         "DELETE FROM agent_days; INSERT INTO agent_days (user_id, day, agent_id, tokens) {DAYS_OF_AGENTS}; \
          DELETE FROM mission_days; INSERT INTO mission_days (user_id, day, mission_id, tokens) {DAYS_OF_MISSIONS};"
@@ -288,10 +294,10 @@ pub(super) fn count_days(c: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whether the tokens of each day are those of its attempts.
-pub(super) fn days_are_right(c: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn days_are_right(c: &Db<'_>) -> db::Result<bool> {
     let differ = |there: &str, told: &str| {
         let there = format!("SELECT {there}");
-        c.query_row(&format!("SELECT EXISTS ({there} EXCEPT {told}) OR EXISTS ({told} EXCEPT {there})"), [], |row| row.get::<_, bool>(0))
+        c.query_row(&format!("SELECT EXISTS ({there} EXCEPT {told}) OR EXISTS ({told} EXCEPT {there})"), params![], |row| row.get::<_, bool>(0))
     };
     Ok(!differ("user_id, day, agent_id, tokens FROM agent_days", DAYS_OF_AGENTS)?
         && !differ("user_id, day, mission_id, tokens FROM mission_days", DAYS_OF_MISSIONS)?)

@@ -1,13 +1,11 @@
 //! Records that something names, folded out of the log within bounds (docs/design.md, section 8).
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, params};
-
 use super::changes::{COLUMNS, RECORD, delta};
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::merge::{Fold, Stamps};
 use crate::domain::raw::RawRecord;
+use crate::store::db::{self, Db, Row, ValueRef, params};
 
 /// A record that is wanted.
 #[derive(Debug, Clone)]
@@ -54,10 +52,10 @@ impl Store {
     ) -> StoreResult<Vec<Linked<T>>> {
         let user = user.to_owned();
         self.read(move |c| {
-            let snapshot = c.unchecked_transaction()?;
+            let _state = c.one_state()?;
             let mut found = Vec::with_capacity(wanted.len());
             for (place, wanted) in wanted.iter().enumerate() {
-                found.push(one(&snapshot, &user, wanted, &mut bounds, |table, record, stamps| keep(place, table, record, stamps))?);
+                found.push(one(c, &user, wanted, &mut bounds, |table, record, stamps| keep(place, table, record, stamps))?);
             }
             Ok(found)
         })
@@ -66,12 +64,12 @@ impl Store {
 }
 
 fn one<T>(
-    connection: &Connection,
+    connection: &Db<'_>,
     user: &UserId,
     wanted: &Wanted,
     bounds: &mut Bounds,
     keep: impl Fn(&str, &RawRecord, &Stamps) -> Option<T>,
-) -> rusqlite::Result<Linked<T>> {
+) -> db::Result<Linked<T>> {
     for table in &wanted.tables {
         let Some(fold) = fold(connection, user, &wanted.app, table, &wanted.id, bounds)? else { return Ok(Linked::TooLong) };
         if let Some((record, stamps)) = fold.live() {
@@ -82,18 +80,11 @@ fn one<T>(
 }
 
 /// Folds one record; `None` where that would go beyond the bounds. What was read counts.
-pub(super) fn fold(
-    connection: &Connection,
-    user: &UserId,
-    app: &str,
-    table: &str,
-    id: &str,
-    bounds: &mut Bounds,
-) -> rusqlite::Result<Option<Fold>> {
+pub(super) fn fold(connection: &Db<'_>, user: &UserId, app: &str, table: &str, id: &str, bounds: &mut Bounds) -> db::Result<Option<Fold>> {
     let mut fold = Fold::default();
     let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
     let mut rows = statement.query(params![user, app, table, id])?;
-    while let Some(row) = rows.next()? {
+    while let Some(row) = &rows.next()? {
         let bytes = json_bytes(row)?;
         if bounds.rows == 0 || bounds.bytes < bytes {
             return Ok(None);
@@ -108,7 +99,7 @@ pub(super) fn fold(
     Ok(Some(fold))
 }
 
-fn json_bytes(row: &Row<'_>) -> rusqlite::Result<usize> {
+fn json_bytes(row: &Row<'_>) -> db::Result<usize> {
     let bytes = |column: usize| {
         row.get_ref(column).map(|value| match value {
             ValueRef::Text(text) | ValueRef::Blob(text) => text.len(),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
 
 use super::changes::from_text;
 use super::error::store_error;
@@ -13,6 +12,7 @@ use crate::domain::decision::{Used, day};
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
+use crate::store::db::{self, Db, params};
 
 /// A user and the agents that matter.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ pub struct UserLoad {
 /// More of one attempt is no count of tokens; the bound keeps a sum over any number of rows within its type.
 macro_rules! tokens {
     () => {
-        "coalesce(sum(min(max(total_tokens, 0), 1000000000)), 0)"
+        "CAST(coalesce(sum(min(max(total_tokens, 0), 1000000000)), 0) AS BIGINT)"
     };
 }
 pub(super) use tokens;
@@ -51,12 +51,12 @@ pub(super) const TOKENS_OF_AGENT: &str = concat!(
     " FROM trials WHERE user_id = ?1 AND agent_id = ?2 AND finished_at > ?3 AND finished_at <= ?4)"
 );
 pub(super) const USED: &str = concat!(
-    "SELECT sum(calls), sum(tokens) FROM (SELECT coalesce(sum(min(max(calls, 0), 1000)), 0) AS calls, ",
+    "SELECT CAST(sum(calls) AS BIGINT), CAST(sum(tokens) AS BIGINT) FROM (SELECT coalesce(sum(min(max(calls, 0), 1000)), 0) AS calls, ",
     tokens!(),
     " AS tokens FROM run_attempts WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3 \
       UNION ALL SELECT coalesce(sum(calls), 0), ",
     tokens!(),
-    " FROM trials WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3)"
+    " FROM trials WHERE user_id = ?1 AND finished_at > ?2 AND finished_at <= ?3) AS taken"
 );
 
 impl Store {
@@ -105,7 +105,7 @@ impl Store {
     }
 }
 
-fn load(c: &Connection, wanted: &LoadQuery, now: Timestamp) -> rusqlite::Result<UserLoad> {
+fn load(c: &Db<'_>, wanted: &LoadQuery, now: Timestamp) -> db::Result<UserLoad> {
     let user = &wanted.user_id;
     let mut load = UserLoad::default();
     for agent in &wanted.agents {
@@ -124,7 +124,7 @@ fn load(c: &Connection, wanted: &LoadQuery, now: Timestamp) -> rusqlite::Result<
     Ok(load)
 }
 
-fn tokens_of(c: &Connection, user: &UserId, agent: &AgentId, now: Timestamp) -> rusqlite::Result<u64> {
+fn tokens_of(c: &Db<'_>, user: &UserId, agent: &AgentId, now: Timestamp) -> db::Result<u64> {
     let (from, to) = day(now);
     c.prepare_cached(TOKENS_OF_AGENT)?.query_row(params![user, agent, time::to_micros(from), time::to_micros(to)], |row| row.get(0))
 }

@@ -1,8 +1,7 @@
 //! Missions that lost iterations to a client's write.
 
-use rusqlite::Row;
-
 use super::Store;
+use crate::store::db::Row;
 use crate::store::{Lossy, StoreResult};
 
 impl Store {

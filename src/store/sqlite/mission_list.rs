@@ -1,14 +1,13 @@
 //! Missions by title, state, agent and what they wait for, in an order: all of it stands in the index that gives the order
 //! (docs/design.md, section 9).
 
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, ToSql, params, params_from_iter};
 use serde_json::json;
 
 use super::cards::{MISSION, mission};
 use super::{MissionCard, Store, StoreResult};
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::MissionState;
+use crate::store::db::{self, Db, ToSql, Value as Sql, params};
 
 /// By what missions are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +62,8 @@ pub(super) fn few_where(sort: MissionSort) -> String {
 }
 
 /// The missions that may be blocked; `None` where they are many.
-fn may_be_blocked(c: &Connection, user: &UserId, unreviewed_plans: u64) -> rusqlite::Result<Option<Vec<String>>> {
-    let id = |row: &rusqlite::Row<'_>| row.get(0);
+fn may_be_blocked(c: &Db<'_>, user: &UserId, unreviewed_plans: u64) -> db::Result<Option<Vec<String>>> {
+    let id = |row: &db::Row<'_>| row.get(0);
     let mut found: Vec<String> =
         c.prepare_cached(TOO_MANY_PLANS)?.query_map(params![user, unreviewed_plans, FEW], id)?.collect::<Result<_, _>>()?;
     let away = c.prepare_cached(AGENT_AWAY)?.query_map(params![user, FEW], id)?.collect::<Result<Vec<_>, _>>()?;
@@ -80,8 +79,8 @@ pub(super) fn missions_where(sort: MissionSort, which: WhichMissions) -> String 
         MissionSort::Changed => ("last_applied_at", "<", "last_applied_at DESC, mission_id DESC"),
     };
     let which = match which {
-        WhichMissions::All => "?8 IS NOT NULL",
-        WhichMissions::ToReview => "awaiting_review > 0 AND ?8 IS NOT NULL",
+        WhichMissions::All => "CAST(?8 AS BIGINT) IS NOT NULL",
+        WhichMissions::ToReview => "awaiting_review > 0 AND CAST(?8 AS BIGINT) IS NOT NULL",
         WhichMissions::Blocked => {
             "state = 'active' AND ((?8 > 0 AND awaiting_review >= ?8) OR agent_id IN (SELECT agent_id FROM agent_snapshots \
              WHERE user_id = ?1 AND liveness = 'live' AND state IN ('paused', 'archived')))"
@@ -89,7 +88,7 @@ pub(super) fn missions_where(sort: MissionSort, which: WhichMissions) -> String 
     };
     format!(
         "SELECT mission_id, CAST({key} AS TEXT) FROM mission_snapshots WHERE user_id = ?1 AND liveness = 'live' \
-         AND ({key}, mission_id) {after} (?2, ?3) AND (?4 IS NULL OR state = ?4) AND (?5 IS NULL OR agent_id = ?5) \
+         AND ({key}, mission_id) {after} (?2, ?3) AND (CAST(?4 AS TEXT) IS NULL OR state = ?4) AND (CAST(?5 AS TEXT) IS NULL OR agent_id = ?5) \
          AND (?6 = '' OR instr(title_key, ?6) > 0) AND {which} ORDER BY {order} LIMIT ?7"
     )
 }
@@ -119,7 +118,7 @@ impl Store {
             let ids = few.map(|ids| json!(ids).to_string());
             let query = if ids.is_some() { few_where(sort) } else { missions_where(sort, which) };
             let mut statement = c.prepare_cached(&query)?;
-            let place = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(1)?, row.get::<_, MissionId>(0)?));
+            let place = |row: &db::Row<'_>| Ok((row.get::<_, String>(1)?, row.get::<_, MissionId>(0)?));
             let (key, id) = match (sort, after) {
                 (MissionSort::Title, after) => {
                     let (key, id) = after.unwrap_or_default();
@@ -133,8 +132,8 @@ impl Store {
                 }
             };
             let given = params![user, key, id, state, agent, search, limit, unreviewed];
-            let given = given.iter().copied().chain(ids.iter().map(|ids| ids as &dyn ToSql));
-            let found: Vec<(String, MissionId)> = statement.query_map(params_from_iter(given), place)?.collect::<Result<_, _>>()?;
+            let given: Vec<&dyn ToSql> = given.iter().copied().chain(ids.iter().map(|ids| ids as &dyn ToSql)).collect();
+            let found: Vec<(String, MissionId)> = statement.query_map(&*given, place)?.collect::<Result<_, _>>()?;
             let mut statement = c.prepare_cached(MISSION)?;
             let mut cards = Vec::with_capacity(found.len());
             for (_, id) in &found {

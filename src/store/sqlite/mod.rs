@@ -40,9 +40,11 @@ mod sessions;
 mod snapshots;
 mod staging;
 mod stats;
+mod transactions;
 mod tx;
 mod user_log;
 mod views;
+mod whole;
 mod writer;
 mod writes;
 
@@ -51,13 +53,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use tokio::sync::{Semaphore, watch};
 
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use backup::Progress;
 pub use cards::{AgentCard, MissionCard, RowCard, SHOWN_OF_ROW};
 pub use check::{Check, Finding};
+pub(super) use error::store_error;
 pub use event_key::EventKey;
 pub use examine::{Examined, examine, is_open};
 pub use insights::{DECISIONS_COUNTED, Insights, PlanTally, StepAgainst, day_number};
@@ -78,14 +80,19 @@ pub use sessions::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, SignInLink, W
 pub use staging::Staging;
 pub use stats::Stats;
 pub use views::{Day, WhichRuns};
+pub(super) use writer::Transactions;
 
-use error::{no_reader, store_error};
+use error::no_reader;
 use files::FileId;
 use readers::Pool;
+use transactions::FileTransactions;
 use tx::SqliteReads;
 use writer::{SqliteTx, Writer};
 
+use super::postgres::{PgPool, ServerAddress, SessionLock};
 use super::{Due, DueKey, LogRow, OpenRun, Projectable, RowFilter, RunRow, SetAside, Snapshot, StoreError, StoreResult, Table, script};
+use super::{Presence, PresenceError};
+use crate::store::db::{self, Db};
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
@@ -108,6 +115,19 @@ impl Default for Options {
     }
 }
 
+/// Where readers are had.
+enum Engine {
+    File {
+        readers: Pool,
+        /// The file that was opened.
+        file: Option<FileId>,
+    },
+    Server {
+        address: ServerAddress,
+        readers: PgPool,
+    },
+}
+
 /// One database. Clones share it.
 #[derive(Clone)]
 pub struct Store {
@@ -115,11 +135,12 @@ pub struct Store {
 }
 
 struct StoreInner {
+    /// The file, or the address of the server.
     path: PathBuf,
-    /// The file that was opened.
-    file: Option<FileId>,
+    /// The data directory.
+    dir: PathBuf,
+    engine: Engine,
     writer: Writer,
-    readers: Pool,
     permits: Arc<Semaphore>,
     /// The wall clock.
     clock: fn() -> Timestamp,
@@ -147,16 +168,32 @@ impl Store {
         let file = FileId::of(&path);
         migrate::migrate(&mut connection, &path)?;
         files::enter_wal(&connection, &path, options)?;
-        let writer = Writer::start(connection, in_use, path.clone(), file, options.clock)?;
+        let transactions = FileTransactions { connection, path: path.clone(), file, _in_use: in_use };
         let readers = readers::pool(&path, options);
-        let permits = Arc::new(Semaphore::new(options.readers as usize));
+        Self::with(transactions, Engine::File { readers, file }, path, data_dir, options)
+    }
+
+    /// Opens a database of a Postgres server, and brings its schema up to date; `data_dir` keeps what is not in a database.
+    /// It blocks.
+    ///
+    /// # Errors
+    /// An address that cannot be read, a server that cannot be reached, a role without the rights, a newer schema.
+    pub fn connect(address: &str, data_dir: &Path, options: &Options) -> StoreResult<Self> {
+        files::directory(data_dir)?;
+        let address = ServerAddress::read(address, options.busy_timeout)?;
+        address.prepare()?;
+        let (transactions, readers, path) = (address.transactions(options.clock), address.pool(options), address.shown.clone());
+        Self::with(transactions, Engine::Server { address, readers }, path, data_dir, options)
+    }
+
+    fn with(transactions: impl Transactions, engine: Engine, path: PathBuf, dir: &Path, options: &Options) -> StoreResult<Self> {
         Ok(Store {
             shared: Arc::new(StoreInner {
+                writer: Writer::start(transactions, path.clone(), options.clock)?,
                 path,
-                file,
-                writer,
-                readers,
-                permits,
+                dir: dir.to_owned(),
+                engine,
+                permits: Arc::new(Semaphore::new(options.readers as usize)),
                 clock: options.clock,
                 event_key: OnceLock::new(),
                 folding: Default::default(),
@@ -180,14 +217,26 @@ impl Store {
     /// Shows that this process lives, for as long as what it answers is held: what it claims is taken over when it dies.
     ///
     /// # Errors
-    /// When no file can be made or locked beside the database.
-    pub fn show_presence(&self) -> Result<ProcessLock, ProcessLockError> {
-        ProcessLock::show(self.shared.path.parent().unwrap_or(Path::new(".")))
+    /// When no lock can be had: no file beside the database, no session with its server.
+    pub fn show_presence(&self) -> Result<Presence, PresenceError> {
+        match &self.shared.engine {
+            Engine::File { .. } => Ok(ProcessLock::show(&self.shared.dir)?.into()),
+            // The client of the server may not block a thread that runs tasks.
+            Engine::Server { address, .. } => {
+                let shown = std::thread::scope(|scope| scope.spawn(|| SessionLock::show(address)).join());
+                Ok(shown.map_err(|_| StoreError::Stopped)??.into())
+            }
+        }
     }
 
-    /// Where the database file is.
+    /// Where the database is: its file, or the address of its server.
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// Whether it is a file.
+    fn is_file(&self) -> bool {
+        matches!(self.shared.engine, Engine::File { .. })
     }
 
     /// Writes that wait for the writer now.
@@ -206,18 +255,29 @@ impl Store {
     }
 
     /// Runs a query on a reader. The permits keep waiting queries from filling the blocking threads.
-    async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static) -> StoreResult<T> {
+    async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Db<'_>) -> db::Result<T> + Send + 'static) -> StoreResult<T> {
         let permit = Arc::clone(&self.shared.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             // A query goes on when its caller went away, and so does its connection.
             let _permit = permit;
-            // A new connection to another file would take the write-ahead log for its own.
-            if FileId::of(&shared.path) != shared.file {
-                return Err(StoreError::Moved { path: shared.path.clone() });
+            let fail = |error| store_error(&shared.path, error);
+            match &shared.engine {
+                Engine::File { readers, file } => {
+                    // A new connection to another file would take the write-ahead log for its own.
+                    if FileId::of(&shared.path) != *file {
+                        return Err(StoreError::Moved { path: shared.path.clone() });
+                    }
+                    let connection = readers.get().map_err(|error| no_reader(&shared.path, &error))?;
+                    query(&Db::from(&*connection)).map_err(fail)
+                }
+                Engine::Server { readers, .. } => {
+                    let unreachable = |error: r2d2::Error| StoreError::Unreachable { path: shared.path.clone(), reason: error.to_string() };
+                    let mut client = readers.get().map_err(unreachable)?;
+                    let session = client.begin(true).map_err(fail)?;
+                    query(&Db::from(&session as &dyn db::ServerSession)).map_err(fail)
+                }
             }
-            let connection = shared.readers.get().map_err(|error| no_reader(&shared.path, &error))?;
-            query(&connection).map_err(|error| store_error(&shared.path, error))
         })
         .await
         .map_err(|_| StoreError::Stopped)?
@@ -230,8 +290,8 @@ impl Store {
     ) -> StoreResult<T> {
         let path = self.path().to_owned();
         self.read(move |c| {
-            let c = c.unchecked_transaction()?;
-            Ok(script(&SqliteReads { connection: &c, path: &path }))
+            let _state = c.one_state()?;
+            Ok(script(&SqliteReads { connection: *c, path: &path }))
         })
         .await?
     }

@@ -1,12 +1,14 @@
 //! Calls that leave this machine: committed before they are made, closed after it (docs/design.md, section 13.1).
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use serde::Deserialize;
 
+use super::changes::from_text;
 use super::writer::SqliteTx;
 use super::{Store, StoreResult};
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey};
+use crate::store::db::{self, OptionalExtension, Row, params};
 
 /// A call that this process has to make.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +26,7 @@ pub struct HeldCall {
 }
 
 /// A try of a call that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FailedTry {
     /// RFC 3339
     pub at: String,
@@ -37,19 +39,19 @@ const KEY: &str = "user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3 AND st
 pub(super) const DUE: &str = "SELECT user_id, mission_id, iteration_id, step_id FROM outbox WHERE next_at IS NOT NULL AND owner IS NULL AND next_at <= ?1 ORDER BY next_at LIMIT ?2";
 pub(super) const HELD: &str = "SELECT {} FROM outbox WHERE owner IS NOT NULL";
 
-fn key(row: &Row<'_>) -> rusqlite::Result<StepKey> {
+fn key(row: &Row<'_>) -> db::Result<StepKey> {
     Ok(StepKey { user_id: row.get(0)?, mission_id: row.get(1)?, iteration_id: row.get(2)?, step_id: row.get(3)? })
 }
 
-fn call(row: &Row<'_>) -> rusqlite::Result<OutboxCall> {
+fn call(row: &Row<'_>) -> db::Result<OutboxCall> {
     Ok(OutboxCall { step: key(row)?, tool: row.get(4)?, body: row.get(5)? })
 }
 
 /// Adds a call; a step whose call is on its way makes no other.
 pub(super) fn add(tx: &SqliteTx<'_>, call: &OutboxCall) -> StoreResult<()> {
     let insert = "INSERT INTO outbox (user_id, mission_id, iteration_id, step_id, tool, body, next_at) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE \
-                  SET tool = ?5, body = ?6, tries = '[]', tried = 0, next_at = ?7 WHERE next_at IS NULL";
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (user_id, mission_id, iteration_id, step_id) DO UPDATE \
+                  SET tool = excluded.tool, body = excluded.body, tries = '[]', tried = 0, next_at = excluded.next_at WHERE outbox.next_at IS NULL";
     let OutboxCall { step: StepKey { user_id, mission_id, iteration_id, step_id }, tool, body } = call;
     let now = time::to_micros(tx.now());
     tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, mission_id, iteration_id, step_id, tool, body, now]).map(drop))
@@ -71,7 +73,7 @@ impl Store {
             .read(move |c| {
                 let mut statement = c.prepare_cached(DUE)?;
                 let due = statement.query_map(params![time::to_micros(now), limit], key)?;
-                due.collect::<rusqlite::Result<Vec<StepKey>>>()
+                due.collect::<db::Result<Vec<StepKey>>>()
             })
             .await?;
         if due.is_empty() {
@@ -101,7 +103,7 @@ impl Store {
         self.write(move |tx| {
             let tried = serde_json::json!({"at": time::iso_millis(tx.now()), "error": error}).to_string();
             let update = format!(
-                "UPDATE outbox SET owner = NULL, next_at = ?5, tried = tried + 1, tries = json_insert(tries, '$[#]', json(?6)) \
+                "UPDATE outbox SET owner = NULL, next_at = ?5, tried = tried + 1, tries = CASE tries WHEN '[]' THEN '[' ELSE substr(tries, 1, length(tries) - 1) || ',' END || CAST(?6 AS TEXT) || ']' \
                  WHERE {KEY} AND next_at IS NOT NULL"
             );
             let given = params![user_id, mission_id, iteration_id, step_id, time::to_micros(at), tried];
@@ -117,7 +119,7 @@ impl Store {
     pub async fn held_calls(&self) -> StoreResult<Vec<HeldCall>> {
         self.read(|c| {
             let mut statement = c.prepare_cached(&HELD.replace("{}", COLUMNS))?;
-            let held = statement.query_map([], |row| Ok(HeldCall { owner: row.get(7)?, call: call(row)? }))?;
+            let held = statement.query_map(params![], |row| Ok(HeldCall { owner: row.get(7)?, call: call(row)? }))?;
             held.collect()
         })
         .await
@@ -129,12 +131,12 @@ impl Store {
     /// When the database cannot be read.
     pub async fn tries_of_call(&self, step: StepKey) -> StoreResult<Vec<FailedTry>> {
         self.read(move |c| {
-            let query = format!("SELECT t.value ->> 'at', t.value ->> 'error' FROM outbox, json_each(tries) AS t WHERE {KEY}");
-            let StepKey { user_id, mission_id, iteration_id, step_id } = step;
-            let mut statement = c.prepare_cached(&query)?;
-            let failed = |row: &Row<'_>| Ok(FailedTry { at: row.get(0)?, error: row.get(1)? });
-            let tries = statement.query_map(params![user_id, mission_id, iteration_id, step_id], failed)?;
-            tries.collect()
+            let query = format!("SELECT tries FROM outbox WHERE {KEY}");
+            let StepKey { user_id, mission_id, iteration_id, step_id } = &step;
+            let tries =
+                c.prepare_cached(&query)?.query_row(params![user_id, mission_id, iteration_id, step_id], |row| row.get::<_, String>(0));
+            let Some(tries) = tries.optional()? else { return Ok(Vec::new()) };
+            from_text(&tries, || format!("the tries of step {step_id} of user {user_id}"))
         })
         .await
     }

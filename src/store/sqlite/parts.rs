@@ -4,20 +4,20 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
 use serde_json::json;
 
 use super::changes::from_text;
 use super::snapshots::columns_of;
-use super::{Store, StoreResult, Table};
+use super::{Store, StoreResult, Table, whole};
 use crate::domain::decision::Plans;
 use crate::domain::ids::{IterationId, MissionId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::time;
+use crate::store::db::{OptionalExtension, Row, params};
 
 /// Bytes of plans after which no further one is read; one alone may be larger.
-const PLANS_BYTES: usize = 1_000_000;
+pub(super) const PLANS_BYTES: usize = 1_000_000;
 
 /// Some fields: the first characters of a text, and lists and objects up to a number of bytes. Plans are read by themselves.
 pub(super) fn fields_query(table: Table) -> String {
@@ -155,17 +155,20 @@ impl Store {
     ) -> StoreResult<Option<RecordPart>> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
+            if c.sqlite().is_none() {
+                return whole::part(c, (table, &user, &id), fields, longest);
+            }
             let (name, key) = columns_of(table);
             let live = format!("SELECT 1 FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
             // One state of the record for both.
-            let c = c.unchecked_transaction()?;
+            let _state = c.one_state()?;
             if !c.prepare_cached(&live)?.exists(params![user, id])? {
                 return Ok(None);
             }
             let mut part = RecordPart::default();
             let mut statement = c.prepare_cached(&fields_query(table))?;
             let mut rows = statement.query(params![user, id, json!(fields).to_string(), longest.chars, longest.bytes])?;
-            while let Some(row) = rows.next()? {
+            while let Some(row) = &rows.next()? {
                 let (field, all): (String, Option<u64>) = (row.get(0)?, row.get(2)?);
                 let found: Option<String> = row.get(3)?;
                 let missing = all.unwrap_or(0).saturating_sub(found.as_ref().map_or(0, String::len) as u64);
@@ -197,7 +200,10 @@ impl Store {
     pub async fn some_plans(&self, user: &UserId, id: &str, skip: usize, limit: usize) -> StoreResult<SomePlans> {
         let (user, id) = (user.to_owned(), id.to_owned());
         self.read(move |c| {
-            let c = c.unchecked_transaction()?;
+            if c.sqlite().is_none() {
+                return whole::some_plans(c, &user, &id, skip, limit);
+            }
+            let _state = c.one_state()?;
             let counts = |row: &Row<'_>| {
                 let client_active_at = row.get::<_, Option<i64>>(1)?.map(time::from_micros);
                 Ok((Plans { awaiting_review: row.get(0)?, client_active_at }, row.get::<_, usize>(2)?))
@@ -218,7 +224,7 @@ impl Store {
             let mut read = BTreeMap::new();
             let mut statement = c.prepare_cached(ITERATIONS)?;
             let mut rows = statement.query(params![user, id, json!(places).to_string()])?;
-            while let Some(row) = rows.next()? {
+            while let Some(row) = &rows.next()? {
                 let value: Raw = from_text(row.get_ref(1)?.as_str()?, || format!("a snapshot ({id} of user {user})"))?;
                 read.insert(row.get::<_, i64>(0)?, Iteration::from(value));
             }
@@ -241,7 +247,11 @@ impl Store {
                 steps: row.get(3)?,
             })
         };
-        self.read(move |c| c.prepare_cached(WAITING)?.query_map(params![user, id, limit], card)?.collect()).await
+        self.read(move |c| match c.sqlite() {
+            Some(_) => c.prepare_cached(WAITING)?.query_map(params![user, id, limit], card)?.collect(),
+            None => whole::waiting(c, &user, &id, limit),
+        })
+        .await
     }
 
     /// One plan of a live mission.
@@ -251,9 +261,12 @@ impl Store {
     pub async fn plan(&self, user: &UserId, id: &MissionId, iteration: &IterationId) -> StoreResult<Option<Iteration>> {
         let (user, id, iteration) = (user.to_owned(), id.to_owned(), iteration.to_owned());
         self.read(move |c| {
+            if c.sqlite().is_none() {
+                return whole::plan(c, &user, &id, &iteration);
+            }
             let mut statement = c.prepare_cached(ITERATION)?;
             let mut rows = statement.query(params![user, id, iteration])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
+            let Some(row) = &rows.next()? else { return Ok(None) };
             let value: Raw = from_text(row.get_ref(0)?.as_str()?, || format!("a snapshot ({id} of user {user})"))?;
             Ok(Some(Iteration::from(value)))
         })

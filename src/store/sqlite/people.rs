@@ -1,13 +1,13 @@
 //! Who uses this server, who may administer it, and how each wants to be spoken to.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::removal::{has_no_other_admin, is_removed, let_in_again};
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::person::{PersonRole, Preferences};
 use crate::domain::time;
+use crate::store::db::{self, Db, OptionalExtension, Row, params};
 
 /// Somebody who uses this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,19 +136,19 @@ impl Store {
     pub async fn set_preferences(&self, user: &UserId, preferences: Preferences) -> StoreResult<()> {
         let user = user.to_owned();
         let upsert = "INSERT INTO preferences (user_id, language, time_zone) VALUES (?1, ?2, ?3) \
-                      ON CONFLICT (user_id) DO UPDATE SET language = ?2, time_zone = ?3";
+                      ON CONFLICT (user_id) DO UPDATE SET language = excluded.language, time_zone = excluded.time_zone";
         self.write(move |tx| tx.sql(|c| c.execute(upsert, params![user, preferences.language, preferences.zone]).map(drop))).await
     }
 }
 
 /// Notes that somebody signed in; `role` is what it makes of them, where they have a lesser one.
-pub(super) fn join(c: &Connection, user: &UserId, role: PersonRole, now: i64) -> rusqlite::Result<()> {
+pub(super) fn join(c: &Db<'_>, user: &UserId, role: PersonRole, now: i64) -> db::Result<()> {
     let upsert = "INSERT INTO people (user_id, role, added_at, joined_at) VALUES (?1, ?2, ?3, ?3) ON CONFLICT (user_id) DO UPDATE \
-                  SET joined_at = coalesce(joined_at, ?3), role = CASE WHEN ?2 = 'admin' THEN 'admin' ELSE role END";
+                  SET joined_at = coalesce(people.joined_at, excluded.joined_at), role = CASE WHEN excluded.role = 'admin' THEN 'admin' ELSE people.role END";
     c.execute(upsert, params![user, role.as_str(), now]).map(drop)
 }
 
-fn person(row: &Row<'_>) -> rusqlite::Result<Person> {
+fn person(row: &Row<'_>) -> db::Result<Person> {
     Ok(Person {
         user: row.get(0)?,
         role: PersonRole::parse(&row.get::<_, String>(1)?).unwrap_or(PersonRole::Member),

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, Row, Rows, params};
-
 use super::changes::{COLUMNS, last_seq, last_sync_at, log_row};
 use super::{LogRow, Store, StoreResult};
 use crate::domain::ids::UserId;
+use crate::store::db::{self, Db, DbRows, Row, params};
 
-/// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
+/// DbRows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
 const LOOKED_AT: usize = 20_000;
 /// Bytes of data after which a page ends, so that an answer that is not read holds little; a row that is larger comes alone.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -24,11 +23,11 @@ pub struct Pull {
     pub since: i64,
     /// The client that asks; its own rows are passed over.
     pub not_client: Option<String>,
-    /// Rows that a page has at most.
+    /// DbRows that a page has at most.
     pub limit: usize,
 }
 
-/// Rows in the order of the log, and the cursor that accounts for all that were looked at.
+/// DbRows in the order of the log, and the cursor that accounts for all that were looked at.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
     pub rows: Vec<LogRow>,
@@ -64,16 +63,16 @@ impl Store {
     pub async fn pull(&self, pull: Pull) -> StoreResult<Page> {
         self.read(move |c| {
             // One state of the log for all that follows.
-            let c = c.unchecked_transaction()?;
+            let _state = c.one_state()?;
             let (mut named, more) = (pull.tables.iter(), pull.tables.len() > 1);
             match named.next().filter(|_| !more) {
                 Some(table) => {
                     let mut statement = c.prepare_cached(&PULL_TABLE.replace("{}", COLUMNS))?;
-                    page(&c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since, table])?)
+                    page(c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since, table])?)
                 }
                 None => {
                     let mut statement = c.prepare_cached(&PULL_APP.replace("{}", COLUMNS))?;
-                    page(&c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since])?)
+                    page(c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since])?)
                 }
             }
         })
@@ -94,6 +93,19 @@ impl Store {
         .await
     }
 
+    /// Gives rows that other programs wrote into the log their place in it; a file has no such rows.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub async fn take_in_arrivals(&self) -> StoreResult<()> {
+        let waiting = self.read(|c| match c.sqlite() {
+            Some(_) => Ok(false),
+            None => c.prepare_cached("SELECT 1 FROM arrivals LIMIT 1")?.exists(params![]),
+        });
+        // Every group of writes takes some of them in before it begins.
+        if waiting.await? { self.write(|_| Ok(())).await } else { Ok(()) }
+    }
+
     /// The last `seq` of the log, 0 where it is empty.
     ///
     /// # Errors
@@ -103,10 +115,10 @@ impl Store {
     }
 }
 
-fn page(connection: &Connection, pull: &Pull, mut rows: Rows<'_>) -> rusqlite::Result<Page> {
+fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Page> {
     let mut page = Page { synced_until: pull.since, ..Page::default() };
     let (mut looked_at, mut bytes) = (0, 0);
-    while let Some(row) = rows.next()? {
+    while let Some(row) = &rows.next()? {
         if page.rows.len() >= pull.limit || looked_at >= LOOKED_AT || bytes >= PAGE_BYTES {
             page.has_more = true;
             break;
@@ -136,11 +148,11 @@ fn page(connection: &Connection, pull: &Pull, mut rows: Rows<'_>) -> rusqlite::R
 /// this state of the database does not have comes after the newest that it has. What it has up to there and after `since`
 /// was looked at, since the page came to the end: it is in the page, or is the client's own, or of a table for which
 /// this cursor does not speak.
-fn newest_of_app(connection: &Connection, pull: &Pull) -> rusqlite::Result<Option<i64>> {
+fn newest_of_app(connection: &Db<'_>, pull: &Pull) -> db::Result<Option<i64>> {
     connection.prepare_cached(NEWEST_OF_APP)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0))
 }
 
-fn is_asked_for(pull: &Pull, row: &Row<'_>) -> rusqlite::Result<bool> {
+fn is_asked_for(pull: &Pull, row: &Row<'_>) -> db::Result<bool> {
     let own = pull.not_client.as_deref() == Some(row.get_ref("client_id")?.as_str()?);
     Ok(!own && (pull.tables.is_empty() || pull.tables.contains(row.get_ref("table_name")?.as_str()?)))
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use serde_json::Value;
 
 use super::cards::{agent, mission};
@@ -14,6 +13,7 @@ use crate::domain::ids::UserId;
 use crate::domain::merge::{Fold, Record};
 use crate::domain::time;
 use crate::modules::{RecordCard, TableSpec};
+use crate::store::db::{self, Db, OptionalExtension, Row, ToSql, params};
 
 /// Rows of a table that one transaction takes in.
 const BATCH: usize = 5_000;
@@ -106,7 +106,10 @@ impl Store {
     pub async fn refresh_records(&self, user: &UserId, listed: &ListedTable) -> StoreResult<()> {
         loop {
             let (of, table) = (user.clone(), listed.clone());
-            let Some(batch) = self.read(move |c| ListBatch::read(&*c.unchecked_transaction()?, &of, &table)).await? else { return Ok(()) };
+            let Some(batch) = self.read(move |c| {
+                let _state = c.one_state()?;
+                ListBatch::read(c, &of, &table)
+            }).await? else { return Ok(()) };
             let (of, table, more) = (user.clone(), listed.table.clone(), batch.more);
             let is_written = self.write(move |tx| tx.sql(|c| batch.write(c, &of, &table))).await?;
             // Where somebody else wrote meanwhile, it is looked at again.
@@ -151,14 +154,14 @@ impl Store {
                 if left == 0 {
                     break;
                 }
-                let key: rusqlite::types::Value = match sort {
+                let key: db::Value = match sort {
                     RecordSort::Changed => key.parse::<i64>().unwrap_or(i64::MAX).into(),
                     _ => key.into(),
                 };
                 let place = params![user, app, table, key, id, search, left];
-                let chosen = facets.iter().map(|facet| facet as &dyn rusqlite::ToSql);
+                let given: Vec<&dyn ToSql> = place.iter().copied().chain(facets.iter().map(|facet| facet as &dyn ToSql)).collect();
                 let mut statement = c.prepare_cached(&records_where(sort, without_day, facets.len()))?;
-                let rows = statement.query_map(params_from_iter(place.iter().copied().chain(chosen)), listed)?;
+                let rows = statement.query_map(&*given, listed)?;
                 found.extend(rows.collect::<Result<Vec<_>, _>>()?);
             }
             let next = found.last().filter(|_| found.len() == limit).map(|(place, _)| place.clone());
@@ -202,12 +205,12 @@ impl Store {
     }
 }
 
-fn listed(row: &Row<'_>) -> rusqlite::Result<(RecordPlace, Record)> {
+fn listed(row: &Row<'_>) -> db::Result<(RecordPlace, Record)> {
     Ok(((row.get(1)?, row.get(0)?), shown(row, 2)?))
 }
 
 /// What is damaged is shown as empty; the list is made again where its table is described otherwise.
-fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Record> {
+fn shown(row: &Row<'_>, column: usize) -> db::Result<Record> {
     Ok(serde_json::from_str(row.get_ref(column)?.as_str()?).unwrap_or_default())
 }
 
@@ -231,7 +234,7 @@ struct MadeCard {
 }
 
 impl ListBatch {
-    fn read(c: &Connection, user: &UserId, listed: &ListedTable) -> rusqlite::Result<Option<Self>> {
+    fn read(c: &Db<'_>, user: &UserId, listed: &ListedTable) -> db::Result<Option<Self>> {
         let ListedTable { table, owned } = listed;
         let was: Option<(String, i64)> =
             c.prepare_cached(LIST)?.query_row(params![user, table.app, table.table], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -239,7 +242,7 @@ impl ListBatch {
         let is_new_shape = was.as_ref().is_none_or(|(known, _)| *known != shape);
         let from = was.as_ref().filter(|_| !is_new_shape).map_or(0, |(_, read_to)| *read_to);
         let own = new_rows(c, user, table, from)?;
-        let of_owned = owned.iter().map(|(_, table)| new_rows(c, user, table, from)).collect::<rusqlite::Result<Vec<_>>>()?;
+        let of_owned = owned.iter().map(|(_, table)| new_rows(c, user, table, from)).collect::<db::Result<Vec<_>>>()?;
         let all = || of_owned.iter().chain([&own]);
         let last = |rows: &Vec<(String, i64)>| rows.last().map(|(_, at)| *at);
         // A table of which not all was read says how far this goes.
@@ -260,12 +263,12 @@ impl ListBatch {
             }
         }
         let made = |(id, at): (String, i64)| Ok((id.clone(), made(c, user, listed, &id, at)?));
-        let cards = changed.into_iter().map(made).collect::<rusqlite::Result<Vec<_>>>()?;
+        let cards = changed.into_iter().map(made).collect::<db::Result<Vec<_>>>()?;
         Ok(Some(ListBatch { was, shape, is_new_shape, read_to, more: full.is_some(), cards }))
     }
 
     /// `false`: somebody else wrote the list meanwhile.
-    fn write(&self, c: &Connection, user: &UserId, table: &TableSpec) -> rusqlite::Result<bool> {
+    fn write(&self, c: &Db<'_>, user: &UserId, table: &TableSpec) -> db::Result<bool> {
         let (app, name) = (&table.app, &table.table);
         let now: Option<(String, i64)> =
             c.prepare_cached(LIST)?.query_row(params![user, app, name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -279,7 +282,7 @@ impl ListBatch {
         let mut put = c.prepare_cached(
             "INSERT INTO record_cards (user_id, app_id, table_name, record_id, changed_at, deleted, owned_id, title_key, day_key, facets, \
              shown, search) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-             ON CONFLICT (user_id, app_id, table_name, record_id) DO UPDATE SET changed_at = max(changed_at, ?5), deleted = ?6, owned_id = ?7, \
+             ON CONFLICT (user_id, app_id, table_name, record_id) DO UPDATE SET changed_at = max(record_cards.changed_at, ?5), deleted = ?6, owned_id = ?7, \
              title_key = ?8, day_key = ?9, facets = ?10, shown = ?11, search = ?12",
         )?;
         let mut remove =
@@ -302,18 +305,18 @@ impl ListBatch {
     }
 }
 
-fn new_rows(c: &Connection, user: &UserId, table: &TableSpec, from: i64) -> rusqlite::Result<Vec<(String, i64)>> {
+fn new_rows(c: &Db<'_>, user: &UserId, table: &TableSpec, from: i64) -> db::Result<Vec<(String, i64)>> {
     let mut statement = c.prepare_cached(NEW_RECORDS)?;
     statement.query_map(params![user, table.app, table.table, from, BATCH], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// The card of a record with the fields of what belongs to it.
-fn made(c: &Connection, user: &UserId, listed: &ListedTable, id: &str, changed_at: i64) -> rusqlite::Result<Option<MadeCard>> {
+fn made(c: &Db<'_>, user: &UserId, listed: &ListedTable, id: &str, changed_at: i64) -> db::Result<Option<MadeCard>> {
     let folded = |table: &TableSpec, id: &str| {
         let mut bounds = BOUNDS;
         let fold = fold(c, user, &table.app, &table.table, id, &mut bounds)?.unwrap_or_default();
         let is_live = fold.live().is_some();
-        Ok::<_, rusqlite::Error>(match fold {
+        Ok::<_, db::Error>(match fold {
             Fold::Known { record, .. } => Some((record.read(), is_live)),
             _ => None,
         })

@@ -1,11 +1,10 @@
 //! Snapshots as SQLite keeps them: what a fold reads, and how it is written.
 
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
-
 use super::Store;
 use super::changes::{COLUMNS, RECORD, columns, delta, from_text, last_seq, place, record_from_text};
 use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
+use crate::store::db::{self, Db, OptionalExtension, Row, params};
 use crate::store::script::{self, BatchBounds, Columns, Folded, Save};
 use crate::store::tx::FoldRow;
 use crate::store::{Refreshed, StoreResult, Table};
@@ -59,13 +58,13 @@ impl Store {
 }
 
 /// How far a projection has read the log; a database without the row was damaged.
-pub(super) fn cursor(connection: &Connection, table: Table) -> rusqlite::Result<Option<i64>> {
+pub(super) fn cursor(connection: &Db<'_>, table: Table) -> db::Result<Option<i64>> {
     let query = "SELECT seq FROM projection_cursors WHERE table_name = ?1";
     connection.prepare_cached(query)?.query_row([table.log_name()], |row| row.get(0)).optional()
 }
 
 /// What a snapshot holds; the default where there is none.
-pub(super) fn load(connection: &Connection, table: Table, user: &UserId, id: &str) -> rusqlite::Result<Folded> {
+pub(super) fn load(connection: &Db<'_>, table: Table, user: &UserId, id: &str) -> db::Result<Folded> {
     let query = match table {
         Table::Agents => {
             "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2"
@@ -76,10 +75,10 @@ pub(super) fn load(connection: &Connection, table: Table, user: &UserId, id: &st
     };
     let mut statement = connection.prepare_cached(query)?;
     let mut rows = statement.query([user, id])?;
-    let Some(row) = rows.next()? else { return Ok(Folded::default()) };
+    let Some(row) = &rows.next()? else { return Ok(Folded::default()) };
     let last_seq = row.get(3)?;
     let what = || format!("the snapshot of {} {id} of user {user}", table.log_name());
-    let read = || -> rusqlite::Result<_> {
+    let read = || -> db::Result<_> {
         Ok(match row.get_ref(2)?.as_str()? {
             "ended" => Fold::Ended,
             _ => Fold::Known {
@@ -99,7 +98,7 @@ pub(super) fn load(connection: &Connection, table: Table, user: &UserId, id: &st
 }
 
 /// Shows rows of the log, whose query has [`COLUMNS`](super::changes::COLUMNS) first.
-pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<FoldRow<'a>> {
+pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> db::Result<FoldRow<'a>> {
     Ok(FoldRow {
         delta: delta(row)?,
         seq: row.get(place::SEQ)?,
@@ -111,7 +110,7 @@ pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> rusqlite::Result<FoldRow<'a>> {
 }
 
 /// Writes a snapshot, unless what is there knows more.
-pub(super) fn put(c: &Connection, save: &Save, updated_at: i64) -> rusqlite::Result<bool> {
+pub(super) fn put(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
     let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, columns, .. } = save;
     let (before, insert, update) = match columns {
         Columns::Agent { .. } => (AGENT_BEFORE, INSERT_AGENT, UPDATE_AGENT),
@@ -156,7 +155,7 @@ pub(super) fn put(c: &Connection, save: &Save, updated_at: i64) -> rusqlite::Res
             let common = params![user, id, last_seq, last_applied_at, updated_at, liveness, state, stamps, record];
             let after = (*liveness == "live").then_some(*state);
             count(c, before.as_ref().and_then(|(_, state)| state.as_deref()), after)?;
-            statement.execute(params_from_iter([common, due, listed].concat()))?
+            statement.execute([common, due, listed].concat())?
         }
     };
     Ok(true)
@@ -179,7 +178,7 @@ const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_a
      next_key = coalesce(?11, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
 
 /// Counts live missions by state, so that a scrape never counts them; a trigger would slow each write.
-pub(super) fn count(c: &Connection, before: Option<&str>, after: Option<&str>) -> rusqlite::Result<()> {
+pub(super) fn count(c: &Db<'_>, before: Option<&str>, after: Option<&str>) -> db::Result<()> {
     if before == after {
         return Ok(());
     }
@@ -193,11 +192,11 @@ pub(super) fn count(c: &Connection, before: Option<&str>, after: Option<&str>) -
 }
 
 /// The rows of a record up to `upto`, folded; `None` where they make no record.
-pub(super) fn fold(connection: &Connection, table: Table, user: &UserId, id: &str, upto: i64) -> rusqlite::Result<Option<Folded>> {
+pub(super) fn fold(connection: &Db<'_>, table: Table, user: &UserId, id: &str, upto: i64) -> db::Result<Option<Folded>> {
     let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
     let mut rows = statement.query(params![user, "ai", table.log_name(), id])?;
     let mut folded = Folded::default();
-    while let Some(row) = rows.next()? {
+    while let Some(row) = &rows.next()? {
         let seq: i64 = row.get(place::SEQ)?;
         if seq <= upto
             && let Ok(delta) = delta(row)?

@@ -3,12 +3,11 @@
 //! A row in `removals` opens the guards of the append-only tables for that person's rows, and closes the door to new ones. What
 //! they own then goes in bounded batches, so that nobody waits for long and a removal that was cut short goes on. The row stays.
 
-use rusqlite::{Connection, params};
-
 use super::refresh::count;
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::time;
+use crate::store::db::{self, Db, params};
 
 /// What became of the wish to remove somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +93,7 @@ impl Store {
                 c.execute(
                     "UPDATE log_end SET seq = max(seq, (SELECT coalesce(max(seq), 0) FROM sync_changes)), sync_at = max(sync_at, \
                      coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0))",
-                    [],
+                    params![],
                 )?;
                 for table in ["sessions", "sign_in_links", "people"] {
                     c.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [&user])?;
@@ -119,7 +118,10 @@ impl Store {
                     return Ok(RemovedBatch { rows: 0, done: true });
                 }
                 // What goes is overwritten in the file.
-                let secure = |on: &str| c.query_row(&format!("PRAGMA secure_delete = {on}"), [], |_| Ok(()));
+                let secure = |on: &str| match c.sqlite() {
+                    Some(c) => c.query_row(&format!("PRAGMA secure_delete = {on}"), [], |_| Ok(())),
+                    None => Ok(()),
+                };
                 secure("ON")?;
                 let batch = remove(c, &user);
                 secure("OFF")?;
@@ -144,7 +146,7 @@ impl Store {
     }
 }
 
-fn remove(c: &Connection, user: &UserId) -> rusqlite::Result<RemovedBatch> {
+fn remove(c: &Db<'_>, user: &UserId) -> db::Result<RemovedBatch> {
     let mut rows = 0;
     for owned in &OWNED {
         if rows >= ROWS {
@@ -153,7 +155,7 @@ fn remove(c: &Connection, user: &UserId) -> rusqlite::Result<RemovedBatch> {
         let gone = c
             .prepare_cached(&batch_of(owned))?
             .query_map(params![user, ROWS - rows, BYTES], |row| row.get::<_, Option<String>>(0))?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
+            .collect::<db::Result<Vec<_>>>()?;
         for state in gone.iter().flatten() {
             count(c, Some(state), None)?;
         }
@@ -170,38 +172,41 @@ fn remove(c: &Connection, user: &UserId) -> rusqlite::Result<RemovedBatch> {
 fn batch_of(OwnedRows { table, key, bytes }: &OwnedRows) -> String {
     let told = if *table == "mission_snapshots" { "CASE liveness WHEN 'live' THEN state END" } else { "NULL" };
     format!(
-        "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM (SELECT {key}, bytes, sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) AS upto \
-         FROM (SELECT {key}, {bytes} AS bytes FROM {table} WHERE user_id = ?1 LIMIT ?2)) WHERE upto - bytes < ?3) RETURNING {told}"
+        "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM (SELECT {key}, bytes, CAST(sum(bytes) OVER (ROWS UNBOUNDED PRECEDING) AS BIGINT) \
+         AS upto FROM (SELECT {key}, CAST({bytes} AS BIGINT) AS bytes FROM {table} WHERE user_id = ?1 LIMIT ?2) AS first) AS summed \
+         WHERE upto - bytes < ?3) RETURNING {told}"
     )
 }
 
 /// Whether nobody but perhaps this person administers the server.
-pub(super) fn has_no_other_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+pub(super) fn has_no_other_admin(c: &Db<'_>, user: &UserId) -> db::Result<bool> {
     let none = "SELECT NOT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id <> ?1)";
     c.query_row(none, [user], |row| row.get(0))
 }
 
 /// Whether nobody but this person administers the server.
-fn is_last_admin(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+fn is_last_admin(c: &Db<'_>, user: &UserId) -> db::Result<bool> {
     let is_admin = "SELECT EXISTS (SELECT 1 FROM people WHERE role = 'admin' AND user_id = ?1)";
     Ok(c.query_row(is_admin, [user], |row| row.get(0))? && has_no_other_admin(c, user)?)
 }
 
 /// Whether somebody was removed, or is being removed.
-pub(super) fn is_removed(c: &Connection, user: &str) -> rusqlite::Result<bool> {
+pub(super) fn is_removed(c: &Db<'_>, user: &str) -> db::Result<bool> {
     c.prepare_cached("SELECT 1 FROM removals WHERE user_id = ?1")?.exists([user])
 }
 
 /// Lets somebody in again who was removed; `false` while their removal is under way.
-pub(super) fn let_in_again(c: &Connection, user: &UserId) -> rusqlite::Result<bool> {
+pub(super) fn let_in_again(c: &Db<'_>, user: &UserId) -> db::Result<bool> {
     c.execute("DELETE FROM removals WHERE user_id = ?1 AND done_at IS NOT NULL", [user])?;
     Ok(!is_removed(c, user.as_str())?)
 }
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::{Connection, params};
+
     use super::super::migrate::{SCHEMA_VERSION, fresh};
-    use super::*;
+    use super::{OWNED, batch_of};
 
     fn texts(c: &Connection, query: &str) -> Vec<String> {
         c.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()

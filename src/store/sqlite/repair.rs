@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::params;
-
 use super::changes::last_seq;
 use super::check::{Finding, Fix, ORPHANED_ATTEMPTS};
 use super::insights::count_days;
@@ -12,6 +10,7 @@ use super::snapshots::columns_of;
 use super::writer::SqliteTx;
 use super::{Store, StoreResult, Table};
 use crate::domain::mission::MissionState;
+use crate::store::db::params;
 use crate::store::script::{self, Save};
 
 impl Store {
@@ -41,7 +40,7 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
         Fix::Cursor(table) => tx.sql(|c| {
             // Where it is not known, reading starts again; what was folded already stays.
             let back = "INSERT INTO projection_cursors (table_name, seq) VALUES (?1, 0) \
-                 ON CONFLICT (table_name) DO UPDATE SET seq = min(seq, ?2)";
+                 ON CONFLICT (table_name) DO UPDATE SET seq = min(projection_cursors.seq, ?2)";
             c.execute(back, params![table.log_name(), last_seq(c)?]).map(drop)
         }),
         Fix::Snapshot { table, user, id } => {
@@ -55,7 +54,7 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
             })?;
             folded.map_or(Ok(()), |folded| script::put(tx, &Save::new(*table, user, id, &folded).0))
         }
-        Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), []).map(drop)),
+        Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), params![]).map(drop)),
         Fix::Days => tx.sql(count_days),
         Fix::Counts => tx.sql(|c| {
             let count = "INSERT INTO mission_counts (state, missions) \

@@ -108,7 +108,7 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         // Takes in a write-ahead log that was copied too; afterwards the database is one file.
         connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(())).map_err(sqlite)?;
         migrate::verify(&connection, draft)?;
-        let found = check::file_and_log(&connection).map_err(sqlite)?;
+        let found = check::file_and_log(&(&connection).into()).map_err(sqlite)?;
         if let Some(finding) = found.findings.first() {
             return Err(refused(finding.text.clone()));
         }

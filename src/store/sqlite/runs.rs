@@ -1,13 +1,12 @@
 //! Runs: one row for each due time of a mission that was claimed (docs/design.md, section 6).
 
 use jiff::Timestamp;
-use rusqlite::types::Value as Sql;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 
 use super::Store;
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::iteration::Usage;
 use crate::domain::time;
+use crate::store::db::{self, Db, OptionalExtension, Row, Value as Sql, params};
 use crate::store::{Attempt, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
 use crate::text;
 use crate::text::catalog::Words;
@@ -48,7 +47,7 @@ impl Store {
     pub async fn claim_holders(&self) -> StoreResult<Vec<String>> {
         self.read(|c| {
             let query = "SELECT DISTINCT owner FROM runs WHERE outcome IS NULL AND owner IS NOT NULL";
-            c.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect()
+            c.prepare_cached(query)?.query_map(params![], |row| row.get(0))?.collect()
         })
         .await
     }
@@ -77,7 +76,7 @@ impl Store {
             tx.sql(|c| {
                 c.prepare_cached(
                     "UPDATE runs SET owner = NULL, next_attempt_at = NULL, interruptions = interruptions + 1, \
-                     attempts = attempts + (asked_at IS NOT NULL), asked_at = NULL, \
+                     attempts = attempts + CASE WHEN asked_at IS NULL THEN 0 ELSE 1 END, asked_at = NULL, \
                      reason = ?2, said = ?3 WHERE outcome IS NULL AND owner = ?1",
                 )?
                 .execute(params![owner, reason.text, reason.stored()])
@@ -113,7 +112,7 @@ impl Store {
         self.write(move |tx| {
             let update = "UPDATE runs SET owner = NULL, asked_at = NULL, attempts = ?3, next_attempt_at = ?4, reason = ?5, said = ?6 \
                           WHERE id = ?1 AND owner = ?2 AND outcome IS NULL";
-            let give = |c: &Connection, (run, at): &(Held, Option<Timestamp>)| {
+            let give = |c: &Db<'_>, (run, at): &(Held, Option<Timestamp>)| {
                 c.prepare_cached(update)?.execute(params![
                     run.run_id,
                     owner,
@@ -163,7 +162,7 @@ impl Store {
             let end = "UPDATE runs SET outcome = 'dropped', finished_at = ?2, next_attempt_at = NULL, reason = ?3, said = ?4 \
                  WHERE id = ?1 AND outcome IS NULL AND owner IS NULL";
             let (at, reason) = (time::to_micros(now), Told::from(text::run::orphaned(Words::ENGLISH)));
-            let drop = |c: &Connection, id: &String| c.prepare_cached(end)?.execute(params![id, at, reason.text, reason.stored()]);
+            let drop = |c: &Db, id: &String| c.prepare_cached(end)?.execute(params![id, at, reason.text, reason.stored()]);
             tx.sql(|c| orphans.iter().map(|id| drop(c, id)).sum())
         })
         .await
@@ -179,7 +178,7 @@ impl Store {
             let given = [user.map(|id| Sql::from(String::from(id))), mission.map(|id| Sql::from(String::from(id))), Some(Sql::from(limit))];
             let mut statement = c.prepare_cached(&query)?;
             let mut runs: Vec<RunRow> =
-                statement.query_map(params_from_iter(given.into_iter().flatten()), run_row)?.collect::<Result<_, _>>()?;
+                statement.query_map(given.into_iter().flatten().collect::<Vec<Sql>>(), run_row)?.collect::<Result<_, _>>()?;
             attempts_of(c, &mut runs)?;
             Ok(runs)
         })
@@ -188,11 +187,11 @@ impl Store {
 }
 
 /// A count, also where an older program wrote something else.
-fn natural(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+fn natural(row: &Row<'_>, at: usize) -> db::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
 }
 
-pub(super) fn open_run(row: &Row<'_>) -> rusqlite::Result<OpenRun> {
+pub(super) fn open_run(row: &Row<'_>) -> db::Result<OpenRun> {
     Ok(OpenRun {
         id: row.get(0)?,
         user_id: row.get(1)?,
@@ -214,7 +213,7 @@ pub(super) fn run_columns() -> String {
 }
 
 /// Adds the attempts of each run.
-pub(super) fn attempts_of(c: &Connection, runs: &mut [RunRow]) -> rusqlite::Result<()> {
+pub(super) fn attempts_of(c: &Db<'_>, runs: &mut [RunRow]) -> db::Result<()> {
     let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
                     total_tokens, error, prompt_chars, calls FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
     let mut attempts = c.prepare_cached(attempts)?;
@@ -224,7 +223,7 @@ pub(super) fn attempts_of(c: &Connection, runs: &mut [RunRow]) -> rusqlite::Resu
     Ok(())
 }
 
-pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+pub(super) fn run_row(row: &Row<'_>) -> db::Result<RunRow> {
     let finished = match row.get::<_, Option<String>>("outcome")? {
         None => None,
         Some(outcome) => {
@@ -246,7 +245,7 @@ pub(super) fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
     })
 }
 
-fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+fn attempt(row: &Row<'_>) -> db::Result<Attempt> {
     Ok(Attempt {
         started_at: time::from_micros(row.get(0)?),
         finished_at: time::from_micros(row.get(1)?),

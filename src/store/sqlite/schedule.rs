@@ -1,11 +1,11 @@
 //! Missions whose next time is missing, or was set by a clock that was ahead.
 
 use jiff::Timestamp;
-use rusqlite::params;
 
 use super::{Store, StoreResult};
 use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::time;
+use crate::store::db::{self, params};
 
 /// A mission that ran on a clock that was ahead.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn unscheduled(&self, after: (UserId, MissionId), limit: u32) -> StoreResult<Vec<(UserId, MissionId)>> {
         self.read(move |c| {
-            let pair = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            let pair = |row: &db::Row<'_>| Ok((row.get(0)?, row.get(1)?));
             c.prepare_cached(UNSCHEDULED)?.query_map(params![after.0, after.1, limit], pair)?.collect()
         })
         .await
@@ -43,7 +43,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn ran_ahead(&self, after: (Timestamp, RunId), now: Timestamp, limit: u32) -> StoreResult<Vec<RanAhead>> {
         self.read(move |c| {
-            let read = |row: &rusqlite::Row<'_>| {
+            let read = |row: &db::Row<'_>| {
                 Ok(RanAhead {
                     user_id: row.get(0)?,
                     mission_id: row.get(1)?,

@@ -1,7 +1,6 @@
 //! Who is signed in to the workbench. Codes and keys come as hashes, so a copy of the database opens no session.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::people::join;
 use super::removal::{is_removed, let_in_again};
@@ -10,6 +9,7 @@ use super::{Store, StoreError, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::domain::time;
+use crate::store::db::{self, Db, OptionalExtension, Row, params};
 
 /// What the store keeps of a secret.
 pub type SecretHash = [u8; 32];
@@ -165,7 +165,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn sessions(&self, user: Option<UserId>, now: Timestamp, limit: u32) -> StoreResult<Vec<Session>> {
-        let of_user = if user.is_some() { "user_id = ?3" } else { "?3 IS NULL" };
+        let of_user = if user.is_some() { "user_id = ?3" } else { "CAST(?3 AS TEXT) IS NULL" };
         let query =
             format!("{SESSIONS} WHERE expires_at > ?1 AND expires_at <= ?2 AND {of_user} ORDER BY created_at DESC, key_hash LIMIT ?4");
         let (now, last) = ends(time::to_micros(now), SESSION_HOURS);
@@ -180,8 +180,8 @@ impl Store {
         self.write(move |tx| {
             tx.sql(|c| match &which {
                 WhichSessions::All => {
-                    c.execute("DELETE FROM sign_in_links WHERE used = 0", [])?;
-                    c.execute("DELETE FROM sessions", [])
+                    c.execute("DELETE FROM sign_in_links WHERE used = 0", params![])?;
+                    c.execute("DELETE FROM sessions", params![])
                 }
                 WhichSessions::OfUser(user) => {
                     c.execute("DELETE FROM sign_in_links WHERE used = 0 AND user_id = ?1", [user])?;
@@ -224,7 +224,7 @@ fn ends(now: i64, hours: i64) -> (i64, i64) {
     (now, now.saturating_add(hours.saturating_add(SLACK_HOURS).saturating_mul(MICROS_OF_HOUR)))
 }
 
-fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqlite::Result<SignInLink> {
+fn find(c: &Db<'_>, code: SecretHash, signing_key: &str, now: i64) -> db::Result<SignInLink> {
     let query = "SELECT user_id, used FROM sign_in_links \
                  WHERE code_hash = ?1 AND expires_at > ?2 AND expires_at <= ?3 AND signing_key = ?4";
     let (now, last) = ends(now, LINK_HOURS);
@@ -238,13 +238,13 @@ fn find(c: &Connection, code: SecretHash, signing_key: &str, now: i64) -> rusqli
 }
 
 fn open(
-    c: &Connection,
+    c: &Db<'_>,
     key: SecretHash,
     user: Option<(&UserId, PersonRole)>,
     signing_key: &str,
     now: i64,
     expires_at: Timestamp,
-) -> rusqlite::Result<()> {
+) -> db::Result<()> {
     let (_, last) = ends(now, SESSION_HOURS);
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
     let is_first = c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])? == 1;
@@ -256,7 +256,7 @@ fn open(
     c.execute(insert, params![key, user, signing_key, now, time::to_micros(expires_at)]).map(drop)
 }
 
-fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+fn session(row: &Row<'_>) -> db::Result<Session> {
     let id: String = row.get(0)?;
     Ok(Session {
         id: id.to_ascii_lowercase(),

@@ -1,7 +1,6 @@
 //! Snapshots of agents and missions: what is kept, and looking it up (docs/design.md, section 4).
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params, params_from_iter};
 
 use super::changes::{from_text, record_from_text};
 use super::{Due, DueKey, Projectable, Snapshot, Store, StoreResult, Table, script};
@@ -11,6 +10,7 @@ use crate::domain::merge::{Stamps, is_future};
 use crate::domain::mission::Mission;
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
+use crate::store::db::{self, OptionalExtension, Row, params};
 
 /// The table of snapshots, and the key column there.
 pub(super) fn columns_of(table: Table) -> (&'static str, &'static str) {
@@ -99,7 +99,7 @@ impl Store {
     pub async fn snapshots<T: Projectable>(&self, user: Option<UserId>) -> StoreResult<Vec<Snapshot<T>>> {
         self.read(move |c| {
             let query = all_query(T::TABLE, user.is_some());
-            c.prepare_cached(&query)?.query_map(params_from_iter(user), snapshot)?.collect()
+            c.prepare_cached(&query)?.query_map(Vec::from_iter(user), snapshot)?.collect()
         })
         .await
     }
@@ -114,14 +114,14 @@ impl Store {
     }
 }
 
-pub(super) fn snapshot<T: Projectable>(row: &Row<'_>) -> rusqlite::Result<Snapshot<T>> {
+pub(super) fn snapshot<T: Projectable>(row: &Row<'_>) -> db::Result<Snapshot<T>> {
     let (user_id, id): (UserId, String) = (row.get(0)?, row.get(1)?);
     let what = || format!("a snapshot ({id} of user {user_id})");
     let (record, field_meta) = (record_from_text(row.get_ref(2)?.as_str()?, what)?, from_text(row.get_ref(3)?.as_str()?, what)?);
     Ok(Snapshot { user_id, id: id.into(), record, field_meta })
 }
 
-fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
+fn due(row: &Row<'_>) -> db::Result<Due> {
     let plans = Plans { awaiting_review: row.get(4)?, client_active_at: row.get::<_, Option<i64>>(5)?.map(time::from_micros) };
     Ok(Due { user_id: row.get(0)?, mission_id: row.get(1)?, agent_id: row.get(2)?, scheduled_for: time::from_micros(row.get(3)?), plans })
 }

@@ -43,7 +43,7 @@ impl Store {
     /// When no file can be made there.
     pub fn stage(&self, now: Timestamp) -> StoreResult<Staging> {
         let database = self.path().to_owned();
-        let dir = database.parent().unwrap_or(Path::new("."));
+        let dir = &self.shared.dir;
         sweep(dir);
         let name = dir.join(format!("{PREFIX}{}{SUFFIX}", Uuid::new_v4().simple()));
         let made = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&name);

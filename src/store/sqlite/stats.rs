@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{Store, StoreResult};
 use crate::domain::time;
+use crate::store::db::params;
 
 /// A look at the database.
 #[derive(Debug, Clone, Default)]
@@ -34,25 +35,27 @@ impl Store {
         self.read(move |c| {
             let missions = c
                 .prepare_cached("SELECT state, missions FROM mission_counts ORDER BY state")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map(params![], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect::<Result<_, _>>()?;
             let (in_flight, waiting) = c
                 .prepare_cached("SELECT count(owner), count(*) - count(owner) FROM runs WHERE outcome IS NULL")?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                .query_row(params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let first_due: Option<i64> = c
                 .prepare_cached(
                     "SELECT min(next_run_at) FROM mission_snapshots WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL",
                 )?
-                .query_row([], |row| row.get(0))?;
-            let pages: i64 = c.pragma_query_value(None, "page_count", |row| row.get(0))?;
-            let page_size: i64 = c.pragma_query_value(None, "page_size", |row| row.get(0))?;
+                .query_row(params![], |row| row.get(0))?;
+            let size = match c.sqlite() {
+                Some(_) => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+                None => "SELECT pg_database_size(current_database())",
+            };
             Ok(Stats {
                 missions,
                 in_flight,
                 waiting,
                 first_due: first_due.map(time::from_micros),
-                log_rows: c.prepare_cached("SELECT coalesce(sum(rows), 0) FROM user_log")?.query_row([], |row| row.get(0))?,
-                database_bytes: pages * page_size,
+                log_rows: c.prepare_cached("SELECT CAST(coalesce(sum(rows), 0) AS BIGINT) FROM user_log")?.query_row(params![], |row| row.get(0))?,
+                database_bytes: c.query_row(size, params![], |row| row.get(0))?,
                 wal_bytes: std::fs::metadata(wal).map_or(0, |m| i64::try_from(m.len()).unwrap_or(i64::MAX)),
             })
         })

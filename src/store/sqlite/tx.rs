@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::changes::{self, RECORD, log_usage};
 use super::error::store_error;
@@ -19,6 +18,7 @@ use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId}
 use crate::domain::limits::Stored;
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey, UserLog};
+use crate::store::db::{self, Db, OptionalExtension, Row, params};
 use crate::store::script::{Folded, Save};
 use crate::store::tx::{FoldRow, Reads, RunEnd, Tx};
 use crate::store::{Attempt, Candidate, Claimed, Due, OpenRun, StoreError, StoreResult, Table};
@@ -26,13 +26,13 @@ use crate::store::{Attempt, Candidate, Claimed, Due, OpenRun, StoreError, StoreR
 /// One state of the database, seen by one connection.
 #[derive(Clone, Copy)]
 pub(super) struct SqliteReads<'a> {
-    pub connection: &'a Connection,
+    pub connection: Db<'a>,
     pub path: &'a Path,
 }
 
 impl SqliteReads<'_> {
-    fn sql<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> StoreResult<T> {
-        run(self.connection).map_err(|error| store_error(self.path, error))
+    fn sql<T>(&self, run: impl FnOnce(&Db<'_>) -> db::Result<T>) -> StoreResult<T> {
+        run(&self.connection).map_err(|error| store_error(self.path, error))
     }
 }
 
@@ -51,7 +51,7 @@ impl Reads for SqliteReads<'_> {
             let mut statement = c.prepare_cached(NEW_ROWS)?;
             let mut rows = statement.query(params![table.log_name(), after, limit])?;
             while matches!(seen, Ok(true))
-                && let Some(row) = rows.next()?
+                && let Some(row) = &rows.next()?
             {
                 seen = visit(fold_row(row)?);
             }
@@ -64,7 +64,7 @@ impl Reads for SqliteReads<'_> {
         self.sql(|c| {
             let mut statement = c.prepare_cached(NEW_ROWS_OF_RECORD)?;
             let mut rows = statement.query(params![table.log_name(), after, user, id])?;
-            while let Some(row) = rows.next()? {
+            while let Some(row) = &rows.next()? {
                 visit(fold_row(row)?);
             }
             Ok(())
@@ -77,11 +77,11 @@ impl SqliteTx<'_> {
         SqliteReads { connection: self.connection, path: self.path }
     }
 
-    fn text<P: rusqlite::Params>(&self, query: &str, given: P) -> StoreResult<Option<String>> {
+    fn text<P: db::BoundValues>(&self, query: &str, given: P) -> StoreResult<Option<String>> {
         self.sql(|c| c.prepare_cached(query)?.query_row(given, |row| row.get(0)).optional())
     }
 
-    fn run<P: rusqlite::Params>(&self, statement: &str, given: P) -> StoreResult<()> {
+    fn run<P: db::BoundValues>(&self, statement: &str, given: P) -> StoreResult<()> {
         self.sql(|c| c.prepare_cached(statement)?.execute(given).map(drop))
     }
 }
@@ -162,7 +162,7 @@ impl Tx for SqliteTx<'_> {
 
     fn note_grant_end(&self, user: &UserId, wrapped_key: &[u8], at: Timestamp) -> StoreResult<()> {
         let upsert = "INSERT INTO grant_ends (user_id, wrapped_key, ends_at) VALUES (?1, ?2, ?3) \
-                      ON CONFLICT DO UPDATE SET ends_at = min(ends_at, ?3)";
+                      ON CONFLICT (user_id, wrapped_key) DO UPDATE SET ends_at = min(grant_ends.ends_at, excluded.ends_at)";
         self.run(upsert, params![user, wrapped_key, time::to_micros(at)])
     }
 
@@ -183,7 +183,8 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn in_flight(&self, user: &UserId, agent: Option<&AgentId>) -> StoreResult<u64> {
-        let query = "SELECT count(*) FROM runs WHERE outcome IS NULL AND owner IS NOT NULL AND user_id = ?1 AND agent_id IS ?2";
+        let query =
+            "SELECT count(*) FROM runs WHERE outcome IS NULL AND owner IS NOT NULL AND user_id = ?1 AND agent_id IS NOT DISTINCT FROM ?2";
         self.sql(|c| c.prepare_cached(query)?.query_row(params![user, agent], |row| row.get(0)))
     }
 
@@ -252,8 +253,8 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn come_back_after(&self) -> StoreResult<i64> {
-        let query = "SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'iterations come back after row'";
-        Ok(self.sql(|c| c.prepare_cached(query)?.query_row([], |row| row.get(0)).optional())?.unwrap_or(0))
+        let query = "SELECT CAST(value AS BIGINT) FROM facts WHERE name = 'iterations come back after row'";
+        Ok(self.sql(|c| c.prepare_cached(query)?.query_row(params![], |row| row.get(0)).optional())?.unwrap_or(0))
     }
 
     fn written_iteration(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, most: u32) -> StoreResult<Option<String>> {
@@ -269,7 +270,7 @@ impl Tx for SqliteTx<'_> {
 
     fn note_lost(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, text: &str) -> StoreResult<()> {
         let insert = "INSERT INTO lost_iterations (user_id, mission_id, iteration_id, iteration) VALUES (?1, ?2, ?3, ?4) \
-                      ON CONFLICT DO UPDATE SET iteration = ?4";
+                      ON CONFLICT (user_id, mission_id, iteration_id) DO UPDATE SET iteration = excluded.iteration";
         self.run(insert, params![user, mission, iteration, text])
     }
 

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
 
 use super::changes::{COLUMNS, RECORD, delta, place};
 use super::linked::{Bounds, fold};
@@ -13,14 +12,15 @@ use crate::domain::merge::{Delta, Fold, Record, Stamps};
 use crate::modules::TableSpec;
 use crate::modules::effects::Records;
 use crate::steps::UserLog;
+use crate::store::db::{self, Db, params};
 
 /// How much of the log may be read of each record that a step is about.
 const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20 };
 /// Records that are looked through, at most.
 const LOOKED_THROUGH: u32 = 100_000;
 
-pub(super) const COUNT: &str = "SELECT count(*) FROM (SELECT op, max(seq) FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
-     GROUP BY record_id) WHERE op <> 'delete'";
+pub(super) const COUNT: &str = "SELECT count(*) FROM sync_changes WHERE seq IN (SELECT max(seq) FROM sync_changes WHERE user_id = ?1 \
+     AND app_id = ?2 AND table_name = ?3 GROUP BY record_id) AND op <> 'delete'";
 pub(super) const OLDEST: &str = "SELECT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
      GROUP BY record_id ORDER BY min(seq) LIMIT ?4";
 pub(super) const NEWEST: &str = "SELECT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
@@ -39,8 +39,8 @@ impl Store {
     ) -> StoreResult<T> {
         let user = user.to_owned();
         self.read(move |c| {
-            let snapshot = c.unchecked_transaction()?;
-            let log = Logged::new(&snapshot, &user, now);
+            let _state = c.one_state()?;
+            let log = Logged::new(*c, &user, now);
             let seen = look(&log);
             log.end().map(|()| seen)
         })
@@ -50,26 +50,26 @@ impl Store {
 
 /// A user's log, read as it is asked for.
 pub(super) struct Logged<'a> {
-    connection: &'a Connection,
+    connection: Db<'a>,
     user: &'a UserId,
     wall: Timestamp,
     /// The first error of the database. Whoever reads goes on as if nothing was there, and hears of it at the end.
-    failed: RefCell<Option<rusqlite::Error>>,
+    failed: RefCell<Option<db::Error>>,
 }
 
 impl<'a> Logged<'a> {
-    pub fn new(connection: &'a Connection, user: &'a UserId, wall: Timestamp) -> Self {
+    pub fn new(connection: Db<'a>, user: &'a UserId, wall: Timestamp) -> Self {
         Logged { connection, user, wall, failed: RefCell::default() }
     }
 
     /// # Errors
     /// When something could not be read.
-    pub fn end(self) -> rusqlite::Result<()> {
+    pub fn end(self) -> db::Result<()> {
         self.failed.into_inner().map_or(Ok(()), Err)
     }
 
-    fn read<T: Default>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
-        query(self.connection).unwrap_or_else(|error| {
+    fn read<T: Default>(&self, query: impl FnOnce(&Db<'_>) -> db::Result<T>) -> T {
+        query(&self.connection).unwrap_or_else(|error| {
             self.failed.borrow_mut().get_or_insert(error);
             T::default()
         })
@@ -128,7 +128,7 @@ impl UserLog for Logged<'_> {
             let mut statement = c.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
             let mut rows = statement.query(params![self.user, app, table, id])?;
             let mut found = Vec::new();
-            while let Some(row) = rows.next()?
+            while let Some(row) = &rows.next()?
                 && found.len() < BOUNDS.rows
             {
                 // A row that is set aside says nothing.

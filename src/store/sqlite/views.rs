@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
 
 use super::loads::tokens;
 use super::runs::{attempts_of, run_columns, run_row};
@@ -14,6 +13,7 @@ use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
 use crate::domain::raw::Raw;
 use crate::domain::{iterations, time};
+use crate::store::db::{OptionalExtension, params};
 
 pub(super) const RECORDS: &str = "SELECT DISTINCT record_id FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
                      ORDER BY record_id LIMIT ?4";
@@ -27,7 +27,8 @@ pub(super) const TOKENS: &str = concat!(
 /// Runs of one mission, and of all, before a moment; `{}` are the columns.
 pub(super) const RUNS_OF: &str =
     "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND mission_id = ?3 ORDER BY claimed_at DESC LIMIT ?4";
-pub(super) const RUNS: &str = "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND ?3 IS NULL ORDER BY claimed_at DESC LIMIT ?4";
+pub(super) const RUNS: &str =
+    "SELECT {} FROM runs WHERE user_id = ?1 AND claimed_at < ?2 AND CAST(?3 AS TEXT) IS NULL ORDER BY claimed_at DESC LIMIT ?4";
 
 /// A run of a user, with the iteration as it was written; `{}` are the columns.
 pub(super) const RUN: &str = "SELECT {}, iteration FROM runs WHERE id = ?1 AND user_id = ?2";
@@ -68,8 +69,8 @@ impl WhichRuns {
 
 /// Runs before a moment, the newest first: each filter by itself is a range of an index; `{}` are the columns.
 pub(super) fn runs_where(of_mission: bool, of_agent: bool, which: WhichRuns) -> String {
-    let mission = if of_mission { " AND mission_id = ?4" } else { " AND ?4 IS NULL" };
-    let agent = if of_agent { " AND agent_id = ?5" } else { " AND ?5 IS NULL" };
+    let mission = if of_mission { " AND mission_id = ?4" } else { " AND CAST(?4 AS TEXT) IS NULL" };
+    let agent = if of_agent { " AND agent_id = ?5" } else { " AND CAST(?5 AS TEXT) IS NULL" };
     format!(
         "SELECT {{}} FROM runs WHERE user_id = ?1 AND claimed_at < ?2{mission}{agent}{} ORDER BY claimed_at DESC LIMIT ?3",
         which.filter()
@@ -136,7 +137,7 @@ impl Store {
         self.read(move |c| {
             let mut statement = c.prepare_cached(&RUN.replace("{}", &run_columns()))?;
             let mut rows = statement.query(params![id, user])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
+            let Some(row) = &rows.next()? else { return Ok(None) };
             let mut run = [run_row(row)?];
             let written: Option<String> = row.get("iteration")?;
             let written = written.and_then(|text| serde_json::from_str::<Raw>(&text).ok()).map(Iteration::from);
@@ -167,7 +168,7 @@ impl Store {
         self.read(move |c| {
             let mut statement = c.prepare_cached(&all_query(Table::Missions, true))?;
             let mut rows = statement.query([user])?;
-            while let Some(row) = rows.next()? {
+            while let Some(row) = &rows.next()? {
                 let Snapshot::<Mission> { id: mission, record, .. } = snapshot(row)?;
                 let plans = iterations::of_record(&record);
                 if let Some(plan) = plans.iter().find(|plan| *plan.id() == *id || plan.steps().any(|step| *step.id() == *id)) {
@@ -198,8 +199,8 @@ impl Store {
             for table in ["agent_snapshots", "mission_snapshots"] {
                 let query = format!(
                     "WITH RECURSIVE u (id) AS (SELECT min(user_id) FROM {table} UNION ALL \
-                     SELECT (SELECT min(user_id) FROM {table} WHERE user_id > u.id) FROM u WHERE u.id IS NOT NULL LIMIT ?1) \
-                     SELECT id FROM u WHERE id IS NOT NULL"
+                     SELECT (SELECT min(user_id) FROM {table} WHERE user_id > u.id) FROM u WHERE u.id IS NOT NULL) \
+                     SELECT id FROM u WHERE id IS NOT NULL LIMIT ?1"
                 );
                 for user in c.prepare_cached(&query)?.query_map([limit], |row| row.get::<_, UserId>(0))? {
                     users.insert(user?);
@@ -220,7 +221,7 @@ impl Store {
             let mut day = Day::default();
             let mut statement = c.prepare_cached(OUTCOMES)?;
             let mut rows = statement.query(params![user, since])?;
-            while let Some(row) = rows.next()? {
+            while let Some(row) = &rows.next()? {
                 *day.runs.entry(row.get(0)?).or_default().entry(row.get(1)?).or_default() += row.get::<_, u64>(2)?;
             }
             let mut statement = c.prepare_cached(TOKENS)?;

@@ -1,21 +1,19 @@
 //! The one thread that writes: jobs that wait together share a transaction and one sync of the disk.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::changes::{last_seq, last_sync_at};
 use super::error::store_error;
-use super::files::FileId;
 use super::{StoreError, StoreResult};
 use crate::domain::time;
+use crate::store::db;
 
 /// At most this many jobs share a commit.
 const GROUP: usize = 64;
@@ -27,7 +25,7 @@ const QUEUE: usize = 1_024;
 
 /// A transaction as a job sees it.
 pub(super) struct SqliteTx<'a> {
-    pub connection: &'a Connection,
+    pub connection: db::Db<'a>,
     pub path: &'a Path,
     clock: fn() -> Timestamp,
     last_sync_at: Cell<Option<i64>>,
@@ -57,10 +55,10 @@ impl SqliteTx<'_> {
     }
 
     /// The `sync_at` of the next row: max(now, last + 1), in microseconds (docs/design.md, section 2).
-    pub fn next_sync_at(&self) -> rusqlite::Result<i64> {
+    pub fn next_sync_at(&self) -> db::Result<i64> {
         let last = match self.last_sync_at.get() {
             Some(last) => last,
-            None => last_sync_at(self.connection)?,
+            None => last_sync_at(&self.connection)?,
         };
         let next = time::to_micros(self.now()).max(last.saturating_add(1));
         self.last_sync_at.set(Some(next));
@@ -68,18 +66,18 @@ impl SqliteTx<'_> {
     }
 
     /// The `seq` of the next row: beyond every row that the log ever had.
-    pub fn next_seq(&self) -> rusqlite::Result<i64> {
+    pub fn next_seq(&self) -> db::Result<i64> {
         let last = match self.last_seq.get() {
             Some(last) => last,
-            None => last_seq(self.connection)?,
+            None => last_seq(&self.connection)?,
         };
         self.last_seq.set(Some(last + 1));
         Ok(last + 1)
     }
 
     /// Runs statements and sorts their error.
-    pub fn sql<T>(&self, run: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> StoreResult<T> {
-        run(self.connection).map_err(|error| store_error(self.path, error))
+    pub fn sql<T>(&self, run: impl FnOnce(&db::Db<'_>) -> db::Result<T>) -> StoreResult<T> {
+        run(&self.connection).map_err(|error| store_error(self.path, error))
     }
 }
 
@@ -96,14 +94,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; it keeps `in_use` open for as long as the connection, whose file is `file`.
-    pub fn start(connection: Connection, in_use: File, path: PathBuf, file: Option<FileId>, clock: fn() -> Timestamp) -> StoreResult<Self> {
+    /// Starts the thread.
+    pub fn start(mut transactions: impl Transactions, path: PathBuf, clock: fn() -> Timestamp) -> StoreResult<Self> {
         let (jobs, mut inbox) = mpsc::channel::<WriteJob>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
         let oddities = Arc::new(Oddities::default());
         let counted = Arc::clone(&oddities);
-        let mut connection = connection;
         let (committed, commits) = watch::channel(());
         let run = move || {
             let mut pace = GroupCommit::default();
@@ -112,13 +109,11 @@ impl Writer {
                 pace.gather(&mut inbox, &mut group);
                 waiting.fetch_sub(group.len(), Ordering::Relaxed);
                 let (size, started) = (group.len(), Instant::now());
-                commit_group(&mut connection, Place { path: &path, file }, clock, &counted, group);
+                commit_group(&mut transactions, &path, clock, &counted, group);
                 pace.committed(size, started.elapsed());
                 // Nobody may be listening.
                 let _ = committed.send(());
             }
-            drop(connection);
-            drop(in_use);
         };
         std::thread::Builder::new().name("store-writer".into()).spawn(run).map_err(|_| StoreError::Stopped)?;
         Ok(Writer { jobs, queued, commits, oddities })
@@ -214,52 +209,31 @@ fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&Sql
     }
 }
 
-/// Where the database is, and which file it was when it was opened.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    path: &'a Path,
-    file: Option<FileId>,
+/// What runs groups of jobs, each in one transaction.
+pub(in crate::store) trait Transactions: Send + 'static {
+    /// Begins a transaction, runs the jobs in it and commits it, unless they fail. What happens where it cannot begin, the jobs
+    /// do not learn.
+    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> StoreResult<()>;
 }
 
-impl Place<'_> {
-    /// Whether the open file is still the one at its path: what is written to another one, nobody finds.
-    fn check(self) -> StoreResult<()> {
-        if FileId::of(self.path) == self.file { Ok(()) } else { Err(StoreError::Moved { path: self.path.to_owned() }) }
-    }
-}
-
-/// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where
-/// SQLite gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
-fn commit_group(connection: &mut Connection, place: Place<'_>, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<WriteJob>) {
-    let path = place.path;
-    let fail = |error| store_error(path, error);
-    let begun = place.check().and_then(|()| connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail));
-    let transaction = match begun {
-        Ok(transaction) => transaction,
-        Err(error) => {
-            for job in group {
-                job(Err(error.clone()))(Err(error.clone()));
-            }
-            return;
-        }
-    };
-    let tx = SqliteTx { connection: &transaction, path, clock, last_sync_at: Cell::new(None), last_seq: Cell::new(None), oddities };
-    let mut lost = None;
-    let answers: Vec<JobAnswer> = group
-        .into_iter()
-        .map(|job| {
-            let answer = job(lost.clone().map_or(Ok(&tx), Err));
-            if lost.is_none() && tx.connection.is_autocommit() {
+/// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where the
+/// engine gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
+fn commit_group(transactions: &mut dyn Transactions, path: &Path, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<WriteJob>) {
+    let (mut group, mut answers) = (Some(group), Vec::new());
+    let committed = transactions.run(&mut |connection| {
+        let tx = SqliteTx { connection, path, clock, last_sync_at: Cell::new(None), last_seq: Cell::new(None), oddities };
+        let mut lost: Option<StoreError> = None;
+        for job in group.take().unwrap_or_default() {
+            answers.push(job(lost.clone().map_or(Ok(&tx), Err)));
+            if lost.is_none() && connection.is_lost() {
                 lost = Some(StoreError::Full { path: path.to_owned() });
             }
-            answer
-        })
-        .collect();
-    let committed = match lost {
-        Some(error) => Err(error),
-        // The file may have gone meanwhile: then it has these rows, but nobody is told that they are kept.
-        None => transaction.commit().map_err(fail).and_then(|()| place.check()),
-    };
+        }
+        lost.map_or(Ok(()), Err)
+    });
+    if let (Some(group), Err(error)) = (group, &committed) {
+        answers = group.into_iter().map(|job| job(Err(error.clone()))).collect();
+    }
     for answer in answers {
         answer(committed.clone());
     }

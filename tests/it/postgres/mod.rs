@@ -1,6 +1,7 @@
 //! The log's way between a real Postgres and this program, to the byte (docs/design.md, sections 2 and 12).
 //! `cargo test --test it postgres:: -- --ignored` needs Debian's postgresql package; `.ci/postgres` moves a million rows besides.
 
+mod engine;
 mod moving;
 mod random;
 mod round_trip;
