@@ -37,6 +37,14 @@ CREATE INDEX log_order_pull_table ON log_order (user_id, app_id, table_name, syn
 CREATE INDEX log_order_projected ON log_order (table_name, seq) WHERE app_id = 'ai' AND table_name IN ('agents', 'aiMissions');
 CREATE INDEX log_order_user_record ON log_order (user_id, app_id, table_name, record_id, seq);
 
+-- Instances that listen look at the log; messages of one transaction are one.
+CREATE FUNCTION tell_of_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('mana_ai_rs', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER log_order_told AFTER INSERT ON log_order FOR EACH STATEMENT EXECUTE FUNCTION tell_of_rows();
+
 CREATE VIEW sync_changes AS
 SELECT o.seq, o.id, o.app_id, o.table_name, o.record_id, o.user_id, c.space_id, c.op, c.data::text AS data,
        coalesce(c.field_meta::text, '{}') AS field_meta, c.client_id, (extract(epoch FROM c.created_at) * 1000000)::bigint AS created_at,
@@ -51,6 +59,7 @@ CREATE TABLE arrivals (
 CREATE FUNCTION note_arrival() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     INSERT INTO arrivals (row_id) VALUES (NEW.id);
+    PERFORM pg_notify('mana_ai_rs', '');
     RETURN NULL;
 END $$;
 CREATE TRIGGER mana_ai_rs_arrival AFTER INSERT ON public.sync_changes FOR EACH ROW

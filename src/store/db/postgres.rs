@@ -5,9 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::error::Error as StdError;
 
 use ::postgres::types::{Format, IsNull, ToSql as ToPostgres, Type, private::BytesMut};
-use ::postgres::{Client, Config, NoTls, Portal, Row, Statement, Transaction};
+use ::postgres::{Client, Config, Portal, Row, Statement, Transaction};
 use rusqlite::types::{FromSql, FromSqlError, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Error, Result};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Statements that a connection keeps prepared, at most.
 const STATEMENTS: usize = 500;
@@ -28,8 +29,8 @@ pub(in crate::store) trait ServerSession {
 pub(in crate::store) struct Blocking(Option<Client>);
 
 impl Blocking {
-    pub fn connect(config: &Config) -> std::result::Result<Self, ::postgres::Error> {
-        config.connect(NoTls).map(|client| Blocking(Some(client)))
+    pub fn connect(config: &Config, tls: &MakeRustlsConnect) -> std::result::Result<Self, ::postgres::Error> {
+        config.connect(tls.clone()).map(|client| Blocking(Some(client)))
     }
 
     /// `None` never, as long as it is not being dropped.

@@ -1,21 +1,22 @@
 //! Postgres: its connections, its transactions that write, its schema, and the proof that a process lives
 //! (docs/design.md, section 18).
 
+mod address;
+mod listener;
 mod migrate;
 mod presence;
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::time::Duration;
 
-use ::postgres::Config;
-use ::postgres::config::Host;
 use ::postgres::error::SqlState;
 use jiff::Timestamp;
 
+pub(super) use address::ServerAddress;
+pub(super) use listener::listen;
 pub(super) use presence::SessionLock;
 
-use super::db::{self, Blocking, OptionalExtension, PgClient, params, postgres_error};
+use super::db::{self, OptionalExtension, PgClient, params, postgres_error};
 use super::sqlite::{Options, Transactions};
 use super::{StoreError, StoreResult};
 use crate::domain::time;
@@ -29,34 +30,9 @@ const ADOPTED: i64 = 1_000;
 
 pub(super) type PgPool = r2d2::Pool<PgManager>;
 
-/// A database, and how it is reached.
-#[derive(Clone)]
-pub(super) struct ServerAddress {
-    config: Config,
-    /// Without its password.
-    pub shown: PathBuf,
-}
-
 impl ServerAddress {
-    /// Reads `postgres://user:password@host/database`, or the form of libpq.
-    ///
-    /// # Errors
-    /// When it is something else.
-    pub fn read(text: &str, timeout: Duration) -> StoreResult<Self> {
-        let refused = |reason: String| StoreError::Address { address: without_password(text), reason };
-        let mut config = Config::from_str(text).map_err(|error| refused(error.to_string()))?;
-        config.application_name("mana-ai").connect_timeout(timeout.max(Duration::from_secs(1)));
-        let host = match config.get_hosts().first() {
-            Some(Host::Tcp(host)) => host.clone(),
-            Some(Host::Unix(path)) => path.display().to_string(),
-            None => return Err(refused("it names no host".into())),
-        };
-        let shown = PathBuf::from(format!("postgres://{host}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default()));
-        Ok(ServerAddress { config, shown })
-    }
-
-    fn connect(&self) -> db::Result<PgClient> {
-        let mut client = Blocking::connect(&self.config).map_err(postgres_error)?;
+    fn session(&self) -> db::Result<PgClient> {
+        let mut client = self.connect().map_err(postgres_error)?;
         let settings = format!("SET search_path TO {SCHEMA}; SET {SCHEMA}.writes TO 'on'; SET TimeZone TO 'UTC'");
         client.client()?.batch_execute(&settings).map_err(postgres_error)?;
         Ok(PgClient::new(client))
@@ -67,7 +43,7 @@ impl ServerAddress {
     /// # Errors
     /// A server that cannot be reached, a role without the rights, a schema that is newer than this program.
     pub fn prepare(&self) -> StoreResult<()> {
-        let mut client = Blocking::connect(&self.config).map_err(|error| store_error(&self.shown, &error))?;
+        let mut client = self.connect().map_err(|error| store_error(&self.shown, &error))?;
         migrate::migrate(client.client().map_err(|_| StoreError::Stopped)?, &self.shown)
     }
 
@@ -96,7 +72,7 @@ impl r2d2::ManageConnection for PgManager {
     type Error = db::Error;
 
     fn connect(&self) -> db::Result<PgClient> {
-        self.0.connect()
+        self.0.session()
     }
 
     fn is_valid(&self, _: &mut PgClient) -> db::Result<()> {
@@ -121,7 +97,7 @@ impl Transactions for ServerTransactions {
         let fail = |error| super::sqlite::store_error(&path, error);
         let client = match self.client.take().filter(|client| !client.is_closed()) {
             Some(client) => client,
-            None => self.address.connect().map_err(fail)?,
+            None => self.address.session().map_err(fail)?,
         };
         let client = self.client.insert(client);
         let session = client.begin(false).map_err(fail)?;
@@ -151,14 +127,6 @@ fn adopt(connection: &db::Db<'_>, now: i64) -> db::Result<()> {
         c.record_id, coalesce(octet_length(c.data::text), 0) + coalesce(octet_length(c.field_meta::text), 2) + coalesce(octet_length(c.actor::text), 0) \
         FROM taken t JOIN public.sync_changes c ON c.id = t.row_id CROSS JOIN last WHERE NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = c.user_id) ORDER BY t.number ON CONFLICT (row_id) DO NOTHING";
     connection.execute(adopt, [now, ADOPTED]).map(drop)
-}
-
-/// An address as it may be shown.
-fn without_password(text: &str) -> String {
-    match (text.split_once("://"), text.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://…{}", &text[at..]),
-        _ => "what was given".into(),
-    }
 }
 
 /// Sorts an error of Postgres by what its user can do about it.
@@ -195,19 +163,4 @@ fn full(error: &::postgres::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        let address = ServerAddress::read("postgres://mana:secret@db.example/app", Duration::from_secs(1)).unwrap();
-        assert_eq!(address.shown.to_str(), Some("postgres://db.example/app"));
-        let Err(error) = ServerAddress::read("postgres://mana:secret@db.example:port/app", Duration::from_secs(1)) else {
-            panic!("it was read")
-        };
-        assert!(!error.to_string().contains("secret"), "{error}");
-    }
 }

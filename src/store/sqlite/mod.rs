@@ -89,7 +89,7 @@ use transactions::FileTransactions;
 use tx::SqliteReads;
 use writer::{SqliteTx, Writer};
 
-use super::postgres::{PgPool, ServerAddress, SessionLock};
+use super::postgres::{PgPool, ServerAddress, SessionLock, listen};
 use super::{Due, DueKey, LogRow, OpenRun, Projectable, RowFilter, RunRow, SetAside, Snapshot, StoreError, StoreResult, Table, script};
 use super::{Presence, PresenceError};
 use crate::store::db::{self, Db};
@@ -187,9 +187,13 @@ impl Store {
     }
 
     fn with(transactions: impl Transactions, engine: Engine, path: PathBuf, dir: &Path, options: &Options) -> StoreResult<Self> {
+        let committed = Arc::new(watch::Sender::new(()));
+        if let Engine::Server { address, .. } = &engine {
+            listen(address.clone(), Arc::downgrade(&committed))?;
+        }
         Ok(Store {
             shared: Arc::new(StoreInner {
-                writer: Writer::start(transactions, path.clone(), options.clock)?,
+                writer: Writer::start(transactions, path.clone(), options.clock, committed)?,
                 path,
                 dir: dir.to_owned(),
                 engine,
@@ -249,7 +253,7 @@ impl Store {
         self.shared.writer.is_full()
     }
 
-    /// Changes after every commit of this process.
+    /// Changes after every commit of this process, and of others where the engine tells of them.
     pub fn commits(&self) -> watch::Receiver<()> {
         self.shared.writer.commits()
     }

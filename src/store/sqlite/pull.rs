@@ -7,7 +7,7 @@ use super::{LogRow, Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::store::db::{self, Db, DbRows, Row, params};
 
-/// DbRows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
+/// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
 const LOOKED_AT: usize = 20_000;
 /// Bytes of data after which a page ends, so that an answer that is not read holds little; a row that is larger comes alone.
 const PAGE_BYTES: usize = 1024 * 1024;
@@ -23,11 +23,11 @@ pub struct Pull {
     pub since: i64,
     /// The client that asks; its own rows are passed over.
     pub not_client: Option<String>,
-    /// DbRows that a page has at most.
+    /// Rows that a page has at most.
     pub limit: usize,
 }
 
-/// DbRows in the order of the log, and the cursor that accounts for all that were looked at.
+/// Rows in the order of the log, and the cursor that accounts for all that were looked at.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {
     pub rows: Vec<LogRow>,

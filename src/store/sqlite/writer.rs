@@ -94,14 +94,19 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub fn start(mut transactions: impl Transactions, path: PathBuf, clock: fn() -> Timestamp) -> StoreResult<Self> {
+    /// Starts the thread, which tells `committed` of every commit.
+    pub fn start(
+        mut transactions: impl Transactions,
+        path: PathBuf,
+        clock: fn() -> Timestamp,
+        committed: Arc<watch::Sender<()>>,
+    ) -> StoreResult<Self> {
         let (jobs, mut inbox) = mpsc::channel::<WriteJob>(QUEUE);
         let queued = Arc::new(AtomicUsize::new(0));
         let waiting = Arc::clone(&queued);
         let oddities = Arc::new(Oddities::default());
         let counted = Arc::clone(&oddities);
-        let (committed, commits) = watch::channel(());
+        let commits = committed.subscribe();
         let run = move || {
             let mut pace = GroupCommit::default();
             while let Some(first) = inbox.blocking_recv() {
