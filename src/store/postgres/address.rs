@@ -18,7 +18,6 @@ use crate::store::db::Blocking;
 use crate::store::{StoreError, StoreResult};
 
 /// A database, and how it is reached.
-#[derive(Clone)]
 pub(in crate::store) struct ServerAddress {
     config: Config,
     tls: MakeRustlsConnect,

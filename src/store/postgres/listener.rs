@@ -1,6 +1,6 @@
 //! What other instances and programs commit, as soon as the server tells of it (LISTEN).
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fallible_iterator::FallibleIterator;
@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Tells `commits` of every message until nobody listens any more. Who waits for commits looks by themselves now and then, so a
 /// message that is lost while the server is away delays, and loses nothing.
-pub(in crate::store) fn listen(address: ServerAddress, commits: Weak<watch::Sender<()>>) -> StoreResult<()> {
+pub(in crate::store) fn listen(address: Arc<ServerAddress>, commits: Weak<watch::Sender<()>>) -> StoreResult<()> {
     let run = move || {
         let mut pause = LOOK;
         while commits.strong_count() > 0 {

@@ -7,6 +7,7 @@ mod migrate;
 mod presence;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::postgres::error::SqlState;
@@ -48,24 +49,24 @@ impl ServerAddress {
     }
 
     /// A pool that opens its connections when they are first needed.
-    pub fn pool(&self, options: &Options) -> PgPool {
+    pub fn pool(self: &Arc<Self>, options: &Options) -> PgPool {
         r2d2::Pool::builder()
             .max_size(options.readers.max(1))
             .min_idle(Some(0))
             .test_on_check_out(false)
             .connection_timeout(options.busy_timeout.max(Duration::from_secs(1)))
             .error_handler(Box::new(r2d2::NopErrorHandler))
-            .build_unchecked(PgManager(self.clone()))
+            .build_unchecked(PgManager(Arc::clone(self)))
     }
 
     /// What runs groups of writes.
-    pub fn transactions(&self, clock: fn() -> Timestamp) -> impl Transactions {
-        ServerTransactions { address: self.clone(), client: None, clock }
+    pub fn transactions(self: &Arc<Self>, clock: fn() -> Timestamp) -> impl Transactions {
+        ServerTransactions { address: Arc::clone(self), client: None, clock }
     }
 }
 
 /// Makes connections.
-pub(super) struct PgManager(ServerAddress);
+pub(super) struct PgManager(Arc<ServerAddress>);
 
 impl r2d2::ManageConnection for PgManager {
     type Connection = PgClient;
@@ -86,7 +87,7 @@ impl r2d2::ManageConnection for PgManager {
 
 /// The one connection of this process that writes.
 struct ServerTransactions {
-    address: ServerAddress,
+    address: Arc<ServerAddress>,
     client: Option<PgClient>,
     clock: fn() -> Timestamp,
 }

@@ -26,8 +26,8 @@ impl SessionLock {
     ///
     /// # Errors
     /// When the server cannot be reached.
-    pub fn show(address: &ServerAddress) -> StoreResult<Self> {
-        let lock = SessionLock { owner: Uuid::new_v4().to_string().into(), address: Arc::new(address.clone()), session: Arc::default() };
+    pub fn show(address: &Arc<ServerAddress>) -> StoreResult<Self> {
+        let lock = SessionLock { owner: Uuid::new_v4().to_string().into(), address: Arc::clone(address), session: Arc::default() };
         lock.hold()?;
         Ok(lock)
     }

@@ -151,12 +151,7 @@ fn tally<Id: From<String> + Borrow<str> + Hash + Eq>(of: &mut HashMap<Id, PlanTa
 }
 
 /// The missions with the most decisions, and those with the most tokens.
-fn missions_told(
-    c: &Db<'_>,
-    user: &UserId,
-    since: i64,
-    decided: HashMap<MissionId, PlanTally>,
-) -> db::Result<Vec<(MissionId, PlanTally)>> {
+fn missions_told(c: &Db<'_>, user: &UserId, since: i64, decided: HashMap<MissionId, PlanTally>) -> db::Result<Vec<(MissionId, PlanTally)>> {
     let mut used = HashMap::<MissionId, PlanTally>::new();
     let mut statement = c.prepare_cached(MISSION_DAYS)?;
     let mut rows = statement.query(params![user, since, DAYS_COUNTED])?;
@@ -297,7 +292,9 @@ pub(super) fn count_days(c: &Db<'_>) -> db::Result<()> {
 pub(super) fn days_are_right(c: &Db<'_>) -> db::Result<bool> {
     let differ = |there: &str, told: &str| {
         let there = format!("SELECT {there}");
-        c.query_row(&format!("SELECT EXISTS ({there} EXCEPT {told}) OR EXISTS ({told} EXCEPT {there})"), params![], |row| row.get::<_, bool>(0))
+        c.query_row(&format!("SELECT EXISTS ({there} EXCEPT {told}) OR EXISTS ({told} EXCEPT {there})"), params![], |row| {
+            row.get::<_, bool>(0)
+        })
     };
     Ok(!differ("user_id, day, agent_id, tokens FROM agent_days", DAYS_OF_AGENTS)?
         && !differ("user_id, day, mission_id, tokens FROM mission_days", DAYS_OF_MISSIONS)?)

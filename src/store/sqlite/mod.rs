@@ -123,7 +123,7 @@ enum Engine {
         file: Option<FileId>,
     },
     Server {
-        address: ServerAddress,
+        address: Arc<ServerAddress>,
         readers: PgPool,
     },
 }
@@ -180,7 +180,7 @@ impl Store {
     /// An address that cannot be read, a server that cannot be reached, a role without the rights, a newer schema.
     pub fn connect(address: &str, data_dir: &Path, options: &Options) -> StoreResult<Self> {
         files::directory(data_dir)?;
-        let address = ServerAddress::read(address, options.busy_timeout)?;
+        let address = Arc::new(ServerAddress::read(address, options.busy_timeout)?);
         address.prepare()?;
         let (transactions, readers, path) = (address.transactions(options.clock), address.pool(options), address.shown.clone());
         Self::with(transactions, Engine::Server { address, readers }, path, data_dir, options)
@@ -189,7 +189,7 @@ impl Store {
     fn with(transactions: impl Transactions, engine: Engine, path: PathBuf, dir: &Path, options: &Options) -> StoreResult<Self> {
         let committed = Arc::new(watch::Sender::new(()));
         if let Engine::Server { address, .. } = &engine {
-            listen(address.clone(), Arc::downgrade(&committed))?;
+            listen(Arc::clone(address), Arc::downgrade(&committed))?;
         }
         Ok(Store {
             shared: Arc::new(StoreInner {
