@@ -1,22 +1,28 @@
 -- Everything of this program in a schema of its own; the log itself is public.sync_changes, as the product that it joins has it
 -- (docs/design.md, section 18). Texts compare by their bytes, as they do in SQLite.
 
-CREATE TABLE IF NOT EXISTS public.sync_changes (
-    id             UUID        PRIMARY KEY DEFAULT gen_random_uuid(),
-    app_id         TEXT        NOT NULL,
-    table_name     TEXT        NOT NULL,
-    record_id      TEXT        NOT NULL,
-    user_id        TEXT        NOT NULL,
-    op             TEXT        NOT NULL,
-    data           JSONB,
-    field_meta     JSONB       DEFAULT '{}',
-    client_id      TEXT        NOT NULL,
-    created_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
-    schema_version INTEGER     NOT NULL DEFAULT 1,
-    actor          JSONB,
-    origin         TEXT,
-    space_id       TEXT
-);
+DO $$ BEGIN
+    -- Where it is there, no right to make one is needed.
+    IF NOT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname = 'public' AND c.relname = 'sync_changes') THEN
+        CREATE TABLE public.sync_changes (
+            id             UUID        PRIMARY KEY DEFAULT gen_random_uuid(),
+            app_id         TEXT        NOT NULL,
+            table_name     TEXT        NOT NULL,
+            record_id      TEXT        NOT NULL,
+            user_id        TEXT        NOT NULL,
+            op             TEXT        NOT NULL,
+            data           JSONB,
+            field_meta     JSONB       DEFAULT '{}',
+            client_id      TEXT        NOT NULL,
+            created_at     TIMESTAMPTZ NOT NULL DEFAULT now(),
+            schema_version INTEGER     NOT NULL DEFAULT 1,
+            actor          JSONB,
+            origin         TEXT,
+            space_id       TEXT
+        );
+    END IF;
+END $$;
 
 -- The order of the log. Numbers are given under one lock that is held until the commit, so that they follow the commits.
 CREATE TABLE log_order (
@@ -66,6 +72,33 @@ CREATE TRIGGER mana_ai_rs_arrival AFTER INSERT ON public.sync_changes FOR EACH R
 WHEN (current_setting('mana_ai_rs.writes', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION note_arrival();
 INSERT INTO arrivals (row_id) SELECT id FROM public.sync_changes ORDER BY created_at, id;
 
+-- Those of users whose removal is under way since all their rows went; they come in when it is done.
+CREATE TABLE held_arrivals (
+    number  BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row_id  UUID             NOT NULL,
+    user_id TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX held_arrivals_of_user ON held_arrivals (user_id, number);
+
+-- Rows that others took out, and that still have a place in the order.
+CREATE TABLE departures (
+    number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    row_id UUID   NOT NULL
+);
+CREATE FUNCTION note_departures() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        INSERT INTO departures (row_id) SELECT row_id FROM log_order ORDER BY seq;
+    ELSE
+        INSERT INTO departures (row_id) SELECT id FROM gone;
+    END IF;
+    PERFORM pg_notify('mana_ai_rs', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER mana_ai_rs_departure AFTER DELETE ON public.sync_changes REFERENCING OLD TABLE AS gone FOR EACH STATEMENT
+WHEN (current_setting('mana_ai_rs.writes', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION note_departures();
+CREATE TRIGGER mana_ai_rs_emptied AFTER TRUNCATE ON public.sync_changes FOR EACH STATEMENT EXECUTE FUNCTION note_departures();
+
 CREATE TABLE user_log (
     user_id TEXT COLLATE "C" PRIMARY KEY,
     rows    BIGINT NOT NULL,
@@ -85,7 +118,11 @@ CREATE TABLE removals (
     asked_at BIGINT NOT NULL,
     done_at  BIGINT
 );
--- How far the log had come when a removal began.
+-- Users of whom others took the last row out: their removal ends with an open door.
+CREATE TABLE gone_users (
+    user_id TEXT COLLATE "C" PRIMARY KEY
+);
+-- How far the log had come when rows of it went.
 CREATE TABLE log_end (
     seq     BIGINT NOT NULL,
     sync_at BIGINT NOT NULL
@@ -99,9 +136,21 @@ BEGIN
     END IF;
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
 END $$;
-CREATE TRIGGER log_order_append_only BEFORE UPDATE OR DELETE ON log_order FOR EACH ROW EXECUTE FUNCTION guard_rows();
+CREATE TRIGGER log_order_unchanged BEFORE UPDATE ON log_order FOR EACH ROW EXECUTE FUNCTION guard_rows();
+-- A place goes with its row.
+CREATE FUNCTION guard_places() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM public.sync_changes WHERE id = OLD.row_id) THEN
+        RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+    END IF;
+    RETURN OLD;
+END $$;
+CREATE TRIGGER log_order_append_only BEFORE DELETE ON log_order FOR EACH ROW EXECUTE FUNCTION guard_places();
 CREATE FUNCTION remove_row() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
+    IF NOT EXISTS (SELECT 1 FROM removals WHERE user_id = OLD.user_id AND done_at IS NULL) THEN
+        RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+    END IF;
     DELETE FROM public.sync_changes c USING log_order o WHERE o.seq = OLD.seq AND c.id = o.row_id;
     DELETE FROM log_order WHERE seq = OLD.seq;
     RETURN OLD;

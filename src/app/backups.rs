@@ -20,6 +20,11 @@ const NAME: &str = "mana-ai-%Y%m%dT%H%M%SZ.db";
 const KEPT: usize = 5;
 
 impl App {
+    /// Whether the database is a file, of which a backup can be made here.
+    pub fn can_back_up(&self) -> bool {
+        self.store.is_file()
+    }
+
     /// When a backup was made here last; the command writes nothing into what it copies.
     ///
     /// # Errors
@@ -34,6 +39,9 @@ impl App {
     /// Where an administrator is needed, another backup is being made, or the file cannot be written.
     pub async fn back_up(&self, who: &UserId) -> Result<PathBuf, AppError> {
         self.as_admin(who).await?;
+        if !self.can_back_up() {
+            return Err(AppError::Parameter("the database is in Postgres, whose own tools copy it".into()));
+        }
         let Ok(_one) = self.backing_up.try_lock() else { return Err(AppError::Parameter("a backup is being made already".into())) };
         let now = self.now();
         let dir = self.data_dir.join(DIRECTORY);

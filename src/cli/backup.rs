@@ -12,6 +12,7 @@ pub(super) struct BackupArgs {
 }
 
 pub(super) async fn run(context: Context, args: BackupArgs) -> CommandResult {
+    setup::only_a_file(&context.config, "pg_dump --format=custom, or the archive of your server, copies it")?;
     let stop = setup::asked_to_stop();
     let operator = setup::operator(&context.config).await?;
     let (bar, progress, go_on) = output::progress("written");

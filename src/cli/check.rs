@@ -37,6 +37,8 @@ pub(super) async fn run(context: Context, args: CheckArgs) -> CommandResult {
     let fixable = check.findings.iter().all(|finding| finding.fix.is_some());
     Err(Failure::Failed(if fixable && !args.repair {
         format!("{findings} in {file}, all in what is made out of the log; `mana-ai check --repair` makes it again")
+    } else if context.config.database.is_some() {
+        format!("{findings} in {file}; stop mana-ai, and put a copy of that database in its place that pg_dump or your archive has")
     } else {
         format!(
             "{findings} in {file}; stop mana-ai, keep a copy of the data directory, and put a backup in its place with `mana-ai restore`"
@@ -44,7 +46,6 @@ pub(super) async fn run(context: Context, args: CheckArgs) -> CommandResult {
     }))
 }
 
-/// Checks the log, and what was made out of it where it can be read.
 fn tell(args: &CheckArgs, check: &Check, repaired: &[Finding]) -> CommandResult {
     let texts = |findings: &[Finding]| findings.iter().take(TOLD).map(|finding| finding.text.clone()).collect::<Vec<_>>();
     let (found, fixed) = (texts(&check.findings), texts(repaired));

@@ -15,6 +15,7 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) async fn run(context: Context, args: RestoreArgs) -> CommandResult {
+    setup::only_a_file(&context.config, "pg_restore puts a copy that pg_dump made into a new database")?;
     let dir = context.config.data_dir;
     let (bar, progress, _) = output::progress("copied");
     let (to, from) = (dir.clone(), args.file.clone());

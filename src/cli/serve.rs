@@ -27,7 +27,7 @@ pub(super) async fn run(context: Context) -> CommandResult {
     let address = listener.local_addr().map_err(Failure::failed)?;
     let server = Server::start(listener, &config, &app)?;
     link::tell(&operator, &config, address, std::io::stdout().is_terminal()).await?;
-    tracing::info!(%address, data_dir = %config.data_dir.display(), model = config.llm_model, "mana-ai listens");
+    tracing::info!(%address, database = %operator.path().display(), data_dir = %config.data_dir.display(), model = config.llm_model, "mana-ai listens");
     let ticking = config.tick_enabled.then(|| {
         let app = Arc::clone(&app);
         tokio::spawn(async move { app.follow_schedule(config.tick_interval).await })

@@ -70,6 +70,14 @@ async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) 
     Ok(Operator::new(store, clock()))
 }
 
+/// Refuses what is only for a database in a file.
+pub(super) fn only_a_file(config: &Config, instead: &str) -> Result<(), Failure> {
+    match config.database {
+        None => Ok(()),
+        Some(_) => Err(Failure::Failed(format!("the database is in Postgres (MANA_AI_DATABASE): {instead}; docs/postgres.md tells more"))),
+    }
+}
+
 /// The clock of this machine, by which everything goes.
 fn clock() -> Clock {
     Arc::new(now)

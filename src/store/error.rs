@@ -61,6 +61,8 @@ pub enum StoreError {
     Unreachable { path: PathBuf, reason: String },
     #[error("the role of {} may not do what is needed: {reason}; {}", path.display(), advice::FORBIDDEN)]
     Forbidden { path: PathBuf, reason: String },
+    #[error("the role {role} of {} lacks {what}; who administers that database gives it by: {grants}", path.display())]
+    Lacking { path: PathBuf, role: String, what: String, grants: String },
     #[error("`{address}` is no address of a database: {reason}; {}", advice::ADDRESS)]
     Address { address: String, reason: String },
     #[error("the database is closing")]
@@ -87,7 +89,7 @@ mod advice {
     pub const UNREADABLE: &str = "`mana-ai check` tells more";
     pub const NO_ROOM: &str = "free some space and try again. Nothing was changed";
     pub const UNREACHABLE: &str = "nothing of this write was acknowledged, check that the server runs and lets this machine in";
-    pub const FORBIDDEN: &str = "let it own the schema mana_ai_rs, and pass row-level security (BYPASSRLS)";
+    pub const FORBIDDEN: &str = "nothing of this write was kept, `mana-ai doctor` tells what the role lacks";
     pub const ADDRESS: &str = "give one such as postgres://user@host/database";
 }
 
@@ -133,6 +135,7 @@ impl StoreError {
                 | StoreError::Moved { .. }
                 | StoreError::Unreachable { .. }
                 | StoreError::Forbidden { .. }
+                | StoreError::Lacking { .. }
                 | StoreError::Stopped
         )
     }
@@ -146,6 +149,7 @@ impl StoreError {
                 | StoreError::Io { .. }
                 | StoreError::Moved { .. }
                 | StoreError::Unreachable { .. }
+                | StoreError::Forbidden { .. }
         )
     }
 }

@@ -159,6 +159,9 @@ pub(super) async fn make_token(State(shared): State<Shared>, posted: Posted) -> 
 
 async fn backup(shared: &Shared, who: &SignedIn) -> Result<Markup, Failed> {
     let words = who.words;
+    if !shared.app.can_back_up() {
+        return Ok(html! { p.hint { (words.say("settings-backup-elsewhere")) } });
+    }
     let last = shared.app.last_backup().await?;
     Ok(html! {
         p { @match last { Some(at) => (rich(words, "settings-backup-last", [("at", moment(at))])), None => (words.say("settings-backup-none")) } }

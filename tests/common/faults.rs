@@ -113,6 +113,8 @@ impl Caller {
     fn send(&self, request: reqwest::RequestBuilder) -> Option<(u16, Value)> {
         self.runtime.block_on(async {
             let response = request.bearer_auth(&self.token).send().await.ok()?;
+            let says_when = response.headers().contains_key("retry-after");
+            assert!(response.status() != 503 || says_when, "it does not say when to come back");
             Some((response.status().as_u16(), response.json().await.ok()?))
         })
     }

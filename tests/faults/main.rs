@@ -9,3 +9,4 @@ mod disk;
 mod file;
 mod load;
 mod model;
+mod postgres;

@@ -9,6 +9,7 @@ impl Operator {
     /// # Errors
     /// When the database cannot be read.
     pub async fn check(&self) -> StoreResult<Check> {
+        self.store.take_in_arrivals().await?;
         let check = self.store.check_log().await?;
         if check.log_in_doubt {
             return Ok(check);

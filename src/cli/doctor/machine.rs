@@ -120,7 +120,7 @@ pub(super) fn disk(dir: &Path) -> Diagnosis {
     }
 }
 
-pub(super) fn clock(examined: &Database, now: Timestamp) -> Diagnosis {
+pub(super) fn clock(examined: Option<&Examined>, now: Timestamp) -> Diagnosis {
     let told = format!("{now:.0}");
     if now.as_second() < FIRST_RELEASE {
         return Diagnosis::fail(
@@ -128,7 +128,6 @@ pub(super) fn clock(examined: &Database, now: Timestamp) -> Diagnosis {
             "set the clock, best by NTP (timedatectl set-ntp true)",
         );
     }
-    let examined = examined.as_ref().ok().and_then(Option::as_ref);
     match examined.and_then(|found| found.last_sync_at).map(|last| last.duration_since(now)) {
         Some(ahead) if ahead > AHEAD => Diagnosis::fail(
             format!("{told}, but the last row of the log was written {} minutes later", ahead.as_mins()),
@@ -165,7 +164,7 @@ fn nearest(dir: &Path) -> &Path {
     above.find(|dir| dir.exists()).unwrap_or(Path::new("/"))
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(super) fn megabytes(bytes: u64) -> String {
     match bytes {
         0..10_000_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
         _ => format!("{} GB", bytes / 1_000_000_000),

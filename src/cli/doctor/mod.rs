@@ -6,6 +6,7 @@
 mod keys;
 mod log;
 mod machine;
+mod server;
 mod services;
 
 use std::io::Write;
@@ -17,6 +18,7 @@ use super::setup;
 use super::{CommandResult, Failure};
 use crate::config::{Config, ConfigError, GivenSettings};
 use crate::grants::PrivateKey;
+use crate::store::Examined;
 
 #[derive(clap::Args)]
 pub(super) struct DoctorArgs {
@@ -67,9 +69,23 @@ impl Diagnosis {
     }
 }
 
-/// The checks in their order.
-const CHECKS: [&str; 12] =
-    ["config", "directory", "database", "disk", "clock", "time-zone", "port", "service-key", "users", "grant-key", "tools", "model"];
+/// The checks in their order; those of the server are for Postgres alone.
+const CHECKS: [&str; 14] = [
+    "config",
+    "directory",
+    "server",
+    "role",
+    "database",
+    "disk",
+    "clock",
+    "time-zone",
+    "port",
+    "service-key",
+    "users",
+    "grant-key",
+    "tools",
+    "model",
+];
 
 pub(super) async fn run(raw: Result<GivenSettings, ConfigError>, args: DoctorArgs) -> CommandResult {
     if let Some(database) = args.database {
@@ -86,16 +102,18 @@ pub(super) async fn run(raw: Result<GivenSettings, ConfigError>, args: DoctorArg
         }
     };
     let (raw, config, wrong) = readable(raw)?;
-    let mut examined = Ok(None);
+    let mut looked = Looked::Nothing;
     let mut findings = Vec::new();
-    for name in CHECKS {
-        if name == "database" {
+    for name in CHECKS.into_iter().filter(|name| config.database.is_some() || !["server", "role"].contains(name)) {
+        if let ("server", Some(address)) = (name, &config.database) {
+            looked = Looked::Server(Box::new(server::examine(address, &config).await));
+        } else if name == "database" && config.database.is_none() {
             // It takes its time where there is much to read.
-            examined = machine::examine(&config.data_dir).await;
+            looked = Looked::File(machine::examine(&config.data_dir).await);
         }
         let finding = match wrong.iter().find(|(check, _)| *check == name) {
             Some((_, error)) => Diagnosis::fail(error, "correct it"),
-            None => look(name, &raw, &config, &examined).await,
+            None => look(name, &raw, &config, &looked).await,
         };
         show(name, &finding, args.json)?;
         findings.push(finding);
@@ -112,13 +130,35 @@ fn outcome<'a>(findings: impl IntoIterator<Item = &'a Diagnosis>) -> CommandResu
     }
 }
 
-async fn look(check: &str, raw: &GivenSettings, config: &Config, examined: &machine::Database) -> Diagnosis {
+/// The database that was looked at.
+enum Looked {
+    Nothing,
+    File(machine::Database),
+    Server(Box<server::ServerLook>),
+}
+
+impl Looked {
+    /// What is known of the log.
+    fn examined(&self) -> Option<&Examined> {
+        match self {
+            Looked::Nothing => None,
+            Looked::File(found) => found.as_ref().ok()?.as_ref(),
+            Looked::Server(server) => (**server).as_ref().ok()?.found.as_ref(),
+        }
+    }
+}
+
+async fn look(check: &str, raw: &GivenSettings, config: &Config, looked: &Looked) -> Diagnosis {
     match check {
         "config" => machine::config_file(raw, config),
         "directory" => machine::directory(&config.data_dir),
-        "database" => machine::database(examined),
+        "server" | "role" | "database" => match looked {
+            Looked::Nothing => Diagnosis::ok("not looked at"),
+            Looked::File(found) => machine::database(found),
+            Looked::Server(server) => server::told(check, server),
+        },
         "disk" => machine::disk(&config.data_dir),
-        "clock" => machine::clock(examined, setup::now()),
+        "clock" => machine::clock(looked.examined(), setup::now()),
         "time-zone" => machine::time_zone(raw, config, setup::now()),
         "port" => services::port(config).await,
         "service-key" => keys::service_key(config),

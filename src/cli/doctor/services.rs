@@ -36,7 +36,7 @@ async fn taken(config: &Config, address: SocketAddr) -> Diagnosis {
     let said = health::ask(setup::reachable(address)).await;
     let about: Option<Value> = said.as_ref().ok().and_then(|(_, body)| serde_json::from_str(body).ok());
     match about {
-        Some(about) if about["service"] == "mana-ai" && !store::is_open(&config.data_dir) => Diagnosis::fail(
+        Some(about) if about["service"] == "mana-ai" && config.database.is_none() && !store::is_open(&config.data_dir) => Diagnosis::fail(
             format!("the mana-ai of another data directory listens on {address}"),
             "choose another port with PORT, or stop that one",
         ),

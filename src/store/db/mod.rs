@@ -8,7 +8,7 @@ pub(super) use rusqlite::{Error, OptionalExtension, Result, params};
 
 mod postgres;
 
-pub(super) use postgres::{Blocking, PgClient, ServerSession, postgres_error};
+pub(super) use postgres::{Blocking, PgClient, ServerSession};
 
 /// A connection, in a transaction or not.
 #[derive(Clone, Copy)]

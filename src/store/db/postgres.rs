@@ -56,11 +56,13 @@ impl Drop for Blocking {
 pub(in crate::store) struct PgClient {
     client: Blocking,
     statements: HashMap<String, Statement>,
+    /// Hears of every answer.
+    answered: Box<dyn Fn() + Send>,
 }
 
 impl PgClient {
-    pub fn new(client: Blocking) -> Self {
-        PgClient { client, statements: HashMap::new() }
+    pub fn new(client: Blocking, answered: impl Fn() + Send + 'static) -> Self {
+        PgClient { client, statements: HashMap::new(), answered: Box::new(answered) }
     }
 
     pub fn is_closed(&self) -> bool {
@@ -75,7 +77,9 @@ impl PgClient {
         } else {
             self.client.client()?.transaction()
         };
-        let open = Open { transaction: transaction.map_err(postgres_error)?, statements: &mut self.statements };
+        let transaction = transaction.map_err(postgres_error)?;
+        (self.answered)();
+        let open = Open { transaction, statements: &mut self.statements, answered: &*self.answered };
         Ok(PgSession(RefCell::new(open)))
     }
 }
@@ -86,6 +90,7 @@ pub(in crate::store) struct PgSession<'t>(RefCell<Open<'t>>);
 struct Open<'t> {
     transaction: Transaction<'t>,
     statements: &'t mut HashMap<String, Statement>,
+    answered: &'t (dyn Fn() + Send),
 }
 
 impl Open<'_> {
@@ -110,7 +115,9 @@ impl Open<'_> {
         let statement = self.prepared(sql)?;
         let given: Vec<BoundValue<'_>> = given.iter().map(|value| value.to_sql().map(BoundValue)).collect::<Result<_>>()?;
         let given: Vec<&(dyn ToPostgres + Sync)> = given.iter().map(|value| value as &(dyn ToPostgres + Sync)).collect();
-        run(&mut self.transaction, &statement, &given).map_err(postgres_error)
+        let answer = run(&mut self.transaction, &statement, &given).map_err(postgres_error);
+        (self.answered)();
+        answer
     }
 }
 
@@ -118,7 +125,12 @@ impl PgSession<'_> {
     /// # Errors
     /// When it cannot be known that all of it is kept.
     pub fn commit(self) -> Result<()> {
-        self.0.into_inner().transaction.commit().map_err(postgres_error)
+        // To commit what failed in between is no error to Postgres: it takes all of it back.
+        self.batch("SELECT 1")?;
+        let Open { transaction, answered, .. } = self.0.into_inner();
+        transaction.commit().map_err(postgres_error)?;
+        answered();
+        Ok(())
     }
 }
 
@@ -279,7 +291,7 @@ pub(super) fn cell(row: &Row, column: usize) -> Result<ValueRef<'_>> {
 }
 
 /// An error of Postgres, as queries pass it on.
-pub(in crate::store) fn postgres_error(error: ::postgres::Error) -> Error {
+fn postgres_error(error: ::postgres::Error) -> Error {
     Error::ToSqlConversionFailure(Box::new(error))
 }
 

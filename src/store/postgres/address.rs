@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ::postgres::Config;
-use ::postgres::config::{Host, SslMode};
+use ::postgres::config::{Host, SslMode, TargetSessionAttrs};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
@@ -14,8 +15,18 @@ use rustls_pki_types::pem::PemObject;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::pulse::Heartbeats;
+use super::store_error;
 use crate::store::db::Blocking;
 use crate::store::{StoreError, StoreResult};
+
+/// Connections that are being made at a time; more would wait for a server that does not answer.
+const CONNECTING: usize = 16;
+/// After this long without an answer of the other machine a connection is dead, and is asked whether it lives.
+const DEAD_AFTER: Duration = Duration::from_secs(30);
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+/// How long the client waits by default before it asks.
+const NEVER_ASKED: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// A database, and how it is reached.
 pub(in crate::store) struct ServerAddress {
@@ -23,6 +34,13 @@ pub(in crate::store) struct ServerAddress {
     tls: MakeRustlsConnect,
     /// Without its password.
     pub shown: PathBuf,
+    /// Whether the server is on this machine.
+    pub is_near: bool,
+    /// How long a statement waits for somebody's lock.
+    pub patience: Duration,
+    /// Whether the server answers this process.
+    pub heartbeats: Heartbeats,
+    connecting: Arc<AtomicUsize>,
 }
 
 impl ServerAddress {
@@ -38,7 +56,8 @@ impl ServerAddress {
         let (plain, roots) = without_option(text, "sslrootcert");
         let (plain, mode) = without_option(&plain, "sslmode");
         let mut config = Config::from_str(&plain).map_err(|error| refused(error.to_string()))?;
-        config.application_name("mana-ai").connect_timeout(timeout.max(Duration::from_secs(1)));
+        let patience = timeout.max(Duration::from_secs(1));
+        take_defaults(&mut config, patience);
         let (host, is_near) = match config.get_hosts().first() {
             Some(Host::Tcp(host)) => (host.clone(), host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())),
             Some(Host::Unix(path)) => (path.display().to_string(), true),
@@ -54,11 +73,58 @@ impl ServerAddress {
         let tls = connector(roots.as_deref()).map_err(refused)?;
         let shown = PathBuf::from(format!("postgres://{host}/{}", config.get_dbname().or(config.get_user()).unwrap_or_default()));
         config.ssl_mode(mode);
-        Ok(ServerAddress { config, tls, shown })
+        let (heartbeats, connecting) = (Heartbeats::default(), Arc::default());
+        Ok(ServerAddress { config, tls, shown, is_near, patience, heartbeats, connecting })
     }
 
-    pub fn connect(&self) -> Result<Blocking, ::postgres::Error> {
-        Blocking::connect(&self.config, &self.tls)
+    /// Makes a connection. It blocks, but not for long: the client itself waits for ever for a server that was reached and says nothing.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses.
+    pub fn connect(&self) -> StoreResult<Blocking> {
+        let silent = || StoreError::Unreachable { path: self.shown.clone(), reason: "it does not answer".into() };
+        let connecting = Arc::clone(&self.connecting);
+        if connecting.fetch_add(1, Ordering::SeqCst) >= CONNECTING {
+            connecting.fetch_sub(1, Ordering::SeqCst);
+            return Err(silent());
+        }
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        let (sender, receiver) = mpsc::channel();
+        let connect = move || {
+            let connected = Blocking::connect(&config, &tls);
+            connecting.fetch_sub(1, Ordering::SeqCst);
+            // Nobody may be waiting any more.
+            let _ = sender.send(connected);
+        };
+        std::thread::Builder::new().name("store-connect".into()).spawn(connect).map_err(|_| StoreError::Stopped)?;
+        let hosts = u32::try_from(self.config.get_hosts().len()).unwrap_or(u32::MAX);
+        let each = self.config.get_connect_timeout().copied().unwrap_or(self.patience);
+        let connected = receiver.recv_timeout(each.saturating_mul(hosts)).map_err(|_| silent())?;
+        connected.map_err(|error| store_error(&self.shown, &error))
+    }
+}
+
+/// What an address says nothing of.
+fn take_defaults(config: &mut Config, patience: Duration) {
+    config.application_name("mana-ai");
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(patience);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(DEAD_AFTER);
+    }
+    if config.get_keepalives_idle() == NEVER_ASKED {
+        config.keepalives_idle(DEAD_AFTER);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(ASKED_EVERY);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(3);
+    }
+    // Of several, or after a failover, the one that takes writes.
+    if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
 }
 

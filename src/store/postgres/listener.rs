@@ -6,7 +6,7 @@ use std::time::Duration;
 use fallible_iterator::FallibleIterator;
 use tokio::sync::watch;
 
-use super::ServerAddress;
+use super::{ServerAddress, store_error};
 use crate::store::{StoreError, StoreResult};
 
 /// The channel on which the log says that it has new rows, or that some wait for their place. A message says no more: who hears
@@ -14,7 +14,7 @@ use crate::store::{StoreError, StoreResult};
 const CHANNEL: &str = "mana_ai_rs";
 /// How long a look for messages takes, after which the listener sees whether anybody still listens.
 const LOOK: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Tells `commits` of every message until nobody listens any more. Who waits for commits looks by themselves now and then, so a
 /// message that is lost while the server is away delays, and loses nothing.
@@ -36,10 +36,11 @@ pub(in crate::store) fn listen(address: Arc<ServerAddress>, commits: Weak<watch:
 }
 
 /// Hears until the session ends or nobody listens any more.
-fn hear(address: &ServerAddress, commits: &Weak<watch::Sender<()>>) -> Result<(), ::postgres::Error> {
+fn hear(address: &ServerAddress, commits: &Weak<watch::Sender<()>>) -> StoreResult<()> {
+    let fail = |error| store_error(&address.shown, &error);
     let mut session = address.connect()?;
     let Ok(client) = session.client() else { return Ok(()) };
-    client.batch_execute(&format!("LISTEN {CHANNEL}"))?;
+    client.batch_execute(&format!("LISTEN {CHANNEL}")).map_err(fail)?;
     // What was told before, nobody heard.
     let mut is_news = true;
     while let Some(commits) = commits.upgrade()
@@ -49,9 +50,12 @@ fn hear(address: &ServerAddress, commits: &Weak<watch::Sender<()>>) -> Result<()
             commits.send_replace(());
         }
         drop(commits);
-        is_news = client.notifications().timeout_iter(LOOK).next()?.is_some();
+        is_news = client.notifications().timeout_iter(LOOK).next().map_err(fail)?.is_some();
         // One look is enough for all that came together.
-        while client.notifications().iter().next()?.is_some() {}
+        while client.notifications().iter().next().map_err(fail)?.is_some() {}
+        // That the server lives, others rely on.
+        client.batch_execute("").map_err(fail)?;
+        address.heartbeats.any.beat();
     }
     Ok(())
 }

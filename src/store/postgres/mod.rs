@@ -2,9 +2,12 @@
 //! (docs/design.md, section 18).
 
 mod address;
+mod examine;
 mod listener;
 mod migrate;
 mod presence;
+mod pulse;
+mod rights;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,29 +17,42 @@ use ::postgres::error::SqlState;
 use jiff::Timestamp;
 
 pub(super) use address::ServerAddress;
+pub use examine::{ExaminedServer, examine_server};
 pub(super) use listener::listen;
 pub(super) use presence::SessionLock;
 
-use super::db::{self, OptionalExtension, PgClient, params, postgres_error};
+use super::db::{self, OptionalExtension, PgClient, params};
 use super::sqlite::{Options, Transactions};
 use super::{StoreError, StoreResult};
 use crate::domain::time;
+use pulse::Pulse;
 
 /// The schema that has everything of ours but the log.
 const SCHEMA: &str = "mana_ai_rs";
 /// The lock under which rows get their place in the log.
 const ORDER_LOCK: i64 = 0x4d41_4e41_0001;
+/// A transaction in which nothing is asked for this long is one of a process that stands still, and holds up all others.
+const IDLE: Duration = Duration::from_secs(60);
 /// Rows of others that get their place before a group of writes.
 const ADOPTED: i64 = 1_000;
 
 pub(super) type PgPool = r2d2::Pool<PgManager>;
 
 impl ServerAddress {
-    fn session(&self) -> db::Result<PgClient> {
-        let mut client = self.connect().map_err(postgres_error)?;
-        let settings = format!("SET search_path TO {SCHEMA}; SET {SCHEMA}.writes TO 'on'; SET TimeZone TO 'UTC'");
-        client.client()?.batch_execute(&settings).map_err(postgres_error)?;
-        Ok(PgClient::new(client))
+    /// A session of a pool, or of the writer.
+    fn session(&self, pulse: &Pulse) -> StoreResult<PgClient> {
+        let mut client = self.connect()?;
+        // What waits for a lock, or holds one and does nothing, does not do so for ever.
+        let settings = format!(
+            "SET search_path TO {SCHEMA}, pg_temp; SET {SCHEMA}.writes TO 'on'; SET TimeZone TO 'UTC'; SET lock_timeout TO {}; \
+             SET idle_in_transaction_session_timeout TO {}",
+            self.patience.as_millis(),
+            IDLE.as_millis()
+        );
+        let started = client.client().map_err(|_| StoreError::Stopped)?.batch_execute(&settings);
+        started.map_err(|error| store_error(&self.shown, &error))?;
+        let pulse = pulse.clone();
+        Ok(PgClient::new(client, move || pulse.beat()))
     }
 
     /// Brings the schema up to date.
@@ -44,8 +60,8 @@ impl ServerAddress {
     /// # Errors
     /// A server that cannot be reached, a role without the rights, a schema that is newer than this program.
     pub fn prepare(&self) -> StoreResult<()> {
-        let mut client = self.connect().map_err(|error| store_error(&self.shown, &error))?;
-        migrate::migrate(client.client().map_err(|_| StoreError::Stopped)?, &self.shown)
+        let mut client = self.connect()?;
+        migrate::migrate(client.client().map_err(|_| StoreError::Stopped)?, &self.shown, self.patience)
     }
 
     /// A pool that opens its connections when they are first needed.
@@ -70,13 +86,13 @@ pub(super) struct PgManager(Arc<ServerAddress>);
 
 impl r2d2::ManageConnection for PgManager {
     type Connection = PgClient;
-    type Error = db::Error;
+    type Error = StoreError;
 
-    fn connect(&self) -> db::Result<PgClient> {
-        self.0.session()
+    fn connect(&self) -> StoreResult<PgClient> {
+        self.0.session(&self.0.heartbeats.any)
     }
 
-    fn is_valid(&self, _: &mut PgClient) -> db::Result<()> {
+    fn is_valid(&self, _: &mut PgClient) -> StoreResult<()> {
         Ok(())
     }
 
@@ -92,24 +108,33 @@ struct ServerTransactions {
     clock: fn() -> Timestamp,
 }
 
+impl ServerTransactions {
+    /// Runs jobs in a transaction, unless none can begin.
+    fn in_transaction(&self, client: &mut PgClient, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> db::Result<StoreResult<()>> {
+        let fail = |error| super::sqlite::store_error(&self.address.shown, error);
+        let session = client.begin(false)?;
+        let connection = db::Db::from(&session as &dyn db::ServerSession);
+        // Nobody else writes until this commits, so that numbers follow commits and rules see one state.
+        let locked = connection.query_row("SELECT pg_advisory_xact_lock(?1)", [ORDER_LOCK], |_| Ok(()));
+        let ready = locked.and_then(|()| adopt(&connection, time::to_micros((self.clock)())));
+        let written = ready.map_err(fail).and_then(|()| jobs(connection));
+        Ok(written.and_then(|()| session.commit().map_err(fail)))
+    }
+}
+
 impl Transactions for ServerTransactions {
     fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> StoreResult<()> {
-        let path = self.address.shown.clone();
-        let fail = |error| super::sqlite::store_error(&path, error);
-        let client = match self.client.take().filter(|client| !client.is_closed()) {
-            Some(client) => client,
-            None => self.address.session().map_err(fail)?,
-        };
-        let client = self.client.insert(client);
-        let session = client.begin(false).map_err(fail)?;
+        // The end of a session that was idle shows when it is asked.
+        if let Some(mut idle) = self.client.take()
+            && let Ok(written) = self.in_transaction(&mut idle, jobs)
         {
-            let connection = db::Db::from(&session as &dyn db::ServerSession);
-            // Nobody else writes until this commits, so that numbers follow commits and rules see one state.
-            connection.query_row("SELECT pg_advisory_xact_lock(?1)", [ORDER_LOCK], |_| Ok(())).map_err(fail)?;
-            adopt(&connection, time::to_micros((self.clock)())).map_err(fail)?;
-            jobs(connection)?;
+            self.client = Some(idle);
+            return written;
         }
-        session.commit().map_err(fail)
+        let mut client = self.address.session(&self.address.heartbeats.writer)?;
+        let written = self.in_transaction(&mut client, jobs);
+        self.client = Some(client);
+        written.map_err(|error| super::sqlite::store_error(&self.address.shown, error))?
     }
 }
 
@@ -121,6 +146,8 @@ fn adopt(connection: &db::Db<'_>, now: i64) -> db::Result<()> {
     }
     let adopt = "WITH first AS (SELECT number FROM arrivals ORDER BY number LIMIT ?2), \
         taken AS (DELETE FROM arrivals a USING first WHERE a.number = first.number RETURNING a.number, a.row_id), \
+        held AS (INSERT INTO held_arrivals (row_id, user_id) SELECT c.id, c.user_id FROM taken t JOIN public.sync_changes c ON c.id = t.row_id \
+        JOIN gone_users g ON g.user_id = c.user_id ORDER BY t.number), \
         last AS (SELECT greatest(coalesce((SELECT max(seq) FROM log_order), 0), e.seq) AS seq, \
         greatest(coalesce((SELECT sync_at FROM log_order ORDER BY seq DESC LIMIT 1), 0), e.sync_at) AS sync_at FROM log_end e) \
         INSERT INTO log_order (seq, sync_at, row_id, id, user_id, app_id, table_name, record_id, bytes) \
@@ -140,14 +167,16 @@ pub(super) fn store_error(path: &Path, error: &::postgres::Error) -> StoreError 
         SqlState::LOCK_NOT_AVAILABLE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE | SqlState::QUERY_CANCELED => {
             StoreError::Busy { path }
         }
-        SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly { path },
         SqlState::INSUFFICIENT_PRIVILEGE => StoreError::Forbidden { path, reason },
-        SqlState::ADMIN_SHUTDOWN
+        // What became a standby.
+        SqlState::READ_ONLY_SQL_TRANSACTION
+        | SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::TOO_MANY_CONNECTIONS
         | SqlState::INVALID_PASSWORD
         | SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+        | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT
         | SqlState::INVALID_CATALOG_NAME => StoreError::Unreachable { path, reason },
         SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => StoreError::Corrupt { path, reason },
         SqlState::IO_ERROR => StoreError::Io { path, reason },

@@ -66,7 +66,7 @@ impl SessionLock {
         let fail = |error| store_error(&self.address.shown, &error);
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if session.as_ref().is_none_or(Blocking::is_closed) {
-            let mut opened = self.address.connect().map_err(fail)?;
+            let mut opened = self.address.connect()?;
             let client = opened.client().map_err(|_| StoreError::Stopped)?;
             let held: bool = client.query_one(LOCK, &[&&*self.owner]).map_err(fail)?.get(0);
             if !held {

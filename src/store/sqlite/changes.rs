@@ -342,14 +342,30 @@ pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> db:
     RawRecord::of_compact(text).map_err(|error| Unreadable::new(what(), &error).into())
 }
 
+/// What has the place of every row. On Postgres a row may be gone whose place is still there.
+fn places(connection: &Db<'_>) -> &'static str {
+    if connection.sqlite().is_some() { "sync_changes" } else { "log_order" }
+}
+
+/// Notes how far the log has come, before rows of it go.
+pub(super) fn note_end(connection: &Db<'_>) -> db::Result<()> {
+    let note = format!(
+        "UPDATE log_end SET seq = max(seq, (SELECT coalesce(max(seq), 0) FROM {places})), \
+         sync_at = max(sync_at, coalesce((SELECT sync_at FROM {places} ORDER BY seq DESC LIMIT 1), 0))",
+        places = places(connection)
+    );
+    connection.execute(&note, params![]).map(drop)
+}
+
 /// The last `seq` that the log had, 0 where it never had a row.
 pub(super) fn last_seq(connection: &Db<'_>) -> db::Result<i64> {
-    let query = "SELECT max(coalesce((SELECT max(seq) FROM sync_changes), 0), (SELECT seq FROM log_end))";
-    connection.prepare_cached(query)?.query_row(params![], |row| row.get(0))
+    let query = format!("SELECT max(coalesce((SELECT max(seq) FROM {}), 0), (SELECT seq FROM log_end))", places(connection));
+    connection.prepare_cached(&query)?.query_row(params![], |row| row.get(0))
 }
 
 /// The last `sync_at` that the log had, 0 where it never had a row.
 pub(super) fn last_sync_at(connection: &Db<'_>) -> db::Result<i64> {
-    let query = "SELECT max(coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0), (SELECT sync_at FROM log_end))";
-    connection.prepare_cached(query)?.query_row(params![], |row| row.get(0))
+    let last = format!("SELECT sync_at FROM {} ORDER BY seq DESC LIMIT 1", places(connection));
+    let query = format!("SELECT max(coalesce(({last}), 0), (SELECT sync_at FROM log_end))");
+    connection.prepare_cached(&query)?.query_row(params![], |row| row.get(0))
 }

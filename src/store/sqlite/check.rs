@@ -43,6 +43,8 @@ pub struct Finding {
 pub enum Fix {
     /// Make the indexes again.
     Indexes,
+    /// Note which rows other programs wrote or took out.
+    Places,
     /// Set how far a projection has read the log.
     Cursor(Table),
     /// Fold a record again.
@@ -96,6 +98,7 @@ impl Store {
             for table in [Table::Agents, Table::Missions] {
                 snapshots(c, table, &mut check)?;
             }
+            places(c, &mut check)?;
             attempts(c, &mut check)?;
             counts(c, &mut check)?;
             if !days_are_right(c)? {
@@ -279,6 +282,28 @@ fn projected(table: Table, row: &Row<'_>) -> db::Result<Projected> {
         columns: Some(columns),
     })
 }
+
+/// Checks that each row of the log has a place, and each place a row, unless somebody noted it: on Postgres other programs
+/// write, and may have done so while nobody took notes.
+fn places(connection: &Db<'_>, check: &mut Check) -> db::Result<()> {
+    if connection.sqlite().is_some() {
+        return Ok(());
+    }
+    for (kind, unnoted) in [("rows of the log have no place in it", UNNOTED_ROWS), ("places in the log have no row", UNNOTED_PLACES)] {
+        let count: i64 = connection.query_row(&format!("SELECT count(*) {unnoted}"), params![], |row| row.get(0))?;
+        if count > 0 {
+            check.found(Some(Fix::Places), format!("{count} {kind}: other programs wrote past the triggers of public.sync_changes"));
+        }
+    }
+    Ok(())
+}
+
+/// Rows without a place that nobody noted, and places without a row. Rows of people who were removed have none.
+pub(super) const UNNOTED_ROWS: &str = "FROM public.sync_changes c WHERE NOT EXISTS (SELECT 1 FROM log_order o WHERE o.row_id = c.id) \
+     AND NOT EXISTS (SELECT 1 FROM arrivals a WHERE a.row_id = c.id) AND NOT EXISTS (SELECT 1 FROM held_arrivals h WHERE h.row_id = c.id) \
+     AND NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = c.user_id)";
+pub(super) const UNNOTED_PLACES: &str = "FROM log_order o WHERE NOT EXISTS (SELECT 1 FROM public.sync_changes c WHERE c.id = o.row_id) \
+     AND NOT EXISTS (SELECT 1 FROM departures d WHERE d.row_id = o.row_id)";
 
 fn attempts(connection: &Db<'_>, check: &mut Check) -> db::Result<()> {
     let orphans: i64 = connection.query_row(&format!("SELECT count(*) {ORPHANED_ATTEMPTS}"), params![], |row| row.get(0))?;

@@ -21,6 +21,7 @@ mod loads;
 mod lost;
 mod migrate;
 mod mission_list;
+mod others;
 mod outbox;
 mod parts;
 mod people;
@@ -50,7 +51,7 @@ mod writes;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -93,6 +94,9 @@ use super::postgres::{PgPool, ServerAddress, SessionLock, listen};
 use super::{Due, DueKey, LogRow, OpenRun, Projectable, RowFilter, RunRow, SetAside, Snapshot, StoreError, StoreResult, Table, script};
 use super::{Presence, PresenceError};
 use crate::store::db::{self, Db};
+
+/// How often who waits looks whether the server answers anybody.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How a database is opened.
 #[derive(Debug, Clone)]
@@ -239,7 +243,7 @@ impl Store {
     }
 
     /// Whether it is a file.
-    fn is_file(&self) -> bool {
+    pub fn is_file(&self) -> bool {
         matches!(self.shared.engine, Engine::File { .. })
     }
 
@@ -260,31 +264,34 @@ impl Store {
 
     /// Runs a query on a reader. The permits keep waiting queries from filling the blocking threads.
     async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Db<'_>) -> db::Result<T> + Send + 'static) -> StoreResult<T> {
-        let permit = Arc::clone(&self.shared.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let shared = Arc::clone(&self.shared);
-        tokio::task::spawn_blocking(move || {
-            // A query goes on when its caller went away, and so does its connection.
-            let _permit = permit;
-            let fail = |error| store_error(&shared.path, error);
-            match &shared.engine {
-                Engine::File { readers, file } => {
-                    // A new connection to another file would take the write-ahead log for its own.
-                    if FileId::of(&shared.path) != *file {
-                        return Err(StoreError::Moved { path: shared.path.clone() });
-                    }
-                    let connection = readers.get().map_err(|error| no_reader(&shared.path, &error))?;
-                    query(&Db::from(&*connection)).map_err(fail)
+        let reading = async move {
+            let permit = Arc::clone(&shared.permits).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+            let read = move || {
+                // A query goes on when its caller went away, and so does its connection.
+                let _permit = permit;
+                shared.read(query)
+            };
+            tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Stopped)?
+        };
+        self.while_answered(false, reading).await
+    }
+
+    /// Waits for what a database does; a server that does not answer any more is not waited for.
+    async fn while_answered<T, E: From<StoreError>>(&self, writes: bool, doing: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let Engine::Server { address, .. } = &self.shared.engine else { return doing.await };
+        let since = Instant::now();
+        let mut doing = std::pin::pin!(doing);
+        loop {
+            match tokio::time::timeout(LOOK, &mut doing).await {
+                Ok(done) => return done,
+                Err(_) if address.heartbeats.is_silent(since, writes) => {
+                    let reason = "it does not answer any more".into();
+                    return Err(StoreError::Unreachable { path: self.path().to_owned(), reason }.into());
                 }
-                Engine::Server { readers, .. } => {
-                    let unreachable = |error: r2d2::Error| StoreError::Unreachable { path: shared.path.clone(), reason: error.to_string() };
-                    let mut client = readers.get().map_err(unreachable)?;
-                    let session = client.begin(true).map_err(fail)?;
-                    query(&Db::from(&session as &dyn db::ServerSession)).map_err(fail)
-                }
+                Err(_) => {}
             }
-        })
-        .await
-        .map_err(|_| StoreError::Stopped)?
+        }
     }
 
     /// Runs a script on a reader, all as of the same moment.
@@ -306,6 +313,36 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.shared.writer.submit(job).await
+        self.while_answered(true, self.shared.writer.submit(job)).await
+    }
+}
+
+impl StoreInner {
+    /// Runs a query on a reader. It blocks.
+    fn read<T>(&self, query: impl FnOnce(&Db<'_>) -> db::Result<T>) -> StoreResult<T> {
+        let fail = |error| store_error(&self.path, error);
+        match &self.engine {
+            Engine::File { readers, file } => {
+                // A new connection to another file would take the write-ahead log for its own.
+                if FileId::of(&self.path) != *file {
+                    return Err(StoreError::Moved { path: self.path.clone() });
+                }
+                let connection = readers.get().map_err(|error| no_reader(&self.path, &error))?;
+                query(&Db::from(&*connection)).map_err(fail)
+            }
+            Engine::Server { readers, .. } => {
+                let unreachable = |error: r2d2::Error| StoreError::Unreachable { path: self.path.clone(), reason: error.to_string() };
+                // The end of a session that was idle shows when it is asked; all may have ended together.
+                let mut tries = readers.max_size();
+                loop {
+                    let mut client = readers.get().map_err(unreachable)?;
+                    match client.begin(true) {
+                        Ok(session) => return query(&Db::from(&session as &dyn db::ServerSession)).map_err(fail),
+                        Err(error) if tries == 0 => return Err(fail(error)),
+                        Err(_) => tries -= 1,
+                    }
+                }
+            }
+        }
     }
 }

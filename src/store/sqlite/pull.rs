@@ -93,19 +93,6 @@ impl Store {
         .await
     }
 
-    /// Gives rows that other programs wrote into the log their place in it; a file has no such rows.
-    ///
-    /// # Errors
-    /// When the database cannot be read or written.
-    pub async fn take_in_arrivals(&self) -> StoreResult<()> {
-        let waiting = self.read(|c| match c.sqlite() {
-            Some(_) => Ok(false),
-            None => c.prepare_cached("SELECT 1 FROM arrivals LIMIT 1")?.exists(params![]),
-        });
-        // Every group of writes takes some of them in before it begins.
-        if waiting.await? { self.write(|_| Ok(())).await } else { Ok(()) }
-    }
-
     /// The last `seq` of the log, 0 where it is empty.
     ///
     /// # Errors

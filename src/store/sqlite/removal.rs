@@ -3,8 +3,9 @@
 //! A row in `removals` opens the guards of the append-only tables for that person's rows, and closes the door to new ones. What
 //! they own then goes in bounded batches, so that nobody waits for long and a removal that was cut short goes on. The row stays.
 
+use super::changes::note_end;
 use super::refresh::count;
-use super::{Store, StoreResult};
+use super::{Store, StoreResult, others};
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::db::{self, Db, params};
@@ -85,20 +86,12 @@ impl Store {
                 if !c.query_row(known, [&user], |row| row.get::<_, bool>(0))? {
                     return Ok(RemovalStart::NoPerson);
                 }
-                if is_last_admin(c, &user)? {
-                    return Ok(RemovalStart::LastAdmin);
+                let start = begin(c, &user, now)?;
+                if start == RemovalStart::Begun && c.sqlite().is_none() {
+                    // Who is removed here comes in again by an invitation alone.
+                    c.execute("DELETE FROM gone_users WHERE user_id = ?1", [&user])?;
                 }
-                let mark = "INSERT INTO removals (user_id, asked_at) VALUES (?1, ?2) ON CONFLICT (user_id) DO UPDATE SET done_at = NULL";
-                c.execute(mark, params![user, now])?;
-                c.execute(
-                    "UPDATE log_end SET seq = max(seq, (SELECT coalesce(max(seq), 0) FROM sync_changes)), sync_at = max(sync_at, \
-                     coalesce((SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1), 0))",
-                    params![],
-                )?;
-                for table in ["sessions", "sign_in_links", "people"] {
-                    c.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [&user])?;
-                }
-                Ok(RemovalStart::Begun)
+                Ok(start)
             })
         })
         .await
@@ -128,7 +121,9 @@ impl Store {
                 let batch = batch?;
                 if batch.done {
                     c.execute(USER_LOG, [&user])?;
-                    c.execute("UPDATE removals SET done_at = ?2 WHERE user_id = ?1", params![user, now])?;
+                    if !(c.sqlite().is_none() && others::let_in_again(c, &user)?) {
+                        c.execute("UPDATE removals SET done_at = ?2 WHERE user_id = ?1", params![user, now])?;
+                    }
                 }
                 Ok(batch)
             })
@@ -144,6 +139,20 @@ impl Store {
         let query = "SELECT user_id FROM removals WHERE done_at IS NULL ORDER BY user_id LIMIT ?1";
         self.read(move |c| c.prepare_cached(query)?.query_map([limit], |row| row.get(0))?.collect()).await
     }
+}
+
+/// Marks somebody as one who is being removed, unless nobody else could administer the server.
+pub(super) fn begin(c: &Db<'_>, user: &UserId, now: i64) -> db::Result<RemovalStart> {
+    if is_last_admin(c, user)? {
+        return Ok(RemovalStart::LastAdmin);
+    }
+    let mark = "INSERT INTO removals (user_id, asked_at) VALUES (?1, ?2) ON CONFLICT (user_id) DO UPDATE SET done_at = NULL";
+    c.execute(mark, params![user, now])?;
+    note_end(c)?;
+    for table in ["sessions", "sign_in_links", "people"] {
+        c.execute(&format!("DELETE FROM {table} WHERE user_id = ?1"), [user])?;
+    }
+    Ok(RemovalStart::Begun)
 }
 
 fn remove(c: &Db<'_>, user: &UserId) -> db::Result<RemovedBatch> {

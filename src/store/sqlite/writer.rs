@@ -209,7 +209,11 @@ fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&Sql
     let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
     match (outcome, tx.sql(|c| c.execute_batch(end))) {
         (Ok(value), Ok(())) => Ok(value),
-        (Ok(_), Err(error)) => Err(error.into()),
+        (Ok(_), Err(error)) => {
+            // A statement failed and the job passed over it; others in the transaction go on.
+            let _ = tx.sql(|c| c.execute_batch("ROLLBACK TO job; RELEASE job"));
+            Err(error.into())
+        }
         (Err(error), _) => Err(error),
     }
 }

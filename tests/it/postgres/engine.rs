@@ -14,39 +14,52 @@ use crate::common::{append, change};
 use crate::store_story::story;
 
 /// A database of one test's own.
-struct Server {
-    address: String,
-    dir: tempfile::TempDir,
+pub(super) struct Server {
+    pub address: String,
+    pub dir: tempfile::TempDir,
 }
 
 impl Server {
-    fn new() -> Self {
+    pub fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("engine_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let host = POSTGRES.socket.replace('/', "%2F");
         let address = |database: &str| format!("postgres://postgres@{host}/{database}");
-        Client::connect(&address("postgres"), NoTls).unwrap().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        let mut client = Client::connect(&address("postgres"), NoTls).unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
         Server { address: address(&name), dir: tempfile::tempdir().unwrap() }
     }
 
+    /// The address for another role.
+    pub fn address_of(&self, role: &str) -> String {
+        self.address.replace("postgres@", &format!("{role}@"))
+    }
+
     /// An instance of the program's store.
-    fn instance(&self) -> Store {
+    pub fn instance(&self) -> Store {
         Store::connect(&self.address, self.dir.path(), &Options::default()).unwrap()
     }
 
     /// Another program.
-    fn client(&self) -> Client {
+    pub fn client(&self) -> Client {
         Client::connect(&self.address, NoTls).unwrap()
     }
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
     RUNTIME.block_on(future)
 }
 
+/// The statement that makes the table of the log.
+pub(super) fn log_table() -> &'static str {
+    let schema = include_str!("../../../schema/postgres/0001_start.sql");
+    let table = &schema[schema.find("CREATE TABLE public.sync_changes").unwrap()..];
+    &table[..=table.find(';').unwrap()]
+}
+
 /// A row as a service writes it that knows only the table.
-fn foreign(n: u32) -> String {
+pub(super) fn foreign(n: u32) -> String {
     format!(
         "INSERT INTO sync_changes (app_id, table_name, record_id, user_id, op, data, client_id) \
          VALUES ('notes', 'notes', 'n{n}', 'anna', 'insert', '{{\"title\": \"{n}\"}}', 'service')"
@@ -54,7 +67,7 @@ fn foreign(n: u32) -> String {
 }
 
 /// What a client learns that goes on from where it was.
-fn pulled(store: &Store, since: &mut i64) -> Vec<String> {
+pub(super) fn pulled(store: &Store, since: &mut i64) -> Vec<String> {
     let pull = Pull { user_id: "anna".into(), app_id: "notes".into(), since: *since, limit: 1_000, ..Pull::default() };
     run(store.take_in_arrivals()).unwrap();
     let page = run(store.pull(pull)).unwrap();
@@ -115,9 +128,7 @@ fn rows_of_others_are_learnt_once_each_in_whatever_order_they_commit() {
 fn rows_that_were_there_before_are_taken_in() {
     let server = Server::new();
     let mut other = server.client();
-    let table = include_str!("../../../schema/postgres/0001_start.sql");
-    let table = &table[table.find("CREATE TABLE IF NOT EXISTS public").unwrap()..];
-    other.batch_execute(&table[..=table.find(';').unwrap()]).unwrap();
+    other.batch_execute(log_table()).unwrap();
     (1..=3).for_each(|n| other.batch_execute(&foreign(n)).unwrap());
     let store = server.instance();
     assert_eq!(pulled(&store, &mut 0), ["n1", "n2", "n3"]);

@@ -2,6 +2,8 @@
 //! `cargo test --test it postgres:: -- --ignored` needs Debian's postgresql package; `.ci/postgres` moves a million rows besides.
 
 mod engine;
+mod gone;
+mod installed;
 mod moving;
 mod random;
 mod round_trip;

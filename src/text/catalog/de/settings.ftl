@@ -80,6 +80,7 @@ settings-backup-none = Es gibt noch keine Sicherung.
 settings-backup-now = Jetzt sichern
 settings-backup-hint = Die neuesten fünf bleiben im Datenverzeichnis. Kopiere sie und die Schlüssel neben der Datenbank an einen sicheren Ort.
 settings-backup-made = Die Sicherung liegt in { $file }.
+settings-backup-elsewhere = Die Datenbank liegt in Postgres, dessen eigene Werkzeuge sie sichern. Kopiere auch die Schlüssel im Datenverzeichnis.
 settings-limits = Grenzen
 settings-limits-hint = Festgelegt durch die Konfiguration des Servers.
 settings-limit = höchstens { $count }

@@ -80,6 +80,7 @@ settings-backup-none = No backup was made yet.
 settings-backup-now = Back up now
 settings-backup-hint = The newest five stay in the data directory. Copy them, and the keys beside the database, to a safe place.
 settings-backup-made = The backup is in { $file }.
+settings-backup-elsewhere = The database is in Postgres, whose own tools back it up. Copy the keys of the data directory, too.
 settings-limits = Limits
 settings-limits-hint = Set by the configuration of the server.
 settings-limit = { $count }
