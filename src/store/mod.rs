@@ -17,7 +17,6 @@ mod tx;
 
 pub use error::{StoreError, StoreResult};
 pub use log::{Appended, LogRow, RowFilter, SetAside};
-pub use postgres::{ExaminedServer, examine_server};
 pub use presence::{Presence, PresenceError};
 pub use runs::{Attempt, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
 pub use script::{Edit, Lossy, Refreshed, search_key};

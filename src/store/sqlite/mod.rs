@@ -90,6 +90,7 @@ use transactions::FileTransactions;
 use tx::SqliteReads;
 use writer::{SqliteTx, Writer};
 
+pub use super::postgres::{ExaminedServer, examine_server};
 use super::postgres::{PgPool, ServerAddress, SessionLock, listen};
 use super::{Due, DueKey, LogRow, OpenRun, Projectable, RowFilter, RunRow, SetAside, Snapshot, StoreError, StoreResult, Table, script};
 use super::{Presence, PresenceError};
