@@ -20,6 +20,7 @@ mod init;
 mod link;
 mod man;
 mod missions;
+mod moving;
 mod output;
 mod people;
 mod plan;
@@ -112,6 +113,8 @@ enum Cmd {
     Backup(backup::BackupArgs),
     /// Put a backup into the data directory
     Restore(restore::RestoreArgs),
+    /// Move everything into another database: a file, or one of a Postgres server
+    Move(moving::MoveArgs),
     /// Verify the file, the log and the snapshots
     Check(check::CheckArgs),
     /// Show the settings in force
@@ -261,6 +264,7 @@ async fn dispatch(command: Cmd, context: Context) -> CommandResult {
         Cmd::Sessions(args) => sessions::run(context, args).await,
         Cmd::Backup(args) => backup::run(context, args).await,
         Cmd::Restore(args) => restore::run(context, args).await,
+        Cmd::Move(args) => moving::run(context, args).await,
         Cmd::Check(args) => check::run(context, args).await,
         Cmd::Config(args) => config::run(&context, &args),
         // These are run before there is a context.

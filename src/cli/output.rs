@@ -100,18 +100,22 @@ impl CancelToken {
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A bar for bytes whose number the work tells, and what stops the work.
 pub(super) fn progress(what: &str) -> (ProgressBar, Progress, CancelToken) {
     let go_on = CancelToken::default();
-    let stopped = Arc::clone(&go_on.0);
+    let stopped = go_on.clone();
     let bar = bar(&format!("{{bar:40}} {{bytes}} of about {{total_bytes}} {what}, {{eta}} left"), Some(0));
     let shown = bar.clone();
     let progress = move |done, total: u64| {
         shown.set_length(total.max(done));
         shown.set_position(done);
-        !stopped.load(Ordering::Relaxed)
+        !stopped.is_stopped()
     };
     (bar, Box::new(progress), go_on)
 }

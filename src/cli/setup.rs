@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -59,15 +59,34 @@ pub(super) async fn operator(config: &Config) -> StoreResult<Operator> {
     open(config, Store::open_existing).await
 }
 
-async fn open(config: &Config, open: fn(&Path, &Options) -> StoreResult<Store>) -> StoreResult<Operator> {
+/// Opens the database that is moved into: of an address, or of a data directory.
+pub(super) async fn operator_of(config: &Config, to: &str) -> StoreResult<Operator> {
+    let (dir, server) = if is_address(to) { (config.data_dir.clone(), Some(to.to_owned())) } else { (PathBuf::from(to), None) };
+    Ok(Operator::new(open_at(config, dir, server, Store::open).await?, clock()))
+}
+
+/// Whether a text is the address of a server, and no directory.
+pub(super) fn is_address(to: &str) -> bool {
+    to.contains("://") || to.starts_with("host=")
+}
+
+async fn open(config: &Config, open: OpenFile) -> StoreResult<Operator> {
+    let store = open_at(config, config.data_dir.clone(), config.database.clone(), open).await?;
+    if store.is_half_moved().await? {
+        return Err(StoreError::HalfMoved { path: store.path().to_owned() });
+    }
+    Ok(Operator::new(store, clock()))
+}
+
+type OpenFile = fn(&Path, &Options) -> StoreResult<Store>;
+
+async fn open_at(config: &Config, dir: PathBuf, server: Option<String>, open: OpenFile) -> StoreResult<Store> {
     let options = Options { busy_timeout: config.busy_timeout, durable: config.durable, ..Options::default() };
-    let (dir, server) = (config.data_dir.clone(), config.database.clone());
     let open = move || match server {
         Some(address) => Store::connect(&address, &dir, &options),
         None => open(&dir, &options),
     };
-    let store = tokio::task::spawn_blocking(open).await.map_err(|_| StoreError::Stopped)??;
-    Ok(Operator::new(store, clock()))
+    tokio::task::spawn_blocking(open).await.map_err(|_| StoreError::Stopped)?
 }
 
 /// Refuses what is only for a database in a file.

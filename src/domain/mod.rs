@@ -9,6 +9,7 @@ pub mod agent;
 pub mod backoff;
 pub mod breaker;
 pub mod cadence;
+pub mod canonical;
 pub mod ceilings;
 pub mod change;
 pub mod decided;

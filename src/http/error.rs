@@ -136,6 +136,9 @@ impl From<StoreError> for ApiError {
         if let StoreError::Refused { refusal, .. } = &error {
             return Self::bad_request(&refusal.to_string());
         }
+        if let StoreError::Unfit { reason, .. } = &error {
+            return Self::bad_request(&format!("the database cannot hold this: {reason}"));
+        }
         Self::internal(&error)
     }
 }

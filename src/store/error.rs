@@ -65,6 +65,15 @@ pub enum StoreError {
     Lacking { path: PathBuf, role: String, what: String, grants: String },
     #[error("`{address}` is no address of a database: {reason}; {}", advice::ADDRESS)]
     Address { address: String, reason: String },
+    #[error("the database {} {what}, so no other one can move in; {}", path.display(), advice::NOT_EMPTY)]
+    NotEmpty { path: PathBuf, what: &'static str },
+    #[error("{table} is not the same in {} as where it came from; {}", path.display(), advice::MOVED_OTHERWISE)]
+    MovedOtherwise { path: PathBuf, table: &'static str },
+    #[error("another database moved only half into {}; {}", path.display(), advice::HALF_MOVED)]
+    HalfMoved { path: PathBuf },
+    /// What a write says fits no type of the engine, such as a number beyond the digits that it keeps.
+    #[error("the database {} cannot hold what this write says: {reason}. Nothing of this write was kept", path.display())]
+    Unfit { path: PathBuf, reason: String },
     #[error("the database is closing")]
     Stopped,
 }
@@ -89,6 +98,9 @@ mod advice {
     pub const UNREADABLE: &str = "`mana-ai check` tells more";
     pub const NO_ROOM: &str = "free some space and try again. Nothing was changed";
     pub const UNREACHABLE: &str = "nothing of this write was acknowledged, check that the server runs and lets this machine in";
+    pub const NOT_EMPTY: &str = "choose a new one. Nothing was changed";
+    pub const MOVED_OTHERWISE: &str = "was one of them in use meanwhile? Stop every mana-ai on both and run the command again";
+    pub const HALF_MOVED: &str = "run `mana-ai move` again, which goes on where it stopped";
     pub const FORBIDDEN: &str = "nothing of this write was kept, `mana-ai doctor` tells what the role lacks";
     pub const ADDRESS: &str = "give one such as postgres://user@host/database";
 }

@@ -1,5 +1,6 @@
 //! The main job through the binary: due missions are gated, planned and written back (docs/design.md, sections 5 to 7).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::common::{Mana, Model, Ran, Reply, asked_about, edit, hourly, insert};
@@ -55,8 +56,8 @@ fn a_due_mission_gets_an_iteration_under_the_name_of_its_agent() {
         json!({"kind": "ai", "principalId": "a", "displayName": "Penny", "missionId": "m", "iterationId": id, "rationale": "objective of m"})
     );
     assert_eq!((&row["op"], &row["clientId"], &row["origin"]), (&json!("update"), &json!("mana-ai-runner"), &json!("agent")));
-    let fields: Vec<_> = row["data"].as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["iterations", "nextRunAt"]);
+    let fields: BTreeSet<_> = row["data"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, BTreeSet::from(["iterations", "nextRunAt"]));
     assert_eq!(row["fieldMeta"].as_object().unwrap().len(), 2);
 
     let again = tick(&mana, NOW);

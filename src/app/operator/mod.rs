@@ -19,8 +19,8 @@ use crate::domain::ids::{MissionId, UserId};
 use crate::domain::person::PersonRole;
 use crate::runner::Clock;
 use crate::store::{
-    Appended, LogRow, Person, Progress, RemovalStart, RoleChange, RowFilter, RunRow, Session, SetAside, Staging, Store, StoreError,
-    StoreResult, WhichSessions,
+    Appended, LogRow, MovedRows, Person, Progress, RemovalStart, RoleChange, RowFilter, RunRow, Session, SetAside, Staging, Store,
+    StoreError, StoreResult, WhichSessions,
 };
 
 /// The fact under which a server notes its address, so that commands beside it print links to it.
@@ -128,6 +128,14 @@ impl Operator {
     /// When it cannot be read, or the file not be written.
     pub async fn backup(&self, to: PathBuf, progress: Progress) -> StoreResult<()> {
         self.store.backup(to, progress).await
+    }
+
+    /// Copies everything into another database; `moved` is told after each part, and may stop it.
+    ///
+    /// # Errors
+    /// Those of [`Store::move_into`].
+    pub async fn move_into(&self, other: &Operator, moved: impl Fn(MovedRows) -> bool) -> StoreResult<MovedRows> {
+        self.store.move_into(&other.store, moved).await
     }
 
     /// Who is signed in, the newest first.

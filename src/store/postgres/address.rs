@@ -106,7 +106,8 @@ impl ServerAddress {
 
 /// What an address says nothing of.
 fn take_defaults(config: &mut Config, patience: Duration) {
-    config.application_name("mana-ai");
+    // Each instance has a name of its own, by which others are told apart.
+    config.application_name(&format!("mana-ai {:08x}", rand::random::<u32>()));
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(patience);
     }

@@ -180,6 +180,8 @@ pub(super) fn store_error(path: &Path, error: &::postgres::Error) -> StoreError 
         | SqlState::INVALID_CATALOG_NAME => StoreError::Unreachable { path, reason },
         SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => StoreError::Corrupt { path, reason },
         SqlState::IO_ERROR => StoreError::Io { path, reason },
+        // Class 22: data exceptions.
+        ref state if state.code().starts_with("22") => StoreError::Unfit { path, reason },
         _ => StoreError::Engine { path, reason },
     }
 }

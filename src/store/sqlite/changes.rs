@@ -14,7 +14,7 @@ use crate::domain::limits::{Contents, NO_FIELD_META, Stored, Unusable, read_back
 use crate::domain::merge::{Delta, Fold};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
-use crate::store::db::{self, Db, FromSqlResult, OptionalExtension, Row, ToSql, params};
+use crate::store::db::{self, Db, FromSqlResult, OptionalExtension, Row, ToSql, Value, params};
 
 /// The columns of a row, in the order in which they are read here.
 macro_rules! columns {
@@ -214,27 +214,57 @@ pub(super) fn insert(c: &Db<'_>, row: &Stored<'_>, seq: i64, created_at: i64, sy
         row.actor,
         row.origin,
     ];
+    insert_given(c, (row.user_id, row.event_id), given)
+}
+
+/// Writes a row as another database has it, of the values of [`COLUMNS`].
+pub(super) fn insert_values(c: &Db<'_>, row: &[Value]) -> db::Result<()> {
+    use place::*;
+    let as_inserted = [
+        SEQ,
+        ID,
+        APP_ID,
+        TABLE,
+        RECORD_ID,
+        USER_ID,
+        SPACE_ID,
+        OP,
+        DATA,
+        FIELD_META,
+        CLIENT_ID,
+        CREATED_AT,
+        SYNC_AT,
+        SCHEMA_VERSION,
+        ACTOR,
+        ORIGIN,
+    ];
+    let given = as_inserted.map(|at| &row[at] as &dyn ToSql);
+    let (Value::Text(user), Value::Text(event)) = (&row[USER_ID], &row[ID]) else { return Err(db::Error::InvalidQuery) };
+    insert_given(c, (user, event), &given).map(drop)
+}
+
+fn insert_given(c: &Db<'_>, id: (&str, &str), given: &[&dyn ToSql]) -> db::Result<bool> {
     match c.sqlite() {
         Some(_) => c.prepare_cached(INSERT)?.execute(given).map(|_| true),
-        None => insert_in_order(c, row, given),
+        None => insert_in_order(c, id, given),
     }
 }
 
 /// The row under a UUID, and its place in the order. Postgres keeps the ids of all users in one column.
 const INSERT_IN_ORDER: &str = "WITH new AS (INSERT INTO public.sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, \
      field_meta, client_id, created_at, schema_version, actor, origin) VALUES (CAST(CAST(?17 AS TEXT) AS UUID), ?3, ?4, ?5, ?6, ?7, ?8, \
-     CAST(CAST(?9 AS TEXT) AS JSONB), CAST(CAST(?10 AS TEXT) AS JSONB), ?11, TIMESTAMPTZ 'epoch' + CAST(?12 AS BIGINT) * INTERVAL '1 microsecond', \
+     CAST(CAST(?9 AS TEXT) AS JSONB), CAST(nullif(CAST(?10 AS TEXT), '') AS JSONB), ?11, TIMESTAMPTZ 'epoch' + CAST(?12 AS BIGINT) * INTERVAL '1 microsecond', \
      CAST(?14 AS BIGINT), CAST(CAST(?15 AS TEXT) AS JSONB), ?16) ON CONFLICT DO NOTHING RETURNING id) \
      INSERT INTO log_order (seq, sync_at, row_id, id, user_id, app_id, table_name, record_id, bytes) \
      SELECT CAST(?1 AS BIGINT), CAST(?13 AS BIGINT), new.id, CAST(?2 AS TEXT), CAST(?6 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT), \
      CAST(?5 AS TEXT), coalesce(octet_length(CAST(?9 AS TEXT)), 0) + octet_length(CAST(?10 AS TEXT)) \
      + coalesce(octet_length(CAST(?15 AS TEXT)), 0) FROM new";
 
-fn insert_in_order(c: &Db<'_>, row: &Stored<'_>, given: &[&dyn ToSql]) -> db::Result<bool> {
+fn insert_in_order(c: &Db<'_>, (user, event): (&str, &str), given: &[&dyn ToSql]) -> db::Result<bool> {
     // What is no UUID, or is one of another user's rows already, has one made of the user and the id.
-    let own = Uuid::try_parse(row.event_id).ok();
+    let own = Uuid::try_parse(event).ok();
     let mut made = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in [row.user_id, "\0", row.event_id] {
+    for part in [user, "\0", event] {
         made.update(part.as_bytes());
     }
     let made = made.finish().as_ref().first_chunk::<16>().map(|bytes| Uuid::new_v8(*bytes));

@@ -4,6 +4,7 @@
 mod engine;
 mod gone;
 mod installed;
+mod moves;
 mod moving;
 mod random;
 mod round_trip;
