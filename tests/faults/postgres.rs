@@ -242,7 +242,7 @@ fn a_server_without_room_for_connections_or_rows_is_waited_for() {
     let (served, mana) = cluster.mana().serve_kept();
     let caller = Caller::new(&mana, "anna");
     caller.pushed(&served, &[note("first")]);
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mana' AND application_name = 'mana-ai'";
+    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'mana' AND application_name LIKE 'mana-ai %'";
     let seen = push_while(&served, &caller, "full", || {
         let mut taken = Vec::new();
         // The places of the program too, as they get free.

@@ -90,6 +90,7 @@ fn no_command_prints_what_acts_on_a_terminal() {
         vec!["grant", "inspect", HOSTILE],
         vec!["restore", HOSTILE],
         vec!["backup", HOSTILE],
+        vec!["move", "--to", HOSTILE],
         vec!["health", "--port", HOSTILE],
         vec!["serve", "--time-zone", HOSTILE],
         vec!["token", "create", "--user", "u", "--ttl", HOSTILE],
