@@ -6,6 +6,7 @@ mod gone;
 mod installed;
 mod moves;
 mod moving;
+mod plans;
 mod random;
 mod round_trip;
 
