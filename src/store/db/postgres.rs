@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// Statements that a connection keeps prepared, at most.
 const STATEMENTS: usize = 500;
 /// Rows that are fetched at first, and bytes that a further fetch aims at.
-const FIRST_ROWS: i32 = 32;
+const FIRST_ROWS: i32 = 8;
 const FETCH_BYTES: usize = 1024 * 1024;
 
 /// What a transaction on Postgres can be asked.

@@ -11,7 +11,7 @@ use super::insights::{AGAINST, AGENT_DAYS, DECISIONS, MISSION_DAYS, TOKENS_OF_MI
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::mission_list::{AGENT_AWAY, MissionSort, TOO_MANY_PLANS, WhichMissions, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
-use super::pull::{HEADS, NEWEST_OF_APP, PULL_APP, PULL_TABLE};
+use super::pull::{HEADS, NEWEST_OF_APP, pull_query};
 use super::record_list::{DELETED_AGENTS, DELETED_MISSIONS, DELETED_RECORDS, NEW_RECORDS, OWNERS, RecordSort, records_where};
 use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
@@ -79,10 +79,10 @@ fn a_refresh_reads_only_new_rows_of_its_table() {
 
 #[test]
 fn pulls_read_only_new_rows_of_their_user() {
-    check(&PULL_APP.replace("{}", "*"), 3, "SEARCH sync_changes USING INDEX sync_changes_pull_app (user_id=? AND app_id=? AND sync_at>?)");
+    check(&pull_query(false), 4, "SEARCH sync_changes USING INDEX sync_changes_pull_app (user_id=? AND app_id=? AND sync_at>?)");
     check(
-        &PULL_TABLE.replace("{}", "*"),
-        4,
+        &pull_query(true),
+        5,
         "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
     );
     check(NEWEST_OF_APP, 2, "SEARCH sync_changes USING COVERING INDEX sync_changes_pull_app (user_id=? AND app_id=?)");

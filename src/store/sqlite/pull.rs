@@ -47,10 +47,13 @@ pub struct Head {
     pub client_id: String,
 }
 
-/// Pulls of a whole app, and of one table of it.
-pub(super) const PULL_APP: &str = "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 ORDER BY sync_at";
-pub(super) const PULL_TABLE: &str =
-    "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3 AND table_name = ?4 ORDER BY sync_at";
+/// Pulls of a whole app, or of one table of it. The data of the client's own rows, which it does not get, stays where it is.
+pub(super) fn pull_query(of_table: bool) -> String {
+    let columns = COLUMNS.replacen("data", "CASE WHEN client_id = ?4 THEN NULL ELSE data END AS data", 1);
+    let table = if of_table { " AND table_name = ?5" } else { "" };
+    format!("SELECT {columns} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3{table} ORDER BY sync_at")
+}
+
 pub(super) const NEWEST_OF_APP: &str = "SELECT max(sync_at) FROM sync_changes WHERE user_id = ?1 AND app_id = ?2";
 pub(super) const HEADS: &str = "SELECT seq, user_id, app_id, table_name, client_id FROM sync_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
@@ -65,16 +68,13 @@ impl Store {
             // One state of the log for all that follows.
             let _state = c.one_state()?;
             let (mut named, more) = (pull.tables.iter(), pull.tables.len() > 1);
-            match named.next().filter(|_| !more) {
-                Some(table) => {
-                    let mut statement = c.prepare_cached(&PULL_TABLE.replace("{}", COLUMNS))?;
-                    page(c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since, table])?)
-                }
-                None => {
-                    let mut statement = c.prepare_cached(&PULL_APP.replace("{}", COLUMNS))?;
-                    page(c, &pull, statement.query(params![pull.user_id, pull.app_id, pull.since])?)
-                }
-            }
+            let table = named.next().filter(|_| !more);
+            let mut statement = c.prepare_cached(&pull_query(table.is_some()))?;
+            let rows = match table {
+                Some(table) => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client, table])?,
+                None => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client])?,
+            };
+            page(c, &pull, rows)
         })
         .await
     }
