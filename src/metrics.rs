@@ -163,9 +163,15 @@ metrics! {
     /// Stamps of fields more than a day ahead of this server's clock, on the way into the log; later edits of their fields lose
     /// to them.
     future_stamps_total: IntCounter = counter;
-    /// Size of the database file.
+    /// Whether the database answered when it was last looked at; the other figures about it are older where it did not.
+    database_up: IntGauge = gauge;
+    /// Time that the last look at the database took.
+    database_answer_seconds: Gauge = float_gauge;
+    /// Rows that other programs wrote and that wait for their place in the log (Postgres).
+    foreign_rows_waiting: IntGauge = gauge;
+    /// Size of the database file, or of the database in Postgres.
     database_bytes: IntGauge = gauge;
-    /// Size of the write-ahead log file.
+    /// Size of the write-ahead log file; 0 in Postgres.
     wal_bytes: IntGauge = gauge;
 }
 

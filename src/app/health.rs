@@ -6,6 +6,8 @@ use super::App;
 use crate::runner::Outage;
 use crate::store::StoreResult;
 
+/// Who asks for metrics does not wait longer for the database.
+const LOOK: Duration = Duration::from_secs(3);
 /// The result of a write probe serves everybody who asks for this long.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
@@ -29,12 +31,20 @@ impl App {
         self.runner.outage()
     }
 
-    /// Brings the metrics about the database up to date. Nobody needs a token for these, so it takes one reader at a time.
+    /// Brings the metrics about the database up to date. Nobody needs a token for these, so it takes one reader at a time. A
+    /// database that cannot be read now is a figure as well.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// When the database cannot be read, and time will not help.
     pub async fn observe(&self) -> StoreResult<()> {
         let _alone = self.scrape.lock().await;
-        self.runner.observe_store().await
+        let (metrics, asked) = (self.metrics(), Instant::now());
+        let looked = tokio::time::timeout(LOOK, self.runner.observe_store()).await;
+        metrics.database_answer_seconds.set(asked.elapsed().as_secs_f64());
+        metrics.database_up.set(i64::from(matches!(looked, Ok(Ok(())))));
+        match looked {
+            Ok(Err(error)) if !error.is_passing() => Err(error),
+            _ => Ok(()),
+        }
     }
 }

@@ -37,7 +37,11 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     let address = listener.local_addr().map_err(Failure::failed)?;
     let app = setup::app(&config, &operator)?;
     let server = Server::start(listener, &config, &app)?;
-    welcome(&config, address)?;
+    let place = match config.database {
+        None => output::quoted(&config.data_dir.to_string_lossy()),
+        Some(_) => operator.path().display().to_string(),
+    };
+    welcome(&config, address, &place)?;
     link::tell(&operator, &config, address, true).await?;
     say(&[String::new()])?;
     let mut narrator = Narrator::default();
@@ -64,7 +68,7 @@ pub(super) async fn run(context: Context, args: DemoArgs) -> CommandResult {
     }
     app.stop(Duration::from_secs(2)).await?;
     server.stop().await;
-    goodbye(&config)
+    goodbye(&config, &place)
 }
 
 /// A demo does not wait a minute, unless it is told to.
@@ -95,11 +99,11 @@ fn say(lines: &[String]) -> CommandResult {
     Ok(out.flush()?)
 }
 
-fn welcome(config: &Config, address: SocketAddr) -> CommandResult {
+fn welcome(config: &Config, address: SocketAddr, place: &str) -> CommandResult {
     let (program, dir) = (output::quoted(&setup::program()), output::quoted(&config.data_dir.to_string_lossy()));
     say(&[
         "mana-ai demo: two people, five agents, ten missions, and a scripted model behind a real HTTP server.".into(),
-        format!("Data in {dir}; metrics at http://{address}/metrics. In another terminal, look around with:"),
+        format!("Data in {place}; metrics at http://{address}/metrics. In another terminal, look around with:"),
         format!("  {program} missions --data-dir {dir}"),
         format!("  {program} explain mission-news --data-dir {dir}"),
         format!("  {program} export --data-dir {dir} | tail -1"),
@@ -111,10 +115,10 @@ fn welcome(config: &Config, address: SocketAddr) -> CommandResult {
     ])
 }
 
-fn goodbye(config: &Config) -> CommandResult {
+fn goodbye(config: &Config, place: &str) -> CommandResult {
     let (program, dir) = (output::quoted(&setup::program()), output::quoted(&config.data_dir.to_string_lossy()));
     say(&[
         String::new(),
-        format!("Stopped. The plans are in {dir}: `{program} runs --data-dir {dir}` lists them. Delete it to start over."),
+        format!("Stopped. The plans are in {place}: `{program} runs --data-dir {dir}` lists them. Delete it to start over."),
     ])
 }

@@ -213,6 +213,7 @@ impl Runner {
         // Nobody else counts it up.
         metrics.texts_replaced_total.inc_by(self.store.replaced_texts().saturating_sub(metrics.texts_replaced_total.get()));
         metrics.future_stamps_total.inc_by(self.store.future_stamps().saturating_sub(metrics.future_stamps_total.get()));
+        metrics.foreign_rows_waiting.set(stats.arrivals);
         metrics.database_bytes.set(stats.database_bytes);
         metrics.wal_bytes.set(stats.wal_bytes);
         Ok(())

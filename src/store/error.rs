@@ -97,7 +97,7 @@ mod advice {
     pub const ALTERED: &str = "was it changed by another program?";
     pub const UNREADABLE: &str = "`mana-ai check` tells more";
     pub const NO_ROOM: &str = "free some space and try again. Nothing was changed";
-    pub const UNREACHABLE: &str = "nothing of this write was acknowledged, check that the server runs and lets this machine in";
+    pub const UNREACHABLE: &str = "check that the server runs and lets this machine in";
     pub const NOT_EMPTY: &str = "choose a new one. Nothing was changed";
     pub const MOVED_OTHERWISE: &str = "was one of them in use meanwhile? Stop every mana-ai on both and run the command again";
     pub const HALF_MOVED: &str = "run `mana-ai move` again, which goes on where it stopped";

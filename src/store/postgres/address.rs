@@ -169,7 +169,7 @@ fn without_option(text: &str, name: &str) -> (String, Option<String>) {
 fn without_password(text: &str) -> String {
     match (text.split_once("://"), text.rfind('@')) {
         (Some((scheme, _)), Some(at)) => format!("{scheme}://…{}", &text[at..]),
-        _ => "what was given".into(),
+        _ => "MANA_AI_DATABASE".into(),
     }
 }
 

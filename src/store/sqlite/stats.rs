@@ -6,6 +6,9 @@ use super::{Store, StoreResult};
 use crate::domain::time;
 use crate::store::db::params;
 
+/// Rows that wait are counted up to here.
+const MOST_WAITING: u32 = 100_000;
+
 /// A look at the database.
 #[derive(Debug, Clone, Default)]
 pub struct Stats {
@@ -19,6 +22,8 @@ pub struct Stats {
     pub first_due: Option<Timestamp>,
     /// Rows in the log.
     pub log_rows: i64,
+    /// Rows of other programs that wait for their place in the log, up to [`MOST_WAITING`].
+    pub arrivals: i64,
     /// Size of the database file, in bytes.
     pub database_bytes: i64,
     /// Size of the write-ahead log, in bytes.
@@ -49,7 +54,13 @@ impl Store {
                 Some(_) => "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
                 None => "SELECT pg_database_size(current_database())",
             };
+            let waiting_rows = format!("SELECT count(*) FROM (SELECT 1 FROM arrivals LIMIT {MOST_WAITING}) AS a");
+            let arrivals = match c.sqlite() {
+                Some(_) => 0,
+                None => c.query_row(&waiting_rows, params![], |row| row.get(0))?,
+            };
             Ok(Stats {
+                arrivals,
                 missions,
                 in_flight,
                 waiting,

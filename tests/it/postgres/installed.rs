@@ -171,3 +171,40 @@ fn a_service_cannot_have_its_own_code_run_by_the_role_of_the_program() {
     service.batch_execute("DELETE FROM public.sync_changes").unwrap();
     assert!(pulled(&store, &mut 0).is_empty());
 }
+
+#[test]
+#[ignore = "needs the Postgres server programs"]
+fn commands_tell_of_the_server_and_of_rows_that_passed_the_triggers_by() {
+    let product = Product::new();
+    let mana = Mana::new().with("MANA_AI_DATABASE", product.address()).with("MANA_LLM_URL", "http://127.0.0.1:9");
+    let told = |check: &str| {
+        let ran = mana.run(&["doctor", "--json"]);
+        let lines: Vec<Value> = ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let line = lines.into_iter().find(|line| line["check"] == check).unwrap_or_else(|| panic!("{ran:?}"));
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("found"), text("mend"))
+    };
+    let (status, found, mend) = told("role");
+    assert!(status == "fail" && found.contains("lacks CREATE on the database; SELECT, INSERT, DELETE, TRIGGER on"), "{found}");
+    product.sql(&mend);
+    assert_eq!(told("role").0, "ok");
+    assert!(told("server").1.contains("PostgreSQL 1") && told("server").1.contains("an answer takes"));
+    assert!(told("database").1.contains("the first start makes it") && product.things() == 0);
+    assert_eq!(mana.run(&["check"]).code, Some(0));
+    let mut service = product.service("anna");
+    service.batch_execute(&row("anna", "n1")).unwrap();
+    assert!(told("database").1.contains("1 rows of other programs wait"), "{}", told("database").1);
+
+    product.sql("ALTER TABLE public.sync_changes DISABLE TRIGGER USER");
+    service.batch_execute(&row("anna", "n2")).unwrap();
+    let (status, found, mend) = told("database");
+    assert!(status == "fail" && found.contains("mana_ai_rs_arrival") && mend.contains("ENABLE TRIGGER"), "{found}");
+    product.sql(mend.split(" Then").next().unwrap());
+    assert_eq!(told("database").0, "ok");
+    let check = mana.run(&["check"]);
+    assert!(check.code == Some(1) && check.stdout.contains("1 rows of the log have no place"), "{check:?}");
+    assert_eq!(mana.run(&["check", "--repair"]).code, Some(0));
+    assert_eq!(mana.run(&["check", "--json"]).json()[0]["rows"], 2);
+    mana.run(&["backup", "copy.db"]).fails(1, "pg_dump");
+    mana.run(&["restore", "copy.db"]).fails(1, "pg_restore");
+}
