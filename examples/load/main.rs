@@ -1,10 +1,12 @@
 //! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
 //!
-//! `pushes`, `crowd`, `plans`, `start`, `pages`, `attack`; all of them where none is named. What each does and why is told in
-//! `benches/README.md`.
+//! `pushes`, `crowd`, `plans`, `start`, `pages`, `attack`; all of these where none is named. `chaos` has to be named: it needs the
+//! programs of a Postgres server. What each does and why is told in `benches/README.md`.
 
 mod attack;
 mod attacks;
+mod chaos;
+mod cluster;
 #[path = "../../benches/common/mod.rs"]
 mod common;
 mod crowd;
@@ -14,6 +16,9 @@ mod program;
 mod pushes;
 mod start;
 
+/// These need the programs of a Postgres server.
+const ON_POSTGRES: [&str; 1] = ["chaos"];
+
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if let [bare, dir, seconds, changes] = wanted.as_slice()
@@ -22,20 +27,21 @@ fn main() {
         return pushes::bare_commits(dir, seconds, changes);
     }
     program::build();
-    let all: [(&str, fn()); 6] = [
+    let all: [(&str, fn()); 7] = [
         ("start", start::run),
         ("plans", plans::run),
         ("pushes", pushes::run),
         ("crowd", crowd::run),
         ("pages", pages::run),
         ("attack", attack::run),
+        ("chaos", chaos::run),
     ];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
-        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, attack");
+        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, attack, chaos");
         std::process::exit(2);
     }
     for (name, run) in all {
-        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+        if (wanted.is_empty() && !ON_POSTGRES.contains(&name)) || wanted.iter().any(|wanted| wanted == name) {
             run();
         }
     }

@@ -2,16 +2,13 @@
 //!
 //! Target: within 1.3 times of the ideal, `1000 / MAX_PARALLEL_PLANS × 200 ms`.
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use axum::routing::post;
-use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::common::world::Log;
 use crate::common::{Report, memory_mb, ratio, shown};
-use crate::program::{Server, output, runtime};
+use crate::program::{Server, model, output, runtime};
 
 const MISSIONS: u64 = 1_000;
 const PARALLEL: u64 = 64;
@@ -22,9 +19,7 @@ pub fn run() {
     let mut report = Report::new("1,000 due missions, 64 plans at a time, a model of 200 ms", &header);
     let ideal = THINKING * u32::try_from(MISSIONS).expect("a number") / u32::try_from(PARALLEL).expect("a number");
     let runtime = runtime();
-    let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a port");
-    let model = format!("http://{}", listener.local_addr().expect("an address"));
-    runtime.spawn(async move { axum::serve(listener, Router::new().route("/v1/chat/completions", post(answer))).await });
+    let model = model(&runtime, THINKING);
     let dir = tempfile::tempdir().expect("a directory");
     Log { users: 100, agents: 100, missions: MISSIONS, updates: 0, plans_every: 0, others: 0, due_every: 1 }.make(dir.path());
     let key = "load-has-no-secret";
@@ -51,14 +46,4 @@ pub fn run() {
         format!("{:.0} MB", memory_mb(server.child.id()).0),
     ]);
     report.print();
-}
-
-async fn answer() -> Json<Value> {
-    tokio::time::sleep(THINKING).await;
-    let step = json!({"summary": "a task", "toolName": "create_task", "params": {"title": "a task"}, "rationale": "because"});
-    let plan = json!({"summary": "one task", "steps": [step]}).to_string();
-    Json(json!({
-        "model": "load", "choices": [{"message": {"role": "assistant", "content": plan}}],
-        "usage": {"prompt_tokens": 500, "completion_tokens": 100, "total_tokens": 600},
-    }))
 }

@@ -1,8 +1,13 @@
 //! The program under load: built, started on a directory of its own, and killed at the end.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
 
 /// Builds the binary that is measured, in the profile of this example.
 pub fn build() {
@@ -27,7 +32,12 @@ pub fn mana(dir: &Path, args: &[&str]) -> Command {
 }
 
 pub fn output(dir: &Path, args: &[&str]) -> String {
-    let output = mana(dir, args).output().expect("the program runs");
+    output_with(dir, &[], args)
+}
+
+/// What it says with settings beside those of the load.
+pub fn output_with(dir: &Path, settings: &[(&str, &str)], args: &[&str]) -> String {
+    let output = mana(dir, args).envs(settings.iter().copied()).output().expect("the program runs");
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }
@@ -79,4 +89,23 @@ impl Drop for Server {
 /// A runtime for the side that makes the load.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// A model server that takes its time for the same plan of one task; its address.
+pub fn model(runtime: &tokio::runtime::Runtime, thinking: Duration) -> String {
+    let listener = runtime.block_on(tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let routes = Router::new().route("/v1/chat/completions", post(move || answer(thinking)));
+    runtime.spawn(async move { axum::serve(listener, routes).await });
+    url
+}
+
+async fn answer(thinking: Duration) -> Json<Value> {
+    tokio::time::sleep(thinking).await;
+    let step = json!({"summary": "a task", "toolName": "create_task", "params": {"title": "a task"}, "rationale": "because"});
+    let plan = json!({"summary": "one task", "steps": [step]}).to_string();
+    Json(json!({
+        "model": "load", "choices": [{"message": {"role": "assistant", "content": plan}}],
+        "usage": {"prompt_tokens": 500, "completion_tokens": 100, "total_tokens": 600},
+    }))
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::common::{append, change, store};
+use futures_util::future::join_all;
 use mana_ai::domain::limits::admit;
 use mana_ai::store::{Options, Pull, RowFilter, Store, StoreError};
 use rusqlite::Connection;
@@ -23,6 +24,24 @@ async fn appending_is_idempotent_by_event_id_and_keeps_the_time_of_origin() {
     let rows = store.rows_after(RowFilter::default(), 0, 10).await.unwrap();
     let kept: Vec<_> = rows.iter().map(|row| json!(row.change)["createdAt"].clone()).collect();
     assert_eq!(kept, ["2026-04-15T08:00:00.000001Z", "2026-04-15T08:00:00.000001Z"]);
+}
+
+/// Rows that were there already, and jobs that failed beside others, leave no gap behind.
+pub async fn places_follow_each_other(store: &Store) {
+    let row = |n: u32| Ok::<_, StoreError>(admit(change(&line(n))).unwrap());
+    let jobs = (0..40).map(|n| {
+        let last = if n % 3 == 0 { Err(StoreError::Stopped) } else { row(1) };
+        store.append([row(1), row(10 + n), last])
+    });
+    let kept = join_all(jobs).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(kept, 26);
+    let places: Vec<i64> = store.heads_after(0, 100).await.unwrap().into_iter().map(|head| head.seq).collect();
+    assert_eq!(places, (1..=27).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn places_in_a_file_have_no_gaps() {
+    places_follow_each_other(&store().1).await;
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ impl PgClient {
         };
         let transaction = transaction.map_err(postgres_error)?;
         (self.answered)();
-        let open = Open { transaction, statements: &mut self.statements, answered: &*self.answered };
+        let open = Open { transaction, statements: &mut self.statements, answered: &*self.answered, has_failed: false };
         Ok(PgSession(RefCell::new(open)))
     }
 }
@@ -91,9 +91,18 @@ struct Open<'t> {
     transaction: Transaction<'t>,
     statements: &'t mut HashMap<String, Statement>,
     answered: &'t (dyn Fn() + Send),
+    /// The last statement failed, and perhaps the whole transaction with it.
+    has_failed: bool,
 }
 
 impl Open<'_> {
+    /// Does something in the transaction, and notes whether it went well.
+    fn noted<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let outcome = run(self);
+        self.has_failed = outcome.is_err();
+        outcome
+    }
+
     fn prepared(&mut self, sql: &str) -> Result<Statement> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
@@ -112,22 +121,26 @@ impl Open<'_> {
         given: &[&dyn ToSql],
         run: impl FnOnce(&mut Transaction<'_>, &Statement, &[&(dyn ToPostgres + Sync)]) -> std::result::Result<T, ::postgres::Error>,
     ) -> Result<T> {
-        let statement = self.prepared(sql)?;
-        let given: Vec<BoundValue<'_>> = given.iter().map(|value| value.to_sql().map(BoundValue)).collect::<Result<_>>()?;
-        let given: Vec<&(dyn ToPostgres + Sync)> = given.iter().map(|value| value as &(dyn ToPostgres + Sync)).collect();
-        let answer = run(&mut self.transaction, &statement, &given).map_err(postgres_error);
-        (self.answered)();
-        answer
+        self.noted(|open| {
+            let statement = open.prepared(sql)?;
+            let given: Vec<BoundValue<'_>> = given.iter().map(|value| value.to_sql().map(BoundValue)).collect::<Result<_>>()?;
+            let given: Vec<&(dyn ToPostgres + Sync)> = given.iter().map(|value| value as &(dyn ToPostgres + Sync)).collect();
+            let answer = run(&mut open.transaction, &statement, &given).map_err(postgres_error);
+            (open.answered)();
+            answer
+        })
     }
 }
 
 impl PgSession<'_> {
     /// # Errors
-    /// When it cannot be known that all of it is kept.
+    /// When it cannot be known that all of it is kept. In a transaction that failed, Postgres keeps nothing and answers COMMIT
+    /// as if all were well, but refuses everything else.
     pub fn commit(self) -> Result<()> {
-        // To commit what failed in between is no error to Postgres: it takes all of it back.
-        self.batch("SELECT 1")?;
-        let Open { transaction, answered, .. } = self.0.into_inner();
+        let Open { mut transaction, answered, has_failed, .. } = self.0.into_inner();
+        if has_failed {
+            transaction.batch_execute("SELECT 1").map_err(postgres_error)?;
+        }
         transaction.commit().map_err(postgres_error)?;
         answered();
         Ok(())
@@ -145,7 +158,7 @@ impl ServerSession for PgSession<'_> {
     }
 
     fn batch(&self, sql: &str) -> Result<()> {
-        self.0.borrow_mut().transaction.batch_execute(sql).map_err(postgres_error)
+        self.0.borrow_mut().noted(|open| open.transaction.batch_execute(sql).map_err(postgres_error))
     }
 
     fn open(&self, sql: &str, given: &[&dyn ToSql]) -> Result<Portal> {
@@ -153,7 +166,7 @@ impl ServerSession for PgSession<'_> {
     }
 
     fn fetch(&self, portal: &Portal, rows: i32) -> Result<Vec<Row>> {
-        self.0.borrow_mut().transaction.query_portal(portal, rows).map_err(postgres_error)
+        self.0.borrow_mut().noted(|open| open.transaction.query_portal(portal, rows).map_err(postgres_error))
     }
 }
 

@@ -11,7 +11,7 @@ mod rights;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::postgres::error::SqlState;
 use jiff::Timestamp;
@@ -33,6 +33,8 @@ const SCHEMA: &str = "mana_ai_rs";
 const ORDER_LOCK: i64 = 0x4d41_4e41_0001;
 /// A transaction in which nothing is asked for this long is one of a process that stands still, and holds up all others.
 const IDLE: Duration = Duration::from_secs(60);
+/// Between two tries to reach the server.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Rows of others that get their place before a group of writes.
 const ADOPTED: i64 = 1_000;
 
@@ -70,7 +72,7 @@ impl ServerAddress {
             .max_size(options.readers.max(1))
             .min_idle(Some(0))
             .test_on_check_out(false)
-            .connection_timeout(options.busy_timeout.max(Duration::from_secs(1)))
+            .connection_timeout(self.patience)
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .build_unchecked(PgManager(Arc::clone(self)))
     }
@@ -88,8 +90,16 @@ impl r2d2::ManageConnection for PgManager {
     type Connection = PgClient;
     type Error = StoreError;
 
+    /// Who waits for a connection while the server is away has it as soon as the server is back; the pool by itself would let
+    /// seconds pass before it tries again.
     fn connect(&self) -> StoreResult<PgClient> {
-        self.0.session(&self.0.heartbeats.any)
+        let started = Instant::now();
+        loop {
+            match self.0.session(&self.0.heartbeats.any) {
+                Err(_) if started.elapsed() < self.0.patience => std::thread::sleep(AGAIN),
+                connected => return connected,
+            }
+        }
     }
 
     fn is_valid(&self, _: &mut PgClient) -> StoreResult<()> {
@@ -153,7 +163,9 @@ fn adopt(connection: &db::Db<'_>, now: i64) -> db::Result<()> {
         INSERT INTO log_order (seq, sync_at, row_id, id, user_id, app_id, table_name, record_id, bytes) \
         SELECT last.seq + row_number() OVER (ORDER BY t.number), greatest(?1, last.sync_at) + row_number() OVER (ORDER BY t.number), c.id, c.id::text, c.user_id, c.app_id, c.table_name, \
         c.record_id, coalesce(octet_length(c.data::text), 0) + coalesce(octet_length(c.field_meta::text), 2) + coalesce(octet_length(c.actor::text), 0) \
-        FROM taken t JOIN public.sync_changes c ON c.id = t.row_id CROSS JOIN last WHERE NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = c.user_id) ORDER BY t.number ON CONFLICT (row_id) DO NOTHING";
+        FROM taken t JOIN public.sync_changes c ON c.id = t.row_id CROSS JOIN last WHERE NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = c.user_id) \
+        AND NOT EXISTS (SELECT 1 FROM log_order o WHERE o.row_id = c.id) \
+        AND NOT EXISTS (SELECT 1 FROM log_order o WHERE o.user_id = c.user_id AND o.id = c.id::text) ORDER BY t.number";
     connection.execute(adopt, [now, ADOPTED]).map(drop)
 }
 

@@ -121,10 +121,7 @@ impl Tx for SqliteTx<'_> {
         if self.sql(|c| is_removed(c, row.user_id))? {
             return Err(StoreError::Removed { user: row.user_id.to_owned() });
         }
-        self.sql(|c| {
-            let seq = self.next_seq()?;
-            Ok(changes::insert(c, row, seq, created_at, sync_at)?.then_some(seq))
-        })
+        self.sql(|c| self.place(|seq| changes::insert(c, row, seq, created_at, sync_at)))
     }
 
     fn has_record(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<bool> {

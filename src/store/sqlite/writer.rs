@@ -65,14 +65,16 @@ impl SqliteTx<'_> {
         Ok(next)
     }
 
-    /// The `seq` of the next row: beyond every row that the log ever had.
-    pub fn next_seq(&self) -> db::Result<i64> {
+    /// Puts a row where `insert` is told, beyond every row that the log ever had, and answers its `seq`; `None` where it puts
+    /// none. A place is taken only by a row that is there, so that places have no gaps.
+    pub fn place(&self, insert: impl FnOnce(i64) -> db::Result<bool>) -> db::Result<Option<i64>> {
         let last = match self.last_seq.get() {
             Some(last) => last,
             None => last_seq(&self.connection)?,
         };
-        self.last_seq.set(Some(last + 1));
-        Ok(last + 1)
+        let is_taken = insert(last + 1)?;
+        self.last_seq.set(Some(last + i64::from(is_taken)));
+        Ok(is_taken.then_some(last + 1))
     }
 
     /// Runs statements and sorts their error.
@@ -205,7 +207,11 @@ impl GroupCommit {
 /// Runs a job so that its failure undoes its own statements and no one else's.
 fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&SqliteTx<'_>) -> Result<T, E>) -> Result<T, E> {
     tx.sql(|c| c.execute_batch("SAVEPOINT job"))?;
+    let last_seq = tx.last_seq.get();
     let outcome = job(tx);
+    if outcome.is_err() {
+        tx.last_seq.set(last_seq);
+    }
     let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
     match (outcome, tx.sql(|c| c.execute_batch(end))) {
         (Ok(value), Ok(())) => Ok(value),

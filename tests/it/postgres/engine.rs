@@ -10,6 +10,7 @@ use mana_ai::store::{Candidate, Claim, Due, Options, Pull, Store};
 use postgres::{Client, NoTls};
 
 use super::*;
+use crate::change_log::places_follow_each_other;
 use crate::common::{append, change};
 use crate::store_story::story;
 
@@ -80,6 +81,26 @@ pub(super) fn pulled(store: &Store, since: &mut i64) -> Vec<String> {
 fn every_method_does_on_postgres_what_it_does_on_a_file() {
     let server = Server::new();
     run(story(&server.instance()));
+}
+
+#[test]
+#[ignore = "needs the Postgres server programs"]
+fn places_have_no_gaps() {
+    let server = Server::new();
+    run(places_follow_each_other(&server.instance()));
+}
+
+#[test]
+#[ignore = "needs the Postgres server programs"]
+fn a_row_of_another_program_that_is_known_already_holds_nothing_up() {
+    let server = Server::new();
+    let (store, mut other) = (server.instance(), server.client());
+    other.batch_execute(&foreign(1)).unwrap();
+    assert_eq!(pulled(&store, &mut 0), ["n1"]);
+    other.batch_execute("INSERT INTO mana_ai_rs.arrivals (row_id) SELECT row_id FROM mana_ai_rs.log_order").unwrap();
+    other.batch_execute(&foreign(2)).unwrap();
+    assert_eq!(pulled(&store, &mut 0), ["n1", "n2"]);
+    assert_eq!(run(store.last_seq()).unwrap(), 2);
 }
 
 #[test]
