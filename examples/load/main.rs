@@ -1,7 +1,7 @@
 //! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
 //!
-//! `pushes`, `crowd`, `plans`, `start`, `pages`, `attack`; all of these where none is named. `chaos` has to be named: it needs the
-//! programs of a Postgres server. What each does and why is told in `benches/README.md`.
+//! `pushes`, `crowd`, `plans`, `start`, `pages`, `attack`; all of these where none is named. `chaos` and `postgres` have to be named: they
+//! need the programs of a Postgres server. What each does and why is told in `benches/README.md`.
 
 mod attack;
 mod attacks;
@@ -10,6 +10,7 @@ mod cluster;
 #[path = "../../benches/common/mod.rs"]
 mod common;
 mod crowd;
+mod on_postgres;
 mod pages;
 mod plans;
 mod program;
@@ -17,7 +18,7 @@ mod pushes;
 mod start;
 
 /// These need the programs of a Postgres server.
-const ON_POSTGRES: [&str; 1] = ["chaos"];
+const ON_POSTGRES: [&str; 2] = ["chaos", "postgres"];
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +28,7 @@ fn main() {
         return pushes::bare_commits(dir, seconds, changes);
     }
     program::build();
-    let all: [(&str, fn()); 7] = [
+    let all: [(&str, fn()); 8] = [
         ("start", start::run),
         ("plans", plans::run),
         ("pushes", pushes::run),
@@ -35,9 +36,10 @@ fn main() {
         ("pages", pages::run),
         ("attack", attack::run),
         ("chaos", chaos::run),
+        ("postgres", on_postgres::run),
     ];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
-        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, attack, chaos");
+        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, attack, chaos, postgres");
         std::process::exit(2);
     }
     for (name, run) in all {

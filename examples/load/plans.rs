@@ -4,11 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::common::world::Log;
 use crate::common::{Report, memory_mb, ratio, shown};
-use crate::program::{Server, model, output, runtime};
+use crate::program::{Server, model, output, runtime, tick};
 
 const MISSIONS: u64 = 1_000;
 const PARALLEL: u64 = 64;
@@ -27,12 +25,8 @@ pub fn run() {
         dir.path(),
         &[("MANA_LLM_URL", model.as_str()), ("MAX_PARALLEL_PLANS", "64"), ("MANA_SERVICE_KEY", key), ("MANA_AI_PLANNER", "json")],
     );
-    let tick = || async {
-        let request = reqwest::Client::new().post(format!("{}/internal/tick", server.url)).header("x-service-key", key);
-        request.send().await.expect("an answer").json::<Value>().await.expect("statistics")
-    };
     let started = Instant::now();
-    let stats = runtime.block_on(tick());
+    let stats = runtime.block_on(tick(&server.url, key));
     let took = started.elapsed();
     assert_eq!(stats["plansWrittenBack"], MISSIONS, "{stats}");
     let planned = output(dir.path(), &["missions", "--json"]).lines().filter(|line| line.contains("awaiting-review")).count();

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::routing::post;
@@ -56,7 +57,8 @@ pub struct Server {
 
 impl Server {
     pub fn start(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let log = dir.join("serve.log");
+        static STARTS: AtomicUsize = AtomicUsize::new(0);
+        let log = dir.join(format!("serve-{}.log", STARTS.fetch_add(1, Ordering::Relaxed)));
         let file = std::fs::File::create(&log).expect("a log");
         let started = Instant::now();
         let child = mana(dir, &["serve", "--port", "0", "--log", "info", "--log-format", "text"])
@@ -89,6 +91,12 @@ impl Drop for Server {
 /// A runtime for the side that makes the load.
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+/// Has a server look for due missions, and answers its statistics.
+pub async fn tick(url: &str, key: &str) -> Value {
+    let request = reqwest::Client::new().post(format!("{url}/internal/tick")).header("x-service-key", key);
+    request.send().await.expect("an answer").json().await.expect("statistics")
 }
 
 /// A model server that takes its time for the same plan of one task; its address.

@@ -102,17 +102,22 @@ fn clients(count: usize, length: Duration, disk: &[(&str, &str)]) -> (Vec<Durati
     let dir = tempfile::tempdir().expect("a directory");
     let token = token(dir.path(), "u");
     let server = Server::start(dir.path(), disk);
+    let pushed = push(&[&server.url], &token, count, length);
+    assert_eq!(exported(dir.path()), pushed.0.len(), "every change that was acknowledged is in the log, once");
+    pushed
+}
+
+/// Clients that push as quickly as they are answered, each to one of these servers.
+pub fn push(urls: &[&str], token: &str, count: usize, length: Duration) -> (Vec<Duration>, f64) {
     let (runtime, http) = (runtime(), reqwest::Client::new());
-    let url = format!("{}/sync/notes", server.url);
+    let url = |n: usize| format!("{}/sync/notes", urls[n % urls.len()]);
     let started = Instant::now();
-    let tasks: Vec<_> = (0..count).map(|n| runtime.spawn(client(n, http.clone(), url.clone(), token.clone(), started + length))).collect();
+    let tasks: Vec<_> = (0..count).map(|n| runtime.spawn(client(n, http.clone(), url(n), token.to_owned(), started + length))).collect();
     let mut times = Vec::new();
     for task in tasks {
         times.extend(runtime.block_on(task).expect("a client that ends well"));
     }
-    let seconds = started.elapsed().as_secs_f64();
-    assert_eq!(exported(dir.path()), times.len(), "every change that was acknowledged is in the log, once");
-    (times, seconds)
+    (times, started.elapsed().as_secs_f64())
 }
 
 /// Continues from the end, so that the answer is small: this is about writing.
