@@ -11,7 +11,7 @@ use super::writer::SqliteTx;
 use super::{Store, StoreResult, Table};
 use crate::domain::ids::UserId;
 use crate::domain::mission::MissionState;
-use crate::store::db::{OptionalExtension, params};
+use crate::store::db::{OptionalExtension, Row, params};
 use crate::store::script::{self, Save};
 
 impl Store {
@@ -67,7 +67,9 @@ pub(super) fn make_again(tx: &SqliteTx<'_>, table: Table, user: &UserId, id: &st
     let folded = tx.sql(|c| {
         let counted = if table == Table::Missions { "CASE liveness WHEN 'live' THEN state END" } else { "NULL" };
         let delete = format!("DELETE FROM {name} WHERE user_id = ?1 AND {key} = ?2 RETURNING {counted}");
-        let state = c.prepare_cached(&delete)?.query_row(params![user, id], |row| row.get::<_, Option<String>>(0)).optional()?.flatten();
+        // A state that a damage made unreadable is counted off nowhere; a repair counts all again.
+        let state = |row: &Row<'_>| Ok(row.get::<_, Option<String>>(0).unwrap_or_default());
+        let state = c.prepare_cached(&delete)?.query_row(params![user, id], state).optional()?.flatten();
         count(c, state.as_deref(), None)?;
         if table == Table::Missions {
             c.execute("DELETE FROM decided_steps WHERE user_id = ?1 AND mission_id = ?2", params![user, id])?;
