@@ -58,9 +58,9 @@ fn the_first_to_sign_in_administers_and_others_do_not_see_the_server() {
     let house = House::new(Mana::new());
     let (anna, ben) = (house.signed_in("anna"), house.signed_in("ben"));
     let (_, shown) = house.page(&anna, "/settings");
-    assert!(shown.contains("Address of the model server") && shown.contains("Back up now"), "{shown}");
+    assert!(shown.contains("Address of the model server") && shown.contains("<h2>Backup</h2>"), "{shown}");
     let (_, shown) = house.page(&ben, "/settings");
-    assert!(!shown.contains("Address of the model server") && !shown.contains("Back up") && !shown.contains("Limits"), "{shown}");
+    assert!(!shown.contains("Address of the model server") && !shown.contains("<h2>Backup</h2>") && !shown.contains("Limits"), "{shown}");
     assert!(shown.contains("Time zone") && shown.contains("Access tokens"), "{shown}");
     assert_eq!(house.page(&ben, "/settings/people").0, 404);
     for (path, fields) in OF_ADMINS {
