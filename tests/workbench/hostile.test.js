@@ -168,6 +168,7 @@ test("a review keeps the texts that it is about", async () => {
   const before = world.record("missions", ODD).iterations;
   await comment(plan, lines("typed feedback"));
   await eventually("the feedback", () => world.record("missions", ODD).iterations[2].userFeedback?.includes("typed feedback"));
+  await page.getByText("typed feedback <script>").first().waitFor();
   await decide(plan, "step0 <script>", "Approve");
   await decide(plan, "step1 <script>", "Reject", "reason <script>");
   await eventually("the review", () => world.record("missions", ODD).iterations[2].overallStatus !== "awaiting-review");
