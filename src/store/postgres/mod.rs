@@ -162,7 +162,7 @@ fn adopt(connection: &db::Db<'_>, now: i64) -> db::Result<()> {
         greatest(coalesce((SELECT sync_at FROM log_order ORDER BY seq DESC LIMIT 1), 0), e.sync_at) AS sync_at FROM log_end e) \
         INSERT INTO log_order (seq, sync_at, row_id, id, user_id, app_id, table_name, record_id, bytes) \
         SELECT last.seq + row_number() OVER (ORDER BY t.number), greatest(?1, last.sync_at) + row_number() OVER (ORDER BY t.number), c.id, c.id::text, c.user_id, c.app_id, c.table_name, \
-        c.record_id, coalesce(octet_length(c.data::text), 0) + coalesce(octet_length(c.field_meta::text), 2) + coalesce(octet_length(c.actor::text), 0) \
+        c.record_id, coalesce(octet_length(c.data::text), 0) + coalesce(octet_length(c.field_meta::text), 0) + coalesce(octet_length(c.actor::text), 0) \
         FROM taken t JOIN public.sync_changes c ON c.id = t.row_id CROSS JOIN last WHERE NOT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = c.user_id) \
         AND NOT EXISTS (SELECT 1 FROM log_order o WHERE o.row_id = c.id) \
         AND NOT EXISTS (SELECT 1 FROM log_order o WHERE o.user_id = c.user_id AND o.id = c.id::text) ORDER BY t.number";

@@ -115,6 +115,8 @@ impl Store {
                 return Err(StoreError::InUse { path: used.path().to_owned() });
             }
         }
+        // A row of another program moves when it has its place.
+        self.take_in_arrivals().await?;
         let source = hex(&self.event_key().await?[..]);
         target.begin_to_move_in(source).await?;
         let mut all = MovedRows::default();

@@ -50,7 +50,7 @@ impl Store {
             match waiting.await? {
                 (_, true) => self.write(forget_some).await?,
                 // Every group of writes takes some of them in before it begins.
-                (true, false) => return self.write(|_| Ok(())).await,
+                (true, false) => self.write(|_| Ok(())).await?,
                 (false, false) => return Ok(()),
             }
         }
