@@ -104,13 +104,14 @@ CREATE TABLE user_log (
     rows    BIGINT NOT NULL,
     bytes   BIGINT NOT NULL
 );
-CREATE FUNCTION count_row() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
+CREATE FUNCTION count_rows() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
-    INSERT INTO user_log AS u (user_id, rows, bytes) VALUES (NEW.user_id, 1, NEW.bytes)
-    ON CONFLICT (user_id) DO UPDATE SET rows = u.rows + 1, bytes = u.bytes + NEW.bytes;
+    INSERT INTO user_log AS u (user_id, rows, bytes) SELECT user_id, count(*), sum(bytes) FROM placed GROUP BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET rows = u.rows + excluded.rows, bytes = u.bytes + excluded.bytes;
     RETURN NULL;
 END $$;
-CREATE TRIGGER log_order_counted AFTER INSERT ON log_order FOR EACH ROW EXECUTE FUNCTION count_row();
+CREATE TRIGGER log_order_counted AFTER INSERT ON log_order REFERENCING NEW TABLE AS placed
+FOR EACH STATEMENT EXECUTE FUNCTION count_rows();
 
 -- People who were removed, or are being removed: nothing of theirs comes in any more, and only theirs leaves the log.
 CREATE TABLE removals (

@@ -47,7 +47,7 @@ impl App {
             rates.count(user, rows, self.ceilings.rows_per_minute, self.now())
         };
         counted.map_err(StoreError::OverCeiling)?;
-        self.store.push_within(user.to_owned(), changes, self.ceilings).await.map(drop)
+        self.store.push(user.to_owned(), changes, self.ceilings).await.map(drop)
     }
 
     /// A page of the log from a cursor.

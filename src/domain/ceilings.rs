@@ -53,6 +53,11 @@ impl std::fmt::Display for OverCeiling {
 }
 
 impl LogCeilings {
+    /// Whether they bound what a user has in the log.
+    pub fn bound_the_log(&self) -> bool {
+        self.rows.is_some() || self.bytes.is_some()
+    }
+
     /// Checks what a user would have after a push.
     ///
     /// # Errors

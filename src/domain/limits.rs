@@ -303,12 +303,12 @@ impl Admitted {
     ///
     /// # Errors
     /// Where the row becomes too large by that.
-    pub fn stamped(mut self, stamp: &str) -> Result<Self, LimitRefusal> {
-        for field in self.change.data.iter().flat_map(|data| data.keys()) {
-            self.change.field_meta.entry(field.clone()).or_insert_with(|| stamp.to_owned());
+    pub fn stamped(&self, stamp: &str) -> Result<Self, LimitRefusal> {
+        let mut change = Change { verbatim: None, ..self.change.clone() };
+        for field in change.data.iter().flat_map(|data| data.keys()) {
+            change.field_meta.entry(field.clone()).or_insert_with(|| stamp.to_owned());
         }
-        self.change.verbatim = None;
-        Ok(Admitted { replaced: self.replaced, ..admit(self.change)? })
+        Ok(Admitted { replaced: self.replaced, ..admit(change)? })
     }
 }
 

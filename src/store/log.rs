@@ -14,10 +14,19 @@ pub struct Appended {
 }
 
 impl Appended {
-    /// Counts a row, new or known.
-    pub(super) fn count(&mut self, new: bool) {
-        self.added += u64::from(new);
-        self.known += u64::from(!new);
+    /// Counts rows, each new or known.
+    pub(super) fn of(are_new: impl IntoIterator<Item = bool>) -> Self {
+        let mut appended = Appended::default();
+        appended.count(are_new);
+        appended
+    }
+
+    /// Counts further rows.
+    pub(super) fn count(&mut self, are_new: impl IntoIterator<Item = bool>) {
+        for is_new in are_new {
+            self.added += u64::from(is_new);
+            self.known += u64::from(!is_new);
+        }
     }
 }
 

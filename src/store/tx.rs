@@ -8,11 +8,25 @@ use super::script::{Folded, Save};
 use super::snapshots::Table;
 use super::{Due, StoreError, StoreResult};
 use crate::domain::ceilings::LogUsage;
+use crate::domain::change::Change;
 use crate::domain::decided::JudgedStep;
 use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
 use crate::domain::limits::Stored;
 use crate::domain::merge::Delta;
 use crate::steps::{OutboxCall, StepKey, UserLog};
+
+/// A row on its way into the log; times are in microseconds.
+pub(super) struct NewRow<'a> {
+    pub row: Stored<'a>,
+    pub created_at: i64,
+    pub sync_at: i64,
+}
+
+/// The same with its place.
+pub(super) struct PlacedRow<'a> {
+    pub seq: i64,
+    pub new: &'a NewRow<'a>,
+}
 
 /// A row of the log that is to be folded.
 pub(super) struct FoldRow<'a> {
@@ -66,17 +80,17 @@ pub(super) trait Tx: Reads {
     /// The `sync_at` of the next row: max(now, last + 1), in microseconds (docs/design.md, section 2).
     fn next_sync_at(&self) -> StoreResult<i64>;
 
-    /// Appends a row and answers its `seq`; `None` where its user's log has a row of its event id.
-    fn insert(&self, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<Option<i64>>;
+    /// Appends rows in their order and answers the `seq` of each; `None` where its user's log has a row of its event id.
+    fn insert(&self, rows: &[NewRow<'_>]) -> StoreResult<Vec<Option<i64>>>;
 
-    /// Whether the log has a row of a record.
-    fn has_record(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<bool>;
+    /// Whether the log has a row of the record of each of these.
+    fn have_records(&self, changes: &[&Change]) -> StoreResult<Vec<bool>>;
 
     /// The space in which the newest row of a record of the app `ai` puts it.
     fn space_of(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<String>>;
 
-    /// What a user has in the log.
-    fn log_usage(&self, user: &UserId) -> StoreResult<LogUsage>;
+    /// What each of these users has in the log.
+    fn log_usage(&self, users: &[&UserId]) -> StoreResult<Vec<LogUsage>>;
 
     /// Shows a user's log, as it is in this transaction.
     fn look(&self, user: &UserId, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()>;

@@ -128,8 +128,9 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
     let load = || LoadQuery { user_id: user.clone(), agents: ["a".into()].into() };
     Some(match method {
         "append" => shown(store.append(vec![Ok::<_, StoreError>(note("n1", format!("appended for {user}")))]).await),
-        "push" => shown(store.push(vec![note("n2", format!("pushed by {user}"))]).await),
-        "push_within" => shown(store.push_within(user.clone(), vec![note("n3", "x".into())], LogCeilings::default()).await),
+        "push" => shown(
+            store.push(user.clone(), vec![note("n2", format!("pushed by {user}")), note("n3", "x".into())], LogCeilings::default()).await,
+        ),
         "append_decided" => {
             let row = note("n4", "x".into());
             let decided = move |log: &dyn mana_ai::steps::UserLog| {

@@ -3,7 +3,7 @@
 //! A query is written once, in SQL that both engines read, with `?1` for its first value. Values and errors are those of
 //! rusqlite on both; an error of Postgres travels inside one.
 
-pub(super) use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
+pub(super) use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, Type, Value, ValueRef};
 pub(super) use rusqlite::{Error, OptionalExtension, Result, params};
 
 mod postgres;
@@ -119,11 +119,20 @@ impl<'c> Statement<'c> {
         given: impl BoundValues,
         mut read: impl FnMut(&Row<'_>) -> Result<T>,
     ) -> Result<std::vec::IntoIter<Result<T>>> {
-        let mut rows = self.query(given)?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            all.push(read(&row));
-        }
+        let all: Vec<Result<T>> = match &mut self.0 {
+            Prepared::Sqlite(_) => {
+                let (mut rows, mut all) = (self.query(given)?, Vec::new());
+                while let Some(row) = rows.next()? {
+                    all.push(read(&row));
+                }
+                all
+            }
+            // All are wanted, so they come with one answer.
+            Prepared::Postgres { session, sql } => {
+                let rows = given.with(|given| session.query(sql, given))?;
+                rows.iter().map(|row| read(&Row(Read::Postgres(row)))).collect()
+            }
+        };
         Ok(all.into_iter())
     }
 

@@ -22,7 +22,7 @@ pub(super) use listener::listen;
 pub(super) use presence::SessionLock;
 
 use super::db::{self, OptionalExtension, PgClient, params};
-use super::sqlite::{Options, Transactions};
+use super::sqlite::{End, Options, Transactions};
 use super::{StoreError, StoreResult};
 use crate::domain::time;
 use pulse::Pulse;
@@ -120,7 +120,7 @@ struct ServerTransactions {
 
 impl ServerTransactions {
     /// Runs jobs in a transaction, unless none can begin.
-    fn in_transaction(&self, client: &mut PgClient, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> db::Result<StoreResult<()>> {
+    fn in_transaction(&self, client: &mut PgClient, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> db::Result<StoreResult<()>> {
         let fail = |error| super::sqlite::store_error(&self.address.shown, error);
         let session = client.begin(false)?;
         let connection = db::Db::from(&session as &dyn db::ServerSession);
@@ -128,12 +128,15 @@ impl ServerTransactions {
         let locked = connection.query_row("SELECT pg_advisory_xact_lock(?1)", [ORDER_LOCK], |_| Ok(()));
         let ready = locked.and_then(|()| adopt(&connection, time::to_micros((self.clock)())));
         let written = ready.map_err(fail).and_then(|()| jobs(connection));
-        Ok(written.and_then(|()| session.commit().map_err(fail)))
+        Ok(written.and_then(|end| match end {
+            End::Commit => session.commit().map_err(fail),
+            End::RollBack => Ok(()),
+        }))
     }
 }
 
 impl Transactions for ServerTransactions {
-    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> StoreResult<()> {
+    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> StoreResult<()> {
         // The end of a session that was idle shows when it is asked.
         if let Some(mut idle) = self.client.take()
             && let Ok(written) = self.in_transaction(&mut idle, jobs)

@@ -1,11 +1,14 @@
 //! An edit of an agent or a mission, decided on its newest state and written in the same transaction.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::super::tx::{Tx, looked};
 use super::super::{StoreError, StoreResult, Table};
 use super::fold::{Folded, Save, newest, put};
-use super::push::{append, check_ceilings};
+use super::push::{append, check_ceilings, insert};
 use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::{Change, Op};
 use crate::domain::field::DELETED_AT;
@@ -63,21 +66,16 @@ pub fn append_decided<E: From<StoreError>>(
     decide: impl FnOnce(&dyn UserLog) -> Result<Vec<Admitted>, E>,
 ) -> Result<u64, E> {
     let rows = looked(tx, user, decide)?.transpose()?.unwrap_or_default();
-    let mut added = 0;
-    for row in rows {
-        added += u64::from(append(tx, &row)?.is_some());
-    }
+    let added = append(tx, &rows)?.into_iter().flatten().count();
     if added > 0 {
-        check_ceilings(tx, user, ceilings)?;
+        check_ceilings(tx, &BTreeMap::from([(user, ceilings)]))?;
     }
-    Ok(added)
+    Ok(added as u64)
 }
 
 /// Writes what a decision about a user's steps does.
 pub(super) fn take_effect(tx: &impl Tx, user: &UserId, effects: &Effects) -> StoreResult<()> {
-    for row in &effects.rows {
-        append(tx, row)?;
-    }
+    append(tx, &effects.rows)?;
     for call in &effects.calls {
         tx.add_call(call)?;
     }
@@ -141,7 +139,7 @@ pub(super) fn append_edit(tx: &impl Tx, edit: Edit, mut newest: Folded, op: Op, 
     let admitted = change.map_err(refused)?;
     let sync_at = tx.next_sync_at()?;
     // Where the log has this row already, so has the snapshot, or its next refresh.
-    let Some(seq) = super::push::insert(tx, &admitted, sync_at)? else { return Ok(()) };
+    let Some(&[Some(seq)]) = insert(tx, &[(Cow::Borrowed(&admitted), sync_at)])?.first_chunk() else { return Ok(()) };
     let change = admitted.change();
     newest.take(&change.record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
     put(tx, &Save::new(table, &change.user_id, &change.record_id, &newest).0)

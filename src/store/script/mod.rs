@@ -15,6 +15,7 @@ pub use edit::Edit;
 pub(super) use edit::{append_decided, edit, undelete};
 pub(super) use fold::{BatchBounds, Columns, Folded, Save, fold_batch, newest, put, write_batch};
 pub use fold::{Refreshed, search_key};
-pub(super) use push::{append, push, push_within};
+pub use push::ClientPush;
+pub(super) use push::{append, push};
 pub use restore::Lossy;
 pub(super) use restore::restore_iterations;

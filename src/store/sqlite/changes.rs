@@ -3,10 +3,10 @@
 use std::sync::atomic::Ordering;
 
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 use super::error::Unreadable;
-use super::{LogRow, RowFilter, SetAside, Store, StoreResult};
+use super::removal::is_removed;
+use super::{LogRow, RowFilter, SetAside, Store, StoreResult, server_rows};
 use crate::domain::ceilings::LogUsage;
 use crate::domain::change::{Change, Verbatim};
 use crate::domain::ids::UserId;
@@ -15,6 +15,7 @@ use crate::domain::merge::{Delta, Fold};
 use crate::domain::raw::RawRecord;
 use crate::domain::time;
 use crate::store::db::{self, Db, FromSqlResult, OptionalExtension, Row, ToSql, Value, params};
+use crate::store::tx::{NewRow, PlacedRow};
 
 /// The columns of a row, in the order in which they are read here.
 macro_rules! columns {
@@ -64,7 +65,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn log_usage(&self, user: UserId) -> StoreResult<LogUsage> {
-        self.read(move |c| log_usage(c, &user)).await
+        Ok(self.read(move |c| log_usage(c, &[&user])).await?.first().copied().unwrap_or_default())
     }
 
     /// Texts in which this process replaced what no text can hold, on their way into the log.
@@ -184,98 +185,121 @@ fn page<T>(
     Ok(page)
 }
 
-pub(super) fn log_usage(connection: &Db<'_>, user: &UserId) -> db::Result<LogUsage> {
-    let mut query = connection.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
-    let usage = query.query_row([user], |row| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? })).optional()?;
-    Ok(usage.unwrap_or_default())
-}
-
-/// Writes a row that was put to the limits; `false` where its user's log has a row of its event id.
-pub(super) fn insert(c: &Db<'_>, row: &Stored<'_>, seq: i64, created_at: i64, sync_at: i64) -> db::Result<bool> {
-    let is_there = "SELECT 1 FROM sync_changes WHERE user_id = ?1 AND id = ?2";
-    if c.prepare_cached(is_there)?.exists([row.user_id, row.event_id])? {
-        return Ok(false);
+/// What each of these users has in the log.
+pub(super) fn log_usage(c: &Db<'_>, users: &[&UserId]) -> db::Result<Vec<LogUsage>> {
+    let usage = |row: &Row<'_>| Ok(LogUsage { rows: row.get(0)?, bytes: row.get(1)? });
+    if c.sqlite().is_none() {
+        return server_rows::log_usage(c, users, usage);
     }
-    let given = params![
-        seq,
-        row.event_id,
-        row.app_id,
-        row.table,
-        row.record_id,
-        row.user_id,
-        row.space_id,
-        row.op,
-        row.data,
-        row.field_meta,
-        row.client_id,
-        created_at,
-        sync_at,
-        row.schema_version,
-        row.actor,
-        row.origin,
-    ];
-    insert_given(c, (row.user_id, row.event_id), given)
+    let mut query = c.prepare_cached("SELECT rows, bytes FROM user_log WHERE user_id = ?1")?;
+    users.iter().map(|user| Ok(query.query_row([user], usage).optional()?.unwrap_or_default())).collect()
 }
 
-/// Writes a row as another database has it, of the values of [`COLUMNS`].
-pub(super) fn insert_values(c: &Db<'_>, row: &[Value]) -> db::Result<()> {
+/// Whether the log has a row of the record of each of these.
+pub(super) fn have_records(c: &Db<'_>, changes: &[&Change]) -> db::Result<Vec<bool>> {
+    if c.sqlite().is_none() {
+        return server_rows::have_records(c, changes);
+    }
+    let mut query = c.prepare_cached(&RECORD.replace("{}", "1"))?;
+    changes.iter().map(|change| query.exists(params![change.user_id, change.app_id, change.table, change.record_id])).collect()
+}
+
+/// What the log has of a new row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownRow {
+    /// Its user was removed.
+    pub user_is_removed: bool,
+    /// Its user's log has a row of its event id.
+    pub event: bool,
+}
+
+/// Looks new rows up in the log.
+pub(super) fn look_up(c: &Db<'_>, rows: &[NewRow<'_>]) -> db::Result<Vec<KnownRow>> {
+    if c.sqlite().is_none() {
+        return server_rows::look_up(c, rows);
+    }
+    let mut is_there = c.prepare_cached("SELECT 1 FROM sync_changes WHERE user_id = ?1 AND id = ?2")?;
+    let mut last = None;
+    let known = rows.iter().map(|NewRow { row, .. }| {
+        // Most come from one user.
+        let user_is_removed = match last {
+            Some((user, is_removed)) if user == row.user_id => is_removed,
+            _ => is_removed(c, row.user_id)?,
+        };
+        last = Some((row.user_id, user_is_removed));
+        Ok(KnownRow { user_is_removed, event: is_there.exists([row.user_id, row.event_id])? })
+    });
+    known.collect()
+}
+
+/// Writes rows that the log does not have.
+pub(super) fn insert(c: &Db<'_>, rows: &[PlacedRow<'_>]) -> db::Result<()> {
+    if c.sqlite().is_none() {
+        return server_rows::insert(c, rows);
+    }
+    let mut insert = c.prepare_cached(INSERT)?;
+    for PlacedRow { seq, new: NewRow { row, created_at, sync_at } } in rows {
+        insert.execute(params![
+            seq,
+            row.event_id,
+            row.app_id,
+            row.table,
+            row.record_id,
+            row.user_id,
+            row.space_id,
+            row.op,
+            row.data,
+            row.field_meta,
+            row.client_id,
+            created_at,
+            sync_at,
+            row.schema_version,
+            row.actor,
+            row.origin,
+        ])?;
+    }
+    Ok(())
+}
+
+/// Writes rows as another database has them, of the values of [`COLUMNS`].
+pub(super) fn insert_values(c: &Db<'_>, rows: &[Vec<Value>]) -> db::Result<()> {
+    let new = rows.iter().map(|row| new_row(row)).collect::<db::Result<Vec<_>>>()?;
+    let places = rows.iter().map(|row| integer(row, place::SEQ));
+    let placed = new.iter().zip(places).map(|(new, seq)| Ok(PlacedRow { seq: seq?, new }));
+    insert(c, &placed.collect::<db::Result<Vec<_>>>()?)
+}
+
+fn new_row(values: &[Value]) -> db::Result<NewRow<'_>> {
     use place::*;
-    let as_inserted = [
-        SEQ,
-        ID,
-        APP_ID,
-        TABLE,
-        RECORD_ID,
-        USER_ID,
-        SPACE_ID,
-        OP,
-        DATA,
-        FIELD_META,
-        CLIENT_ID,
-        CREATED_AT,
-        SYNC_AT,
-        SCHEMA_VERSION,
-        ACTOR,
-        ORIGIN,
-    ];
-    let given = as_inserted.map(|at| &row[at] as &dyn ToSql);
-    let (Value::Text(user), Value::Text(event)) = (&row[USER_ID], &row[ID]) else { return Err(db::Error::InvalidQuery) };
-    insert_given(c, (user, event), &given).map(drop)
+    let cell = |at: usize| match &values[at] {
+        Value::Null => Ok(None),
+        Value::Text(text) => Ok(Some(text.as_str())),
+        other => Err(db::Error::InvalidColumnType(at, "a text".into(), other.data_type())),
+    };
+    let text = |at: usize| cell(at)?.ok_or(db::Error::InvalidColumnType(at, "a text".into(), db::Type::Null));
+    let row = Stored {
+        event_id: text(ID)?,
+        app_id: text(APP_ID)?,
+        table: text(TABLE)?,
+        record_id: text(RECORD_ID)?,
+        user_id: text(USER_ID)?,
+        space_id: cell(SPACE_ID)?,
+        op: text(OP)?,
+        data: cell(DATA)?,
+        field_meta: text(FIELD_META)?,
+        client_id: text(CLIENT_ID)?,
+        schema_version: integer(values, SCHEMA_VERSION)?,
+        actor: cell(ACTOR)?,
+        origin: cell(ORIGIN)?,
+    };
+    Ok(NewRow { row, created_at: integer(values, CREATED_AT)?, sync_at: integer(values, SYNC_AT)? })
 }
 
-fn insert_given(c: &Db<'_>, id: (&str, &str), given: &[&dyn ToSql]) -> db::Result<bool> {
-    match c.sqlite() {
-        Some(_) => c.prepare_cached(INSERT)?.execute(given).map(|_| true),
-        None => insert_in_order(c, id, given),
+fn integer(values: &[Value], at: usize) -> db::Result<i64> {
+    match &values[at] {
+        Value::Integer(number) => Ok(*number),
+        other => Err(db::Error::InvalidColumnType(at, "a number".into(), other.data_type())),
     }
-}
-
-/// The row under a UUID, and its place in the order. Postgres keeps the ids of all users in one column.
-const INSERT_IN_ORDER: &str = "WITH new AS (INSERT INTO public.sync_changes (id, app_id, table_name, record_id, user_id, space_id, op, data, \
-     field_meta, client_id, created_at, schema_version, actor, origin) VALUES (CAST(CAST(?17 AS TEXT) AS UUID), ?3, ?4, ?5, ?6, ?7, ?8, \
-     CAST(CAST(?9 AS TEXT) AS JSONB), CAST(nullif(CAST(?10 AS TEXT), '') AS JSONB), ?11, TIMESTAMPTZ 'epoch' + CAST(?12 AS BIGINT) * INTERVAL '1 microsecond', \
-     CAST(?14 AS BIGINT), CAST(CAST(?15 AS TEXT) AS JSONB), ?16) ON CONFLICT DO NOTHING RETURNING id) \
-     INSERT INTO log_order (seq, sync_at, row_id, id, user_id, app_id, table_name, record_id, bytes) \
-     SELECT CAST(?1 AS BIGINT), CAST(?13 AS BIGINT), new.id, CAST(?2 AS TEXT), CAST(?6 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT), \
-     CAST(?5 AS TEXT), coalesce(octet_length(CAST(?9 AS TEXT)), 0) + octet_length(CAST(?10 AS TEXT)) \
-     + coalesce(octet_length(CAST(?15 AS TEXT)), 0) FROM new";
-
-fn insert_in_order(c: &Db<'_>, (user, event): (&str, &str), given: &[&dyn ToSql]) -> db::Result<bool> {
-    // What is no UUID, or is one of another user's rows already, has one made of the user and the id.
-    let own = Uuid::try_parse(event).ok();
-    let mut made = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-    for part in [user, "\0", event] {
-        made.update(part.as_bytes());
-    }
-    let made = made.finish().as_ref().first_chunk::<16>().map(|bytes| Uuid::new_v8(*bytes));
-    for id in own.into_iter().chain(made) {
-        let id = id.to_string();
-        let given: Vec<&dyn ToSql> = given.iter().copied().chain([&id as &dyn ToSql]).collect();
-        if c.prepare_cached(INSERT_IN_ORDER)?.execute(given)? == 1 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// A row, or why it is set aside. Its query has [`COLUMNS`] first.
@@ -387,15 +411,19 @@ pub(super) fn note_end(connection: &Db<'_>) -> db::Result<()> {
     connection.execute(&note, params![]).map(drop)
 }
 
-/// The last `seq` that the log had, 0 where it never had a row.
-pub(super) fn last_seq(connection: &Db<'_>) -> db::Result<i64> {
-    let query = format!("SELECT max(coalesce((SELECT max(seq) FROM {}), 0), (SELECT seq FROM log_end))", places(connection));
-    connection.prepare_cached(&query)?.query_row(params![], |row| row.get(0))
+/// The last place that the log had.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LogEnd {
+    pub seq: i64,
+    pub sync_at: i64,
 }
 
-/// The last `sync_at` that the log had, 0 where it never had a row.
-pub(super) fn last_sync_at(connection: &Db<'_>) -> db::Result<i64> {
-    let last = format!("SELECT sync_at FROM {} ORDER BY seq DESC LIMIT 1", places(connection));
-    let query = format!("SELECT max(coalesce(({last}), 0), (SELECT sync_at FROM log_end))");
-    connection.prepare_cached(&query)?.query_row(params![], |row| row.get(0))
+/// The last place that the log had, of zeros where it never had a row.
+pub(super) fn log_end(connection: &Db<'_>) -> db::Result<LogEnd> {
+    let places = places(connection);
+    let query = format!(
+        "SELECT max(coalesce((SELECT max(seq) FROM {places}), 0), seq), \
+         max(coalesce((SELECT sync_at FROM {places} ORDER BY seq DESC LIMIT 1), 0), sync_at) FROM log_end"
+    );
+    connection.prepare_cached(&query)?.query_row(params![], |row| Ok(LogEnd { seq: row.get(0)?, sync_at: row.get(1)? }))
 }

@@ -1,6 +1,6 @@
 //! Checks of a whole database, while it is in use: the file, the log, and what was made out of the log.
 
-use super::changes::{COLUMNS, from_text, last_seq, log_row, place};
+use super::changes::{COLUMNS, from_text, log_end, log_row, place};
 use super::insights::{days_are_right, decisions_are};
 use super::refresh::{cursor, fold};
 use super::snapshots::columns_of;
@@ -168,7 +168,7 @@ const LAST_TIME: i64 = 253_402_207_200_999_999;
 fn snapshots(connection: &Db<'_>, table: Table, check: &mut Check) -> db::Result<()> {
     let (name, key) = columns_of(table);
     let read = cursor(connection, table)?;
-    let end = last_seq(connection)?;
+    let end = log_end(connection)?.seq;
     if read.is_none() {
         check.found(Some(Fix::Cursor(table)), format!("it is not known how far the projection of {} has read", table.log_name()));
     }

@@ -38,6 +38,7 @@ mod repair;
 mod restore;
 mod runs;
 mod schedule;
+mod server_rows;
 mod sessions;
 mod snapshots;
 mod staging;
@@ -83,7 +84,7 @@ pub use sessions::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, SignInLink, W
 pub use staging::Staging;
 pub use stats::Stats;
 pub use views::{Day, WhichRuns};
-pub(super) use writer::Transactions;
+pub(super) use writer::{End, Transactions};
 
 use error::no_reader;
 use files::FileId;

@@ -246,7 +246,7 @@ impl Store {
         self.write(move |tx| {
             tx.sql(|c| {
                 if table.name == LOG.name {
-                    return rows.iter().try_for_each(|row| insert_values(c, row));
+                    return insert_values(c, &rows);
                 }
                 let places: Vec<String> = (1..=table.columns.split(", ").count()).map(|n| format!("?{n}")).collect();
                 let mut insert =

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::{COLUMNS, last_seq, last_sync_at, log_row};
+use super::changes::{COLUMNS, log_end, log_row};
 use super::{LogRow, Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::store::db::{self, Db, DbRows, Row, params};
@@ -98,7 +98,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn last_seq(&self) -> StoreResult<i64> {
-        self.read(last_seq).await
+        Ok(self.read(log_end).await?.seq)
     }
 }
 
@@ -122,7 +122,7 @@ fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Pa
         page.synced_until = match newest_of_app(connection, pull)? {
             Some(newest) => newest,
             // A cursor from beyond the log, as after a restore, must not skip what comes next.
-            None => pull.since.min(last_sync_at(connection)?),
+            None => pull.since.min(log_end(connection)?.sync_at),
         };
     }
     Ok(page)

@@ -1,7 +1,7 @@
 //! Snapshots as SQLite keeps them: what a fold reads, and how it is written.
 
 use super::Store;
-use super::changes::{COLUMNS, RECORD, columns, delta, from_text, last_seq, place, record_from_text};
+use super::changes::{COLUMNS, RECORD, columns, delta, from_text, log_end, place, record_from_text};
 use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
 use crate::store::db::{self, Db, OptionalExtension, Row, params};
@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn projected(&self, table: Table) -> StoreResult<(i64, i64)> {
-        self.read(move |c| Ok((cursor(c, table)?.unwrap_or(0), last_seq(c)?))).await
+        self.read(move |c| Ok((cursor(c, table)?.unwrap_or(0), log_end(c)?.seq))).await
     }
 }
 

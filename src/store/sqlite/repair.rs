@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::last_seq;
+use super::changes::log_end;
 use super::check::{Finding, Fix, ORPHANED_ATTEMPTS, UNNOTED_PLACES, UNNOTED_ROWS};
 use super::insights::count_days;
 use super::refresh::{count, fold};
@@ -47,7 +47,7 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
             // Where it is not known, reading starts again; what was folded already stays.
             let back = "INSERT INTO projection_cursors (table_name, seq) VALUES (?1, 0) \
                  ON CONFLICT (table_name) DO UPDATE SET seq = min(projection_cursors.seq, ?2)";
-            c.execute(back, params![table.log_name(), last_seq(c)?]).map(drop)
+            c.execute(back, params![table.log_name(), log_end(c)?.seq]).map(drop)
         }),
         Fix::Snapshot { table, user, id } => make_again(tx, *table, user, id),
         Fix::Attempts => tx.sql(|c| c.execute(&format!("DELETE {ORPHANED_ATTEMPTS}"), params![]).map(drop)),

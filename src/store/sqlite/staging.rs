@@ -16,12 +16,12 @@ use crate::domain::limits::{Admitted, Stored};
 use crate::domain::merge::future_stamps;
 use crate::domain::time;
 use crate::store::Appended;
-use crate::store::tx::Tx;
+use crate::store::tx::{NewRow, Tx};
 
 /// The length that stands for null.
 const NULL: u32 = u32::MAX;
-/// Rows between two reports.
-const REPORT_EVERY: u64 = 1_000;
+/// Rows that are appended together; between two such lots there is a report.
+const ROWS_AT_ONCE: usize = 200;
 /// The name that the file has for a moment.
 const PREFIX: &str = "import-";
 const SUFFIX: &str = ".part";
@@ -64,13 +64,13 @@ impl Store {
             let mut file = BufReader::with_capacity(256 * 1024, file);
             file.rewind().map_err(failed)?;
             let mut appended = Appended::default();
-            let mut row = StagedRow::default();
-            for n in 0..rows {
-                row.read(&mut file).map_err(failed)?;
-                appended.count(row.append(tx)?);
-                if n % REPORT_EVERY == 0 {
-                    progress(n);
-                }
+            let mut some: Vec<StagedRow> = Vec::new();
+            for first in (0..rows).step_by(ROWS_AT_ONCE) {
+                some.resize_with((rows - first).min(ROWS_AT_ONCE as u64) as usize, StagedRow::default);
+                some.iter_mut().try_for_each(|row| row.read(&mut file)).map_err(failed)?;
+                let new = some.iter().map(|row| Ok(row.new_row(Tx::next_sync_at(tx)?))).collect::<StoreResult<Vec<_>>>()?;
+                appended.count(tx.insert(&new)?.iter().map(Option::is_some));
+                progress(first);
             }
             tx.count_oddities(replaced, future);
             Ok(appended)
@@ -171,8 +171,7 @@ impl StagedRow {
         Ok(())
     }
 
-    fn append(&self, tx: &impl Tx) -> StoreResult<bool> {
-        let sync_at = tx.next_sync_at()?;
+    fn new_row(&self, sync_at: i64) -> NewRow<'_> {
         let text = |at: usize| self.texts[at].as_str();
         let optional = |at: usize| (!self.is_null[at]).then_some(text(at));
         let row = Stored {
@@ -191,7 +190,7 @@ impl StagedRow {
             schema_version: self.schema_version,
         };
         let created_at = if self.created_at == i64::MIN { sync_at } else { self.created_at };
-        Ok(tx.insert(&row, created_at, sync_at)?.is_some())
+        NewRow { row, created_at, sync_at }
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::store_error;
 use super::files::FileId;
-use super::writer::Transactions;
+use super::writer::{End, Transactions};
 use super::{StoreError, StoreResult};
 use crate::store::db;
 
@@ -29,13 +29,15 @@ impl FileTransactions {
 }
 
 impl Transactions for FileTransactions {
-    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> StoreResult<()> {
+    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> StoreResult<()> {
         self.check()?;
         let path = self.path.clone();
         let fail = |error| store_error(&path, error);
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
-        jobs(db::Db::from(&*transaction))?;
-        transaction.commit().map_err(fail)?;
+        match jobs(db::Db::from(&*transaction))? {
+            End::Commit => transaction.commit().map_err(fail)?,
+            End::RollBack => transaction.rollback().map_err(fail)?,
+        }
         // The file may have gone meanwhile: then it has these rows, but nobody is told that they are kept.
         self.check()
     }

@@ -1,10 +1,11 @@
 //! The operations of a transaction in SQL.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::changes::{self, RECORD, log_usage};
+use super::changes::{self, log_usage};
 use super::error::store_error;
 use super::refresh::{self, NEW_ROWS, NEW_ROWS_OF_RECORD, fold_row};
 use super::removal::is_removed;
@@ -13,14 +14,14 @@ use super::user_log::Logged;
 use super::writer::SqliteTx;
 use super::{automatic, insights, outbox};
 use crate::domain::ceilings::LogUsage;
+use crate::domain::change::Change;
 use crate::domain::decided::JudgedStep;
 use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
-use crate::domain::limits::Stored;
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey, UserLog};
 use crate::store::db::{self, Db, OptionalExtension, Row, params};
 use crate::store::script::{Folded, Save};
-use crate::store::tx::{FoldRow, Reads, RunEnd, Tx};
+use crate::store::tx::{FoldRow, NewRow, Reads, RunEnd, Tx};
 use crate::store::{Attempt, Candidate, Claimed, Due, OpenRun, StoreError, StoreResult, Table};
 
 /// One state of the database, seen by one connection.
@@ -117,15 +118,19 @@ impl Tx for SqliteTx<'_> {
         self.sql(|_| SqliteTx::next_sync_at(self))
     }
 
-    fn insert(&self, row: &Stored<'_>, created_at: i64, sync_at: i64) -> StoreResult<Option<i64>> {
-        if self.sql(|c| is_removed(c, row.user_id))? {
-            return Err(StoreError::Removed { user: row.user_id.to_owned() });
+    fn insert(&self, rows: &[NewRow<'_>]) -> StoreResult<Vec<Option<i64>>> {
+        let known = self.sql(|c| changes::look_up(c, rows))?;
+        if let Some((new, _)) = rows.iter().zip(&known).find(|(_, known)| known.user_is_removed) {
+            return Err(StoreError::Removed { user: new.row.user_id.to_owned() });
         }
-        self.sql(|c| self.place(|seq| changes::insert(c, row, seq, created_at, sync_at)))
+        let mut events = HashSet::new();
+        let are_new = rows.iter().zip(known).map(|(new, known)| !known.event && events.insert((new.row.user_id, new.row.event_id)));
+        let are_new: Vec<bool> = are_new.collect();
+        self.sql(|_| self.place(rows, &are_new))
     }
 
-    fn has_record(&self, user: &UserId, app: &str, table: &str, record: &str) -> StoreResult<bool> {
-        self.sql(|c| c.prepare_cached(&RECORD.replace("{}", "1"))?.exists(params![user, app, table, record]))
+    fn have_records(&self, changes: &[&Change]) -> StoreResult<Vec<bool>> {
+        self.sql(|c| changes::have_records(c, changes))
     }
 
     fn space_of(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Option<String>> {
@@ -135,8 +140,8 @@ impl Tx for SqliteTx<'_> {
         Ok(self.sql(|c| c.prepare_cached(query)?.query_row([table.log_name(), id, user], space).optional())?.flatten())
     }
 
-    fn log_usage(&self, user: &UserId) -> StoreResult<LogUsage> {
-        self.sql(|c| log_usage(c, user))
+    fn log_usage(&self, users: &[&UserId]) -> StoreResult<Vec<LogUsage>> {
+        self.sql(|c| log_usage(c, users))
     }
 
     fn look(&self, user: &UserId, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()> {

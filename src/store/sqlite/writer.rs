@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::changes::{last_seq, last_sync_at};
+use super::changes::{self, LogEnd, log_end};
 use super::error::store_error;
 use super::{StoreError, StoreResult};
 use crate::domain::time;
+use crate::store::Appended;
 use crate::store::db;
+use crate::store::script::{self, ClientPush};
+use crate::store::tx::{NewRow, PlacedRow};
 
 /// At most this many jobs share a commit.
 const GROUP: usize = 64;
@@ -28,8 +31,10 @@ pub(super) struct SqliteTx<'a> {
     pub connection: db::Db<'a>,
     pub path: &'a Path,
     clock: fn() -> Timestamp,
-    last_sync_at: Cell<Option<i64>>,
-    last_seq: Cell<Option<i64>>,
+    /// Whether no other job is in the transaction: then its failure ends all of it.
+    is_alone: bool,
+    has_failed: Cell<bool>,
+    end: Cell<Option<LogEnd>>,
     oddities: &'a Oddities,
 }
 
@@ -56,25 +61,35 @@ impl SqliteTx<'_> {
 
     /// The `sync_at` of the next row: max(now, last + 1), in microseconds (docs/design.md, section 2).
     pub fn next_sync_at(&self) -> db::Result<i64> {
-        let last = match self.last_sync_at.get() {
-            Some(last) => last,
-            None => last_sync_at(&self.connection)?,
-        };
-        let next = time::to_micros(self.now()).max(last.saturating_add(1));
-        self.last_sync_at.set(Some(next));
+        let end = self.end()?;
+        let next = time::to_micros(self.now()).max(end.sync_at.saturating_add(1));
+        self.end.set(Some(LogEnd { sync_at: next, ..end }));
         Ok(next)
     }
 
-    /// Puts a row where `insert` is told, beyond every row that the log ever had, and answers its `seq`; `None` where it puts
-    /// none. A place is taken only by a row that is there, so that places have no gaps.
-    pub fn place(&self, insert: impl FnOnce(i64) -> db::Result<bool>) -> db::Result<Option<i64>> {
-        let last = match self.last_seq.get() {
-            Some(last) => last,
-            None => last_seq(&self.connection)?,
+    fn end(&self) -> db::Result<LogEnd> {
+        self.end.get().map_or_else(|| log_end(&self.connection), Ok)
+    }
+
+    /// Puts rows that are new beyond every row that the log ever had, and answers their `seq`; `None` for the others. Only rows
+    /// that are there take a place, so that places have no gaps.
+    pub fn place(&self, rows: &[NewRow<'_>], are_new: &[bool]) -> db::Result<Vec<Option<i64>>> {
+        let end = self.end()?;
+        let mut last = end.seq;
+        let mut next = || {
+            last += 1;
+            last
         };
-        let is_taken = insert(last + 1)?;
-        self.last_seq.set(Some(last + i64::from(is_taken)));
-        Ok(is_taken.then_some(last + 1))
+        let seqs: Vec<Option<i64>> = are_new.iter().map(|is_new| is_new.then(&mut next)).collect();
+        let placed = rows.iter().zip(&seqs).filter_map(|(new, seq)| seq.map(|seq| PlacedRow { seq, new }));
+        changes::insert(&self.connection, &placed.collect::<Vec<_>>())?;
+        self.end.set(Some(LogEnd { seq: last, ..end }));
+        Ok(seqs)
+    }
+
+    /// The transaction, unless the engine gave it up: its file is full.
+    fn unless_lost(&self) -> StoreResult<&Self> {
+        if self.connection.is_lost() { Err(StoreError::Full { path: self.path.to_owned() }) } else { Ok(self) }
     }
 
     /// Runs statements and sorts their error.
@@ -85,8 +100,13 @@ impl SqliteTx<'_> {
 
 /// Tells a job's caller how it went, once the commit is known.
 type JobAnswer = Box<dyn FnOnce(StoreResult<()>)>;
-/// A job runs in the transaction, or hears why there is none.
-type WriteJob = Box<dyn FnOnce(StoreResult<&SqliteTx<'_>>) -> JobAnswer + Send>;
+/// A script runs in the transaction, or hears why there is none.
+type WriteScript = Box<dyn FnOnce(StoreResult<&SqliteTx<'_>>) -> JobAnswer + Send>;
+
+enum WriteJob {
+    Script(WriteScript),
+    Pushes(Vec<ClientPush>, Vec<oneshot::Sender<StoreResult<Appended>>>),
+}
 
 pub(super) struct Writer {
     jobs: mpsc::Sender<WriteJob>,
@@ -151,21 +171,30 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         let (sender, receiver) = oneshot::channel();
-        let job: WriteJob = Box::new(move |tx| {
+        let script: WriteScript = Box::new(move |tx| {
             let outcome = match tx {
                 Ok(tx) => in_savepoint(tx, job),
                 Err(error) => Err(error.into()),
             };
-            Box::new(move |committed| {
-                // A caller that went away does not need the answer.
-                let _ = sender.send(outcome.and_then(|value| committed.map(|()| value).map_err(E::from)));
-            })
+            answer(outcome, sender)
         });
+        self.hand_in(WriteJob::Script(script)).await?;
+        receiver.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
+    }
+
+    /// Appends what a client pushed; pushes that wait together go into the log together.
+    pub async fn push(&self, push: ClientPush) -> StoreResult<Appended> {
+        let (sender, receiver) = oneshot::channel();
+        self.hand_in(WriteJob::Pushes(vec![push], vec![sender])).await?;
+        receiver.await.unwrap_or(Err(StoreError::Stopped))
+    }
+
+    async fn hand_in(&self, job: WriteJob) -> StoreResult<()> {
         // A caller that gives up while it waits for a place must not count as queued.
-        let Ok(place) = self.jobs.reserve().await else { return Err(StoreError::Stopped.into()) };
+        let place = self.jobs.reserve().await.map_err(|_| StoreError::Stopped)?;
         self.queued.fetch_add(1, Ordering::Relaxed);
         place.send(job);
-        receiver.await.unwrap_or_else(|_| Err(StoreError::Stopped.into()))
+        Ok(())
     }
 }
 
@@ -206,11 +235,14 @@ impl GroupCommit {
 
 /// Runs a job so that its failure undoes its own statements and no one else's.
 fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&SqliteTx<'_>) -> Result<T, E>) -> Result<T, E> {
+    if tx.is_alone {
+        return job(tx).inspect_err(|_| tx.has_failed.set(true));
+    }
     tx.sql(|c| c.execute_batch("SAVEPOINT job"))?;
-    let last_seq = tx.last_seq.get();
+    let last = tx.end.get();
     let outcome = job(tx);
     if outcome.is_err() {
-        tx.last_seq.set(last_seq);
+        tx.end.set(last);
     }
     let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
     match (outcome, tx.sql(|c| c.execute_batch(end))) {
@@ -224,11 +256,66 @@ fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&Sql
     }
 }
 
+/// The jobs in their order, with pushes that follow one another as one.
+fn joined(jobs: Vec<WriteJob>) -> Vec<WriteJob> {
+    jobs.into_iter().fold(Vec::new(), |mut joined, job| {
+        match (joined.last_mut(), job) {
+            (Some(WriteJob::Pushes(pushes, callers)), WriteJob::Pushes(more, their_callers)) => {
+                pushes.extend(more);
+                callers.extend(their_callers);
+            }
+            (_, job) => joined.push(job),
+        }
+        joined
+    })
+}
+
+impl WriteJob {
+    fn run(self, tx: StoreResult<&SqliteTx<'_>>) -> Vec<JobAnswer> {
+        match self {
+            WriteJob::Script(script) => vec![script(tx)],
+            WriteJob::Pushes(pushes, callers) => {
+                let outcomes = push_all(tx, &pushes);
+                outcomes.into_iter().zip(callers).map(|(outcome, caller)| answer(outcome, caller)).collect()
+            }
+        }
+    }
+}
+
+/// Appends pushes together; where one of them fails, each by itself.
+fn push_all(tx: StoreResult<&SqliteTx<'_>>, pushes: &[ClientPush]) -> Vec<StoreResult<Appended>> {
+    let appended = tx.clone().and_then(|tx| in_savepoint(tx, |tx| script::push(tx, pushes)));
+    match (appended, tx.and_then(SqliteTx::unless_lost)) {
+        (Ok(appended), _) => appended.into_iter().map(Ok).collect(),
+        (Err(_), Ok(tx)) if pushes.len() > 1 => {
+            pushes.iter().flat_map(|push| push_all(tx.unless_lost(), std::slice::from_ref(push))).collect()
+        }
+        (Err(error), _) => pushes.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+/// Tells a caller how its job went, once the commit is known.
+fn answer<T: Send + 'static, E: From<StoreError> + Send + 'static>(
+    outcome: Result<T, E>,
+    caller: oneshot::Sender<Result<T, E>>,
+) -> JobAnswer {
+    Box::new(move |committed| {
+        // A caller that went away does not need the answer.
+        let _ = caller.send(outcome.and_then(|value| committed.map(|()| value).map_err(E::from)));
+    })
+}
+
+/// How a transaction ends.
+pub(in crate::store) enum End {
+    Commit,
+    RollBack,
+}
+
 /// What runs groups of jobs, each in one transaction.
 pub(in crate::store) trait Transactions: Send + 'static {
-    /// Begins a transaction, runs the jobs in it and commits it, unless they fail. What happens where it cannot begin, the jobs
-    /// do not learn.
-    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<()>) -> StoreResult<()>;
+    /// Begins a transaction, runs the jobs in it and ends it as they say; it keeps nothing where they fail. What happens where
+    /// it cannot begin, the jobs do not learn.
+    fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> StoreResult<()>;
 }
 
 /// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where the
@@ -236,18 +323,14 @@ pub(in crate::store) trait Transactions: Send + 'static {
 fn commit_group(transactions: &mut dyn Transactions, path: &Path, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<WriteJob>) {
     let (mut group, mut answers) = (Some(group), Vec::new());
     let committed = transactions.run(&mut |connection| {
-        let tx = SqliteTx { connection, path, clock, last_sync_at: Cell::new(None), last_seq: Cell::new(None), oddities };
-        let mut lost: Option<StoreError> = None;
-        for job in group.take().unwrap_or_default() {
-            answers.push(job(lost.clone().map_or(Ok(&tx), Err)));
-            if lost.is_none() && connection.is_lost() {
-                lost = Some(StoreError::Full { path: path.to_owned() });
-            }
-        }
-        lost.map_or(Ok(()), Err)
+        let jobs = group.take().unwrap_or_default();
+        let (is_alone, has_failed, end) = (jobs.len() == 1, Cell::new(false), Cell::new(None));
+        let tx = SqliteTx { connection, path, clock, is_alone, has_failed, end, oddities };
+        answers = joined(jobs).into_iter().flat_map(|job| job.run(tx.unless_lost())).collect();
+        tx.unless_lost().map(|tx| if tx.has_failed.get() { End::RollBack } else { End::Commit })
     });
     if let (Some(group), Err(error)) = (group, &committed) {
-        answers = group.into_iter().map(|job| job(Err(error.clone()))).collect();
+        answers = group.into_iter().flat_map(|job| job.run(Err(error.clone()))).collect();
     }
     for answer in answers {
         answer(committed.clone());

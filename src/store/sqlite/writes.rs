@@ -10,8 +10,11 @@ use crate::domain::limits::Admitted;
 use crate::domain::raw::RawRecord;
 use crate::domain::retention::RetentionBounds;
 use crate::steps::{Effects, UserLog};
-use crate::store::script;
+use crate::store::script::{self, ClientPush};
 use crate::store::{Appended, Attempt, Candidate, Claim, Claimed, Close, Closed, Edit, Lossy, StoreError, StoreResult};
+
+/// Changes that are appended together, at most.
+const ROWS_AT_ONCE: usize = 200;
 
 impl Store {
     /// Appends all changes in one transaction, in their order; changes whose event id is known are passed over.
@@ -24,29 +27,25 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         self.write(move |tx| {
-            let mut appended = Appended::default();
-            for change in changes {
-                appended.count(script::append(tx, &change?)?.is_some());
+            let (mut appended, mut changes) = (Appended::default(), changes.into_iter());
+            loop {
+                let some = changes.by_ref().take(ROWS_AT_ONCE).collect::<Result<Vec<_>, E>>()?;
+                if some.is_empty() {
+                    return Ok(appended);
+                }
+                appended.count(script::append(tx, &some)?.iter().map(Option::is_some));
             }
-            Ok(appended)
         })
         .await
     }
 
-    /// Appends what a client pushed, all in one transaction; changes whose event id is known are passed over.
-    ///
-    /// # Errors
-    /// When the database cannot be written; nothing is kept then.
-    pub async fn push(&self, changes: Vec<Admitted>) -> StoreResult<Appended> {
-        self.write(move |tx| script::push(tx, changes)).await
-    }
-
-    /// Like [`Store::push`], as far as the ceilings of the user allow.
+    /// Appends what a client pushed, all or nothing, as far as the ceilings of the user allow; changes whose event id is known
+    /// are passed over.
     ///
     /// # Errors
     /// The ceiling that the push would pass, and when the database cannot be written; nothing is kept then.
-    pub async fn push_within(&self, user: UserId, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
-        self.write(move |tx| script::push_within(tx, &user, changes, &ceilings)).await
+    pub async fn push(&self, user: UserId, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
+        self.while_answered(true, self.shared.writer.push(ClientPush { user, changes, ceilings })).await
     }
 
     /// Writes the fields that `decide` makes of the live record, `None` where there is none yet; no fields write nothing.

@@ -2,22 +2,29 @@
 //!
 //! `cargo run --release --example simulate -- --users 100 --missions 10 --changes 1000`
 
-#[path = "../benches/common/mod.rs"]
+#[path = "../load/cluster.rs"]
+#[allow(dead_code)]
+mod cluster;
+#[path = "../../benches/common/mod.rs"]
 mod common;
+mod log_in_parts;
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::routing::post;
 use axum::{Json, Router};
 use clap::Parser;
+use cluster::Cluster;
 use common::world::Log;
 use common::{Report, Samples, grouped, memory_mb, percentiles, shown};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
 use mana_ai::domain::breaker::Limits;
+use mana_ai::domain::ceilings::LogCeilings;
 use mana_ai::domain::change::{Change, from_json};
 use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::limits::admit;
@@ -45,26 +52,61 @@ struct Args {
     /// Minutes between ticks
     #[arg(long, default_value_t = 1)]
     tick_minutes: u64,
+    /// Users who have missions; all, where it is not given
+    #[arg(long)]
+    planned: Option<u64>,
+    /// Pushes that are under way at once
+    #[arg(long, default_value_t = 1)]
+    at_once: u64,
+    /// On a Postgres of its own in place of the file
+    #[arg(long)]
+    postgres: bool,
+    /// Parts of the log by the hash of the user, on Postgres; 0: it is whole
+    #[arg(long, default_value_t = 0)]
+    parts: u64,
 }
 
 const MINUTES: u64 = 24 * 60;
+/// Users whose records are made together.
+const RECORDS_AT_ONCE: usize = 500;
 const START: &str = "2026-04-15T00:00:00Z";
 
 fn main() {
     let args = Args::parse();
-    tokio::runtime::Runtime::new().expect("a runtime").block_on(day(args));
+    day(args);
 }
 
-async fn day(args: Args) {
+/// A database with the changes that are there before the day.
+fn database(args: &Args, dir: &Path, cluster: Option<&Cluster>) -> Store {
+    let Some(cluster) = cluster else {
+        Log { users: args.users, agents: 0, missions: 0, updates: 0, plans_every: 0, others: args.users * args.changes, due_every: 0 }
+            .make(dir);
+        return Store::open(dir, &Options::default()).expect("the database");
+    };
+    let address = cluster.create("day");
+    let store = Store::connect(&address, dir, &Options::default()).expect("the database");
+    let mut client = cluster.connect("day");
+    if args.parts > 0 {
+        log_in_parts::divide(&mut client, args.parts);
+    }
+    log_in_parts::fill(&mut client, args.users, args.changes);
+    store
+}
+
+fn day(args: Args) {
+    // The client of Postgres may not block a thread that runs tasks.
+    let cluster = args.postgres.then(Cluster::start);
     let dir = tempfile::tempdir().expect("a directory");
-    Log { users: args.users, agents: 0, missions: 0, updates: 0, plans_every: 0, others: args.users * args.changes, due_every: 0 }
-        .make(dir.path());
-    let store = Store::open(dir.path(), &Options::default()).expect("the database");
-    for user in 0..args.users {
-        store
-            .append::<_, StoreError>(records(user, args.missions).into_iter().map(|change| Ok(admit(change).expect("within the limits"))))
-            .await
-            .expect("records");
+    let store = database(&args, dir.path(), cluster.as_ref());
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(play(args, store));
+}
+
+async fn play(args: Args, store: Store) {
+    let planned_users = args.planned.unwrap_or(args.users).min(args.users);
+    for first in (0..planned_users).step_by(RECORDS_AT_ONCE) {
+        let some = (first..planned_users.min(first + RECORDS_AT_ONCE as u64)).flat_map(|user| records(user, args.missions));
+        let some: Vec<_> = some.map(|change| Ok(admit(change).expect("within the limits"))).collect();
+        store.append::<_, StoreError>(some).await.expect("records");
     }
     let clock = Arc::new(Mutex::new(START.parse::<Timestamp>().expect("a time")));
     let runner = runner(&store, &clock).await;
@@ -76,10 +118,9 @@ async fn day(args: Args) {
     for minute in (0..MINUTES).step_by(usize::try_from(args.tick_minutes).expect("minutes")) {
         // Users are at work while the runner is.
         while pushed < args.users * args.pushes * minute / MINUTES {
-            let started = Instant::now();
-            store.push(vec![admit(note(pushed % args.users, pushed)).expect("within the limits")]).await.expect("a push");
-            pushes.push(started.elapsed());
-            pushed += 1;
+            let some = (0..args.at_once).map(|n| push(&store, note((pushed + n) % args.users, pushed + n)));
+            pushes.extend(futures_util::future::join_all(some).await);
+            pushed += args.at_once;
         }
         *clock.lock().expect("the clock") = START.parse::<Timestamp>().expect("a time") + SignedDuration::from_mins(minute as i64);
         let started = Instant::now();
@@ -91,17 +132,23 @@ async fn day(args: Args) {
     }
     let (took, processor) = (began.elapsed(), processor_seconds() - before);
     let (peak, _) = memory_mb(std::process::id());
-    let due_in_the_day = args.users * args.missions;
+    let due_in_the_day = planned_users * args.missions;
     assert_eq!(planned, due_in_the_day, "each mission once");
     let missions = store.snapshots::<Mission>(None).await.expect("missions");
     assert!(missions.iter().all(|m| mana_ai::domain::iterations::of_record(&m.record).len() == 1), "each mission has its one plan");
     let stats = store.stats().await.expect("a look");
     let mut report = Report::new(
         &format!(
-            "A day of {} users with {} missions and {} changes each: {} plans, {} pushes",
+            "A day of {} users, {} with {} missions, and {} changes each, {}: {} plans, {} pushes",
             grouped(args.users),
+            grouped(planned_users),
             args.missions,
             grouped(args.changes),
+            match (args.postgres, args.parts) {
+                (false, _) => "on the file".to_owned(),
+                (true, 0) => "on Postgres".to_owned(),
+                (true, parts) => format!("on Postgres, the log in {parts} parts"),
+            },
             grouped(planned),
             grouped(pushed)
         ),
@@ -118,6 +165,13 @@ async fn day(args: Args) {
         stats.database_bytes / 1_000_000,
         grouped(u64::try_from(stats.log_rows).unwrap_or_default()),
     );
+}
+
+/// Pushes a change, and answers how long that took.
+async fn push(store: &Store, change: Change) -> Duration {
+    let (started, user) = (Instant::now(), change.user_id.clone());
+    store.push(user, vec![admit(change).expect("within the limits")], LogCeilings::default()).await.expect("a push");
+    started.elapsed()
 }
 
 fn line(user: u64, app: &str, table: &str, id: String, data: Value) -> Change {
