@@ -397,7 +397,7 @@ pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> db:
 }
 
 /// What has the place of every row. On Postgres a row may be gone whose place is still there.
-fn places(connection: &Db<'_>) -> &'static str {
+pub(super) fn places(connection: &Db<'_>) -> &'static str {
     if connection.sqlite().is_some() { "sync_changes" } else { "log_order" }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::{COLUMNS, log_end, log_row};
+use super::changes::{COLUMNS, log_end, log_row, places};
 use super::{LogRow, Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::store::db::{self, Db, DbRows, Row, params};
@@ -136,7 +136,8 @@ fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Pa
 /// was looked at, since the page came to the end: it is in the page, or is the client's own, or of a table for which
 /// this cursor does not speak.
 fn newest_of_app(connection: &Db<'_>, pull: &Pull) -> db::Result<Option<i64>> {
-    connection.prepare_cached(NEWEST_OF_APP)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0))
+    let newest = NEWEST_OF_APP.replace("sync_changes", places(connection));
+    connection.prepare_cached(&newest)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0))
 }
 
 fn is_asked_for(pull: &Pull, row: &Row<'_>) -> db::Result<bool> {

@@ -17,12 +17,13 @@ use crate::store::tx::{NewRow, PlacedRow};
 const MOST_ROWS: usize = 1_000;
 const MOST_BYTES: usize = 4 * 1024 * 1024;
 
-const LOOK_UP: &str = "SELECT EXISTS (SELECT 1 FROM removals r WHERE r.user_id = g.user_id), \
-     EXISTS (SELECT 1 FROM log_order o WHERE o.user_id = g.user_id AND o.id = g.id) \
+// What is compared one by one is looked up in an index, also while a plan stays that was made when the log was small.
+const LOOK_UP: &str = "SELECT (SELECT 1 FROM removals r WHERE r.user_id = g.user_id) IS NOT NULL, \
+     (SELECT 1 FROM log_order o WHERE o.user_id = g.user_id AND o.id = g.id) IS NOT NULL \
      FROM json_to_recordset(CAST(CAST(?1 AS TEXT) AS JSON)) AS g (n BIGINT, user_id TEXT, id TEXT) ORDER BY g.n";
 
-const HAVE_RECORDS: &str = "SELECT EXISTS (SELECT 1 FROM log_order o WHERE o.user_id = g.user_id AND o.app_id = g.app_id AND o.table_name = g.table_name \
-     AND o.record_id = g.id) \
+const HAVE_RECORDS: &str = "SELECT (SELECT 1 FROM log_order o WHERE o.user_id = g.user_id AND o.app_id = g.app_id \
+     AND o.table_name = g.table_name AND o.record_id = g.id LIMIT 1) IS NOT NULL \
      FROM json_to_recordset(CAST(CAST(?1 AS TEXT) AS JSON)) AS g (n BIGINT, user_id TEXT, app_id TEXT, table_name TEXT, id TEXT) ORDER BY g.n";
 
 const LOG_USAGE: &str = "SELECT coalesce(u.rows, 0), coalesce(u.bytes, 0) \
