@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::common::{append, change, store};
 use futures_util::future::join_all;
+use mana_ai::domain::ceilings::LogCeilings;
 use mana_ai::domain::limits::admit;
-use mana_ai::store::{Options, Pull, RowFilter, Store, StoreError};
+use mana_ai::store::{Appended, Options, Pull, RowFilter, Store, StoreError};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -42,6 +43,43 @@ pub async fn places_follow_each_other(store: &Store) {
 #[tokio::test]
 async fn places_in_a_file_have_no_gaps() {
     places_follow_each_other(&store().1).await;
+}
+
+/// A push that is refused costs those that went in with it nothing, and each counts from those before it.
+#[tokio::test]
+async fn pushes_that_wait_together_have_outcomes_of_their_own() {
+    let (_dir, store) = store();
+    let pushed = |user: &str, event: u32, record: &str| {
+        let mut line = line(event);
+        line["userId"] = user.into();
+        line["recordId"] = record.into();
+        admit(change(&line)).unwrap()
+    };
+    // Of three devices of each of ten users, where one of the users may have nothing.
+    let pushes = (0..30).map(|n| {
+        let (user, device) = (format!("u{}", n % 10), n / 10);
+        let changes = vec![pushed(&user, device, "made by each"), pushed(&user, 9, "made by one")];
+        let rows = (user == "u0").then_some(0);
+        store.push(user.into(), changes, LogCeilings { rows, ..LogCeilings::default() })
+    });
+    let outcomes = join_all(pushes).await;
+    for (n, outcome) in outcomes.iter().enumerate() {
+        match n % 10 {
+            0 => assert!(matches!(outcome, Err(StoreError::OverCeiling(_))), "{n}: {outcome:?}"),
+            _ => assert_eq!(
+                outcome.as_ref().ok(),
+                Some(&Appended { added: if n < 10 { 2 } else { 1 }, known: u64::from(n >= 10) }),
+                "{n}: {outcome:?}"
+            ),
+        }
+    }
+    let rows = store.rows_after(RowFilter::default(), 0, 100).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), (1..=36).collect::<Vec<_>>());
+    for user in 1..10 {
+        let of_each = rows.iter().filter(|row| row.change.user_id.as_str() == format!("u{user}") && row.change.record_id == "made by each");
+        let stamped: Vec<bool> = of_each.map(|row| !row.change.field_meta.is_empty()).collect();
+        assert_eq!(stamped, [false, true, true], "a later insert that says no time counts from the time of its row");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::changes::{COLUMNS, log_end, log_row, places};
 use super::{LogRow, Store, StoreResult};
 use crate::domain::ids::UserId;
-use crate::store::db::{self, Db, DbRows, Row, params};
+use crate::store::db::{self, Db, DbRows, OptionalExtension, Row, params};
 
 /// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
 const LOOKED_AT: usize = 20_000;
@@ -54,7 +54,7 @@ pub(super) fn pull_query(of_table: bool) -> String {
     format!("SELECT {columns} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3{table} ORDER BY sync_at")
 }
 
-pub(super) const NEWEST_OF_APP: &str = "SELECT max(sync_at) FROM sync_changes WHERE user_id = ?1 AND app_id = ?2";
+pub(super) const NEWEST_OF_APP: &str = "SELECT sync_at FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 ORDER BY sync_at DESC LIMIT 1";
 pub(super) const HEADS: &str = "SELECT seq, user_id, app_id, table_name, client_id FROM sync_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 impl Store {
@@ -137,7 +137,7 @@ fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Pa
 /// this cursor does not speak.
 fn newest_of_app(connection: &Db<'_>, pull: &Pull) -> db::Result<Option<i64>> {
     let newest = NEWEST_OF_APP.replace("sync_changes", places(connection));
-    connection.prepare_cached(&newest)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0))
+    connection.prepare_cached(&newest)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0)).optional()
 }
 
 fn is_asked_for(pull: &Pull, row: &Row<'_>) -> db::Result<bool> {
