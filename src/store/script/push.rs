@@ -56,7 +56,7 @@ fn append_pushed(tx: &impl Tx, changes: &[&Admitted]) -> StoreResult<Vec<bool>> 
 
 /// How many of the first changes can be looked up before any of them is in the log.
 fn independent(changes: &[&Admitted]) -> usize {
-    let mut records = HashSet::with_capacity(changes.len());
+    let mut records = HashSet::new();
     let all = changes.iter().map(|admitted| admitted.change());
     let depends = all.map(|change| {
         let is_first = records.insert((&change.user_id, &change.app_id, &change.table, &change.record_id));
