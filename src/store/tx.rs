@@ -43,6 +43,9 @@ pub(super) trait Reads {
     /// How far a projection has read the log, a `seq`; 0 where nothing is known.
     fn cursor(&self, table: Table) -> StoreResult<i64>;
 
+    /// How often rows went out of the log by now. What was read at another count may rest on rows that are gone.
+    fn times_rows_went(&self) -> StoreResult<i64>;
+
     /// What the snapshot of a record holds; the default where there is none.
     fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded>;
 

@@ -48,10 +48,12 @@ impl Refreshed {
 pub struct Batch {
     /// The last row of the log in it.
     last: i64,
+    /// How often rows had gone out of the log when it was read.
+    rows_went: i64,
     /// Whether there may be more rows.
-    pub more: bool,
+    more: bool,
     saves: Vec<Save>,
-    pub report: Refreshed,
+    report: Refreshed,
 }
 
 /// How much a batch folds, so that its memory does not grow with the log.
@@ -62,6 +64,9 @@ pub struct BatchBounds {
     /// Bytes of the records' texts.
     pub bytes: usize,
 }
+
+/// What is folded while others wait to write.
+const FEW: BatchBounds = BatchBounds { rows: 1_000, records: 1_000, bytes: 1024 * 1024 };
 
 /// Reads on from the cursor, in one state of the database; `None` where nothing is new.
 pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> StoreResult<Option<Batch>> {
@@ -106,13 +111,18 @@ pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> Stor
     }
     // In the order of the key, neighbours share pages.
     saves.sort_unstable_by(|a, b| (&a.user, &a.id).cmp(&(&b.user, &b.id)));
-    Ok(Some(Batch { last, more: full || seen == bounds.rows, saves, report }))
+    let rows_went = reads.times_rows_went()?;
+    Ok(Some(Batch { last, rows_went, more: full || seen == bounds.rows, saves, report }))
 }
 
-/// Writes a batch, and moves the cursor with it.
-pub fn write_batch(tx: &impl Tx, table: Table, batch: &Batch) -> StoreResult<()> {
+/// Writes a batch, and moves the cursor with it. Where rows went out of the log since it was read, it may rest on them, so a
+/// smaller one is folded in its place, here, where none can go.
+pub fn write_batch(tx: &impl Tx, table: Table, batch: Batch) -> StoreResult<(Refreshed, bool)> {
+    let batch = if tx.times_rows_went()? == batch.rows_went { Some(batch) } else { fold_batch(tx, table, FEW)? };
+    let Some(batch) = batch else { return Ok((Refreshed::default(), false)) };
     batch.saves.iter().try_for_each(|save| put(tx, save))?;
-    tx.move_cursor(table, batch.last)
+    tx.move_cursor(table, batch.last)?;
+    Ok((batch.report, batch.more))
 }
 
 /// A record of a user.

@@ -401,6 +401,22 @@ pub(super) fn places(connection: &Db<'_>) -> &'static str {
     if connection.sqlite().is_some() { "sync_changes" } else { "log_order" }
 }
 
+/// Counts how often rows went.
+const ROWS_WENT: &str = "rows went";
+
+/// How often rows went out of the log by now.
+pub(super) fn times_rows_went(connection: &Db<'_>) -> db::Result<i64> {
+    let query = "SELECT CAST(value AS BIGINT) FROM facts WHERE name = ?1";
+    Ok(connection.prepare_cached(query)?.query_row([ROWS_WENT], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Notes that rows of the log went.
+pub(super) fn note_rows_went(connection: &Db<'_>) -> db::Result<()> {
+    let count = "INSERT INTO facts (name, value) VALUES (?1, '1') \
+                 ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS BIGINT) + 1 AS TEXT)";
+    connection.prepare_cached(count)?.execute([ROWS_WENT]).map(drop)
+}
+
 /// Notes how far the log has come, before rows of it go.
 pub(super) fn note_end(connection: &Db<'_>) -> db::Result<()> {
     let note = format!(

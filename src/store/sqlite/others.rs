@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::changes::note_end;
+use super::changes::{note_end, note_rows_went};
 use super::removal::{RemovalStart, begin};
 use super::repair::make_again;
 use super::writer::SqliteTx;
@@ -61,6 +61,7 @@ impl Store {
 fn forget_some(tx: &SqliteTx<'_>) -> StoreResult<()> {
     let bereft = tx.sql(|c| {
         note_end(c)?;
+        note_rows_went(c)?;
         let read = |row: &Row<'_>| {
             let record = Bereft { app: row.get(1)?, table: row.get(2)?, record: row.get(3)?, rows: row.get(4)?, bytes: row.get(5)? };
             Ok((row.get::<_, UserId>(0)?, record))

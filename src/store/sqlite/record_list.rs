@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::cards::{agent, mission};
+use super::changes::times_rows_went;
 use super::linked::{Bounds, fold};
 use super::{AgentCard, MissionCard, Store, StoreResult};
 use crate::domain::ids::UserId;
@@ -223,6 +224,7 @@ fn shown(row: &Row<'_>, column: usize) -> db::Result<Record> {
 struct ListBatch {
     /// What the list was when it was looked at.
     was: Option<(String, i64)>,
+    rows_went: i64,
     shape: String,
     is_new_shape: bool,
     read_to: i64,
@@ -243,6 +245,7 @@ impl ListBatch {
         let ListedTable { table, owned } = listed;
         let was: Option<(String, i64)> =
             c.prepare_cached(LIST)?.query_row(params![user, table.app, table.table], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let rows_went = times_rows_went(c)?;
         let shape = table.shape();
         let is_new_shape = was.as_ref().is_none_or(|(known, _)| *known != shape);
         let from = was.as_ref().filter(|_| !is_new_shape).map_or(0, |(_, read_to)| *read_to);
@@ -253,7 +256,7 @@ impl ListBatch {
         // A table of which not all was read says how far this goes.
         let full = all().filter(|rows| rows.len() == BATCH).filter_map(last).min();
         let Some(read_to) = full.or_else(|| all().filter_map(last).max()) else {
-            return Ok(is_new_shape.then(|| ListBatch { was, shape, is_new_shape, read_to: 0, more: false, cards: Vec::new() }));
+            return Ok(is_new_shape.then(|| ListBatch { was, rows_went, shape, is_new_shape, read_to: 0, more: false, cards: Vec::new() }));
         };
         let mut changed: BTreeMap<String, i64> = BTreeMap::new();
         let mut note = |id: String, at: i64| {
@@ -269,15 +272,15 @@ impl ListBatch {
         }
         let made = |(id, at): (String, i64)| Ok((id.clone(), made(c, user, listed, &id, at)?));
         let cards = changed.into_iter().map(made).collect::<db::Result<Vec<_>>>()?;
-        Ok(Some(ListBatch { was, shape, is_new_shape, read_to, more: full.is_some(), cards }))
+        Ok(Some(ListBatch { was, rows_went, shape, is_new_shape, read_to, more: full.is_some(), cards }))
     }
 
-    /// `false`: somebody else wrote the list meanwhile.
+    /// `false`: somebody else wrote the list meanwhile, or rows went out of the log.
     fn write(&self, c: &Db<'_>, user: &UserId, table: &TableSpec) -> db::Result<bool> {
         let (app, name) = (&table.app, &table.table);
         let now: Option<(String, i64)> =
             c.prepare_cached(LIST)?.query_row(params![user, app, name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        if now != self.was {
+        if now != self.was || times_rows_went(c)? != self.rows_went {
             return Ok(false);
         }
         if self.is_new_shape {

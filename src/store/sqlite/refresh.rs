@@ -41,11 +41,7 @@ impl Store {
         let Some(batch) = self.read_as_of_now(move |reads| script::fold_batch(reads, table, bounds)).await? else {
             return Ok((Refreshed::default(), false));
         };
-        self.write(move |tx| {
-            script::write_batch(tx, table, &batch)?;
-            Ok((batch.report, batch.more))
-        })
-        .await
+        self.write(move |tx| script::write_batch(tx, table, batch)).await
     }
 
     /// How far a projection has read the log, and where the log ends.
@@ -205,4 +201,45 @@ pub(super) fn fold(connection: &Db<'_>, table: Table, user: &UserId, id: &str, u
         }
     }
     Ok(Some(folded).filter(Folded::is_to_be_saved))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::removal::let_in_again;
+    use super::*;
+    use crate::domain::limits::admit;
+    use crate::domain::{agent, change};
+    use crate::store::{Options, StoreError};
+
+    async fn add_agent(store: &Store, id: &str) {
+        let line = json!({
+            "appId": "ai", "table": "agents", "recordId": id, "userId": "anna", "op": "insert", "data": {"name": id, "role": "r"},
+            "createdAt": "2026-04-15T07:00:00.000000Z", "clientId": "test",
+        });
+        let change = change::from_json(line.as_object().unwrap().into(), || uuid::Uuid::new_v4().to_string()).unwrap();
+        store.append([Ok::<_, StoreError>(admit(change).unwrap())]).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_folded_of_rows_that_went_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &Options::default()).unwrap();
+        let anna = UserId::from("anna");
+        let bounds = BatchBounds { rows: 10, records: 10, bytes: 1_000 };
+        add_agent(&store, "old").await;
+        let batch = store.read_as_of_now(move |reads| script::fold_batch(reads, Table::Agents, bounds)).await.unwrap().unwrap();
+
+        store.begin_removal(&anna).await.unwrap();
+        while !store.remove_batch(&anna).await.unwrap().done {}
+        let anna_comes = anna.clone();
+        assert!(store.write(move |tx| tx.sql(|c| let_in_again(c, &anna_comes))).await.unwrap());
+        add_agent(&store, "new").await;
+
+        let (refreshed, more) = store.write(move |tx| script::write_batch(tx, Table::Agents, batch)).await.unwrap();
+        assert_eq!((refreshed.new, more), (1, false));
+        let agents = store.snapshots::<agent::Agent>(Some(anna)).await.unwrap();
+        assert_eq!(agents.iter().map(|agent| agent.id.as_str()).collect::<Vec<_>>(), ["new"]);
+    }
 }

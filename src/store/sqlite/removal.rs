@@ -3,7 +3,7 @@
 //! A row in `removals` opens the guards of the append-only tables for that person's rows, and closes the door to new ones. What
 //! they own then goes in bounded batches, so that nobody waits for long and a removal that was cut short goes on. The row stays.
 
-use super::changes::note_end;
+use super::changes::{note_end, note_rows_went};
 use super::refresh::count;
 use super::{Store, StoreResult, others};
 use crate::domain::ids::UserId;
@@ -120,6 +120,8 @@ impl Store {
                 secure("OFF")?;
                 let batch = batch?;
                 if batch.done {
+                    // Who is let in again finds nothing of what was.
+                    note_rows_went(c)?;
                     c.execute(USER_LOG, [&user])?;
                     if !(c.sqlite().is_none() && others::let_in_again(c, &user)?) {
                         c.execute("UPDATE removals SET done_at = ?2 WHERE user_id = ?1", params![user, now])?;

@@ -42,6 +42,10 @@ impl Reads for SqliteReads<'_> {
         Ok(self.sql(|c| refresh::cursor(c, table))?.unwrap_or(0))
     }
 
+    fn times_rows_went(&self) -> StoreResult<i64> {
+        self.sql(changes::times_rows_went)
+    }
+
     fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
         self.sql(|c| refresh::load(c, table, user, id))
     }
@@ -90,6 +94,10 @@ impl SqliteTx<'_> {
 impl Reads for SqliteTx<'_> {
     fn cursor(&self, table: Table) -> StoreResult<i64> {
         self.reads().cursor(table)
+    }
+
+    fn times_rows_went(&self) -> StoreResult<i64> {
+        self.reads().times_rows_went()
     }
 
     fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
