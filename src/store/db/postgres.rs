@@ -10,6 +10,8 @@ use rusqlite::types::{FromSql, FromSqlError, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Error, Result};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::domain::json::REPLACEMENT;
+
 /// Statements that a connection keeps prepared, at most.
 const STATEMENTS: usize = 500;
 /// Rows that are fetched at first, and bytes that a further fetch aims at.
@@ -256,7 +258,7 @@ impl ToPostgres for BoundValue<'_> {
             (ValueRef::Integer(number), &Type::INT4) => return ToPostgres::to_sql(&i32::try_from(number)?, kind, out),
             (ValueRef::Integer(number), &Type::BOOL) => return ToPostgres::to_sql(&(number != 0), kind, out),
             (ValueRef::Integer(number), &Type::TEXT) => out.extend_from_slice(number.to_string().as_bytes()),
-            (ValueRef::Text(text), &Type::TEXT | &Type::VARCHAR | &Type::JSON) => out.extend_from_slice(text),
+            (ValueRef::Text(text), &Type::TEXT | &Type::VARCHAR | &Type::JSON) => extend_without_nul(out, text),
             (ValueRef::Blob(bytes), &Type::BYTEA) => out.extend_from_slice(bytes),
             (value, kind) => return Err(format!("a value of the kind {} where {kind} belongs", value.data_type()).into()),
         }
@@ -272,6 +274,16 @@ impl ToPostgres for BoundValue<'_> {
     }
 
     ::postgres::types::to_sql_checked!();
+}
+
+/// Postgres keeps no U+0000 in a text and refuses it in every query; changes have U+FFFD in its place when they come in.
+fn extend_without_nul(out: &mut BytesMut, text: &[u8]) {
+    let mut parts = text.split(|byte| *byte == 0);
+    out.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        out.extend_from_slice(REPLACEMENT.as_bytes());
+        out.extend_from_slice(part);
+    }
 }
 
 /// A column, read as the value of another engine would be.
@@ -310,7 +322,16 @@ fn postgres_error(error: ::postgres::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::numbered;
+    use super::{BytesMut, extend_without_nul, numbered};
+
+    #[test]
+    fn a_text_goes_to_postgres_without_nul() {
+        for (text, sent) in [("a", "a"), ("", ""), ("a\0b\0", "a\u{FFFD}b\u{FFFD}")] {
+            let mut out = BytesMut::new();
+            extend_without_nul(&mut out, text.as_bytes());
+            assert_eq!(out, sent.as_bytes());
+        }
+    }
 
     #[test]
     fn values_are_numbered_and_texts_stay() {
