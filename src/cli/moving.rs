@@ -5,7 +5,8 @@ use crate::store::{self, StoreError};
 
 #[derive(clap::Args)]
 pub(super) struct MoveArgs {
-    /// Where to: the address of a Postgres database such as postgres://mana@db.example/app, or the data directory of a new file
+    /// Where to: the address of a Postgres database such as postgres://mana@db.example/app, or the data directory of a new file.
+    /// The password of an address that has none is PGPASSWORD
     #[arg(long, value_name = "URL|DIR")]
     to: String,
 }

@@ -51,6 +51,9 @@ impl Cluster {
         let mut initdb = as_postgres(&bin.join("initdb"));
         initdb.arg("-D").arg(dir.path().join("data")).args(["-U", "postgres", "-A", "trust", "--no-locale", "-E", "UTF8", "--no-sync"]);
         assert!(initdb.status().unwrap().success());
+        let settings = "listen_addresses = ''\nmax_connections = 20\n";
+        let mut file = std::fs::OpenOptions::new().append(true).open(dir.path().join("data/postgresql.conf")).unwrap();
+        std::io::Write::write_all(&mut file, settings.as_bytes()).unwrap();
         let server = Self::start(&bin, dir.path());
         let cluster = Cluster { dir, bin, server };
         cluster.admin().batch_execute("CREATE ROLE mana LOGIN").unwrap();
@@ -60,7 +63,7 @@ impl Cluster {
 
     fn start(bin: &Path, dir: &Path) -> Child {
         let mut server = as_postgres(&bin.join("postgres"));
-        server.arg("-D").arg(dir.join("data")).arg("-k").arg(dir).args(["-c", "listen_addresses=", "-c", "max_connections=20"]);
+        server.arg("-D").arg(dir.join("data")).arg("-k").arg(dir);
         let server = server.spawn().unwrap();
         let ready = || Command::new(bin.join("pg_isready")).arg("-q").arg("-h").arg(dir).status().unwrap().success();
         wait_for("the server", ready);
@@ -333,4 +336,47 @@ fn a_full_disk_refuses_what_it_cannot_keep() {
     kept(&mana, &[Seen { acknowledged: taken, ..Seen::default() }]);
     drop(served);
     drop(cluster);
+}
+
+/// Makes a certificate for `db.example`, which signs itself, and its key.
+fn certificate(dir: &Path) -> [PathBuf; 2] {
+    let files = ["server.crt", "server.key"].map(|name| dir.join(name));
+    let mut openssl = as_postgres(Path::new("openssl"));
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]);
+    openssl.args(["-subj", "/CN=db.example", "-addext", "subjectAltName=DNS:db.example", "-addext", "basicConstraints=critical,CA:FALSE"]);
+    openssl.arg("-out").arg(&files[0]).arg("-keyout").arg(&files[1]);
+    assert!(openssl.status().unwrap().success());
+    files
+}
+
+#[test]
+#[ignore = "needs the Postgres server programs"]
+fn a_server_elsewhere_shows_its_certificate_or_hears_nothing() {
+    const PLACE: &str = "127.61.84.7";
+    let mut cluster = Cluster::new();
+    let reach = |name: &str, options: &str| {
+        let address = format!("postgres://mana@{name}/app?hostaddr={PLACE}{options}");
+        quiet().with("MANA_AI_DATABASE", address).with("BUSY_TIMEOUT_MS", 2_000)
+    };
+    let mut admin = cluster.admin();
+    admin.batch_execute(&format!("ALTER SYSTEM SET listen_addresses = '{PLACE}'")).unwrap();
+    cluster.restart("-INT", Duration::ZERO);
+    reach("db.example", "").run(&["missions"]).fails(1, "TLS");
+
+    let [shown, key] = certificate(cluster.dir.path());
+    let mut admin = cluster.admin();
+    for (setting, file) in [("ssl_cert_file", &shown), ("ssl_key_file", &key)] {
+        admin.batch_execute(&format!("ALTER SYSTEM SET {setting} = '{}'", file.display())).unwrap();
+    }
+    admin.batch_execute("ALTER SYSTEM SET ssl = on").unwrap();
+    cluster.restart("-INT", Duration::ZERO);
+    reach("db.example", "").run(&["missions"]).fails(1, "certificate");
+    let trusted = format!("&sslrootcert={}", shown.display());
+    reach("other.example", &trusted).run(&["missions"]).fails(1, "certificate");
+
+    let (served, mana) = reach("db.example", &trusted).serve_kept();
+    Caller::new(&mana, "anna").pushed(&served, &[note("first")]);
+    let is_private = "SELECT count(*), bool_and(s.ssl) FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.usename = 'mana'";
+    let row = cluster.admin().query_one(is_private, &[]).unwrap();
+    assert!(row.get::<_, i64>(0) > 1 && row.get::<_, bool>(1), "{row:?}");
 }

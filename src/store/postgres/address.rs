@@ -106,6 +106,12 @@ impl ServerAddress {
 
 /// What an address says nothing of.
 fn take_defaults(config: &mut Config, patience: Duration) {
+    // As with libpq: an address on a command line stands in the list of processes.
+    if config.get_password().is_none()
+        && let Ok(password) = std::env::var("PGPASSWORD")
+    {
+        config.password(password);
+    }
     // Each instance has a name of its own, by which others are told apart.
     config.application_name(&format!("mana-ai {:08x}", rand::random::<u32>()));
     if config.get_connect_timeout().is_none() {
@@ -168,7 +174,10 @@ fn without_option(text: &str, name: &str) -> (String, Option<String>) {
 /// An address as it may be shown.
 fn without_password(text: &str) -> String {
     match (text.split_once("://"), text.rfind('@')) {
-        (Some((scheme, _)), Some(at)) => format!("{scheme}://…{}", &text[at..]),
+        (Some((scheme, _)), Some(at)) => {
+            let place = &text[at..];
+            format!("{scheme}://…{}", place.split_once('?').map_or(place, |(place, _)| place))
+        }
         _ => "MANA_AI_DATABASE".into(),
     }
 }
@@ -189,7 +198,9 @@ mod tests {
     fn an_address_is_shown_without_its_password() {
         let address = read("postgres://mana:secret@db.example/app").unwrap();
         assert_eq!(address.shown.to_str(), Some("postgres://db.example/app"));
-        assert!(!reason("postgres://mana:secret@db.example:port/app").contains("secret"));
+        for text in ["postgres://mana:secret@db.example:port/app", "postgres://mana@db.example:port/app?password=secret"] {
+            assert!(!reason(text).contains("secret"), "{}", reason(text));
+        }
     }
 
     #[test]
