@@ -1,5 +1,6 @@
 //! Tells cargo which folders are embedded, because `include_dir!` does not notice new files, and what `--version` says.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
@@ -26,7 +27,8 @@ fn commit(profile: &str) -> String {
         // To build again after each commit is too much for a program that is being worked on.
         return "development".into();
     }
-    for file in [".git/HEAD", ".git/logs/HEAD", "src", "Cargo.lock"] {
+    // One that is not there, as in a further worktree, would count as changed each time.
+    for file in [".git/HEAD", ".git/logs/HEAD", "src", "Cargo.lock"].into_iter().filter(|file| Path::new(file).exists()) {
         println!("cargo::rerun-if-changed={file}");
     }
     output("git", &["describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]).unwrap_or_else(|| "unknown commit".into())
