@@ -12,6 +12,7 @@ mod presence;
 mod runs;
 mod script;
 mod snapshots;
+mod sql;
 mod sqlite;
 mod tx;
 
@@ -21,4 +22,5 @@ pub use presence::{Presence, PresenceError};
 pub use runs::{Attempt, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
 pub use script::{Edit, Lossy, Refreshed, search_key};
 pub use snapshots::{Due, DueKey, Projectable, Snapshot, Table};
-pub use sqlite::*;
+pub use sql::*;
+pub use sqlite::{Examined, ProcessLock, ProcessLockError, Progress, Restored, SCHEMA_VERSION, examine, is_open, restore};

@@ -354,7 +354,8 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
 fn methods() -> Vec<String> {
     let method = Regex::new(r"(?m)^    pub async fn (\w+)").unwrap();
     let mut methods = Vec::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite")).unwrap() {
+    let rooms = [concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sql"), concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite")];
+    for file in rooms.into_iter().flat_map(|room| std::fs::read_dir(room).unwrap()) {
         let path = file.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
         // The writer's queue has methods of its own.

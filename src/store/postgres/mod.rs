@@ -22,7 +22,7 @@ pub(super) use listener::listen;
 pub(super) use presence::SessionLock;
 
 use super::db::{self, OptionalExtension, PgClient, params};
-use super::sqlite::{End, Options, Transactions};
+use super::sql::{End, Options, Transactions};
 use super::{StoreError, StoreResult};
 use crate::domain::time;
 use pulse::Pulse;
@@ -121,7 +121,7 @@ struct ServerTransactions {
 impl ServerTransactions {
     /// Runs jobs in a transaction, unless none can begin.
     fn in_transaction(&self, client: &mut PgClient, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> db::Result<StoreResult<()>> {
-        let fail = |error| super::sqlite::store_error(&self.address.shown, error);
+        let fail = |error| super::sql::store_error(&self.address.shown, error);
         let session = client.begin(false)?;
         let connection = db::Db::from(&session as &dyn db::ServerSession);
         // Nobody else writes until this commits, so that numbers follow commits and rules see one state.
@@ -147,7 +147,7 @@ impl Transactions for ServerTransactions {
         let mut client = self.address.session(&self.address.heartbeats.writer)?;
         let written = self.in_transaction(&mut client, jobs);
         self.client = Some(client);
-        written.map_err(|error| super::sqlite::store_error(&self.address.shown, error))?
+        written.map_err(|error| super::sql::store_error(&self.address.shown, error))?
     }
 }
 

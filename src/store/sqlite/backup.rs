@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::{Store, files};
-use super::{StoreError, StoreResult};
+use super::files;
 use crate::durable;
+use crate::store::Store;
+use crate::store::{StoreError, StoreResult};
 
 /// Hears how many bytes of how many, by estimate, are written, and answers whether to go on.
 pub type Progress = Box<dyn FnMut(u64, u64) -> bool + Send>;

@@ -8,13 +8,14 @@ use jiff::Timestamp;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::changes::{COLUMNS, delta, place};
-use super::error::store_error;
-use super::{Store, files, migrate};
-use super::{StoreError, StoreResult};
+use super::{files, migrate};
 use crate::domain::merge::{future_stamps, is_future};
 use crate::domain::time;
+use crate::store::Store;
 use crate::store::db::{self, params};
+use crate::store::sql::changes::{COLUMNS, delta, place};
+use crate::store::sql::error::store_error;
+use crate::store::{StoreError, StoreResult};
 
 /// What a look at a database tells.
 #[derive(Debug, Clone, PartialEq, Eq)]

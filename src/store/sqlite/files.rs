@@ -10,10 +10,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::OFlags;
 
-use super::error::store_error;
-use super::{Options, Store};
-use super::{StoreError, StoreResult};
 use crate::durable::{chown_to_directory_owner, directory_of};
+use crate::store::sql::error::store_error;
+use crate::store::{Options, Store};
+use crate::store::{StoreError, StoreResult};
 
 /// After a checkpoint the write-ahead log file shrinks to this size, in bytes.
 const WAL_LIMIT: i64 = 64 * 1024 * 1024;
@@ -25,13 +25,13 @@ const WAL_PAGES: i64 = 4_000;
 const WRITER_CACHE_KB: i64 = 16 * 1024;
 
 /// Makes the directory where it is missing, for its owner only.
-pub(super) fn directory(data_dir: &Path) -> StoreResult<()> {
+pub(in crate::store) fn directory(data_dir: &Path) -> StoreResult<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|error| unusable(data_dir, &error))
 }
 
 /// Makes an empty database file where there is none, readable by its owner only.
 /// SQLite gives its side files the mode of the database file.
-pub(super) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
+pub(in crate::store) fn prepare(data_dir: &Path) -> StoreResult<PathBuf> {
     let path = data_dir.join(Store::FILE_NAME);
     if path.metadata().is_ok_and(|file| file.len() > 0) {
         return Ok(path);
@@ -55,7 +55,7 @@ fn make(path: &Path) -> std::io::Result<()> {
 }
 
 /// The path with something after its name.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(in crate::store) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
@@ -63,7 +63,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Says for as long as the file is open that a process uses the database, so that none puts another in its place.
 /// Waits for a while for a restore that is under way.
-pub(super) fn use_database(data_dir: &Path, options: &Options) -> StoreResult<File> {
+pub(in crate::store) fn use_database(data_dir: &Path, options: &Options) -> StoreResult<File> {
     let file = lock_file(data_dir)?;
     let started = Instant::now();
     loop {
@@ -79,7 +79,7 @@ pub(super) fn use_database(data_dir: &Path, options: &Options) -> StoreResult<Fi
 }
 
 /// Keeps all processes from opening the database for as long as the file is open; `None` where one has it open.
-pub(super) fn reserve_database(data_dir: &Path) -> StoreResult<Option<File>> {
+pub(in crate::store) fn reserve_database(data_dir: &Path) -> StoreResult<Option<File>> {
     let file = lock_file(data_dir)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
@@ -98,12 +98,12 @@ fn lock_file(data_dir: &Path) -> StoreResult<File> {
 }
 
 /// The file that tells who uses the database.
-pub(super) fn lock_path(data_dir: &Path) -> PathBuf {
+pub(in crate::store) fn lock_path(data_dir: &Path) -> PathBuf {
     data_dir.join(format!("{}.lock", Store::FILE_NAME))
 }
 
 /// What an error of a file in the data directory means.
-pub(super) fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
+pub(in crate::store) fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
     match error.kind() {
         ErrorKind::StorageFull => StoreError::Full { path: data_dir.to_owned() },
         _ => StoreError::Directory { path: data_dir.to_owned(), reason: error.to_string() },
@@ -112,7 +112,7 @@ pub(super) fn unusable(data_dir: &Path, error: &std::io::Error) -> StoreError {
 
 /// Which file a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileId {
+pub(in crate::store) struct FileId {
     device: u64,
     inode: u64,
 }
@@ -125,7 +125,7 @@ impl FileId {
 }
 
 /// Opens the database for writing. Nothing in the file changes yet.
-pub(super) fn connect(path: &Path, options: &Options) -> StoreResult<Connection> {
+pub(in crate::store) fn connect(path: &Path, options: &Options) -> StoreResult<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || {
         let connection = Connection::open_with_flags(path, flags)?;
@@ -141,7 +141,7 @@ pub(super) fn connect(path: &Path, options: &Options) -> StoreResult<Connection>
 }
 
 /// Turns on the write-ahead log and says how durable a commit is.
-pub(super) fn enter_wal(connection: &Connection, path: &Path, options: &Options) -> StoreResult<()> {
+pub(in crate::store) fn enter_wal(connection: &Connection, path: &Path, options: &Options) -> StoreResult<()> {
     let set = || {
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         if mode != "wal" {

@@ -5,8 +5,8 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::store_error;
-use super::{StoreError, StoreResult};
+use crate::store::sql::error::store_error;
+use crate::store::{StoreError, StoreResult};
 
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
@@ -40,7 +40,7 @@ fn migrations() -> Vec<(i64, &'static str)> {
 ///
 /// # Errors
 /// A file that is not ours, that a newer program wrote, or that defines what it must not.
-pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
+pub(in crate::store) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
     let sqlite = |error| store_error(path, error);
     let found = version(connection).map_err(sqlite)?;
     if pragma(connection, "application_id").map_err(sqlite)? != APPLICATION_ID {
@@ -61,7 +61,7 @@ pub(super) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
 }
 
 /// Takes away what a copy has besides what this program defines.
-pub(super) fn drop_additions(connection: &Connection) -> rusqlite::Result<()> {
+pub(in crate::store) fn drop_additions(connection: &Connection) -> rusqlite::Result<()> {
     let ours = schema(&fresh(SCHEMA_VERSION)?)?;
     let additions = schema(connection)?.into_iter().filter(|object| !ours.contains(object) && !object.name.starts_with("sqlite_"));
     for Object { kind, name, .. } in additions {
@@ -71,7 +71,7 @@ pub(super) fn drop_additions(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// An empty database of a version.
-pub(super) fn fresh(version: i64) -> rusqlite::Result<Connection> {
+pub(in crate::store) fn fresh(version: i64) -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
     for (_, sql) in migrations().into_iter().filter(|(number, _)| *number <= version) {
         connection.execute_batch(sql)?;
@@ -110,7 +110,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
 ///
 /// # Errors
 /// A file that is not ours or that a newer program wrote is refused untouched.
-pub(super) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<()> {
+pub(in crate::store) fn migrate(connection: &mut Connection, path: &Path) -> StoreResult<()> {
     let sqlite = |error| store_error(path, error);
     // In one state of the file, since another process may be making it.
     let state = connection.transaction().map_err(sqlite)?;

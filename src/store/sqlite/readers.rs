@@ -6,12 +6,12 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::Options;
+use crate::store::Options;
 
-pub(super) type Pool = r2d2::Pool<Manager>;
+pub(in crate::store) type Pool = r2d2::Pool<Manager>;
 
 /// Makes connections that cannot write.
-pub(super) struct Manager {
+pub(in crate::store) struct Manager {
     path: PathBuf,
     busy_timeout: Duration,
 }
@@ -42,7 +42,7 @@ impl r2d2::ManageConnection for Manager {
 }
 
 /// A pool that opens its connections when they are first needed.
-pub(super) fn pool(path: &Path, options: &Options) -> Pool {
+pub(in crate::store) fn pool(path: &Path, options: &Options) -> Pool {
     let manager = Manager { path: path.to_owned(), busy_timeout: options.busy_timeout };
     r2d2::Pool::builder()
         .max_size(options.readers.max(1))

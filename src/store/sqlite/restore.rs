@@ -13,14 +13,16 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rustix::fs::FlockOperation;
 
-use super::SetAside;
 use super::backup::Progress;
-use super::error::store_error;
 use super::files::beside;
-use super::{Store, check, files, migrate};
-use super::{StoreError, StoreResult};
+use super::{files, migrate};
 use crate::domain::time;
 use crate::durable::{chown_to_directory_owner, directory_of, draft_of, sync_directory};
+use crate::store::SetAside;
+use crate::store::Store;
+use crate::store::sql::check;
+use crate::store::sql::error::store_error;
+use crate::store::{StoreError, StoreResult};
 
 /// What a restored database holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::store_error;
 use super::files::FileId;
-use super::writer::{End, Transactions};
-use super::{StoreError, StoreResult};
 use crate::store::db;
+use crate::store::sql::error::store_error;
+use crate::store::sql::writer::{End, Transactions};
+use crate::store::{StoreError, StoreResult};
 
 /// The one connection that writes to a file.
-pub(super) struct FileTransactions {
+pub(in crate::store) struct FileTransactions {
     pub connection: Connection,
     pub path: PathBuf,
     /// The file that was opened.

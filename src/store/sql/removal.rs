@@ -216,8 +216,8 @@ pub(super) fn let_in_again(c: &Db<'_>, user: &UserId) -> db::Result<bool> {
 mod tests {
     use rusqlite::{Connection, params};
 
-    use super::super::migrate::{SCHEMA_VERSION, fresh};
     use super::{OWNED, batch_of};
+    use crate::store::sqlite::migrate::{SCHEMA_VERSION, fresh};
 
     fn texts(c: &Connection, query: &str) -> Vec<String> {
         c.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()

@@ -11,7 +11,7 @@ use super::refresh::{self, NEW_ROWS, NEW_ROWS_OF_RECORD, fold_row};
 use super::removal::is_removed;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::user_log::Logged;
-use super::writer::SqliteTx;
+use super::writer::SqlTx;
 use super::{automatic, insights, outbox};
 use crate::domain::ceilings::LogUsage;
 use crate::domain::change::Change;
@@ -26,18 +26,18 @@ use crate::store::{Attempt, Candidate, Claimed, Due, OpenRun, StoreError, StoreR
 
 /// One state of the database, seen by one connection.
 #[derive(Clone, Copy)]
-pub(super) struct SqliteReads<'a> {
+pub(super) struct SqlReads<'a> {
     pub connection: Db<'a>,
     pub path: &'a Path,
 }
 
-impl SqliteReads<'_> {
+impl SqlReads<'_> {
     fn sql<T>(&self, run: impl FnOnce(&Db<'_>) -> db::Result<T>) -> StoreResult<T> {
         run(&self.connection).map_err(|error| store_error(self.path, error))
     }
 }
 
-impl Reads for SqliteReads<'_> {
+impl Reads for SqlReads<'_> {
     fn cursor(&self, table: Table) -> StoreResult<i64> {
         Ok(self.sql(|c| refresh::cursor(c, table))?.unwrap_or(0))
     }
@@ -77,9 +77,9 @@ impl Reads for SqliteReads<'_> {
     }
 }
 
-impl SqliteTx<'_> {
-    fn reads(&self) -> SqliteReads<'_> {
-        SqliteReads { connection: self.connection, path: self.path }
+impl SqlTx<'_> {
+    fn reads(&self) -> SqlReads<'_> {
+        SqlReads { connection: self.connection, path: self.path }
     }
 
     fn text<P: db::BoundValues>(&self, query: &str, given: P) -> StoreResult<Option<String>> {
@@ -91,7 +91,7 @@ impl SqliteTx<'_> {
     }
 }
 
-impl Reads for SqliteTx<'_> {
+impl Reads for SqlTx<'_> {
     fn cursor(&self, table: Table) -> StoreResult<i64> {
         self.reads().cursor(table)
     }
@@ -113,9 +113,9 @@ impl Reads for SqliteTx<'_> {
     }
 }
 
-impl Tx for SqliteTx<'_> {
+impl Tx for SqlTx<'_> {
     fn now(&self) -> Timestamp {
-        SqliteTx::now(self)
+        SqlTx::now(self)
     }
 
     fn unreadable(&self, what: String, reason: String) -> StoreError {
@@ -123,7 +123,7 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn next_sync_at(&self) -> StoreResult<i64> {
-        self.sql(|_| SqliteTx::next_sync_at(self))
+        self.sql(|_| SqlTx::next_sync_at(self))
     }
 
     fn insert(&self, rows: &[NewRow<'_>]) -> StoreResult<Vec<Option<i64>>> {
@@ -153,17 +153,17 @@ impl Tx for SqliteTx<'_> {
     }
 
     fn look(&self, user: &UserId, look: &mut dyn FnMut(&dyn UserLog)) -> StoreResult<()> {
-        let log = Logged::new(self.connection, user, SqliteTx::now(self));
+        let log = Logged::new(self.connection, user, SqlTx::now(self));
         look(&log);
         self.sql(|_| log.end())
     }
 
     fn count_oddities(&self, replaced_texts: u64, future_stamps: u64) {
-        SqliteTx::count_oddities(self, replaced_texts, future_stamps);
+        SqlTx::count_oddities(self, replaced_texts, future_stamps);
     }
 
     fn put(&self, save: &Save) -> StoreResult<bool> {
-        self.sql(|c| Ok(!is_removed(c, save.user.as_str())? && refresh::put(c, save, time::to_micros(SqliteTx::now(self)))?))
+        self.sql(|c| Ok(!is_removed(c, save.user.as_str())? && refresh::put(c, save, time::to_micros(SqlTx::now(self)))?))
     }
 
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()> {
@@ -297,7 +297,7 @@ impl Tx for SqliteTx<'_> {
     fn supersede(&self, user: &UserId, mission: &MissionId, iteration: &IterationId, text: Option<&str>) -> StoreResult<()> {
         let update = "UPDATE runs SET superseded_at = ?4, iteration = coalesce(?5, iteration) WHERE iteration_id = ?3 AND user_id = ?1 \
                       AND mission_id = ?2 AND iteration IS NOT NULL";
-        self.run(update, params![user, mission, iteration, time::to_micros(SqliteTx::now(self)), text])?;
+        self.run(update, params![user, mission, iteration, time::to_micros(SqlTx::now(self)), text])?;
         self.run(
             "DELETE FROM lost_iterations WHERE user_id = ?1 AND mission_id = ?2 AND iteration_id = ?3",
             params![user, mission, iteration],

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::people::join;
 use super::removal::{is_removed, let_in_again};
-use super::writer::SqliteTx;
+use super::writer::SqlTx;
 use super::{Store, StoreError, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
@@ -210,7 +210,7 @@ impl Store {
     }
 }
 
-fn let_in(tx: &SqliteTx<'_>, user: &UserId) -> StoreResult<()> {
+fn let_in(tx: &SqlTx<'_>, user: &UserId) -> StoreResult<()> {
     if tx.sql(|c| let_in_again(c, user))? { Ok(()) } else { Err(removed(user)) }
 }
 

@@ -7,7 +7,7 @@ use super::check::{Finding, Fix, ORPHANED_ATTEMPTS, UNNOTED_PLACES, UNNOTED_ROWS
 use super::insights::count_days;
 use super::refresh::{count, fold};
 use super::snapshots::columns_of;
-use super::writer::SqliteTx;
+use super::writer::SqlTx;
 use super::{Store, StoreResult, Table};
 use crate::domain::ids::UserId;
 use crate::domain::mission::MissionState;
@@ -35,7 +35,7 @@ impl Store {
 }
 
 /// The fixes come in the order of their kinds, so that what is counted is fixed already.
-fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
+fn apply(tx: &SqlTx<'_>, fix: &Fix) -> StoreResult<()> {
     match fix {
         Fix::Indexes => tx.sql(|c| c.execute_batch("REINDEX")),
         Fix::Places => tx.sql(|c| {
@@ -62,7 +62,7 @@ fn apply(tx: &SqliteTx<'_>, fix: &Fix) -> StoreResult<()> {
 }
 
 /// Makes the snapshot of a record again out of its rows; there is none where these make no record.
-pub(super) fn make_again(tx: &SqliteTx<'_>, table: Table, user: &UserId, id: &str) -> StoreResult<()> {
+pub(super) fn make_again(tx: &SqlTx<'_>, table: Table, user: &UserId, id: &str) -> StoreResult<()> {
     let (name, key) = columns_of(table);
     let folded = tx.sql(|c| {
         let counted = if table == Table::Missions { "CASE liveness WHEN 'live' THEN state END" } else { "NULL" };

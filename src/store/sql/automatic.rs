@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::StoreResult;
-use super::writer::SqliteTx;
+use super::writer::SqlTx;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::time;
 use crate::steps::AutoLimits;
@@ -20,7 +20,7 @@ pub(super) fn since(connection: &Db<'_>, user: &UserId, agent: &AgentId, tool: &
 }
 
 /// Counts one, and forgets those that no longer count.
-pub(super) fn count(tx: &SqliteTx<'_>, user: &UserId, agent: &AgentId, tool: &str) -> StoreResult<()> {
+pub(super) fn count(tx: &SqlTx<'_>, user: &UserId, agent: &AgentId, tool: &str) -> StoreResult<()> {
     let now = tx.now();
     let old = now.checked_sub(AutoLimits::WINDOW).unwrap_or(Timestamp::MIN);
     tx.sql(|c| {

@@ -1,10 +1,10 @@
 //! Checks of a whole database, while it is in use: the file, the log, and what was made out of the log.
 
+use super::Store;
 use super::changes::{COLUMNS, from_text, log_end, log_row, place};
 use super::insights::{days_are_right, decisions_are};
 use super::refresh::{cursor, fold};
 use super::snapshots::columns_of;
-use super::{Store, migrate};
 use crate::domain::ids::UserId;
 use crate::domain::limits::Unusable;
 use crate::domain::merge::Stamps;
@@ -79,7 +79,7 @@ impl Store {
             let _state = c.one_state()?;
             let mut check = file_and_log(c)?;
             // A copy of it would be refused.
-            if let Some(Err(error)) = c.sqlite().map(|c| migrate::verify(c, &path)) {
+            if let Some(Err(error)) = c.sqlite().map(|c| crate::store::sqlite::migrate::verify(c, &path)) {
                 check.found(None, error.to_string());
             }
             Ok(check)
@@ -111,7 +111,7 @@ impl Store {
 }
 
 /// Checks the file and the log alone.
-pub(super) fn file_and_log(connection: &Db<'_>) -> db::Result<Check> {
+pub(in crate::store) fn file_and_log(connection: &Db<'_>) -> db::Result<Check> {
     let mut check = Check::default();
     if let Some(connection) = connection.sqlite() {
         file(connection, &mut check)?;

@@ -26,10 +26,10 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-pub(super) const COLUMNS: &str = columns!();
+pub(in crate::store) const COLUMNS: &str = columns!();
 
 /// Their places: a look-up by name costs more than a fold.
-pub(super) mod place {
+pub(in crate::store) mod place {
     pub const OP: usize = 0;
     pub const DATA: usize = 1;
     pub const FIELD_META: usize = 2;
@@ -377,7 +377,7 @@ fn verbatim_row(row: &Row<'_>) -> db::Result<Result<LogRow, SetAside>> {
 }
 
 /// The part of a row that a fold needs, or why the fold passes over the row. Its query has [`COLUMNS`] first.
-pub(super) fn delta(row: &Row<'_>) -> db::Result<Result<Delta, SetAside>> {
+pub(in crate::store) fn delta(row: &Row<'_>) -> db::Result<Result<Delta, SetAside>> {
     let created_at = time::from_micros(row.get(place::CREATED_AT)?);
     let delta = stored(row).and_then(|stored| read_back(&stored));
     Ok(match delta {

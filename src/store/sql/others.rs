@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::changes::{note_end, note_rows_went};
 use super::removal::{RemovalStart, begin};
 use super::repair::make_again;
-use super::writer::SqliteTx;
+use super::writer::SqlTx;
 use super::{Store, StoreResult, Table};
 use crate::domain::ids::UserId;
 use crate::domain::time;
@@ -58,7 +58,7 @@ impl Store {
 }
 
 /// Forgets some rows that went, and all of a user who has none left.
-fn forget_some(tx: &SqliteTx<'_>) -> StoreResult<()> {
+fn forget_some(tx: &SqlTx<'_>) -> StoreResult<()> {
     let bereft = tx.sql(|c| {
         note_end(c)?;
         note_rows_went(c)?;
@@ -76,7 +76,7 @@ fn forget_some(tx: &SqliteTx<'_>) -> StoreResult<()> {
     bereft.into_iter().try_for_each(|(user, records)| forget(tx, &user, &records))
 }
 
-fn forget(tx: &SqliteTx<'_>, user: &UserId, records: &[Bereft]) -> StoreResult<()> {
+fn forget(tx: &SqlTx<'_>, user: &UserId, records: &[Bereft]) -> StoreResult<()> {
     let now = time::to_micros(tx.now());
     let leaves = tx.sql(|c| {
         let [rows, bytes] = [|record: &Bereft| record.rows, |record: &Bereft| record.bytes].map(|of| records.iter().map(of).sum::<i64>());

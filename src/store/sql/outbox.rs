@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::changes::from_text;
-use super::writer::SqliteTx;
+use super::writer::SqlTx;
 use super::{Store, StoreResult};
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey};
@@ -48,7 +48,7 @@ fn call(row: &Row<'_>) -> db::Result<OutboxCall> {
 }
 
 /// Adds a call; a step whose call is on its way makes no other.
-pub(super) fn add(tx: &SqliteTx<'_>, call: &OutboxCall) -> StoreResult<()> {
+pub(super) fn add(tx: &SqlTx<'_>, call: &OutboxCall) -> StoreResult<()> {
     let insert = "INSERT INTO outbox (user_id, mission_id, iteration_id, step_id, tool, body, next_at) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (user_id, mission_id, iteration_id, step_id) DO UPDATE \
                   SET tool = excluded.tool, body = excluded.body, tries = '[]', tried = 0, next_at = excluded.next_at WHERE outbox.next_at IS NULL";
@@ -57,7 +57,7 @@ pub(super) fn add(tx: &SqliteTx<'_>, call: &OutboxCall) -> StoreResult<()> {
     tx.sql(|c| c.prepare_cached(insert)?.execute(params![user_id, mission_id, iteration_id, step_id, tool, body, now]).map(drop))
 }
 
-pub(super) fn end(tx: &SqliteTx<'_>, step: &StepKey) -> StoreResult<()> {
+pub(super) fn end(tx: &SqlTx<'_>, step: &StepKey) -> StoreResult<()> {
     let update = format!("UPDATE outbox SET next_at = NULL, owner = NULL, body = '' WHERE {KEY}");
     let StepKey { user_id, mission_id, iteration_id, step_id } = step;
     tx.sql(|c| c.prepare_cached(&update)?.execute(params![user_id, mission_id, iteration_id, step_id]).map(drop))

@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_micros(100);
 const QUEUE: usize = 1_024;
 
 /// A transaction as a job sees it.
-pub(super) struct SqliteTx<'a> {
+pub(super) struct SqlTx<'a> {
     pub connection: db::Db<'a>,
     pub path: &'a Path,
     clock: fn() -> Timestamp,
@@ -47,7 +47,7 @@ pub(super) struct Oddities {
     pub future_stamps: AtomicU64,
 }
 
-impl SqliteTx<'_> {
+impl SqlTx<'_> {
     /// Counts what was odd in new rows.
     pub fn count_oddities(&self, replaced_texts: u64, future_stamps: u64) {
         self.oddities.replaced_texts.fetch_add(replaced_texts, Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl SqliteTx<'_> {
 /// Tells a job's caller how it went, once the commit is known.
 type JobAnswer = Box<dyn FnOnce(StoreResult<()>)>;
 /// A script runs in the transaction, or hears why there is none.
-type WriteScript = Box<dyn FnOnce(StoreResult<&SqliteTx<'_>>) -> JobAnswer + Send>;
+type WriteScript = Box<dyn FnOnce(StoreResult<&SqlTx<'_>>) -> JobAnswer + Send>;
 
 enum WriteJob {
     Script(WriteScript),
@@ -165,7 +165,7 @@ impl Writer {
         self.commits.clone()
     }
 
-    pub async fn submit<T, E>(&self, job: impl FnOnce(&SqliteTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub async fn submit<T, E>(&self, job: impl FnOnce(&SqlTx<'_>) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -234,7 +234,7 @@ impl GroupCommit {
 }
 
 /// Runs a job so that its failure undoes its own statements and no one else's.
-fn in_savepoint<T, E: From<StoreError>>(tx: &SqliteTx<'_>, job: impl FnOnce(&SqliteTx<'_>) -> Result<T, E>) -> Result<T, E> {
+fn in_savepoint<T, E: From<StoreError>>(tx: &SqlTx<'_>, job: impl FnOnce(&SqlTx<'_>) -> Result<T, E>) -> Result<T, E> {
     if tx.is_alone {
         return job(tx).inspect_err(|_| tx.has_failed.set(true));
     }
@@ -271,7 +271,7 @@ fn joined(jobs: Vec<WriteJob>) -> Vec<WriteJob> {
 }
 
 impl WriteJob {
-    fn run(self, tx: StoreResult<&SqliteTx<'_>>) -> Vec<JobAnswer> {
+    fn run(self, tx: StoreResult<&SqlTx<'_>>) -> Vec<JobAnswer> {
         match self {
             WriteJob::Script(script) => vec![script(tx)],
             WriteJob::Pushes(pushes, callers) => {
@@ -283,9 +283,9 @@ impl WriteJob {
 }
 
 /// Appends pushes together; where one of them fails, each by itself.
-fn push_all(tx: StoreResult<&SqliteTx<'_>>, pushes: &[ClientPush]) -> Vec<StoreResult<Appended>> {
+fn push_all(tx: StoreResult<&SqlTx<'_>>, pushes: &[ClientPush]) -> Vec<StoreResult<Appended>> {
     let appended = tx.clone().and_then(|tx| in_savepoint(tx, |tx| script::push(tx, pushes)));
-    match (appended, tx.and_then(SqliteTx::unless_lost)) {
+    match (appended, tx.and_then(SqlTx::unless_lost)) {
         (Ok(appended), _) => appended.into_iter().map(Ok).collect(),
         (Err(_), Ok(tx)) if pushes.len() > 1 => {
             pushes.iter().flat_map(|push| push_all(tx.unless_lost(), std::slice::from_ref(push))).collect()
@@ -325,7 +325,7 @@ fn commit_group(transactions: &mut dyn Transactions, path: &Path, clock: fn() ->
     let committed = transactions.run(&mut |connection| {
         let jobs = group.take().unwrap_or_default();
         let (is_alone, has_failed, end) = (jobs.len() == 1, Cell::new(false), Cell::new(None));
-        let tx = SqliteTx { connection, path, clock, is_alone, has_failed, end, oddities };
+        let tx = SqlTx { connection, path, clock, is_alone, has_failed, end, oddities };
         answers = joined(jobs).into_iter().flat_map(|job| job.run(tx.unless_lost())).collect();
         tx.unless_lost().map(|tx| if tx.has_failed.get() { End::RollBack } else { End::Commit })
     });

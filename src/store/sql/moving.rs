@@ -373,8 +373,8 @@ fn hex(key: &[u8]) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::super::migrate::{SCHEMA_VERSION, fresh};
     use super::*;
+    use crate::store::sqlite::migrate::{SCHEMA_VERSION, fresh};
 
     #[test]
     fn every_column_of_every_table_moves() {
