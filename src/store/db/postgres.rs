@@ -236,9 +236,7 @@ fn numbered(sql: &str) -> String {
 fn without_hints(sql: &str) -> String {
     let mut parts = sql.split(" INDEXED BY ");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts
-        .fold(first, |sql, part| sql + part.trim_start_matches(|char: char| char.is_ascii_alphanumeric() || char == '_'))
-        .replace(" CROSS JOIN mission_snapshots m ON", " JOIN mission_snapshots m ON")
+    parts.fold(first, |sql, part| sql + part.trim_start_matches(|char: char| char.is_ascii_alphanumeric() || char == '_'))
 }
 
 /// A value on its way to Postgres, which says of which type it wants it.

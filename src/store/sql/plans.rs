@@ -65,6 +65,7 @@ fn times_that_are_to_be_set_are_found_without_a_look_at_all_missions() {
     let unscheduled = "SEARCH mission_snapshots USING INDEX mission_snapshots_unscheduled ((user_id,mission_id)>(?,?))";
     check(UNSCHEDULED, 3, &unscheduled.replace("USING INDEX", "USING COVERING INDEX"));
     let ahead = "SEARCH r USING INDEX runs_by_end ((finished_at,id)>(?,?))\n\
+                 CORRELATED SCALAR SUBQUERY 1\n\
                  SEARCH m USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)";
     check(RAN_AHEAD, 4, ahead);
 }

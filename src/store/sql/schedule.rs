@@ -20,8 +20,8 @@ pub struct RanAhead {
 pub(super) const UNSCHEDULED: &str = "SELECT user_id, mission_id FROM mission_snapshots \
      WHERE unscheduled = 1 AND (user_id, mission_id) > (?1, ?2) ORDER BY user_id, mission_id LIMIT ?3";
 pub(super) const RAN_AHEAD: &str = "SELECT r.user_id, r.mission_id, r.id, r.scheduled_for, r.finished_at FROM runs r \
-     CROSS JOIN mission_snapshots m ON m.user_id = r.user_id AND m.mission_id = r.mission_id \
-     WHERE r.finished_at IS NOT NULL AND (r.finished_at, r.id) > (?1, ?2) AND m.state = 'active' AND m.liveness = 'live' AND m.next_run_at > ?3 \
+     WHERE r.finished_at IS NOT NULL AND (r.finished_at, r.id) > (?1, ?2) AND (SELECT m.next_run_at FROM mission_snapshots m \
+     WHERE m.user_id = r.user_id AND m.mission_id = r.mission_id AND m.state = 'active' AND m.liveness = 'live') > ?3 \
      ORDER BY r.finished_at, r.id LIMIT ?4";
 
 impl Store {
