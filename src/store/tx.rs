@@ -46,8 +46,8 @@ pub(super) trait Reads {
     /// How often rows went out of the log by now. What was read at another count may rest on rows that are gone.
     fn times_rows_went(&self) -> StoreResult<i64>;
 
-    /// What the snapshot of a record holds; the default where there is none.
-    fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded>;
+    /// What the snapshot of each of these records holds; the default where there is none.
+    fn stored(&self, table: Table, records: &[(&UserId, &str)]) -> StoreResult<Vec<Folded>>;
 
     /// Shows the rows of a table after a `seq` in their order, at most `limit`, for as long as `visit` wants more.
     fn new_rows(&self, table: Table, after: i64, limit: u32, visit: &mut dyn FnMut(FoldRow<'_>) -> StoreResult<bool>) -> StoreResult<()>;
@@ -103,8 +103,8 @@ pub(super) trait Tx: Reads {
 
     // Snapshots
 
-    /// Writes a snapshot, unless what is there knows more. Answers whether it was written.
-    fn put(&self, save: &Save) -> StoreResult<bool>;
+    /// Writes snapshots of a table, but for those of which what is there knows more. Answers of each whether it was written.
+    fn put(&self, table: Table, saves: &[Save]) -> StoreResult<Vec<bool>>;
 
     /// Moves the cursor of a projection; it never goes back.
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()>;

@@ -142,5 +142,5 @@ pub(super) fn append_edit(tx: &impl Tx, edit: Edit, mut newest: Folded, op: Op, 
     let Some(&[Some(seq)]) = insert(tx, &[(Cow::Borrowed(&admitted), sync_at)])?.first_chunk() else { return Ok(()) };
     let change = admitted.change();
     newest.take(&change.record_id, change.delta(time::from_micros(sync_at)), seq, sync_at);
-    put(tx, &Save::new(table, &change.user_id, &change.record_id, &newest).0)
+    put(tx, table, &[Save::new(table, &change.user_id, &change.record_id, &newest).0])
 }

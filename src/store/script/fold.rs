@@ -4,8 +4,7 @@
 //! hold up other writes. Meanwhile somebody else may have written a snapshot: whoever writes one has folded every row of
 //! its record up to the snapshot's `last_seq`, so the one with the higher `last_seq` knows more, and stays.
 
-use std::collections::BTreeSet;
-use std::collections::hash_map::{Entry, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::tx::{FoldRow, Reads, Tx};
 use super::super::{SetAside, StoreResult, Table};
@@ -68,36 +67,32 @@ pub struct BatchBounds {
 /// What is folded while others wait to write.
 const FEW: BatchBounds = BatchBounds { rows: 1_000, records: 1_000, bytes: 1024 * 1024 };
 
+/// Rows whose records are looked up together.
+const TOGETHER: usize = 128;
+
 /// Reads on from the cursor, in one state of the database; `None` where nothing is new.
 pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> StoreResult<Option<Batch>> {
-    let mut folds: HashMap<Key, Folded> = HashMap::new();
-    let mut report = Refreshed::default();
-    let (mut last, mut seen, mut held) = (reads.cursor(table)?, 0, 0);
-    let mut full = false;
+    let (mut last, mut seen, mut full) = (reads.cursor(table)?, 0, false);
+    let (mut folding, mut rows) = (Folding::default(), Vec::new());
     reads.new_rows(table, last, bounds.rows, &mut |row| {
         last = row.seq;
         seen += 1;
         let Some(delta) = used(row.delta) else { return Ok(true) };
         let key = Key { record: row.record.to_owned(), user: row.user.into() };
-        let folded = match folds.entry(key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let folded = reads.stored(table, &entry.key().user, row.record)?;
-                held += folded.bytes();
-                entry.insert(folded)
-            }
-        };
-        let before = folded.bytes();
-        report.rows += u64::from(folded.apply(row.record, delta, row.seq, row.sync_at, row.client));
-        held = (held + folded.bytes()).saturating_sub(before);
-        full = folds.len() >= bounds.records || held >= bounds.bytes;
+        rows.push(UsedRow { key, delta, seq: row.seq, sync_at: row.sync_at, is_own: is_own_client(row.client) });
+        if rows.len() >= TOGETHER {
+            folding.take(reads, table, &mut rows)?;
+            full = folding.folds.len() >= bounds.records || folding.bytes >= bounds.bytes;
+        }
         Ok(!full)
     })?;
     if seen == 0 {
         return Ok(None);
     }
-    let mut saves = Vec::with_capacity(folds.len());
-    for (Key { user, record }, folded) in folds {
+    folding.take(reads, table, &mut rows)?;
+    let mut report = Refreshed { rows: folding.applied, ..Refreshed::default() };
+    let mut saves = Vec::with_capacity(folding.folds.len());
+    for (Key { user, record }, folded) in folding.folds {
         if folded.is_to_be_saved() {
             report.new += u64::from(!folded.stored);
             report.updated += u64::from(folded.stored);
@@ -120,25 +115,64 @@ pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> Stor
 pub fn write_batch(tx: &impl Tx, table: Table, batch: Batch) -> StoreResult<(Refreshed, bool)> {
     let batch = if tx.times_rows_went()? == batch.rows_went { Some(batch) } else { fold_batch(tx, table, FEW)? };
     let Some(batch) = batch else { return Ok((Refreshed::default(), false)) };
-    batch.saves.iter().try_for_each(|save| put(tx, save))?;
+    put(tx, table, &batch.saves)?;
     tx.move_cursor(table, batch.last)?;
     Ok((batch.report, batch.more))
 }
 
 /// A record of a user.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     record: String,
     user: UserId,
 }
 
+/// A row that is to be folded in.
+struct UsedRow {
+    key: Key,
+    delta: Delta,
+    seq: i64,
+    sync_at: i64,
+    is_own: bool,
+}
+
+/// The records of a batch while it is read.
+#[derive(Default)]
+struct Folding {
+    folds: HashMap<Key, Folded>,
+    /// Bytes of the records' texts.
+    bytes: usize,
+    /// Rows that no snapshot held.
+    applied: u64,
+}
+
+impl Folding {
+    /// Folds rows in, and takes them.
+    fn take(&mut self, reads: &impl Reads, table: Table, rows: &mut Vec<UsedRow>) -> StoreResult<()> {
+        let unknown: HashSet<&Key> = rows.iter().map(|row| &row.key).filter(|key| !self.folds.contains_key(*key)).collect();
+        let unknown: Vec<&Key> = unknown.into_iter().collect();
+        let sought: Vec<_> = unknown.iter().map(|key| (&key.user, key.record.as_str())).collect();
+        for (key, folded) in unknown.iter().zip(reads.stored(table, &sought)?) {
+            self.bytes += folded.bytes();
+            self.folds.insert((*key).clone(), folded);
+        }
+        for UsedRow { key, delta, seq, sync_at, is_own } in rows.drain(..) {
+            let Some(folded) = self.folds.get_mut(&key) else { continue };
+            let before = folded.bytes();
+            self.applied += u64::from(folded.apply(&key.record, delta, seq, sync_at, is_own));
+            self.bytes = (self.bytes + folded.bytes()).saturating_sub(before);
+        }
+        Ok(())
+    }
+}
+
 /// The newest state of one record, rows included that no refresh has seen yet.
 pub fn newest(reads: &impl Reads, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
-    let mut folded = reads.stored(table, user, id)?;
+    let mut folded = reads.stored(table, &[(user, id)])?.pop().unwrap_or_default();
     let after = reads.cursor(table)?;
     reads.rows_of(table, user, id, after, &mut |FoldRow { seq, sync_at, client, delta, .. }| {
         if let Some(delta) = used(delta) {
-            folded.apply(id, delta, seq, sync_at, client);
+            folded.apply(id, delta, seq, sync_at, is_own_client(client));
         }
     })?;
     Ok(folded)
@@ -185,12 +219,12 @@ impl Folded {
     }
 
     /// Folds in a row of a client; `false` where the snapshot already holds it.
-    fn apply(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64, client_id: &str) -> bool {
+    fn apply(&mut self, record_id: &str, delta: Delta, seq: i64, sync_at: i64, is_own: bool) -> bool {
         if seq <= self.last_seq {
             return false;
         }
         let at_risk = match &delta.data {
-            Some(data) if data.contains_key(field::ITERATIONS) && !is_own_client(client_id) => self.iterations().cloned(),
+            Some(data) if data.contains_key(field::ITERATIONS) && !is_own => self.iterations().cloned(),
             _ => None,
         };
         self.take(record_id, delta, seq, sync_at);
@@ -343,14 +377,17 @@ pub fn search_key(text: &str) -> String {
     text.trim().chars().take(SHOWN).flat_map(char::to_lowercase).collect()
 }
 
-/// Writes a snapshot, unless what is there knows more, and what was noted beside it.
-pub fn put(tx: &impl Tx, save: &Save) -> StoreResult<()> {
-    let is_written = tx.put(save)?;
+/// Writes snapshots, but for those of which what is there knows more, and what was noted beside them.
+pub fn put(tx: &impl Tx, table: Table, saves: &[Save]) -> StoreResult<()> {
+    let written = tx.put(table, saves)?;
+    if table == Table::Agents {
+        return Ok(());
+    }
     // Whoever knew more has folded the same rows, and noted the same losses and ends.
-    if is_written && matches!(save.columns, Columns::Mission { .. }) {
-        note(tx, &save.user, &save.id.as_str().into(), &save.lost)?;
-        save.grant_ends.iter().try_for_each(|(key, at)| tx.note_grant_end(&save.user, key, *at))?;
+    for (save, _) in saves.iter().zip(written).filter(|(_, is_written)| *is_written) {
         let mission = save.id.as_str().into();
+        note(tx, &save.user, &mission, &save.lost)?;
+        save.grant_ends.iter().try_for_each(|(key, at)| tx.note_grant_end(&save.user, key, *at))?;
         for ((iteration, step), decided) in &save.decisions {
             tx.note_decision(&save.user, &mission, (iteration, step), decided.as_ref())?;
         }

@@ -32,6 +32,7 @@ mod repair;
 mod runs;
 mod schedule;
 mod server_rows;
+mod server_snapshots;
 mod sessions;
 mod snapshots;
 mod staging;

@@ -1,7 +1,9 @@
-//! Snapshots as SQLite keeps them: what a fold reads, and how it is written.
+//! Snapshots: what a fold reads, and how it is written.
 
-use super::Store;
 use super::changes::{COLUMNS, RECORD, columns, delta, from_text, log_end, place, record_from_text};
+use super::removal::is_removed;
+use super::snapshots::columns_of;
+use super::{Store, server_snapshots};
 use crate::domain::ids::UserId;
 use crate::domain::merge::Fold;
 use crate::store::db::{self, Db, OptionalExtension, Row, params};
@@ -59,19 +61,26 @@ pub(super) fn cursor(connection: &Db<'_>, table: Table) -> db::Result<Option<i64
     connection.prepare_cached(query)?.query_row([table.log_name()], |row| row.get(0)).optional()
 }
 
-/// What a snapshot holds; the default where there is none.
-pub(super) fn load(connection: &Db<'_>, table: Table, user: &UserId, id: &str) -> db::Result<Folded> {
-    let query = match table {
-        Table::Agents => {
-            "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2"
-        }
-        Table::Missions => {
-            "SELECT record, field_meta, liveness, last_seq, last_applied_at FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2"
-        }
+/// What snapshots hold; the default where there is none.
+pub(super) fn load(connection: &Db<'_>, table: Table, records: &[(&UserId, &str)]) -> db::Result<Vec<Folded>> {
+    if connection.sqlite().is_none() {
+        return server_snapshots::load(connection, table, records, |row, (user, id)| loaded(connection, table, user, id, row));
+    }
+    let (name, key) = columns_of(table);
+    let query = format!("SELECT {STORED} FROM {name} s WHERE user_id = ?1 AND {key} = ?2");
+    let mut statement = connection.prepare_cached(&query)?;
+    let load = |(user, id): &(&UserId, &str)| {
+        let mut rows = statement.query([user.as_str(), id])?;
+        rows.next()?.map_or_else(|| Ok(Folded::default()), |row| loaded(connection, table, user, id, &row))
     };
-    let mut statement = connection.prepare_cached(query)?;
-    let mut rows = statement.query([user, id])?;
-    let Some(row) = &rows.next()? else { return Ok(Folded::default()) };
+    records.iter().map(load).collect()
+}
+
+/// What a fold needs of a snapshot.
+pub(super) const STORED: &str = "s.record, s.field_meta, s.liveness, s.last_seq, s.last_applied_at";
+
+/// Reads a row of [`STORED`].
+fn loaded(connection: &Db<'_>, table: Table, user: &UserId, id: &str, row: &Row<'_>) -> db::Result<Folded> {
     let last_seq = row.get(3)?;
     let what = || format!("the snapshot of {} {id} of user {user}", table.log_name());
     let read = || -> db::Result<_> {
@@ -105,8 +114,15 @@ pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> db::Result<FoldRow<'a>> {
     })
 }
 
-/// Writes a snapshot, unless what is there knows more.
-pub(super) fn put(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
+/// Writes snapshots of a table, but for those of which what is there knows more, and those of people who were removed.
+pub(super) fn put(c: &Db<'_>, table: Table, saves: &[Save], updated_at: i64) -> db::Result<Vec<bool>> {
+    match c.sqlite() {
+        Some(_) => saves.iter().map(|save| Ok(!is_removed(c, save.user.as_str())? && put_one(c, save, updated_at)?)).collect(),
+        None => server_snapshots::put(c, table, saves, updated_at),
+    }
+}
+
+fn put_one(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
     let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, columns, .. } = save;
     let (before, insert, update) = match columns {
         Columns::Agent { .. } => (AGENT_BEFORE, INSERT_AGENT, UPDATE_AGENT),
@@ -173,18 +189,19 @@ const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_a
      title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18, \
      next_key = coalesce(?11, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
 
-/// Counts live missions by state, so that a scrape never counts them; a trigger would slow each write.
+/// Counts a live mission that had one state before and has another now.
 pub(super) fn count(c: &Db<'_>, before: Option<&str>, after: Option<&str>) -> db::Result<()> {
     if before == after {
         return Ok(());
     }
-    let mut add = c.prepare_cached("UPDATE mission_counts SET missions = missions + ?2 WHERE state = ?1")?;
-    for (state, by) in [(before, -1), (after, 1)] {
-        if let Some(state) = state {
-            add.execute(params![state, by])?;
-        }
-    }
-    Ok(())
+    let changes = [(before, -1), (after, 1)];
+    changes.into_iter().try_for_each(|(state, by)| state.map_or(Ok(()), |state| add_missions(c, state, by)))
+}
+
+/// Counts live missions by state, so that a scrape never counts them; a trigger would slow each write.
+pub(super) fn add_missions(c: &Db<'_>, state: &str, by: i64) -> db::Result<()> {
+    let add = "UPDATE mission_counts SET missions = missions + ?2 WHERE state = ?1";
+    c.prepare_cached(add)?.execute(params![state, by]).map(drop)
 }
 
 /// The rows of a record up to `upto`, folded; `None` where they make no record.

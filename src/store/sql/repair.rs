@@ -76,5 +76,5 @@ pub(super) fn make_again(tx: &SqlTx<'_>, table: Table, user: &UserId, id: &str) 
         }
         fold(c, table, user, id, i64::MAX)
     })?;
-    folded.map_or(Ok(()), |folded| script::put(tx, &Save::new(table, user, id, &folded).0))
+    folded.map_or(Ok(()), |folded| script::put(tx, table, &[Save::new(table, user, id, &folded).0]))
 }

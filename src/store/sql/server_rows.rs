@@ -1,4 +1,4 @@
-//! Rows of the log on a server: many are looked up, or appended, with one statement.
+//! Rows of the log on a server: many are looked up, or appended, with one statement; and what other tables use of it.
 
 use std::collections::HashSet;
 
@@ -46,12 +46,12 @@ const INSERT: &str = "WITH given AS MATERIALIZED (SELECT * FROM json_to_recordse
 
 /// What is looked up, and the place of its answer.
 #[derive(Serialize, Default)]
-struct SoughtRow<'a> {
-    n: usize,
-    user_id: &'a str,
-    app_id: &'a str,
-    table_name: &'a str,
-    id: &'a str,
+pub(super) struct SoughtRow<'a> {
+    pub n: usize,
+    pub user_id: &'a str,
+    pub app_id: &'a str,
+    pub table_name: &'a str,
+    pub id: &'a str,
 }
 
 #[derive(Serialize)]
@@ -107,7 +107,8 @@ pub(super) fn log_usage(
     ask(c, LOG_USAGE, users.iter().enumerate().map(|(n, user)| SoughtRow { n, user_id: user.as_str(), ..SoughtRow::default() }), read)
 }
 
-fn ask<'a, T>(
+/// Asks with many keys at once; the query answers each in its place.
+pub(super) fn ask<'a, T>(
     c: &Db<'_>,
     query: &str,
     keys: impl Iterator<Item = SoughtRow<'a>>,
@@ -124,19 +125,24 @@ fn ask<'a, T>(
 ///
 /// # Errors
 /// Those of the server, and where it has a row already that only this program makes.
-pub(super) fn insert(c: &Db<'_>, mut rows: &[PlacedRow<'_>]) -> db::Result<()> {
-    while !rows.is_empty() {
-        let mut bytes = 0;
-        let mut fits = |row: &PlacedRow<'_>| {
-            bytes += row.new.row.data.map_or(0, str::len) + row.new.row.field_meta.len();
-            bytes <= MOST_BYTES
+pub(super) fn insert(c: &Db<'_>, rows: &[PlacedRow<'_>]) -> db::Result<()> {
+    let bytes = |row: &PlacedRow<'_>| row.new.row.data.map_or(0, str::len) + row.new.row.field_meta.len();
+    parts(rows, bytes).try_for_each(|rows| insert_together(c, rows))
+}
+
+/// What one statement after the other carries; what is too large for one goes alone.
+pub(super) fn parts<'r, T>(mut rows: &'r [T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &'r [T]> {
+    std::iter::from_fn(move || {
+        let mut held = 0;
+        let fits = |row: &&T| {
+            held += bytes(row);
+            held <= MOST_BYTES
         };
-        let some = rows.iter().take(MOST_ROWS).take_while(|row| fits(row)).count().max(1);
-        let (now, later) = rows.split_at(some);
-        insert_together(c, now)?;
-        rows = later;
-    }
-    Ok(())
+        let some = rows.iter().take(MOST_ROWS).take_while(fits).count().max(1);
+        let (part, rest) = rows.split_at_checked(some)?;
+        rows = rest;
+        Some(part)
+    })
 }
 
 /// The server keeps the rows of all users under UUIDs in one column: what is no UUID, or is one of another user's rows, has
@@ -196,6 +202,6 @@ fn insert_under<'a>(
     c.prepare_cached(INSERT)?.query_map([json(&given)?], |row| row.get(0))?.collect()
 }
 
-fn json(given: &impl Serialize) -> db::Result<String> {
+pub(super) fn json(given: &impl Serialize) -> db::Result<String> {
     serde_json::to_string(given).map_err(|error| db::Error::ToSqlConversionFailure(Box::new(error)))
 }

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::changes::{self, log_usage};
 use super::error::store_error;
 use super::refresh::{self, NEW_ROWS, NEW_ROWS_OF_RECORD, fold_row};
-use super::removal::is_removed;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::user_log::Logged;
 use super::writer::SqlTx;
@@ -46,8 +45,8 @@ impl Reads for SqlReads<'_> {
         self.sql(changes::times_rows_went)
     }
 
-    fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
-        self.sql(|c| refresh::load(c, table, user, id))
+    fn stored(&self, table: Table, records: &[(&UserId, &str)]) -> StoreResult<Vec<Folded>> {
+        self.sql(|c| refresh::load(c, table, records))
     }
 
     fn new_rows(&self, table: Table, after: i64, limit: u32, visit: &mut dyn FnMut(FoldRow<'_>) -> StoreResult<bool>) -> StoreResult<()> {
@@ -100,8 +99,8 @@ impl Reads for SqlTx<'_> {
         self.reads().times_rows_went()
     }
 
-    fn stored(&self, table: Table, user: &UserId, id: &str) -> StoreResult<Folded> {
-        self.reads().stored(table, user, id)
+    fn stored(&self, table: Table, records: &[(&UserId, &str)]) -> StoreResult<Vec<Folded>> {
+        self.reads().stored(table, records)
     }
 
     fn new_rows(&self, table: Table, after: i64, limit: u32, visit: &mut dyn FnMut(FoldRow<'_>) -> StoreResult<bool>) -> StoreResult<()> {
@@ -162,8 +161,8 @@ impl Tx for SqlTx<'_> {
         SqlTx::count_oddities(self, replaced_texts, future_stamps);
     }
 
-    fn put(&self, save: &Save) -> StoreResult<bool> {
-        self.sql(|c| Ok(!is_removed(c, save.user.as_str())? && refresh::put(c, save, time::to_micros(SqlTx::now(self)))?))
+    fn put(&self, table: Table, saves: &[Save]) -> StoreResult<Vec<bool>> {
+        self.sql(|c| refresh::put(c, table, saves, time::to_micros(SqlTx::now(self))))
     }
 
     fn move_cursor(&self, table: Table, seq: i64) -> StoreResult<()> {
