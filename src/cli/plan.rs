@@ -49,7 +49,7 @@ pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
         show(prompt, form)?;
     }
     let planned = planner.plan(&material).await;
-    let notes = [inputs.note().into_iter().collect(), planned.notes.clone()].concat();
+    let notes: Vec<String> = inputs.note().into_iter().chain(planned.notes.iter().map(|note| note.text.clone())).collect();
     if args.json {
         as_json(&planned, &notes, prompt.map(|prompt| json!({"system": prompt.system(form), "user": prompt.user})))?
     } else {

@@ -97,10 +97,12 @@ impl fmt::Display for LeftOut {
     }
 }
 
+/// Inputs that a note names.
+pub const NAMED: usize = 5;
+
 impl Resolved {
     /// A sentence about what was left out and why, where something was.
     pub fn note(&self) -> Option<String> {
-        const NAMED: usize = 5;
         let count = match self.left_out.len() {
             0 => return None,
             1 => "1 linked input was left out".to_owned(),

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
 use crate::text;
+use crate::text::catalog::Words;
 use crate::text::told::Told;
 use crate::web::ClientError;
 use dialect::RequestForm;
@@ -57,7 +58,7 @@ pub struct Planned {
     /// Questions that the model was asked: one, or two where the first answer had to be corrected.
     pub rounds: u32,
     /// What the user should know about the plan.
-    pub notes: Vec<String>,
+    pub notes: Vec<Told>,
     /// The one of the notes that tells that the server read less than it was sent.
     pub read_less: Option<PromptCut>,
     /// Texts in the prompt that read like orders to the model.
@@ -177,15 +178,17 @@ impl Planner {
             suspected_injections: 0,
             prompt_chars: (prompt.system(RequestForm::Plain).chars().count() + prompt.user.chars().count()) as u64,
         };
+        let cut = |text: String| Told::said(text, &Words::ENGLISH.phrase("runs-note-cut", [("n", prompt.cut.into())], []));
         match prompt.cut {
             0 => {}
-            1 => planned.notes.push("1 linked input did not fit into MANA_LLM_CONTEXT_TOKENS".into()),
-            n => planned.notes.push(format!("{n} linked inputs did not fit into MANA_LLM_CONTEXT_TOKENS")),
+            1 => planned.notes.push(cut("1 linked input did not fit into MANA_LLM_CONTEXT_TOKENS".into())),
+            n => planned.notes.push(cut(format!("{n} linked inputs did not fit into MANA_LLM_CONTEXT_TOKENS"))),
         }
         let suspected = suspected_injections(material);
         planned.suspected_injections = suspected.len();
         if !suspected.is_empty() {
-            planned.notes.push(format!("reads like orders to the model, and was passed on as data: {}", suspected.join(", ")));
+            let text = format!("reads like orders to the model, and was passed on as data: {}", suspected.join(", "));
+            planned.notes.push(Told::said(text, &Words::ENGLISH.phrase("runs-note-orders", [("n", suspected.len().into())], [])));
         }
         planned.outcome = rounds(&provider, &prompt, material, &mut planned).await;
         planned.latency = started.elapsed();
@@ -220,7 +223,8 @@ async fn rounds(provider: &Provider, prompt: &Prompt, material: &Material<'_>, p
             Ok(plan)
         }
         Verdict::Repeats(plan, problems) => {
-            planned.notes.push("steps that its user had rejected before were taken out of the plan".into());
+            let text = "steps that its user had rejected before were taken out of the plan";
+            planned.notes.push(Told::said(text, &Words::ENGLISH.phrase("runs-note-repeats", [], [])));
             Ok(without(plan, &problems))
         }
         Verdict::Bad(problems) => Err(PlanError::Parse(problems)),
@@ -244,12 +248,12 @@ async fn ask(
     if planned.rounds == 1
         && let Some(cut) = PromptCut::seen(answer.sent, answer.usage.prompt)
     {
-        planned.notes.push(cut.to_string());
+        planned.notes.push(cut.told());
         planned.read_less = Some(cut);
     }
     planned.usage = planned.usage + answer.usage;
-    if answer.estimated && !planned.notes.iter().any(|note| note == ESTIMATED) {
-        planned.notes.push(ESTIMATED.into());
+    if answer.estimated && !planned.notes.iter().any(|note| note.text == ESTIMATED) {
+        planned.notes.push(Told::said(ESTIMATED, &Words::ENGLISH.phrase("runs-note-estimated", [], [])));
     }
     planned.model.clone_from(&answer.model);
     Ok(answer)
@@ -330,6 +334,11 @@ impl PromptCut {
         let fills_a_window = WINDOWS.iter().any(|window| (window - window / 64..=*window).contains(&read_tokens));
         let cut = is_told && (few || (fills_a_window && read_tokens.saturating_mul(5) < sent_bytes));
         cut.then_some(PromptCut { read_tokens, sent_bytes })
+    }
+
+    fn told(self) -> Told {
+        let (read, sent) = (self.read_tokens.into(), (self.sent_bytes / 4).into());
+        Told::said(self.to_string(), &Words::ENGLISH.phrase("runs-note-read-less", [("read", read), ("sent", sent)], []))
     }
 
     /// What was seen.

@@ -5,6 +5,7 @@
 
 mod explain;
 mod lost;
+mod notes;
 mod outage;
 mod queue;
 mod rehearse;

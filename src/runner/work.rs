@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
+use super::notes::note;
 use super::{Runner, count, lock};
 use crate::domain::actor;
 use crate::domain::agent::Agent;
@@ -91,7 +92,7 @@ struct AttemptEnd<'a> {
     mission: &'a Mission,
     agent: Option<&'a Agent>,
     /// What was left out of the prompt.
-    note: Option<String>,
+    note: Option<Told>,
     /// `None`: the model was not asked.
     attempt: Option<Attempt>,
     frame: Frame,
@@ -445,12 +446,6 @@ impl Runner {
             self.called(kind.is_some_and(ProviderErrorKind::is_provider_down)).await;
         }
     }
-}
-
-/// What the user should know about a plan: what its prompt went without, and what was done to it.
-fn note(inputs: &Resolved, notes: &[String]) -> Option<String> {
-    let all: Vec<String> = inputs.note().into_iter().chain(notes.iter().cloned()).collect();
-    (!all.is_empty()).then(|| all.join("; "))
 }
 
 impl RunReport {

@@ -107,6 +107,8 @@ pub struct RunRow {
     pub note: Option<String>,
     /// What its reason says as values, where it does.
     pub said: Vec<Saying>,
+    /// The same of its note.
+    pub note_said: Vec<Saying>,
     /// When its iteration left the mission's record, which keeps a bounded number.
     pub superseded_at: Option<Timestamp>,
     /// How often its iteration came back after a client had overwritten it.
@@ -189,7 +191,7 @@ pub struct IterationEnd {
     /// Why the run failed, where the iteration says so.
     pub failed: Option<Told>,
     /// Kept on the run.
-    pub note: Option<String>,
+    pub note: Option<Told>,
     pub zone: TimeZone,
     pub bounds: RetentionBounds,
     /// What of it is carried out in the same transaction, without review.

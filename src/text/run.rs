@@ -2,6 +2,7 @@
 
 use super::catalog::{Words, text_id};
 use super::phrase::Phrase;
+use super::told::Told;
 use crate::domain::cadence::BadCadence;
 use crate::domain::write_back::DropReason;
 
@@ -64,8 +65,9 @@ pub fn failure(name: &str) -> Option<&'static str> {
 }
 
 /// Why a mission has no next time after a run.
-pub fn without_time(words: Words, bad: &BadCadence) -> String {
-    words.with("runs-without-time", [("why", bad.to_string().into())])
+pub fn without_time(words: Words, bad: &BadCadence) -> Told {
+    let text = words.with("runs-without-time", [("why", bad.to_string().into())]);
+    Told::said(text, &words.phrase("runs-note-no-schedule", [], []))
 }
 
 #[cfg(test)]

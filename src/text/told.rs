@@ -22,6 +22,20 @@ impl Told {
         Told { text: text.into(), said: vec![Saying { id: id.into(), args: BTreeMap::new(), times: BTreeMap::new() }] }
     }
 
+    /// A text, of which a message tells in its own words.
+    pub fn said(text: impl Into<String>, phrase: &Phrase) -> Self {
+        Told { text: text.into(), said: phrase.said().cloned().into_iter().collect() }
+    }
+
+    /// One after the other; `None`: there is nothing to tell.
+    pub fn all(parts: impl IntoIterator<Item = Told>) -> Option<Self> {
+        let parts: Vec<Told> = parts.into_iter().collect();
+        let text = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join("; ");
+        let is_said = parts.iter().all(|part| !part.said.is_empty());
+        let said = parts.into_iter().flat_map(|part| part.said).filter(|_| is_said).collect();
+        (!text.is_empty()).then_some(Told { text, said })
+    }
+
     /// With what happened before.
     pub fn after(self, before: Option<Told>) -> Self {
         let Some(before) = before else { return self };

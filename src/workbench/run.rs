@@ -11,7 +11,7 @@ use super::Shared;
 use super::page::{Failed, Response, moment, page, path, prose, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
-use super::told::{of_attempt, reason};
+use super::told::{note, of_attempt, reason};
 use crate::app::{RunFilter, RunView};
 use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
@@ -85,8 +85,8 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
                     @for agent in &found.agents { option value=(agent.id) selected[*agent.id == *asked.agent] { (shorter(&agent.name, 60)) } }
                 } }
                 div { label for="until" { (words.say("runs-until")) } input #until type="date" name="until" value=(asked.until); }
+                div.go { button { (words.say("runs-filter")) } }
             }
-            div.actions { button { (words.say("runs-filter")) } }
         }
         (list_of_runs(&who, &found.runs, Some(&titles)))
         @if let Some(last) = found.runs.last().filter(|_| found.runs.len() == SHOWN as usize) {
@@ -108,7 +108,7 @@ pub(super) fn list_of_runs(who: &SignedIn, runs: &[RunRow], titles: Option<&Titl
             }
             @if run.tokens() > 0 { span.hint { " " (words.with("review-tokens", [("tokens", run.tokens().into())])) } }
             @if let Some(at) = run.run.next_attempt_at.filter(|_| run.finished.is_none()) { span.hint { " " (words.say("runs-again")) " " (moment(at)) } }
-            (reason(words, run)) @if let Some(note) = &run.note { p.hint dir="auto" { (shorter(note, 400)) } }
+            (reason(words, run)) (note(words, run, false))
         } } }
     }
 }
@@ -216,7 +216,7 @@ fn ended(words: Words, run: &RunRow) -> Markup {
             b { (words.say(id)) }
             @if let Some(finished) = &run.finished { " " (moment(finished.at)) }
             @else if let Some(at) = run.run.next_attempt_at { " " (moment(at)) }
-            (reason(words, run)) @if let Some(note) = &run.note { p.hint dir="auto" { (shorter(note, 600)) } }
+            (reason(words, run)) (note(words, run, true))
             @if let Some(at) = run.superseded_at { p.hint { (words.say("runs-superseded")) " " (moment(at)) } }
             @if run.restored > 0 { p.hint { (words.say("runs-restored")) } }
         }

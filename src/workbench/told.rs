@@ -26,6 +26,18 @@ pub(super) fn reason(words: Words, row: &RunRow) -> Markup {
     }
 }
 
+/// What its user should know about the plan of a run, with what the program says of it where that is wanted.
+pub(super) fn note(words: Words, row: &RunRow, with_details: bool) -> Markup {
+    let Some(text) = &row.note else { return html! {} };
+    match sentences(words, &row.note_said).filter(|sentences| !sentences.is_empty()) {
+        None => html! { p.hint dir="auto" { (shorter(text, 600)) } },
+        Some(sentences) => html! {
+            p.hint dir="auto" { @for (n, sentence) in sentences.iter().enumerate() { @if n > 0 { " " } (phrase(sentence)) } }
+            @if with_details { (in_words_of_program(words, text)) }
+        },
+    }
+}
+
 /// A failure of the model or its server, by the name under which it is kept.
 pub(super) fn failure(words: Words, name: &str, text: &str) -> Markup {
     match run::failure(name).filter(|_| words != Words::ENGLISH) {

@@ -239,7 +239,7 @@ async fn each_way_of_a_server_has_its_outcome() {
                 assert_eq!(plan.steps.len() as u64, case["steps"].as_u64().unwrap(), "{kind}: {plan:?}");
                 assert!(case["summary"].as_str().is_none_or(|summary| plan.summary == summary), "{kind}: {plan:?}");
                 assert!(case["model"].as_str().is_none_or(|model| planned.model == model), "{kind}: {}", planned.model);
-                let told = |words: &str| planned.notes.iter().any(|note| note.contains(words));
+                let told = |words: &str| planned.notes.iter().any(|note| note.text.contains(words));
                 assert!(case["note"].as_str().map_or(planned.notes.is_empty(), told), "{kind}: {:?}", planned.notes);
             }
             (Err(error), Some(words)) => {

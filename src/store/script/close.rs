@@ -70,22 +70,22 @@ fn write_back(tx: &impl Tx, run: &Claimed, end: IterationEnd, now: Timestamp) ->
     take_effect(tx, &due.user_id, &effects)?;
     append_edit(tx, edit_of(run, actor), newest, Op::Update, write.data, write.field_meta)?;
     supersede(tx, &due.user_id, &due.mission_id, &write.left)?;
-    let notes: Vec<String> =
-        note.into_iter().chain(write.bad_cadence.as_ref().map(|bad| text::run::without_time(Words::ENGLISH, bad))).collect();
-    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let without_time = write.bad_cadence.as_ref().map(|bad| text::run::without_time(Words::ENGLISH, bad));
+    let note = Told::all(note.into_iter().chain(without_time));
     let iteration = Raw::of(&iteration);
     let end = RunEnd {
         outcome: if failed.is_some() { "failed" } else { "planned" },
         at: now,
         reason: failed.as_ref().map(|failed| failed.text.as_str()),
-        note: note.as_deref(),
+        note: note.as_ref().map(|note| note.text.as_str()),
         missed: write.missed,
         iteration: Some(iteration.get()),
         failed_attempts: u32::from(failed.is_some()),
     };
     tx.end_run(&run.run_id, &end)?;
-    tx.note_said(&run.run_id, failed.as_ref().and_then(Told::stored).as_deref())?;
-    Ok(Closed::Written { missed: write.missed, note, outcomes: effects.outcomes })
+    let said = Told { text: String::new(), said: failed.iter().chain(&note).flat_map(|told| told.said.clone()).collect() };
+    tx.note_said(&run.run_id, said.stored().as_deref())?;
+    Ok(Closed::Written { missed: write.missed, note: note.map(|note| note.text), outcomes: effects.outcomes })
 }
 
 /// The iteration after those of its steps that go ahead without review, and what they do.

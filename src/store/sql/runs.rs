@@ -10,7 +10,7 @@ use crate::store::db::{self, Db, OptionalExtension, Row, Value as Sql, params};
 use crate::store::{Attempt, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
 use crate::text;
 use crate::text::catalog::Words;
-use crate::text::told::Told;
+use crate::text::told::{Saying, Told};
 
 pub(super) const OPEN_COLUMNS: &str = "id, user_id, mission_id, agent_id, scheduled_for, owner, next_attempt_at, attempts, reason";
 
@@ -230,6 +230,9 @@ pub(super) fn run_row(row: &Row<'_>) -> db::Result<RunRow> {
             Some(FinishedRun { at: time::from_micros(row.get::<_, Option<i64>>("finished_at")?.unwrap_or_default()), outcome })
         }
     };
+    let said: Vec<Saying> = row.get::<_, Option<String>>("said")?.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default();
+    // They stand in one column: what a note says is told by its messages.
+    let (note_said, said) = said.into_iter().partition(|saying| saying.id.starts_with("runs-note-"));
     Ok(RunRow {
         run: open_run(row)?,
         iteration_id: row.get("iteration_id")?,
@@ -237,7 +240,8 @@ pub(super) fn run_row(row: &Row<'_>) -> db::Result<RunRow> {
         missed_times: row.get("missed_times")?,
         interruptions: row.get("interruptions")?,
         note: row.get("note")?,
-        said: row.get::<_, Option<String>>("said")?.and_then(|said| serde_json::from_str(&said).ok()).unwrap_or_default(),
+        said,
+        note_said,
         superseded_at: row.get::<_, Option<i64>>("superseded_at")?.map(time::from_micros),
         restored: row.get("restored")?,
         finished,

@@ -15,15 +15,40 @@ runs-process-ended = das Programm endete, während es plante
 runs-server-stopped = das Programm wurde angehalten
 runs-not-written = der Plan ließ sich nicht speichern
 runs-orphaned = die Mission wurde gelöscht, pausiert oder verschoben, während sie auf den nächsten Versuch wartete
+runs-note-too-many = „{ $record }“ wurde nicht gelesen: Es sind zu viele Einträge verknüpft.
+runs-note-module = „{ $record }“ wurde nicht gelesen: Dieser Server kennt das Modul nicht.
+runs-note-gone = „{ $record }“ wurde nicht gelesen: Den Eintrag gibt es nicht.
+runs-note-empty = „{ $record }“ wurde nicht gelesen: Der Eintrag ist leer.
+runs-note-too-large = „{ $record }“ wurde nicht gelesen: Der Eintrag ist zu groß.
+runs-note-too-long = „{ $record }“ wurde nicht gelesen: Der Verlauf des Eintrags ist zu lang.
+runs-note-no-grant = „{ $record }“ wurde nicht gelesen: Der Eintrag ist verschlüsselt, und keines deiner Geräte hat ihn freigegeben.
+runs-note-outside = „{ $record }“ wurde nicht gelesen: Die Freigabe deines Geräts umfasst den Eintrag nicht.
+runs-note-closed = „{ $record }“ wurde nicht gelesen: Der Eintrag ließ sich nicht entschlüsseln. Warum, steht unter Datenzugriff.
+runs-note-more = { $n ->
+    [one] 1 weiterer Eintrag wurde nicht gelesen.
+   *[other] { $n } weitere Einträge wurden nicht gelesen.
+}
+runs-note-cut = { $n ->
+    [one] 1 verknüpfter Eintrag hatte im Prompt keinen Platz.
+   *[other] { $n } verknüpfte Einträge hatten im Prompt keinen Platz.
+}
+runs-note-orders = { $n ->
+    [one] 1 Text liest sich wie eine Anweisung an das Modell. Er wurde nur als Inhalt weitergegeben.
+   *[other] { $n } Texte lesen sich wie Anweisungen an das Modell. Sie wurden nur als Inhalt weitergegeben.
+}
+runs-note-repeats = Schritte, die du schon abgelehnt hattest, wurden aus dem Plan entfernt.
+runs-note-read-less = Das Modell hat nur { $read } von etwa { $sent } Tokens gelesen. Gib ihm ein größeres Kontextfenster.
+runs-note-estimated = Der Modellserver hat die Tokens nicht gezählt, sie sind geschätzt.
+runs-note-no-schedule = Der Zeitplan ist ungültig; die Mission läuft erst wieder, wenn er stimmt.
 
 # Failures of the model and its server, in short
 runs-failure-unreachable = Das Modell ist nicht erreichbar.
 runs-failure-timeout = Das Modell hat nicht rechtzeitig geantwortet.
 runs-failure-auth = Der Modellserver lehnt den Schlüssel ab.
-runs-failure-busy = Der Modellserver möchte weniger Anfragen.
+runs-failure-busy = Der Modellserver ist überlastet.
 runs-failure-rejected = Der Modellserver hat die Anfrage abgelehnt.
-runs-failure-server = Der Modellserver ist gescheitert.
-runs-failure-malformed = Was antwortet, ist kein Modellserver.
+runs-failure-server = Der Modellserver meldet einen Fehler.
+runs-failure-malformed = Unter dieser Adresse antwortet kein Modellserver.
 runs-failure-empty = Das Modell hat leer geantwortet.
 runs-failure-machine = Dieser Server konnte das Modell nicht fragen.
 runs-failure-plan = Die Antwort des Modells ist kein brauchbarer Plan.
@@ -37,8 +62,8 @@ runs-run = Lauf
 runs-run-of = Lauf von
 runs-all = Alle
 runs-open = Im Gange
-runs-planned = Geplant
-runs-failed = Gescheitert
+runs-planned = Plan erstellt
+runs-failed = Fehlgeschlagen
 runs-dropped = Verworfen
 runs-of = Läufe von
 runs-of-all = alle Läufe
@@ -46,13 +71,13 @@ runs-state = Zustand
 runs-until = Bis
 runs-filter = Anzeigen
 runs-none = Keine Läufe.
-runs-search = Läufe nach Zustand und Tag auswählen
+runs-search = Alle Läufe
 runs-older = Ältere Läufe
 runs-again = Nächster Versuch
 runs-is-running = läuft
 runs-is-waiting = wartet
-runs-is-planned = geplant
-runs-is-failed = gescheitert
+runs-is-planned = Plan erstellt
+runs-is-failed = fehlgeschlagen
 runs-is-dropped = verworfen
 runs-due = Fällig
 runs-missed = { $n ->
@@ -60,7 +85,7 @@ runs-missed = { $n ->
    *[other] Holt { $n } verpasste Läufe nach.
 }
 runs-started = Begonnen
-runs-gates-passed = Nichts stand im Wege.
+runs-gates-passed = Alle Prüfungen bestanden.
 runs-interrupted = { $n ->
     [one] Der Server hielt zwischendurch einmal an; danach ging es weiter.
    *[other] Der Server hielt zwischendurch { $n }-mal an; danach ging es weiter.
@@ -75,7 +100,7 @@ runs-rounds = { $n ->
     [one] 1 Aufruf des Modells
    *[other] { $n } Aufrufe des Modells
 }
-runs-tokens = { $prompt } Tokens gefragt, { $answer } geantwortet
+runs-tokens = { $prompt } Tokens Eingabe, { $answer } Ausgabe
 runs-prompt = Der Prompt hatte { $n } Zeichen. Er wird nicht aufbewahrt.
 runs-answered = Beantwortet; die Antwort hat die Prüfungen bestanden.
 runs-plan = Plan des Modells
@@ -83,10 +108,10 @@ runs-to-plan = Plan öffnen
 runs-end-running = Läuft noch
 runs-end-waiting = Wartet auf den nächsten Versuch
 runs-end-planned = In der Mission gespeichert
-runs-end-failed = Gescheitert
+runs-end-failed = Fehlgeschlagen
 runs-end-dropped = Verworfen
 runs-superseded = Die Mission hat neuere Pläne; dieser hat sie verlassen
 runs-restored = Ein Gerät hatte diesen Plan überschrieben; er wurde zurückgeholt.
 runs-calendar = Kommende Läufe
-runs-calendar-hint = Was deine Zeitpläne für die nächsten { $n } Tage ergeben; Tage beginnen um Mitternacht in { $zone }.
+runs-calendar-hint = Läufe der nächsten { $n } Tage; Tage beginnen um Mitternacht in { $zone }.
 runs-times = { $n }-mal an diesem Tag

@@ -10,15 +10,40 @@ runs-process-ended = the process that planned it ended
 runs-server-stopped = the program was stopped
 runs-not-written = its plan could not be written
 runs-orphaned = the mission was deleted, paused or re-scheduled while it waited for its next attempt
+runs-note-too-many = “{ $record }” wasn't read: too many records are linked.
+runs-note-module = “{ $record }” wasn't read: this server doesn't know its module.
+runs-note-gone = “{ $record }” wasn't read: there is no such record.
+runs-note-empty = “{ $record }” wasn't read: it is empty.
+runs-note-too-large = “{ $record }” wasn't read: it is too large.
+runs-note-too-long = “{ $record }” wasn't read: its history is too long.
+runs-note-no-grant = “{ $record }” wasn't read: it is encrypted, and none of your devices allowed it.
+runs-note-outside = “{ $record }” wasn't read: your device's permission doesn't include it.
+runs-note-closed = “{ $record }” wasn't read: it couldn't be decrypted. Data access tells why.
+runs-note-more = { $n ->
+    [one] 1 more record wasn't read.
+   *[other] { $n } more records weren't read.
+}
+runs-note-cut = { $n ->
+    [one] 1 linked record had no room in the prompt.
+   *[other] { $n } linked records had no room in the prompt.
+}
+runs-note-orders = { $n ->
+    [one] 1 text reads like orders to the model. It was passed on as content only.
+   *[other] { $n } texts read like orders to the model. They were passed on as content only.
+}
+runs-note-repeats = Steps that you rejected before were taken out of the plan.
+runs-note-read-less = The model read only { $read } of about { $sent } tokens. Give it a larger context window.
+runs-note-estimated = The model server didn't count tokens, so they are estimated.
+runs-note-no-schedule = The schedule is invalid; the mission runs again once it is corrected.
 
 # Failures of the model and its server, in short
 runs-failure-unreachable = The model can't be reached.
 runs-failure-timeout = The model did not answer in time.
 runs-failure-auth = The model server refused the key.
-runs-failure-busy = The model server asks for fewer requests.
+runs-failure-busy = The model server is overloaded.
 runs-failure-rejected = The model server refused the request.
 runs-failure-server = The model server failed.
-runs-failure-malformed = What answered is no model server.
+runs-failure-malformed = No model server answers at this address.
 runs-failure-empty = The model gave an empty answer.
 runs-failure-machine = This server could not ask the model.
 runs-failure-plan = The model's answer is no plan that can be used.
@@ -32,7 +57,7 @@ runs-run = Run
 runs-run-of = Run of
 runs-all = All
 runs-open = Under way
-runs-planned = Planned
+runs-planned = Plan made
 runs-failed = Failed
 runs-dropped = Dropped
 runs-of = Runs of
@@ -41,12 +66,12 @@ runs-state = State
 runs-until = Until
 runs-filter = Show
 runs-none = No runs.
-runs-search = Choose runs by state and day
+runs-search = All runs
 runs-older = Older runs
 runs-again = Next attempt
 runs-is-running = running
 runs-is-waiting = waiting
-runs-is-planned = planned
+runs-is-planned = plan made
 runs-is-failed = failed
 runs-is-dropped = dropped
 runs-due = Due
@@ -55,7 +80,7 @@ runs-missed = { $n ->
    *[other] Catches up { $n } missed runs.
 }
 runs-started = Started
-runs-gates-passed = Nothing stood in its way.
+runs-gates-passed = All checks passed.
 runs-interrupted = { $n ->
     [one] The server stopped once meanwhile; it went on afterwards.
    *[other] The server stopped { $n } times meanwhile; it went on afterwards.
@@ -70,7 +95,7 @@ runs-rounds = { $n ->
     [one] 1 call of the model
    *[other] { $n } calls of the model
 }
-runs-tokens = { $prompt } tokens asked, { $answer } answered
+runs-tokens = { $prompt } input tokens, { $answer } output
 runs-prompt = The prompt had { $n } characters. It isn't kept.
 runs-answered = Answered; the answer passed the checks.
 runs-plan = Plan
@@ -83,5 +108,5 @@ runs-end-dropped = Dropped
 runs-superseded = The mission has newer plans; this one left it
 runs-restored = A device had overwritten this plan; it was put back.
 runs-calendar = Coming runs
-runs-calendar-hint = What your schedules come to in the next { $n } days; days begin at midnight in { $zone }.
+runs-calendar-hint = Runs in the next { $n } days; days begin at midnight in { $zone }.
 runs-times = { $n } times that day
