@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 
-use super::{App, AppError};
+use super::{App, AppError, WrongValue};
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::{StoreError, StoreResult};
@@ -40,15 +40,15 @@ impl App {
     pub async fn back_up(&self, who: &UserId) -> Result<PathBuf, AppError> {
         self.as_admin(who).await?;
         if !self.can_back_up() {
-            return Err(AppError::Parameter("the database is in Postgres, whose own tools copy it".into()));
+            return Err(WrongValue::BackupElsewhere.into());
         }
-        let Ok(_one) = self.backing_up.try_lock() else { return Err(AppError::Parameter("a backup is being made already".into())) };
+        let Ok(_one) = self.backing_up.try_lock() else { return Err(WrongValue::BackupUnderWay.into()) };
         let now = self.now();
         let dir = self.data_dir.join(DIRECTORY);
         let file = dir.join(now.strftime(NAME).to_string());
         let kept_in = dir.clone();
         let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&dir)).await.map_err(|_| StoreError::Stopped)?;
-        made.map_err(|error| AppError::Parameter(format!("the directory of backups cannot be made: {error}")))?;
+        made.map_err(|error| WrongValue::BackupNotMade(error.to_string()))?;
         self.store.backup(file.clone(), Box::new(|_, _| true)).await?;
         self.store.set_fact(BACKED_UP, time::iso_millis(now)).await?;
         let _ = tokio::task::spawn_blocking(move || remove_old(&kept_in)).await;

@@ -1,10 +1,14 @@
 //! Why a use case came to nothing.
 
+use super::WrongValue;
+use crate::modules::FieldKind;
 use crate::modules::effects::Obstacle;
 use crate::modules::forms::BadText;
+use crate::planner::check::{ParamFault, UnfitParam};
+use crate::planner::tools::ParamKind;
 use crate::store::StoreError;
-use crate::text::catalog::Words;
-use crate::text::obstacle::{bad_text, told};
+use crate::text::catalog::{Words, text_id};
+use crate::text::obstacle::{bad_text, for_programs, told};
 
 /// What somebody may not do to the people of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +23,18 @@ pub enum PeopleRefusal {
     Unconfirmed,
 }
 
+impl PeopleRefusal {
+    /// What a page says; `None`: whoever may not see it is not told of it.
+    fn text(self) -> Option<&'static str> {
+        match self {
+            PeopleRefusal::NotAdmin => None,
+            PeopleRefusal::LastAdmin => Some(text_id("settings-last-admin")),
+            PeopleRefusal::Taken => Some(text_id("settings-taken")),
+            PeopleRefusal::Unconfirmed => Some(text_id("settings-remove-mistyped")),
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// There is none, it was deleted, or it is somebody else's; nobody is told which.
@@ -27,8 +43,14 @@ pub enum AppError {
     /// A parameter of a step that its tool does not take, and why.
     #[error("{0}")]
     Parameter(String),
+    /// A parameter of a step that does not fit its tool.
+    #[error(transparent)]
+    Unfit(#[from] UnfitParam),
+    /// A value that cannot be taken.
+    #[error(transparent)]
+    Wrong(#[from] WrongValue),
     /// What a form says cannot be written: its record, where there are several, and why.
-    #[error("{}", told_of(Words::ENGLISH, *.record, .obstacle))]
+    #[error("{}", in_record(Words::ENGLISH, *.record, for_programs(.obstacle)))]
     Obstacle { record: Option<usize>, obstacle: Obstacle },
     /// A text that cannot be taken in.
     #[error(transparent)]
@@ -47,17 +69,34 @@ impl AppError {
     pub fn refusal(&self, words: Words) -> Option<String> {
         match self {
             AppError::Parameter(what) => Some(what.clone()),
-            AppError::Obstacle { record, obstacle } => Some(told_of(words, *record, obstacle)),
+            AppError::Unfit(unfit) => Some(told(words, &obstacle_of(unfit))),
+            AppError::Wrong(wrong) => Some(wrong.told(words)),
+            AppError::Obstacle { record, obstacle } => Some(in_record(words, *record, told(words, obstacle))),
             AppError::Text(bad) => Some(bad_text(words, bad)),
             AppError::Model { why, .. } => Some(why.clone()),
-            AppError::NotFound | AppError::People(_) | AppError::Store(_) => None,
+            AppError::People(refusal) => refusal.text().map(|id| words.say(id).into_owned()),
+            AppError::NotFound | AppError::Store(_) => None,
         }
     }
 }
 
-fn told_of(words: Words, record: Option<usize>, obstacle: &Obstacle) -> String {
+/// A parameter that does not fit, as a form says it.
+fn obstacle_of(unfit: &UnfitParam) -> Obstacle {
+    let param = unfit.param.clone();
+    let kind = match &unfit.fault {
+        ParamFault::Missing | ParamFault::Empty => return Obstacle::Missing { param },
+        ParamFault::Choice { .. } => FieldKind::Choice,
+        ParamFault::Kind { kind: ParamKind::Boolean, .. } => FieldKind::Flag,
+        ParamFault::Kind { kind: ParamKind::Number | ParamKind::Integer, .. } => FieldKind::Number,
+        ParamFault::Kind { kind: ParamKind::String, .. } => FieldKind::Text,
+    };
+    Obstacle::Wrong { param, kind }
+}
+
+/// With the record that it is about, where there are several.
+fn in_record(words: Words, record: Option<usize>, why: String) -> String {
     match record {
-        None => told(words, obstacle),
-        Some(n) => words.with("obstacle-in-record", [("n", n.into()), ("why", told(words, obstacle).into())]),
+        None => why,
+        Some(n) => words.with("obstacle-in-record", [("n", n.into()), ("why", why.into())]),
     }
 }

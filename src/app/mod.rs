@@ -27,6 +27,7 @@ mod shelf;
 mod sign_in;
 mod templates;
 mod trial;
+mod wrong;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -70,6 +71,7 @@ pub use runs::{RunFilter, RunList, RunView};
 pub use shelf::{RecordFilter, RecordList};
 pub use templates::{MadeOfTemplate, TemplateShelf};
 pub use trial::{Trial, TrialRefusal};
+pub use wrong::WrongValue;
 
 /// What the parts of the program do together. One per process.
 pub struct App {

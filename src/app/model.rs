@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use zeroize::Zeroizing;
 
-use super::{App, AppError};
+use super::{App, AppError, WrongValue};
 use crate::domain::ids::UserId;
 use crate::domain::price::Price;
 use crate::durable::write_over;
@@ -107,22 +107,22 @@ impl ModelKeeper {
 
     /// The settings that a wish leads to.
     fn wished(&self, who: &UserId, wish: &ModelWish, now: Timestamp) -> Result<ProviderSettings, AppError> {
-        let wrong = |what: &str| Err(AppError::Parameter(what.to_owned()));
+        let wrong = |wrong: WrongValue| Err(AppError::Wrong(wrong));
         let mut settings = self.settings();
         if [&wish.address, &wish.model, &*wish.key].iter().any(|text| text.chars().count() > LONGEST) {
-            return wrong("a value is too long");
+            return wrong(WrongValue::TooLong);
         }
         if self.fixed.address.is_none() {
             let url = wish.address.trim().parse::<reqwest::Url>().ok();
             let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-            let Some(url) = url else { return wrong("the address must begin with http:// or https://, such as http://127.0.0.1:11434") };
+            let Some(url) = url else { return wrong(WrongValue::Address) };
             if !url.username().is_empty() || url.password().is_some() {
-                return wrong("the address must not have a password in it; use the key");
+                return wrong(WrongValue::AddressPassword);
             }
             // Secrets belong to the server that they were given for.
             if url.origin() != settings.url.origin() {
                 if self.fixed.key.is_some() || !settings.headers.is_empty() {
-                    return wrong("the key or headers of the model server are set outside of this page; set its address there, too");
+                    return wrong(WrongValue::KeyOfAnother);
                 }
                 settings.api_key = None;
             }
@@ -134,7 +134,7 @@ impl ModelKeeper {
         if self.fixed.key.is_none() {
             let key = wish.key.trim();
             if key.chars().any(|letter| !letter.is_ascii_graphic()) {
-                return wrong("a key has letters, digits and signs only, without blanks");
+                return wrong(WrongValue::Key);
             }
             if wish.without_key {
                 settings.api_key = None;
@@ -150,8 +150,7 @@ impl ModelKeeper {
     /// The price that a wish leads to.
     fn wished_price(&self, wish: &ModelWish) -> Result<Option<Price>, AppError> {
         match &wish.price {
-            Some(text) if self.fixed.price.is_none() => Price::parse(text)
-                .ok_or_else(|| AppError::Parameter("the price must be a number and, if you like, a currency, such as 0.60 EUR".into())),
+            Some(text) if self.fixed.price.is_none() => Price::parse(text).ok_or_else(|| WrongValue::Price.into()),
             _ => Ok(locked(&self.price).clone()),
         }
     }
@@ -232,7 +231,7 @@ impl App {
         let price = self.model.wished_price(wish)?;
         let (text, file) = (self.model.text(&settings, price.as_ref()), self.model.file.clone());
         let kept = tokio::task::spawn_blocking(move || write_over(&file, &text, 0o600)).await;
-        let failed = |reason: String| AppError::Parameter(format!("the setting could not be saved: {reason}"));
+        let failed = |reason: String| AppError::Wrong(WrongValue::NotSaved(reason));
         kept.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
         self.runner.use_provider(settings.clone()).await.map_err(|error| failed(error.to_string()))?;
         *locked(&self.model.settings) = settings;
@@ -262,7 +261,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn named(settings: ProviderSettings) -> Result<ProviderSettings, AppError> {
     match settings.model.is_empty() {
-        true => Err(AppError::Parameter("a model is needed; its server lists what it has".into())),
+        true => Err(WrongValue::NoModel.into()),
         false => Ok(settings),
     }
 }

@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 use tokio::time::Duration;
 
 use super::sign_in::link_of;
-use super::{App, AppError, PeopleRefusal};
+use super::{App, AppError, PeopleRefusal, WrongValue};
+use crate::domain::cadence::BadCadence;
 use crate::domain::ids::UserId;
 use crate::domain::language::Language;
 use crate::domain::person::{PersonRole, Preferences};
@@ -49,7 +50,7 @@ impl App {
         self.as_admin(who).await?;
         let name = name.trim();
         if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
-            return Err(AppError::Parameter("a name has 1 to 200 characters".into()));
+            return Err(WrongValue::Name.into());
         }
         let user = UserId::from(name);
         if !self.store.invite(&user, role).await? {
@@ -198,7 +199,7 @@ impl App {
     /// Where tokens come from an identity provider, or the days are too many.
     pub fn make_token(&self, user: &UserId, days: i64) -> Result<String, AppError> {
         if !(1..=TOKEN_DAYS).contains(&days) {
-            return Err(AppError::Parameter(format!("a token lasts 1 to {TOKEN_DAYS} days")));
+            return Err(WrongValue::TokenDays { most: TOKEN_DAYS }.into());
         }
         let token = self.users.issue(user, self.now(), SignedDuration::from_hours(24 * days));
         token.ok_or(AppError::NotFound)
@@ -220,12 +221,12 @@ impl App {
         let some = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let preferences = Preferences { language: some(language), zone: some(zone) };
         if preferences.language.as_deref().is_some_and(|tag| Language::parse(tag).is_none()) {
-            return Err(AppError::Parameter("the language must be en or de".into()));
+            return Err(WrongValue::Language.into());
         }
         if let Some(name) = preferences.zone.as_deref().filter(|name| zone::find(name).is_none()) {
             let name: String = name.chars().take(80).collect();
-            let meant = zone::suggest(&name).map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default();
-            return Err(AppError::Parameter(format!("{name:?} isn't a time zone.{meant}")));
+            let suggestion = zone::suggest(&name);
+            return Err(WrongValue::Zone(BadCadence::Zone { name, suggestion }).into());
         }
         Ok(self.store.set_preferences(user, preferences).await?)
     }

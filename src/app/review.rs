@@ -28,7 +28,6 @@ use crate::runner::Clock;
 use crate::steps::{Carrier, Effects, Executors, Foreseen, KeptField, Occasion, StepKey, StepOutcome, TakeBack, UserLog};
 use crate::store::{FailedTry, Store, StoreError, StoreResult, Table};
 use crate::text;
-use crate::text::catalog::Words;
 
 /// Missions with plans that await review, as many as are listed.
 const LISTED: u32 = 1_000;
@@ -99,7 +98,7 @@ fn preview_json(foreseen: &Foreseen) -> Value {
     };
     match foreseen {
         Foreseen::ByDevice | Foreseen::ByEndpoint => Value::Null,
-        Foreseen::Fails(obstacle) => json!({"error": text::obstacle::told(Words::ENGLISH, obstacle)}),
+        Foreseen::Fails(obstacle) => json!({"error": text::obstacle::for_programs(obstacle)}),
         Foreseen::Writes(previews) => previews.iter().map(one).collect(),
     }
 }
@@ -328,7 +327,7 @@ impl Reviews {
             params.insert(name.clone(), value);
         }
         match unfit(tool, &params).into_iter().next() {
-            Some(what) => Err(AppError::Parameter(what)),
+            Some(unfit) => Err(unfit.into()),
             None => Ok(params),
         }
     }
@@ -442,7 +441,7 @@ fn undone_by_user(kept: &[KeptField], now: Timestamp) -> Value {
 /// Why a step was not taken back, or not whole.
 fn not_undone(before: &IterationStep, after: &IterationStep) -> String {
     match after.kept() {
-        kept if !kept.is_empty() => text::obstacle::kept(Words::ENGLISH, &kept),
+        kept if !kept.is_empty() => text::obstacle::kept_for_programs(&kept),
         _ if before != after || after.undone().is_some() => String::new(),
         _ if after.status() == StepStatus::Approved => "what it did is not in the log, so it cannot be undone here".into(),
         _ => "it was not carried out".into(),

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{App, AppError};
+use super::{App, AppError, WrongValue};
 use crate::domain::change::WORKBENCH_CLIENT;
 use crate::domain::ids::UserId;
 use crate::domain::limits::Admitted;
@@ -152,7 +152,7 @@ impl App {
             });
             (writer.len() <= EXPORT_BYTES).then(|| writer.finish())
         };
-        let too_long = || AppError::Parameter(format!("this is more than {} MB; `mana-ai export` has no bound", EXPORT_BYTES >> 20));
+        let too_long = || AppError::Wrong(WrongValue::ExportTooLarge { megabytes: EXPORT_BYTES as u64 >> 20 });
         self.store.look(user, self.now(), look).await?.ok_or_else(too_long)
     }
 

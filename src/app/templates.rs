@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{App, AppError};
+use super::{App, AppError, WrongValue};
 use crate::domain::agent::AgentState;
 use crate::domain::change::{Op, WORKBENCH_CLIENT};
 use crate::domain::edits::created;
@@ -22,7 +22,6 @@ use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult, Table};
 use crate::templates::{MAX_FILE, Suited, Template, own};
 use crate::text;
-use crate::text::catalog::Words;
 
 /// The directory of the server's own templates, in the data directory.
 const DIRECTORY: &str = "templates";
@@ -63,10 +62,8 @@ impl From<StoreError> for NotMade {
 impl From<NotMade> for AppError {
     fn from(error: NotMade) -> Self {
         match error {
-            NotMade::Sample(n, obstacle) => {
-                AppError::Parameter(format!("records[{n}]: {}", text::obstacle::told(Words::ENGLISH, &obstacle)))
-            }
-            NotMade::Row(obstacle) => AppError::Parameter(text::obstacle::told(Words::ENGLISH, &obstacle)),
+            NotMade::Sample(n, obstacle) => AppError::Parameter(format!("records[{n}]: {}", text::obstacle::for_programs(&obstacle))),
+            NotMade::Row(obstacle) => AppError::Parameter(text::obstacle::for_programs(&obstacle)),
             NotMade::Store(error) => AppError::Store(error),
         }
     }
@@ -175,7 +172,7 @@ impl App {
             missions
                 .push(self.mission_fields(user, &card.card.id, &[field::TITLE, field::OBJECTIVE, field::CONCEPT, field::CADENCE]).await?);
         }
-        own(&record, &missions).ok_or_else(|| AppError::Parameter("an agent needs a mission to be shared as a template".into()))
+        own(&record, &missions).ok_or_else(|| WrongValue::NothingToShare.into())
     }
 }
 

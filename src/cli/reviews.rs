@@ -10,7 +10,6 @@ use crate::metrics::Metrics;
 use crate::modules::effects::Preview;
 use crate::steps::Foreseen;
 use crate::text;
-use crate::text::catalog::Words;
 
 /// Users whose plans are listed.
 const USERS: u32 = 10_000;
@@ -126,7 +125,7 @@ fn told(foreseen: &Foreseen) -> String {
     match foreseen {
         Foreseen::ByDevice => "carried out by a device".into(),
         Foreseen::ByEndpoint => "calls a webhook".into(),
-        Foreseen::Fails(obstacle) => text::obstacle::told(Words::ENGLISH, obstacle),
+        Foreseen::Fails(obstacle) => text::obstacle::for_programs(obstacle),
         Foreseen::Writes(previews) => previews.iter().map(one).collect::<Vec<_>>().join("; "),
     }
 }
@@ -184,9 +183,12 @@ fn failure(error: AppError, user: &UserId, ids: &str) -> Failure {
         AppError::NotFound => {
             Failure::Failed(format!("user {user} has no step or iteration of this id: {ids}; `mana-ai reviews` lists the steps that wait"))
         }
-        AppError::Parameter(_) | AppError::Obstacle { .. } | AppError::Text(_) | AppError::Model { .. } => {
-            Failure::Usage(error.to_string())
-        }
+        AppError::Parameter(_)
+        | AppError::Wrong(_)
+        | AppError::Unfit(_)
+        | AppError::Obstacle { .. }
+        | AppError::Text(_)
+        | AppError::Model { .. } => Failure::Usage(error.to_string()),
         AppError::People(refusal) => Failure::Failed(refusal.to_string()),
         AppError::Store(error) => error.into(),
     }

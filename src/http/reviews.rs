@@ -41,9 +41,12 @@ impl From<AppError> for ApiError {
     fn from(error: AppError) -> Self {
         match error {
             AppError::NotFound => ApiError::no_step(),
-            AppError::Parameter(_) | AppError::Obstacle { .. } | AppError::Text(_) | AppError::Model { .. } => {
-                ApiError::bad_request(&error.to_string())
-            }
+            AppError::Parameter(_)
+            | AppError::Wrong(_)
+            | AppError::Unfit(_)
+            | AppError::Obstacle { .. }
+            | AppError::Text(_)
+            | AppError::Model { .. } => ApiError::bad_request(&error.to_string()),
             AppError::People(refusal) => ApiError::bad_request(&refusal.to_string()),
             AppError::Store(error) => error.into(),
         }

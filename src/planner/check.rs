@@ -42,7 +42,7 @@ pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) ->
         if bytes > MAX_PARAMS_BYTES && before <= MAX_PARAMS_BYTES {
             found(format!("from here on, the parameters of the plan are longer than {MAX_PARAMS_BYTES} bytes"), false);
         }
-        unfit(offer.tool, &step.params).into_iter().for_each(|what| found(what, false));
+        unfit(offer.tool, &step.params).into_iter().for_each(|unfit| found(unfit.to_string(), false));
         if offer.tool.once && plan.steps[..at].iter().any(|other| other.tool == step.tool) {
             found(format!("{} may be used once in a plan", step.tool), false);
         }
@@ -54,14 +54,37 @@ pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) ->
 }
 
 /// What is wrong with the parameters of a call.
-pub fn unfit(tool: &Tool, params: &Map<String, Value>) -> Vec<String> {
+pub fn unfit(tool: &Tool, params: &Map<String, Value>) -> Vec<UnfitParam> {
     tool.parameters.iter().filter_map(|parameter| wrong(&tool.name, params, parameter)).collect()
 }
 
-fn wrong(tool: &str, params: &Map<String, Value>, parameter: &Parameter) -> Option<String> {
+/// A parameter of a call that its tool does not take.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the parameter `{param}` of {tool} is {fault}")]
+pub struct UnfitParam {
+    pub tool: String,
+    pub param: String,
+    pub fault: ParamFault,
+}
+
+/// What is wrong with a parameter.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ParamFault {
+    #[error("missing")]
+    Missing,
+    #[error("empty")]
+    Empty,
+    #[error("{found}, but must be a {}", kind.as_str())]
+    Kind { found: Found, kind: ParamKind },
+    #[error("{found}, but must be one of {}", allowed.join(", "))]
+    Choice { found: Found, allowed: Vec<String> },
+}
+
+fn wrong(tool: &str, params: &Map<String, Value>, parameter: &Parameter) -> Option<UnfitParam> {
     let name = &parameter.name;
+    let unfit = |fault| UnfitParam { tool: tool.to_owned(), param: name.clone(), fault };
     let value = match params.get(name) {
-        None | Some(Value::Null) => return parameter.required.then(|| format!("the parameter `{name}` of {tool} is missing")),
+        None | Some(Value::Null) => return parameter.required.then(|| unfit(ParamFault::Missing)),
         Some(value) => value,
     };
     let fits = match parameter.kind {
@@ -71,16 +94,14 @@ fn wrong(tool: &str, params: &Map<String, Value>, parameter: &Parameter) -> Opti
         ParamKind::Boolean => value.is_boolean(),
     };
     if !fits {
-        return Some(format!("the parameter `{name}` of {tool} is {}, but must be a {}", Found::value(value), parameter.kind.as_str()));
+        return Some(unfit(ParamFault::Kind { found: Found::value(value), kind: parameter.kind }));
     }
     let text = value.as_str()?;
     if parameter.required && text.trim().is_empty() {
-        return Some(format!("the parameter `{name}` of {tool} is empty"));
+        return Some(unfit(ParamFault::Empty));
     }
     let unknown = !parameter.allowed.is_empty() && !parameter.allowed.iter().any(|allowed| allowed == text);
-    unknown.then(|| {
-        format!("the parameter `{name}` of {tool} is {}, but must be one of {}", Found::value(value), parameter.allowed.join(", "))
-    })
+    unknown.then(|| unfit(ParamFault::Choice { found: Found::value(value), allowed: parameter.allowed.clone() }))
 }
 
 /// The steps of earlier iterations that the user rejected.

@@ -20,7 +20,6 @@ use crate::domain::step::IterationStep;
 use crate::domain::time;
 use crate::modules::effects::{self, Obstacle, RecordWrite, ToolCall};
 use crate::text;
-use crate::text::catalog::Words;
 
 /// For whom, and for which mission.
 #[derive(Debug, Clone, Copy)]
@@ -149,7 +148,7 @@ impl<'a> Carrier<'a> {
             Err(Obstacle::NotDescribed | Obstacle::Encrypted { .. }) => CarriedOut::ByClient,
             Err(obstacle) => {
                 outcome(StepOutcome::Failed);
-                CarriedOut::Failed(text::obstacle::told(Words::ENGLISH, &obstacle))
+                CarriedOut::Failed(text::obstacle::for_programs(&obstacle))
             }
         }
     }

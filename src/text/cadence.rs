@@ -23,14 +23,14 @@ pub fn told(words: Words, bad: &BadCadence) -> String {
             )
         }
         BadCadence::Zone { name, suggestion } => {
-            let name = format!("{name:?}");
+            let name = words.quoted(name);
             match suggestion {
                 Some(zone) => words.with("missions-cadence-zone-meant", [("name", name.into()), ("zone", zone.into())]),
                 None => words.with("missions-cadence-zone", [("name", name.into())]),
             }
         }
         BadCadence::Cron { expression, reason } => {
-            words.with("missions-cadence-cron", [("expression", format!("{expression:?}").into()), ("reason", reason.into())])
+            words.with("missions-cadence-cron", [("expression", words.quoted(expression).into()), ("reason", reason.into())])
         }
     }
 }

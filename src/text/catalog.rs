@@ -168,6 +168,23 @@ impl Words {
         Some(bundle.format_pattern(pattern, None, &mut Vec::new()).into_owned())
     }
 
+    /// A text of others in the quotation marks of the language, with what acts on a terminal spelled out.
+    pub fn quoted(self, text: &str) -> String {
+        let quoted = format!("{text:?}");
+        match self.0 {
+            Language::English => quoted,
+            Language::German => format!("„{}“", quoted.trim_start_matches('"').strip_suffix('"').unwrap_or_default()),
+        }
+    }
+
+    /// The name of a thing in quotation marks.
+    pub fn marked(self, name: &str) -> String {
+        match self.0 {
+            Language::English => format!("“{name}”"),
+            Language::German => format!("„{name}“"),
+        }
+    }
+
     fn format(self, id: &'static str, args: Option<&FluentArgs<'_>>) -> Cow<'static, str> {
         for bundle in [bundle_of(self.0), &ENGLISH] {
             if let Some(pattern) = bundle.get_message(id).and_then(|message| message.value()) {

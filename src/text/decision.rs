@@ -81,7 +81,7 @@ pub fn compared(words: Words, condition: &Condition, agent: Option<&str>) -> Phr
     match *condition {
         Condition::NotArchived(state) | Condition::NotPaused(state) => match agent {
             Some(name) => {
-                words.phrase("decision-agent-named", [("agent", format!("{name:?}").into()), ("state", state.as_str().into())], [])
+                words.phrase("decision-agent-named", [("agent", words.quoted(name).into()), ("state", state.as_str().into())], [])
             }
             None => words.phrase("decision-agent", [("state", state.as_str().into())], []),
         },

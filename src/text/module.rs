@@ -12,18 +12,23 @@ pub fn table_called(words: Words, name: &str, called: &str) -> String {
     named(words, "table", name, called)
 }
 
-pub fn field(words: Words, field: &FieldSpec) -> String {
-    named(words, "field", &field.name, &field.label())
+/// A table of which only its name is at hand.
+pub fn table_named(words: Words, name: &str) -> String {
+    words.find(&format!("modules-table-{name}")).unwrap_or_else(|| name.to_owned())
 }
 
-/// A parameter of a tool, which is mostly named like the field that it writes; `called`: its name in English.
+pub fn field(words: Words, field: &FieldSpec) -> String {
+    param(words, &field.name, &field.label())
+}
+
+/// A parameter of a tool, which is mostly named like the field that it writes; `called`: its name where it has no text.
 pub fn param(words: Words, name: &str, called: &str) -> String {
-    named(words, "field", name, called)
+    words.find(&format!("modules-field-{name}")).unwrap_or_else(|| called.to_owned())
 }
 
 /// A value of a field with choices.
 pub fn choice(words: Words, choice: &str) -> String {
-    named(words, "choice", choice, choice)
+    words.find(&format!("modules-choice-{choice}")).unwrap_or_else(|| choice.to_owned())
 }
 
 /// What a tool does.
@@ -49,7 +54,7 @@ mod tests {
 
     use super::*;
     use crate::domain::language::Language;
-    use crate::modules::{FieldKind, Modules};
+    use crate::modules::Modules;
     use crate::text::catalog::tests::ids_of;
 
     const GERMAN: Words = Words::of(Language::German);
@@ -60,29 +65,42 @@ mod tests {
     #[test]
     fn whatever_is_built_in_has_a_name_in_each_language() {
         let modules = Modules::builtin();
-        let mut named = BTreeSet::new();
-        let mut name = |kind: &str, name: &str, called: &str| {
+        let named = std::cell::RefCell::new(BTreeSet::new());
+        let known = |kind: &str, name: &str| {
             let id = format!("modules-{kind}-{name}");
-            assert_eq!(Words::ENGLISH.find(&id).as_deref(), Some(called), "{id}");
-            named.insert(id);
+            let text = Words::ENGLISH.find(&id).unwrap_or_else(|| panic!("no message {id}"));
+            named.borrow_mut().insert(id);
+            text
         };
+        let name = |kind: &str, name: &str, called: &str| assert_eq!(known(kind, name), called, "{kind} {name}");
+        let choice = |choice: &str| drop((!GERMAN_CHOICES.contains(&choice)).then(|| known("choice", choice)));
         for table in modules.tables() {
-            if !table.hidden {
-                name("table", &table.table, &table.label);
+            if table.hidden {
+                drop(known("table", &table.table))
+            } else {
+                name("table", &table.table, &table.label)
             }
-            for field in table.fields.iter().filter(|field| field.kind != FieldKind::Link) {
-                name("field", &field.name, &field.label());
-                field.choices.iter().filter(|choice| !GERMAN_CHOICES.contains(&choice.as_str())).for_each(|c| name("choice", c, c));
+            for field in &table.fields {
+                known("field", &field.name);
+                field.choices.iter().for_each(|one| choice(one));
             }
         }
+        // Modules of records that a mission reads, as clients call them.
+        let builtin: serde_json::Value = serde_json::from_str(include_str!("../modules/builtin.json")).unwrap();
+        let inputs = builtin["tables"].as_array().unwrap().iter().filter_map(|table| table["input"]["modules"].as_array());
+        inputs.flatten().for_each(|module| drop(known("module", module.as_str().unwrap())));
         // As plain JSON, since this room does not know the planner.
         let tools: Vec<serde_json::Value> = serde_json::from_str(include_str!("../planner/tools.json")).unwrap();
         for tool in &tools {
             name("tool", tool["name"].as_str().unwrap(), tool["description"].as_str().unwrap());
             let module = tool["module"].as_str().unwrap();
-            name("module", module, &super::module(Words::ENGLISH, module));
+            known("module", module);
+            for param in tool["parameters"].as_array().unwrap() {
+                known("field", param["name"].as_str().unwrap());
+                param["enum"].as_array().into_iter().flatten().for_each(|one| choice(one.as_str().unwrap()));
+            }
         }
-        assert_eq!(named, ids_of("modules"));
+        assert_eq!(named.into_inner(), ids_of("modules"));
     }
 
     #[test]

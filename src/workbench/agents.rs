@@ -162,7 +162,7 @@ fn tried(words: Words, trial: &Trial) -> Markup {
                 Err(TrialRefusal::TooMany) => p.wrong { (words.say("agents-trial-too-many")) },
                 Err(TrialRefusal::UsedUp) => p.wrong { (words.say("agents-trial-used-up")) },
                 Err(TrialRefusal::Away(outage)) => p.wrong { (rich(words, "agents-trial-away", [("at", moment(outage.until))])) },
-                Err(TrialRefusal::Failed { name, why }) => { p.wrong { (words.say("agents-trial-failed")) } (failure(words, name, why)) },
+                Err(TrialRefusal::Failed { name, why }) => { p { (words.say("agents-trial-failed")) } (failure(words, name, why)) },
             }
             p.hint { (words.with("agents-trial-cost", [("tokens", trial.tokens.into()), ("seconds", seconds.into())])) }
         }

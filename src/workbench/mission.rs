@@ -95,7 +95,8 @@ pub(super) async fn show(
         (status((&shared, &who), &mission, &why, runs.first()))
         @if let Err(bad) = Cadence::read(&mission.cadence) {
             p.wrong dir="auto" {
-                (words.say("mission-bad-schedule")) " " (shorter(&cadence::told(words, &bad), 300)) ". "
+                @let told = shorter(&cadence::told(words, &bad), 300);
+                (words.say("mission-bad-schedule")) " " (told) @if !told.ends_with('?') { "." } " "
                 a href={ (path("missions", &id)) "/edit" } { (words.say("mission-correct-it")) }
             }
         }
@@ -123,7 +124,7 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
         Err((wrong, given)) => {
             let mut shown = record;
             shown.extend(given);
-            Ok(refused(who, "Edit mission", &editing(&shared, who, &id, &shown, &was, Some(&wrong)).await?))
+            Ok(refused(who, &who.words.say("missions-edit"), &editing(&shared, who, &id, &shown, &was, Some(&wrong)).await?))
         }
     }
 }

@@ -42,9 +42,12 @@ pub(super) async fn act(shared: &Shared, who: &SignedIn, fields: &FormFields) ->
         _ => shared.app.set_model(&who.user, &wish).await.map(|()| None),
     };
     match outcome {
-        Err(AppError::Parameter(why)) => Ok(Some(ModelAnswered::Refused(why))),
+        Ok(answered) => Ok(answered),
         Err(AppError::Model { name, why }) => Ok(Some(ModelAnswered::Failed(name, why))),
-        outcome => Ok(outcome?),
+        Err(error) => match error.refusal(who.words) {
+            Some(why) => Ok(Some(ModelAnswered::Refused(why))),
+            None => Err(error.into()),
+        },
     }
 }
 
@@ -92,9 +95,11 @@ pub(super) fn form(
                 p #price-hint .hint { @match price { Some(place) => (fixed(words, place)), None => (words.say("settings-price-hint")) } }
             }
             div.actions {
-                button.primary name="act" value="test" { (words.say("settings-test")) }
+                // Once the model has answered, what comes next is to keep it.
+                @let has_answered = matches!(answered, ModelAnswered::Sample(_));
+                button.primary[!has_answered] name="act" value="test" { (words.say("settings-test")) }
                 @if model.is_none() { button name="act" value="list" { (words.say("settings-list")) } }
-                @if !(address.is_some() && key.is_some() && model.is_some() && (price.is_some() || !prices)) { button name="act" value="save" { (save) } }
+                @if !(address.is_some() && key.is_some() && model.is_some() && (price.is_some() || !prices)) { button.primary[has_answered] name="act" value="save" { (save) } }
             }
         }
     }
@@ -113,7 +118,7 @@ fn answer(words: Words, answered: &ModelAnswered) -> Markup {
             ModelAnswered::Failed(name, why) => (failure(words, name, why)),
             ModelAnswered::Models(models) => div.health role="status" {
                 p { (words.with("settings-models", [("count", models.len().into())])) }
-                p.hint { @for (n, name) in models.iter().take(30).enumerate() { @if n > 0 { ", " } code { (shorter(name, 80)) } } }
+                div.row { @for name in models.iter().take(30) { button type="button" data-fills="model" value=(name) { (shorter(name, 80)) } } }
             },
             ModelAnswered::Sample(sample) => div.health.good role="status" {
                 p { (words.with("settings-answered", [("model", shorter(&sample.model, 80).into()), ("seconds", format!("{:.1}", sample.latency.as_secs_f64()).into())])) }

@@ -1,6 +1,6 @@
 //! The frame of every page, the small parts that pages share, and what a page says when it cannot be shown.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::http::{StatusCode, header};
@@ -35,6 +35,8 @@ pub(super) struct SignedIn {
     pub words: Words,
     /// How many plans await review.
     pub waiting: u64,
+    /// The entry of the main menu to which the page belongs.
+    pub section: &'static str,
     /// The zone in which times are shown, where the user chose one.
     pub zone: Option<String>,
     /// The zone that the browser is in, where it said so.
@@ -52,6 +54,8 @@ pub(super) enum Failed {
     /// A form that no page of this session made.
     Foreign,
     BadForm(String),
+    /// What its user did wrong, outside of a form that could say so.
+    Refused(AppError),
     /// The same with the id of a text that says why.
     Form(&'static str),
     NotFound,
@@ -69,12 +73,9 @@ impl From<AppError> for Failed {
     fn from(error: AppError) -> Self {
         match error {
             AppError::NotFound => Failed::NotFound,
-            AppError::Parameter(_) | AppError::Obstacle { .. } | AppError::Text(_) | AppError::Model { .. } => {
-                Failed::BadForm(error.to_string())
-            }
             AppError::People(PeopleRefusal::NotAdmin) => Failed::NotFound,
-            AppError::People(refusal) => Failed::BadForm(refusal.to_string()),
             AppError::Store(error) => Failed::Store(error),
+            refused => Failed::Refused(refused),
         }
     }
 }
@@ -83,7 +84,20 @@ impl From<AppError> for Failed {
 #[derive(Clone)]
 struct Unexplained {
     title: &'static str,
-    why: Cow<'static, str>,
+    why: Unshown,
+}
+
+#[derive(Clone)]
+enum Unshown {
+    Id(&'static str),
+    Text(String),
+    Refused(Arc<AppError>),
+}
+
+impl From<&'static str> for Unshown {
+    fn from(id: &'static str) -> Self {
+        Unshown::Id(id)
+    }
 }
 
 impl From<Failed> for Response {
@@ -98,7 +112,8 @@ impl IntoResponse for Failed {
             Failed::SignedOut => return to("/login"),
             Failed::NoUser => return to("/who"),
             Failed::Foreign => (StatusCode::FORBIDDEN, text_id("common-form-old"), text_id("common-form-old-why").into()),
-            Failed::BadForm(why) => (StatusCode::BAD_REQUEST, text_id("common-form-bad"), why.into()),
+            Failed::BadForm(why) => (StatusCode::BAD_REQUEST, text_id("common-form-bad"), Unshown::Text(why)),
+            Failed::Refused(error) => (StatusCode::BAD_REQUEST, text_id("common-not-done"), Unshown::Refused(Arc::new(error))),
             Failed::Form(why) => (StatusCode::BAD_REQUEST, text_id("common-form-bad"), why.into()),
             Failed::NotFound => (StatusCode::NOT_FOUND, text_id("common-not-found"), text_id("common-not-found-why").into()),
             Failed::Busy(Busy) => (StatusCode::SERVICE_UNAVAILABLE, text_id("common-too-much"), text_id("common-too-much-why").into()),
@@ -117,7 +132,11 @@ pub(super) fn explained(mut response: Response, words: Words) -> Response {
     let Some(Unexplained { title, why }) = response.extensions_mut().remove() else { return response };
     let body = html! {
         h1 { (words.say(title)) }
-        p { @match why { Cow::Borrowed(id) => (words.say(id)), Cow::Owned(text) => (text) } }
+        p { @match why {
+            Unshown::Id(id) => (words.say(id)),
+            Unshown::Text(text) => (text),
+            Unshown::Refused(error) => (error.refusal(words).unwrap_or_else(|| error.to_string())),
+        } }
         p { a href="/" { (words.say("common-to-overview")) } }
     };
     (response.status(), Html(frame(words, None, &words.say(title), &body).into_string())).into_response()
@@ -163,6 +182,19 @@ const PLACES: [(&str, &str); 5] = [
     ("/audit", text_id("common-access")),
 ];
 
+/// The entry of the main menu to which a path belongs; empty where it belongs to none.
+pub(super) fn section_of(path: &str) -> &'static str {
+    match path.split('/').nth(1).unwrap_or_default() {
+        "" => "/",
+        "review" => "/review",
+        "agents" | "insights" => "/agents",
+        "missions" | "runs" | "calendar" => "/missions",
+        "records" | "deleted" => "/records",
+        "audit" => "/audit",
+        _ => "",
+    }
+}
+
 /// The whole document; the script keeps `main` up to date where a user is signed in.
 pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Markup) -> Markup {
     html! {
@@ -187,9 +219,9 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
                     a.brand href="/" { "mana-ai" }
                     @if let Some(who) = who {
                         nav aria-label=(words.say("common-nav")) {
-                            @for (place, name) in PLACES.map(|(place, id)| (place, words.say(id))) {
-                                a href=(place) aria-current=[(name == title).then_some("page")] { (name) }
-                                @if place == "/" { (review_link(who, title)) }
+                            @for (place, id) in PLACES {
+                                a href=(place) aria-current=[(place == who.section).then_some("true")] { (words.say(id)) }
+                                @if place == "/" { (review_link(who)) }
                             }
                         }
                         form.account method="post" action="/logout" {
@@ -207,11 +239,10 @@ pub(super) fn frame(words: Words, who: Option<&SignedIn>, title: &str, body: &Ma
 }
 
 /// The way to the plans that wait, with how many they are.
-fn review_link(who: &SignedIn, title: &str) -> Markup {
-    let name = who.words.say("review-title");
+fn review_link(who: &SignedIn) -> Markup {
     html! {
-        a href="/review" aria-current=[(name == title).then_some("page")] {
-            (name)
+        a href="/review" aria-current=[(who.section == "/review").then_some("true")] {
+            (who.words.say("review-title"))
             @if who.waiting > 0 { " " span.count { (who.waiting) span.aside { " " (who.words.with("review-waiting-aside", [("n", who.waiting.into())])) } } }
         }
     }
@@ -351,6 +382,20 @@ mod tests {
     fn an_id_is_one_segment_of_a_path() {
         assert_eq!(path("missions", "a/b?c #é"), "/missions/a%2Fb%3Fc%20%23%C3%A9");
         assert_eq!(path("missions", "v1.2"), "/missions/v1.2");
+    }
+
+    #[test]
+    fn a_page_belongs_to_an_entry_of_the_menu() {
+        for (path, section) in [
+            ("/", "/"),
+            ("/missions/a/edit", "/missions"),
+            ("/runs", "/missions"),
+            ("/insights", "/agents"),
+            ("/deleted", "/records"),
+            ("/settings", ""),
+        ] {
+            assert_eq!(section_of(path), section, "{path}");
+        }
     }
 
     #[test]

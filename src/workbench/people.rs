@@ -13,6 +13,7 @@ use crate::app::{AppError, PeopleRefusal};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::store::Person;
+use crate::text::catalog::text_id;
 
 pub(super) async fn list(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let body = body(&shared, &who, None, None).await?;
@@ -31,7 +32,7 @@ async fn body(shared: &Shared, who: &SignedIn, wrong: Option<&str>, link: Option
         @if let Some(link) = link {
             div.health.good role="status" {
                 p { label for="link" { (words.say("settings-invite-link")) } }
-                textarea #link readonly rows="3" spellcheck="false" { "\n" (link) }
+                textarea #link readonly rows="4" spellcheck="false" { "\n" (link) }
                 p.hint { (words.say("settings-invite-once")) }
             }
         }
@@ -101,7 +102,7 @@ fn whole(shared: &Shared, headers: &HeaderMap, path: &str) -> String {
 }
 
 fn role(text: &str) -> Result<PersonRole, Failed> {
-    PersonRole::parse(text).ok_or_else(|| Failed::BadForm("role must be admin or member".into()))
+    PersonRole::parse(text).ok_or_else(|| Failed::Form(text_id("common-form-old-why")))
 }
 
 pub(super) async fn invite(State(shared): State<Shared>, headers: HeaderMap, posted: Posted) -> Result<Response, Failed> {
@@ -122,9 +123,10 @@ async fn linked(shared: &Shared, who: &SignedIn, headers: &HeaderMap, outcome: R
             let link = whole(shared, headers, &path);
             return Ok(page(who, &title, &body(shared, who, None, Some(&link)).await?));
         }
-        Err(AppError::Parameter(why)) => why,
-        Err(AppError::People(PeopleRefusal::Taken)) => who.words.say("settings-taken").into_owned(),
-        Err(error) => return Err(error.into()),
+        Err(error) => match error.refusal(who.words) {
+            Some(why) => why,
+            None => return Err(error.into()),
+        },
     };
     Ok(refused(who, &title, &body(shared, who, Some(&wrong), None).await?))
 }

@@ -278,7 +278,7 @@ fn help(words: Words, table: &TableSpec) -> String {
     let names: Vec<&str> = table.fields.iter().filter(|field| field.kind != FieldKind::Link).map(|field| field.name.as_str()).collect();
     let csv = words.with("records-help-csv", [("names", names.join(", ").into())]);
     match (table.is_calendar(), &table.done, table.role(FieldRole::Text)) {
-        (true, ..) => words.say("records-help-calendar").into(),
+        (true, ..) => format!("{} {csv}", words.say("records-help-calendar")),
         (_, Some(_), _) => format!("{} {csv}", words.say("records-help-list")),
         (_, None, Some(_)) => format!("{} {csv}", words.say("records-help-headings")),
         _ => csv,

@@ -62,8 +62,12 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
         }
     };
     let decided = match shared.app.reviews().decide_plan(&who.user, &id, review, set).await {
-        Err(AppError::Parameter(why)) => return not_taken(&shared, who, &id, &iteration_id, edited.as_ref(), &why).await,
-        decided => decided?,
+        Ok(decided) => decided,
+        Err(error @ (AppError::Parameter(_) | AppError::Unfit(_))) => {
+            let why = error.refusal(who.words).unwrap_or_default();
+            return not_taken(&shared, who, &id, &iteration_id, edited.as_ref(), &why).await;
+        }
+        Err(error) => return Err(error.into()),
     };
     let did: Vec<String> = decided.changed.iter().map(usize::to_string).collect();
     after(&shared, &posted, &id, &iteration_id, decided.awaits_review, &did.join(".")).await

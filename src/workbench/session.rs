@@ -15,7 +15,7 @@ use super::Shared;
 use super::fields::FormFields;
 use super::form_zone::of_browser;
 pub(super) use super::page::SignedIn;
-use super::page::{Failed, Response, explained};
+use super::page::{Failed, Response, explained, section_of};
 use crate::app::App;
 use crate::auth::secret::{hash, hex};
 use crate::domain::ids::UserId;
@@ -32,7 +32,7 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    async fn signed_in(self, app: &App, headers: &HeaderMap) -> Result<SignedIn, Failed> {
+    async fn signed_in(self, app: &App, headers: &HeaderMap, path: &str) -> Result<SignedIn, Failed> {
         let user = self.user.ok_or(Failed::NoUser)?;
         let waiting = app.plans_waiting(&user).await?;
         let preferences = app.preferences(&user).await?;
@@ -44,6 +44,7 @@ impl Visitor {
             session: hex(&hash(&self.key)),
             words,
             waiting,
+            section: section_of(path),
             zone: preferences.zone,
             browser_zone: of_browser(headers),
             seen: app.last_seq().await?,
@@ -146,7 +147,7 @@ impl FromRequestParts<Shared> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
         let visitor = Visitor::from_request_parts(parts, shared).await?;
-        Ok(visitor.signed_in(&shared.app, &parts.headers).await?)
+        Ok(visitor.signed_in(&shared.app, &parts.headers, parts.uri.path()).await?)
     }
 }
 
@@ -169,8 +170,8 @@ impl FromRequest<Shared> for Posted {
     type Rejection = Response;
 
     async fn from_request(request: Request, shared: &Shared) -> Result<Self, Response> {
-        let headers = request.headers().clone();
+        let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
         let PostedByVisitor { visitor, fields } = PostedByVisitor::from_request(request, shared).await?;
-        Ok(Posted { who: visitor.signed_in(&shared.app, &headers).await?, fields })
+        Ok(Posted { who: visitor.signed_in(&shared.app, &headers, &path).await?, fields })
     }
 }

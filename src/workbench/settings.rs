@@ -8,7 +8,7 @@ use super::fields::FormFields;
 use super::model_form::{self, ModelAnswered};
 use super::page::{Failed, Response, button, csrf, moment, page, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
-use crate::app::{AppError, ModelWish};
+use crate::app::ModelWish;
 use crate::domain::language::Language;
 use crate::domain::person::Preferences;
 use crate::text::catalog::Words;
@@ -23,10 +23,13 @@ struct Said<'a> {
     wrong: Option<String>,
     done: Option<&'a str>,
     token: Option<String>,
+    /// A zone that was not taken.
+    typed_zone: Option<String>,
 }
 
 impl Said<'_> {
-    const NOTHING: Said<'static> = Said { answered: ModelAnswered::Nothing, typed: None, wrong: None, done: None, token: None };
+    const NOTHING: Said<'static> =
+        Said { answered: ModelAnswered::Nothing, typed: None, wrong: None, done: None, token: None, typed_zone: None };
 }
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
@@ -42,7 +45,7 @@ async fn shown(shared: &Shared, who: &SignedIn, said: Said<'_>) -> Result<Respon
         h1 { (words.say("settings-title")) }
         @if let Some(wrong) = &said.wrong { p.wrong role="alert" dir="auto" { (shorter(wrong, 500)) } }
         @if let Some(done) = said.done { p.health.good role="status" dir="auto" { (done) } }
-        section { h2 { (words.say("settings-you")) } (yours(who, &preferences)) }
+        section { h2 { (words.say("settings-you")) } (yours(who, &preferences, said.typed_zone.as_deref())) }
         @if is_admin {
             section #model-settings {
                 h2 { (words.say("settings-model")) }
@@ -63,7 +66,7 @@ async fn shown(shared: &Shared, who: &SignedIn, said: Said<'_>) -> Result<Respon
     Ok(if is_wrong { refused(who, &title, &body) } else { page(who, &title, &body) })
 }
 
-fn yours(who: &SignedIn, preferences: &Preferences) -> Markup {
+fn yours(who: &SignedIn, preferences: &Preferences, typed_zone: Option<&str>) -> Markup {
     let words = who.words;
     let chosen = preferences.language.as_deref().unwrap_or_default();
     html! {
@@ -79,7 +82,7 @@ fn yours(who: &SignedIn, preferences: &Preferences) -> Markup {
                 }
                 div {
                     label for="zone" { (words.say("settings-zone")) }
-                    input #zone name="zone" value=(preferences.zone.as_deref().unwrap_or_default()) spellcheck="false" autocomplete="off" placeholder="Europe/Berlin" aria-describedby="zone-hint";
+                    input #zone name="zone" value=(typed_zone.or(preferences.zone.as_deref()).unwrap_or_default()) spellcheck="false" autocomplete="off" placeholder="Europe/Berlin" aria-describedby="zone-hint";
                     p #zone-hint .hint { (words.say("settings-zone-hint")) }
                 }
             }
@@ -100,8 +103,11 @@ pub(super) async fn save(State(shared): State<Shared>, posted: Posted) -> Result
     let (who, fields) = (&posted.who, &posted.fields);
     match shared.app.set_preferences(&who.user, &fields.text("language"), &fields.text("zone")).await {
         Ok(()) => Ok(to("/settings")),
-        Err(AppError::Parameter(why)) => shown(&shared, who, Said { wrong: Some(why), ..Said::NOTHING }).await,
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let Some(why) = error.refusal(who.words) else { return Err(error.into()) };
+            let typed_zone = Some(fields.text("zone"));
+            shown(&shared, who, Said { wrong: Some(why), typed_zone, ..Said::NOTHING }).await
+        }
     }
 }
 
@@ -177,8 +183,10 @@ pub(super) async fn back_up(State(shared): State<Shared>, posted: Posted) -> Res
             let done = who.words.with("settings-backup-made", [("file", file.display().to_string().into())]);
             shown(&shared, who, Said { done: Some(&done), ..Said::NOTHING }).await
         }
-        Err(AppError::Parameter(why)) => shown(&shared, who, Said { wrong: Some(why), ..Said::NOTHING }).await,
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            let Some(why) = error.refusal(who.words) else { return Err(error.into()) };
+            shown(&shared, who, Said { wrong: Some(why), ..Said::NOTHING }).await
+        }
     }
 }
 

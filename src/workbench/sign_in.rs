@@ -10,8 +10,9 @@ use serde::Deserialize;
 use super::Shared;
 use super::page::{Failed, Response, frame, rich, shorter, to, to_with};
 use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf};
+use crate::auth::TokenRefused;
 use crate::store::{SignInLink, StoreError};
-use crate::text::catalog::Words;
+use crate::text::catalog::{Words, text_id};
 
 #[derive(Deserialize)]
 pub(super) struct Code {
@@ -112,7 +113,7 @@ pub(super) async fn by_token(
     }
     let claims = match shared.app.users().check(token.trim()).await {
         Ok(claims) => claims,
-        Err(refused) => return Ok(sign_in(&shared, words, StatusCode::UNAUTHORIZED, Some(&refused.to_string()))),
+        Err(refused) => return Ok(sign_in(&shared, words, StatusCode::UNAUTHORIZED, Some(&token_refused(words, &refused)))),
     };
     let key = match shared.app.open_session(claims).await {
         Ok(key) => key,
@@ -120,6 +121,25 @@ pub(super) async fn by_token(
         Err(error) => return Err(error.into()),
     };
     Ok(to_with("/", &cookie(&cookie_name(shared.port), &key, &headers)))
+}
+
+/// Why a token is not taken.
+fn token_refused(words: Words, why: &TokenRefused) -> String {
+    let id = match why {
+        TokenRefused::Audience(wanted) => return words.with("sign-in-token-audience", [("wanted", words.quoted(wanted).into())]),
+        TokenRefused::Issuer(wanted) => return words.with("sign-in-token-issuer", [("wanted", words.quoted(wanted).into())]),
+        TokenRefused::TooLong => text_id("sign-in-token-too-long"),
+        TokenRefused::Malformed => text_id("sign-in-token-malformed"),
+        TokenRefused::Algorithm => text_id("sign-in-token-algorithm"),
+        TokenRefused::UnknownKey => text_id("sign-in-token-unknown-key"),
+        TokenRefused::Signature => text_id("sign-in-token-signature"),
+        TokenRefused::NoExpiry => text_id("sign-in-token-no-expiry"),
+        TokenRefused::Expired => text_id("sign-in-token-expired"),
+        TokenRefused::NotYetValid => text_id("sign-in-token-not-yet"),
+        TokenRefused::NoSubject => text_id("sign-in-token-no-user"),
+        TokenRefused::Unavailable => text_id("sign-in-token-unavailable"),
+    };
+    words.say(id).into_owned()
 }
 
 /// There is no session yet whose forms could be told from others, so the browser's word has to do.

@@ -192,9 +192,9 @@ pub(super) async fn import(State(shared): State<Shared>, posted: Posted) -> Resp
 }
 
 fn not_imported(who: &SignedIn, text: &str, error: AppError) -> Response {
-    match error {
-        AppError::Parameter(why) => refused(who, &who.words.say("templates-import"), &import_body(who, text, Some(&why))),
-        other => Failed::from(other).into(),
+    match error.refusal(who.words) {
+        Some(why) => refused(who, &who.words.say("templates-import"), &import_body(who, text, Some(&why))),
+        None => Failed::from(error).into(),
     }
 }
 

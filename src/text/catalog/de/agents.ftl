@@ -61,13 +61,13 @@ agents-destructive = Löscht etwas.
 
 agents-try = Vor dem Speichern ausprobieren
 agents-try-hint = Macht einen Plan mit dem, was oben steht. Nichts wird gespeichert, und Verschlüsseltes bleibt geschlossen.
-agents-try-on = An der Mission
+agents-try-on = Mit der Mission
 agents-try-button = Ausprobieren
-agents-trial = Versuch mit { $mission }
+agents-trial = Versuch mit „{ $mission }“
 agents-trial-empty = Er schlägt nichts vor.
 agents-trial-too-many = Zu viele Versuche auf einmal. Versuche es in einer Minute noch einmal.
 agents-trial-used-up = Deine Tagesgrenze ist erreicht. Versuche es morgen wieder.
-agents-trial-away = Das Modell ist nicht erreichbar. Nächster Versuch { $at }.
+agents-trial-away = Das Modell ist nicht erreichbar. Nächster Versuch: { $at }.
 agents-trial-failed = Kein Plan:
 agents-trial-cost =
     { $tokens ->

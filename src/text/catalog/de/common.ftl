@@ -20,6 +20,7 @@ common-too-large = Das ist zu groß für diese Seite ({ $kilobytes } kB). Der Ve
 common-form-old = Dieses Formular ist veraltet
 common-form-old-why = Geh zurück, lade die Seite neu und versuche es noch einmal.
 common-form-bad = Dieses Formular ist nicht lesbar
+common-not-done = Das hat nicht geklappt
 common-form-without-was = Die Seite sagt nicht, was sie gezeigt hat, deshalb sind deine Änderungen nicht erkennbar. Nichts wurde gespeichert. Geh zurück, lade die Seite neu und versuche es noch einmal.
 common-not-a-number = { $label } ist { $given }, muss aber eine ganze Zahl sein
 common-not-found = Seite nicht gefunden
@@ -38,7 +39,7 @@ common-state-unknown = unbekannt
 common-state-due = fällig
 common-state-running = läuft
 common-state-waiting = wartet
-common-state-planned = geplant
+common-state-planned = Plan erstellt
 common-state-dropped = verworfen
 common-state-failed = fehlgeschlagen
 

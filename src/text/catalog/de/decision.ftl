@@ -68,7 +68,7 @@ decision-due-soon = kein Termin gesetzt; der Server setzt gleich den nächsten i
 decision-due-never = kein Termin gesetzt
 decision-due = nächster Termin { $at }, jetzt { $now }
 decision-cadence = Zeitplan { $cadence }
-decision-cadence-bad = { $why }; sie läuft nur, wenn du sie startest
+decision-cadence-bad = sie läuft nur, wenn du sie startest: { $why }
 decision-agent-none = kein Agent gewählt, also keine Grenzen von ihm
 decision-agent-gone = Agent { $agent } gibt es nicht, also keine Grenzen von ihm
 

@@ -8,7 +8,7 @@ mission-is-unknown = Ihr Zustand ist unbekannt; sie läuft nicht.
 mission-is-running = Läuft gerade.
 mission-is-ready = Bereit; beginnt innerhalb einer Minute.
 mission-is-on-start = Läuft nur, wenn du sie startest.
-mission-is-at = Läuft wieder { $at }.
+mission-is-at = Nächster Lauf: { $at }.
 mission-agent-archived = Agent { $agent } ist archiviert.
 mission-agent-paused = Agent { $agent } ist pausiert.
 mission-agent-busy = Agent { $agent } ist mit anderen Läufen beschäftigt; beginnt, sobald einer endet.
@@ -17,8 +17,8 @@ mission-waits-for-review = { $n ->
     [one] Wartet darauf, dass du 1 Plan prüfst.
    *[other] Wartet darauf, dass du { $n } Pläne prüfst.
 }
-mission-tries-again = Der letzte Versuch ist gescheitert; nächster Versuch { $at }.
-mission-model-away = Das Modell ist nicht erreichbar; nächster Versuch { $at }.
+mission-tries-again = Letzter Versuch fehlgeschlagen; nächster Versuch: { $at }.
+mission-model-away = Modell nicht erreichbar; nächster Versuch: { $at }.
 mission-on-device = Eines deiner Geräte führt sie aus.
 mission-limit-reached = Deine Tagesgrenze für Modellaufrufe oder Tokens ist erreicht.
 mission-not-started = Nicht gestartet.
@@ -76,7 +76,7 @@ mission-mark-done = Als erledigt markieren
 mission-archive = Archivieren
 mission-history = Verlauf
 mission-delete = Löschen
-mission-bad-schedule = Dem Zeitplan kann nicht gefolgt werden:
+mission-bad-schedule = Der Zeitplan ist ungültig:
 mission-correct-it = Korrigieren
 mission-wrong-type = Das Feld { $field } hat eine falsche Art; es gilt sein Vorgabewert.
 mission-clock-ahead = Ein Gerät mit vorgehender Uhr hat { $fields } bearbeitet. Spätere Änderungen gelten erst nach diesen Zeiten.

@@ -20,7 +20,10 @@ missions-background = Hintergrund
 missions-background-hint = Warum du das willst und wie. Markdown.
 missions-agent = Agent
 missions-no-agent = Kein Agent
-missions-inputs = Was sie lesen darf
+missions-inputs = { $all ->
+    [0] Was sie lesen darf
+   *[other] Was sie lesen darf ({ $all } zur Auswahl)
+}
 missions-inputs-hint = Jeder Plan entsteht mit Blick darauf. Verschlüsselte Einträge muss eines deiner Geräte freigeben.
 missions-nothing-to-read = Noch nichts zu lesen: { $note } oder { $import }.
 missions-write-note = schreib eine Notiz
@@ -29,7 +32,7 @@ missions-encrypted = { $name } (verschlüsselt)
 missions-needs-title = Eine Mission braucht einen Titel.
 
 missions-schedule = Zeitplan
-missions-schedule-foreign = Wie eine andere App ihn gesetzt hat
+missions-schedule-foreign = Von einer anderen App
 missions-schedule-foreign-hint = mana-ai kann diesem Zeitplan nicht folgen. Er bleibt, bis du einen anderen wählst.
 missions-schedule-manual = Nur wenn du sie startest
 missions-schedule-interval = Alle paar Minuten
@@ -37,7 +40,7 @@ missions-schedule-daily = Täglich
 missions-schedule-weekly = Wöchentlich
 missions-schedule-cron = Eigener (Cron)
 missions-repeats = Wiederholung
-missions-every-minutes = Minuten dazwischen
+missions-every-minutes = Abstand in Minuten
 missions-weekday = Wochentag
 missions-choose-day = Tag wählen
 missions-hour = Stunde
@@ -60,7 +63,7 @@ missions-edit = Mission bearbeiten
 missions-under-way = Läuft schon
 missions-under-way-hint = Diese Mission wird gerade geplant. Der Plan erscheint auf ihrer Seite.
 missions-back = Zurück zur Mission
-missions-delete-title = { $mission } löschen?
+missions-delete-title = „{ $mission }“ löschen?
 missions-delete-title-short = Mission löschen
 missions-delete-hint = Sie verschwindet mit ihren Plänen von allen deinen Geräten. Du kannst es rückgängig machen.
 missions-delete-yes = Löschen

@@ -1,15 +1,15 @@
 # Warum ein Schritt nicht ausgeführt werden kann.
 
 obstacle-not-described = Keine Beschreibung sagt, was dieses Werkzeug schreibt.
-obstacle-missing = `{ $param }` fehlt.
-obstacle-wrong = `{ $param }` muss { $wanted } sein.
+obstacle-missing = { $param } fehlt.
+obstacle-wrong = { $param } muss { $wanted } sein.
 obstacle-no-record = In { $table } gibt es keinen Eintrag { $id }.
-obstacle-nothing-to-choose = In { $table } ist noch nichts, wozu es gehören könnte; lege zuerst etwas an.
+obstacle-nothing-to-choose = Es gibt noch keinen Eintrag in { $table }, zu dem es gehören könnte.
 obstacle-nothing-meant = Kein Eintrag in { $table } ist der gemeinte.
 obstacle-nothing-matches = Kein Eintrag in { $table } hat den Text { $text }.
 obstacle-refused = Das Protokoll nimmt es nicht an: { $why }.
-obstacle-encrypted = `{ $field }` ist verschlüsselt, nur eines deiner Geräte kann es ändern.
-obstacle-field-of = `{ $field }` in { $table }
+obstacle-encrypted = { $field } ist verschlüsselt, nur eines deiner Geräte kann es ändern.
+obstacle-field-of = { $field } in { $table }
 obstacle-kept = seitdem geändert, bleibt also wie es ist: { $fields }
 obstacle-text-nothing = es steht nichts darin, was sich übernehmen lässt
 obstacle-text-too-many = es sind { $n } Einträge; höchstens { $most } auf einmal

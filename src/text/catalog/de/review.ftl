@@ -70,7 +70,7 @@ review-feedback-save = Rückmeldung speichern
 review-you-said = Deine Worte:
 review-by-device = Eines deiner Geräte führt das aus.
 review-by-webhook = Ruft einen Webhook dieses Servers auf.
-review-would-fail = Das würde scheitern:
+review-would-fail = Das würde fehlschlagen:
 review-details = Einzelheiten
 review-tool = Werkzeug:
 review-adds = Neu in
@@ -90,8 +90,8 @@ review-undo = Rückgängig
 review-again = Neu entscheiden
 review-undo-all = Alles rückgängig
 review-tried = { $n ->
-    [one] Einmal gescheitert; wird noch einmal versucht
-   *[other] { $n }-mal gescheitert; wird noch einmal versucht
+    [one] Einmal fehlgeschlagen; wird noch einmal versucht
+   *[other] { $n }-mal fehlgeschlagen; wird noch einmal versucht
 }
 review-automatic = Ohne Prüfung erledigt.
 review-not-undone = Nicht rückgängig gemacht:

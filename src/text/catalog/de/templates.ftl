@@ -30,3 +30,4 @@ templates-paste = Oder ihren Text einfügen
 templates-import-hint = Du siehst, was sie anlegt, bevor etwas geschrieben wird.
 templates-look = Zeigen, was sie anlegt
 templates-share = Als Vorlage teilen
+templates-nothing-to-share = Ein Agent braucht eine Mission, um als Vorlage geteilt zu werden.

@@ -61,13 +61,13 @@ agents-destructive = Deletes something.
 
 agents-try = Try before saving
 agents-try-hint = Makes one plan with what stands above. Nothing is saved, and encrypted records stay closed.
-agents-try-on = On the mission
+agents-try-on = With the mission
 agents-try-button = Try it
-agents-trial = Trial on { $mission }
+agents-trial = Trial with “{ $mission }”
 agents-trial-empty = It proposes nothing.
 agents-trial-too-many = Too many trials at once. Try again in a minute.
 agents-trial-used-up = Your daily limit is reached. Try again tomorrow.
-agents-trial-away = Can't reach the model. Next try at { $at }.
+agents-trial-away = Can't reach the model. Next try: { $at }.
 agents-trial-failed = No plan:
 agents-trial-cost =
     { $tokens ->

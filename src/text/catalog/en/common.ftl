@@ -20,6 +20,7 @@ common-too-large = This is too large to show here ({ $kilobytes } kB). Its histo
 common-form-old = This form is out of date
 common-form-old-why = Go back, reload the page, and try again.
 common-form-bad = This form can't be read
+common-not-done = That didn't work
 common-form-without-was = The page doesn't say what it showed, so your changes can't be told apart. Nothing was saved. Go back, reload the page, and try again.
 common-not-a-number = { $label } is { $given }, but must be a whole number
 common-not-found = Page not found
@@ -38,7 +39,7 @@ common-state-unknown = unknown
 common-state-due = due
 common-state-running = running
 common-state-waiting = waiting
-common-state-planned = planned
+common-state-planned = plan made
 common-state-dropped = dropped
 common-state-failed = failed
 

@@ -8,7 +8,7 @@ mission-is-unknown = It has no known state, so it does not run.
 mission-is-running = Running now.
 mission-is-ready = Ready; starts within a minute.
 mission-is-on-start = Runs only when you start it.
-mission-is-at = Next run { $at }.
+mission-is-at = Next run: { $at }.
 mission-agent-archived = Agent { $agent } is archived.
 mission-agent-paused = Agent { $agent } is paused.
 mission-agent-busy = Agent { $agent } is busy with other runs; starts when one of them ends.
@@ -17,8 +17,8 @@ mission-waits-for-review = { $n ->
     [one] Waiting for your review of 1 plan.
    *[other] Waiting for your review of { $n } plans.
 }
-mission-tries-again = The last attempt failed; next try { $at }.
-mission-model-away = Can't reach the model; next try { $at }.
+mission-tries-again = The last attempt failed; next try: { $at }.
+mission-model-away = Can't reach the model; next try: { $at }.
 mission-on-device = One of your devices runs it.
 mission-limit-reached = Your daily limit of model calls or tokens is reached.
 mission-not-started = Not started.

@@ -20,7 +20,10 @@ missions-background = Background
 missions-background-hint = Why you want this, and how. Markdown.
 missions-agent = Agent
 missions-no-agent = No agent
-missions-inputs = What it can read
+missions-inputs = { $all ->
+    [0] What it can read
+   *[other] What it can read ({ $all } to choose from)
+}
 missions-inputs-hint = Each plan is made with these in view. Encrypted ones need permission from one of your devices.
 missions-nothing-to-read = Nothing to read yet: { $note } or { $import }.
 missions-write-note = write a note
@@ -29,7 +32,7 @@ missions-encrypted = { $name } (encrypted)
 missions-needs-title = A mission needs a title.
 
 missions-schedule = Schedule
-missions-schedule-foreign = As another app set it
+missions-schedule-foreign = By another app
 missions-schedule-foreign-hint = mana-ai can't follow this schedule. It stays as it is until you choose another.
 missions-schedule-manual = Only when you start it
 missions-schedule-interval = Every few minutes
@@ -37,7 +40,7 @@ missions-schedule-daily = Daily
 missions-schedule-weekly = Weekly
 missions-schedule-cron = Custom (cron)
 missions-repeats = Repeats
-missions-every-minutes = Minutes between
+missions-every-minutes = Minutes between runs
 missions-weekday = Weekday
 missions-choose-day = Choose a day
 missions-hour = Hour
@@ -60,7 +63,7 @@ missions-edit = Edit mission
 missions-under-way = Already running
 missions-under-way-hint = This mission is being planned right now. Its plan appears on its page.
 missions-back = Back to the mission
-missions-delete-title = Delete { $mission }?
+missions-delete-title = Delete “{ $mission }”?
 missions-delete-title-short = Delete mission
 missions-delete-hint = It disappears from all your devices, with its plans. You can undo this.
 missions-delete-yes = Delete

@@ -1,15 +1,15 @@
 # Why a step cannot be carried out.
 
 obstacle-not-described = No description says what this tool writes.
-obstacle-missing = `{ $param }` is missing.
-obstacle-wrong = `{ $param }` must be { $wanted }.
+obstacle-missing = { $param } is missing.
+obstacle-wrong = { $param } must be { $wanted }.
 obstacle-no-record = There is no record { $id } in { $table }.
 obstacle-nothing-to-choose = There is nothing in { $table } to put it into; create one first.
 obstacle-nothing-meant = No record in { $table } is the one that is meant.
 obstacle-nothing-matches = No record in { $table } has the text { $text }.
 obstacle-refused = The log does not take it: { $why }.
-obstacle-encrypted = `{ $field }` is encrypted, so only a device of yours can change it.
-obstacle-field-of = `{ $field }` of { $table }
+obstacle-encrypted = { $field } is encrypted, so only a device of yours can change it.
+obstacle-field-of = { $field } of { $table }
 obstacle-kept = { $fields } changed since, and stays as it is
 obstacle-text-nothing = there is nothing in it to take
 obstacle-text-too-many = it has { $n } records; { $most } at most are taken at once

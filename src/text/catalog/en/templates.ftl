@@ -30,3 +30,4 @@ templates-paste = Or paste its text
 templates-import-hint = You see what it creates before anything is written.
 templates-look = Show what it creates
 templates-share = Share as a template
+templates-nothing-to-share = An agent needs a mission to be shared as a template.
