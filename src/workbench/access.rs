@@ -58,12 +58,12 @@ fn filters(shared: &Shared, words: Words, of: &AuditPage, found: &ReadsView) -> 
         tables.push((of.table.as_str(), table_in_words(shared, words, &of.table)));
     }
     html! {
-        form.search method="get" action="/audit" {
-            label for="mission" { (words.say("access-mission")) }
-            (select("mission", "mission", &missions, &of.mission))
-            label for="table" { (words.say("access-table")) }
-            (select("table", "table", &tables, &of.table))
-            button { (words.say("access-filter")) }
+        form.filter method="get" action="/audit" {
+            div.columns.narrow {
+                div { label for="mission" { (words.say("access-mission")) } (select("mission", "mission", &missions, &of.mission)) }
+                div { label for="table" { (words.say("access-table")) } (select("table", "table", &tables, &of.table)) }
+                div.go { button { (words.say("access-filter")) } }
+            }
         }
     }
 }

@@ -65,7 +65,10 @@ pub(super) fn form(
                 }
             }
             (policy_form::fieldset(words, policy, tools))
-            button.primary { @if was.is_empty() { (words.say("agents-create")) } @else { (words.say("common-save")) } }
+            div.actions {
+                button.primary { @if was.is_empty() { (words.say("agents-create")) } @else { (words.say("common-save")) } }
+                @if was.is_empty() { a.button href=(action) { (words.say("common-cancel")) } }
+            }
             // Enter in a field goes to the first button.
             @if !missions.is_empty() { (trial(words, action, missions)) }
         }

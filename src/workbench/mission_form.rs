@@ -103,6 +103,8 @@ pub(super) fn form(
     wrong: Option<&str>,
 ) -> Markup {
     let (words, linked) = (who.words, linked(record));
+    // Where the form was come from: the mission, or the list.
+    let back = action;
     let none = words.say("missions-no-agent");
     let agents: Vec<(&str, &str)> =
         [("", none.as_ref())].into_iter().chain(choices.agents.iter().map(|(id, name)| (id.as_str(), name.as_str()))).collect();
@@ -123,14 +125,14 @@ pub(super) fn form(
             (select("agent", field::AGENT_ID, &agents, shown(record, field::AGENT_ID)))
             (schedule_form::fieldset(who, record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
-                legend { (words.say("missions-inputs")) }
+                legend { (words.with("missions-inputs", [("n", linked.len().into()), ("all", choices.records.len().into())])) }
                 @if choices.records.is_empty() { p.empty { (nothing_to_read(words)) } }
                 div.choices { @for (value, name) in &choices.records {
                     label.choice { input type="checkbox" name="input" value=(value) checked[linked.contains(value)]; span dir="auto" { (name) } }
                 } }
                 p.hint { (words.say("missions-inputs-hint")) }
             }
-            button.primary { (label) }
+            div.actions { button.primary { (label) } a.button href=(back) { (words.say("common-cancel")) } }
         }
     }
 }

@@ -98,6 +98,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
                     } }
                     div { label for="sort" { (words.say("mission-sort")) } select #sort name="sort" { (options(&SORTS, &asked.sort)) } }
                 }
+                div.actions { button { (words.say("runs-filter")) } }
             }
         }
         @if found.rows.is_empty() {

@@ -59,7 +59,6 @@ pub(super) async fn editing(
     let place = path("missions", id);
     Ok(html! {
         h1 { (who.words.say("missions-edit")) }
-        p { a href=(place) { (who.words.say("common-cancel")) } }
         (form(who, &place, &who.words.say("common-save"), (record, was), &choices, &shared.app, wrong))
     })
 }

@@ -111,6 +111,7 @@ pub(super) async fn list_body(
     let list = shared.app.records(&who.user, table, filter, PAGE).await?;
     let (words, place) = (who.words, place(table));
     Ok(html! {
+        p { a href="/records" { "← " (words.say("common-records")) } }
         div.head {
             h1 { (module::table(words, table)) }
             div.actions {
@@ -159,6 +160,7 @@ fn filters(words: Words, table: &TableSpec, part: &Part) -> Markup {
                         @for (_, name, id) in sorts(table) { (option(name, &part.sort, &words.say(id))) }
                     } }
                 }
+                div.actions { button { (words.say("runs-filter")) } }
             }
         }
     }

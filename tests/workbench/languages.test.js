@@ -125,7 +125,7 @@ test("an agent is tried on a mission before it is saved", async () => {
     await page.goto(`${own.base}/agents/greta`);
     await set(page, "System prompt", "Sei knapp.");
     await page.getByRole("button", { name: "Try it" }).click();
-    await page.getByRole("heading", { name: "Trial on Balkon" }).waitFor();
+    await page.getByRole("heading", { name: "Trial with “Balkon”" }).waitFor();
     await page.getByText("Gießen").first().waitFor();
     await page.getByText(/^750 tokens, \d+ s\. Nothing was saved\.$/).waitFor();
     assert.match(model.prompt(1), /Sei knapp\./);

@@ -115,11 +115,11 @@ test("a run is cancelled, and the next one is told as a timeline", async () => {
   await page.getByRole("heading", { level: 1, name: "Run of Do it now" }).waitFor();
   for (const text of ["Due", "Started", "Attempt 1", "Plan", "Saved in the mission"]) await page.locator(".timeline").getByText(text, { exact: true }).waitFor();
   await page.getByText(/The prompt had [\d,]+ characters/).waitFor();
-  await page.getByText("700 tokens asked, 50 answered").waitFor();
+  await page.getByText("700 input tokens, 50 output").waitFor();
   await look(page, "run", { languages: ["en", "de"] });
   await page.goto(`${world.base}/runs`);
   const badges = () => page.locator("main .plain .badge").allTextContents();
-  assert.deepEqual(await badges(), ["planned", "dropped"]);
+  assert.deepEqual(await badges(), ["plan made", "dropped"]);
   await page.getByLabel("State").selectOption("Dropped");
   await page.getByRole("button", { name: "Show" }).click();
   await page.waitForURL(/state=dropped/);

@@ -93,7 +93,7 @@ for (const language of ["en", "de"]) {
     await heading(page, word("Settings", "Einstellungen"));
     await look(page, `settings-${language}`);
     await page.goto(`${world.base}/settings/people`);
-    await page.getByLabel(word("Name", "Anmeldename"), { exact: true }).fill("ben");
+    await page.getByLabel(word("Name to sign in with", "Anmeldename"), { exact: true }).fill("ben");
     await page.getByRole("button", { name: word("Create a link", "Link erstellen") }).click();
     await page.getByText("/link?code=").waitFor();
     await look(page, `people-${language}`);

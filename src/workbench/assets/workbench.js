@@ -70,6 +70,13 @@ document.addEventListener("change", async (event) => {
   if (!dataset.into || !files[0]) return;
   form.elements[dataset.into].value = await files[0].text();
 });
+// A value that is offered goes into its field.
+document.addEventListener("click", ({ target }) => {
+  const field = target.dataset?.fills && target.form?.elements[target.dataset.fills];
+  if (!field || field.readOnly) return;
+  field.value = target.value;
+  field.focus();
+});
 document.addEventListener("submit", (event) => dirty.delete(event.target));
 
 function edited() {
