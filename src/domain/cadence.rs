@@ -54,7 +54,17 @@ pub enum BadCadence {
     #[error("{name:?} isn't a time zone{}", .suggestion.as_ref().map_or_else(|| "; name one such as Europe/Berlin".into(), |zone| format!(". Did you mean {zone}?")))]
     Zone { name: String, suggestion: Option<String> },
     #[error("the cron expression {expression:?} cannot be read: {reason}")]
-    Cron { expression: String, reason: String },
+    Cron { expression: String, reason: CronFault },
+}
+
+/// Why a cron expression cannot be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CronFault {
+    #[error("it must have 5 fields: minute, hour, day of month, month, day of week")]
+    Fields,
+    /// What its reader says.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// The next time of a cadence after a run, and how many due times went by unserved.
@@ -193,16 +203,16 @@ impl Cadence {
 }
 
 fn parse_cron(expression: &str) -> Result<Cron, BadCadence> {
-    let bad = |reason: String| BadCadence::Cron { expression: expression.chars().take(80).collect(), reason };
+    let bad = |reason| BadCadence::Cron { expression: expression.chars().take(80).collect(), reason };
     if expression.split_whitespace().count() != 5 {
-        return Err(bad("it must have 5 fields: minute, hour, day of month, month, day of week".into()));
+        return Err(bad(CronFault::Fields));
     }
     CronParser::builder()
         .seconds(Seconds::Disallowed)
         .year(Year::Disallowed)
         .build()
         .parse(expression)
-        .map_err(|error| bad(error.to_string()))
+        .map_err(|error| bad(CronFault::Unreadable(error.to_string())))
 }
 
 /// A local time that a gap skips moves forward by the gap; one that occurs twice takes the first.

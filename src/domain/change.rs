@@ -116,26 +116,46 @@ pub enum BadChange {
 
 /// A value as an error message shows it: its kind, and its text where that is short.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found(String);
+pub enum Found {
+    Null,
+    Flag(bool),
+    Number(String),
+    /// One of at most [`Found::SHORT`] characters.
+    Text(String),
+    LongText,
+    Array,
+    Object,
+}
 
 impl Found {
+    /// Characters of a text that is repeated.
+    const SHORT: usize = 40;
+
     /// Describes a JSON value without repeating the whole of it.
     pub fn value(value: &Value) -> Self {
-        Found(match value {
-            Value::Null => "null".into(),
-            Value::Bool(b) => b.to_string(),
-            Value::Number(n) => format!("the number {n}"),
-            Value::String(s) if s.chars().count() <= 40 => format!("{s:?}"),
-            Value::String(_) => "a long text".into(),
-            Value::Array(_) => "an array".into(),
-            Value::Object(_) => "an object".into(),
-        })
+        match value {
+            Value::Null => Found::Null,
+            Value::Bool(flag) => Found::Flag(*flag),
+            Value::Number(number) => Found::Number(number.to_string()),
+            Value::String(text) if text.chars().count() <= Self::SHORT => Found::Text(text.clone()),
+            Value::String(_) => Found::LongText,
+            Value::Array(_) => Found::Array,
+            Value::Object(_) => Found::Object,
+        }
     }
 }
 
 impl fmt::Display for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Found::Null => f.write_str("null"),
+            Found::Flag(flag) => flag.fmt(f),
+            Found::Number(number) => write!(f, "the number {number}"),
+            Found::Text(text) => write!(f, "{text:?}"),
+            Found::LongText => f.write_str("a long text"),
+            Found::Array => f.write_str("an array"),
+            Found::Object => f.write_str("an object"),
+        }
     }
 }
 

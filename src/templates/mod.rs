@@ -87,6 +87,11 @@ pub struct TemplateRecord {
 }
 
 impl TemplateRecord {
+    /// A value of it, as the file has it.
+    pub fn value(&self, field: &str) -> Option<&Value> {
+        self.fields.get(field)
+    }
+
     /// A text of it.
     pub fn text(&self, field: &str, language: Language) -> Option<&str> {
         let given = self.fields.get(field)?;

@@ -74,6 +74,43 @@ pub fn explained(words: Words, check: &RunCheck) -> Phrase {
     }
 }
 
+/// The same as the page of a mission says it below the title of the check, where numbers have groups and settings no names.
+pub fn on_page(words: Words, check: &RunCheck) -> Phrase {
+    let used = |id, used: u64, allowed: Option<u64>| match allowed {
+        None => words.phrase(id, [("used", used.into())], []),
+        Some(allowed) => words.phrase(id, [("used", used.into()), ("allowed", allowed.into())], []),
+    };
+    let limited = |n: u64, allowed: u64| match allowed {
+        0 => used(text_id("decision-page-budget-none"), n, None),
+        allowed => used(text_id("decision-page-budget"), n, Some(allowed)),
+    };
+    match check {
+        RunCheck::Due { at: Some(at), now, .. } => words.phrase("decision-page-due", [], [("at", *at), ("now", *now)]),
+        // What its reason says at length stands with its run.
+        RunCheck::Condition { condition, agent, .. } => match *condition {
+            Condition::Concurrency { in_flight, allowed } => {
+                words.phrase("decision-page-concurrency", [("running", in_flight.into()), ("allowed", allowed.into())], [])
+            }
+            Condition::Budget { used: n, allowed: None } => limited(n, 0),
+            Condition::Budget { used: n, allowed: Some(cap) } => used(text_id("decision-page-budget"), n, Some(cap)),
+            Condition::Calls { used, allowed } | Condition::Tokens { used, allowed } => limited(used, allowed),
+            Condition::Review { awaiting, allowed: 0 } => words.phrase("decision-page-review-none", [("awaiting", awaiting.into())], []),
+            Condition::Review { awaiting, allowed } => {
+                let is_below = awaiting < allowed;
+                let id = if is_below { text_id("decision-page-review-below") } else { text_id("decision-page-review-reached") };
+                words.phrase(id, [("awaiting", awaiting.into()), ("allowed", allowed.into())], [])
+            }
+            Condition::Idle { in_flight: true } => words.phrase("decision-page-running", [], []),
+            Condition::Idle { in_flight: false } => words.phrase("decision-page-idle", [], []),
+            Condition::Retry { failed, at: Some(at), .. } => {
+                words.phrase("decision-page-failed", [("failed", failed.into())], [("at", at)])
+            }
+            _ => compared(words, condition, agent.as_deref()),
+        },
+        other => explained(words, other),
+    }
+}
+
 /// The comparison in words. The agent's name is told where it is given; logs, which many may read, go without.
 pub fn compared(words: Words, condition: &Condition, agent: Option<&str>) -> Phrase {
     let of = |id, used: u64, allowed: u64| words.phrase(id, [("used", used.into()), ("allowed", allowed.into())], []);

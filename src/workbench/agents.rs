@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::agent_form::{SHOWN, form, read};
+use super::changes::label;
 use super::fields::shown as text_in;
 use super::mission_list::mission_table;
 use super::page::{Failed, PAGE, Response, button, moment, page, path, prose, refused, rich, segment, shorter, state_badge, to};
@@ -196,7 +197,7 @@ async fn body(
             }
         }
         @if !agent.role.is_empty() { (prose(&agent.role)) }
-        @for problem in &problems { p.wrong { (rich(words, "agents-wrong-type", [("field", html! { b { (problem.field) } })])) } }
+        @for problem in &problems { p.wrong { (words.with("agents-wrong-type", [("field", words.marked(&label(words, problem.field)).into())])) } }
         (budget(words, &agent, used))
         section {
             h2 { (words.say("agents-missions")) }

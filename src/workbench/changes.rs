@@ -6,21 +6,33 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Shared;
-use super::page::{Failed, Response, moment, moment_in_zone, more_bytes, page, path, shorter};
+use super::page::{Failed, Response, moment, moment_in_zone, more_bytes, page, path, shorter, state_in_words};
+use super::policy_form;
 use super::session::SignedIn;
 use super::values::{in_words, value};
 use crate::domain::repetition::Repetition;
 use crate::domain::{actor, field, time};
 use crate::modules::FieldKind;
-use crate::store::{RowCard, SHOWN_OF_ROW, Table};
+use crate::planner::tools::Tool;
+use crate::store::{AgentCard, RowCard, SHOWN_OF_ROW, Table};
 use crate::text::catalog::{Words, text_id};
 use crate::text::schedule;
 
 const SHOWN: usize = 50;
 /// Further rows that are read for what a field was before.
 const BEFORE: usize = 100;
+/// Agents whose names are known.
+const AGENTS: u32 = 200;
 /// Characters of a text before and after a change.
 const LONGEST: usize = 400;
+
+/// What values are told with.
+struct ChangeTeller<'a> {
+    words: Words,
+    zone: &'a str,
+    tools: &'a [Tool],
+    agents: Vec<AgentCard>,
+}
 
 #[derive(Deserialize)]
 pub(super) struct ChangesBefore {
@@ -59,12 +71,17 @@ async fn show(
     }
     let place = path(place, id);
     let known: Vec<Option<Map<String, Value>>> = rows.iter().map(fields).collect();
-    let zone = shared.app.zone().iana_name().unwrap_or("UTC").to_owned();
+    let teller = ChangeTeller {
+        words,
+        zone: shared.app.zone().iana_name().unwrap_or("UTC"),
+        tools: shared.app.tools(),
+        agents: shared.app.agents(&who.user, "", Default::default(), AGENTS).await?,
+    };
     let body = html! {
         h1 { (words.say("history-title")) }
         p { a href=(place) { (words.say("history-back")) } " · " (words.say("history-hint")) }
         @for (n, row) in rows.iter().take(SHOWN).enumerate() {
-            (entry(words, row, &known[n..], &zone))
+            (entry(&teller, row, &known[n..]))
         }
         @if rows.is_empty() { p.empty { (words.say("history-none-older")) } }
         @if let Some(last) = rows.get(SHOWN - 1).filter(|_| rows.len() > SHOWN) {
@@ -80,7 +97,8 @@ fn fields(row: &RowCard) -> Option<Map<String, Value>> {
 }
 
 /// A row; `known` has its fields, then those of the rows before it, the newest first.
-fn entry(words: Words, row: &RowCard, known: &[Option<Map<String, Value>>], zone: &str) -> Markup {
+fn entry(teller: &ChangeTeller<'_>, row: &RowCard, known: &[Option<Map<String, Value>>]) -> Markup {
+    let words = teller.words;
     let by = actor::normalise(row.actor.as_ref());
     let name =
         by.get("displayName").and_then(Value::as_str).map_or_else(|| words.say("history-somebody").into_owned(), |name| shorter(name, 80));
@@ -97,11 +115,11 @@ fn entry(words: Words, row: &RowCard, known: &[Option<Map<String, Value>>], zone
     html! {
         article.entry {
             h2 { bdi { (name) } " " (words.say(what)) }
-            p.hint { (moment(row.sync_at)) " · " bdi { (shorter(&row.client_id, 60)) } " · #" (row.seq) }
+            p.hint { (moment(row.sync_at)) " · " bdi { (shorter(&row.client_id, 60)) } }
             @match written {
                 Some(written) => dl.changes { @for (name, after) in written {
                     @let before = was(name);
-                    @if !is_technical(name) && before != Some(after) { (changed(words, name, before, after, zone)) }
+                    @if !is_technical(name) && before != Some(after) { (changed(teller, name, before, after)) }
                 } },
                 None => @if !row.fields.is_empty() {
                     p { @for (n, name) in row.fields.iter().filter(|name| !is_technical(name)).enumerate() { @if n > 0 { ", " } (label(words, name)) } }
@@ -124,7 +142,8 @@ fn is_technical(name: &str) -> bool {
         .contains(&name)
 }
 
-fn label(words: Words, name: &str) -> String {
+/// What a field of a mission or an agent is called.
+pub(super) fn label(words: Words, name: &str) -> String {
     let id = match name {
         field::TITLE => text_id("history-title-of"),
         field::OBJECTIVE => text_id("history-goal"),
@@ -135,29 +154,44 @@ fn label(words: Words, name: &str) -> String {
         field::ITERATIONS => text_id("mission-plans"),
         field::INPUTS => text_id("mission-can-read"),
         field::AGENT_ID => text_id("mission-agent"),
+        field::NAME => text_id("agents-name"),
+        field::AVATAR => text_id("agents-avatar"),
+        field::ROLE => text_id("agents-role"),
+        field::SYSTEM_PROMPT => text_id("agents-prompt"),
+        field::MEMORY => text_id("agents-memory"),
+        field::POLICY => text_id("agents-policy"),
+        field::MAX_TOKENS_PER_DAY => text_id("agents-tokens"),
+        field::MAX_CONCURRENT_MISSIONS => text_id("agents-parallel"),
         other => return shorter(&in_words(other), 80),
     };
     words.say(id).into_owned()
 }
 
-fn changed(words: Words, name: &str, before: Option<&Value>, after: &Value, zone: &str) -> Markup {
+fn changed(teller: &ChangeTeller<'_>, name: &str, before: Option<&Value>, after: &Value) -> Markup {
     html! {
         div {
-            dt { (label(words, name)) }
+            dt { (label(teller.words, name)) }
             dd {
-                @if let Some(before) = before.filter(|before| !before.is_null()) { del { (told(words, name, before, zone)) } " → " }
-                ins { (told(words, name, after, zone)) }
+                @if let Some(before) = before.filter(|before| !before.is_null()) { del { (told(teller, name, before)) } " → " }
+                ins { (told(teller, name, after)) }
             }
         }
     }
 }
 
 /// A value of a field as people read it.
-fn told(words: Words, name: &str, of: &Value, zone: &str) -> Markup {
+fn told(teller: &ChangeTeller<'_>, name: &str, of: &Value) -> Markup {
+    let words = teller.words;
     match (name, of) {
+        (field::STATE, Value::String(state)) => html! { (state_in_words(words, state)) },
+        (field::AGENT_ID, Value::String(id)) if !id.is_empty() => {
+            let card = teller.agents.iter().find(|card| *card.id == *id);
+            html! { bdi { (card.map_or_else(|| shorter(id, 40), |card| shorter(&card.name, 80))) } }
+        }
+        (field::POLICY, policy) => html! { (policy_form::summary(words, policy, teller.tools)) },
         (field::CADENCE, cadence) if Repetition::read(cadence).is_ok() => {
             let own = cadence.get("timeZone").and_then(Value::as_str).filter(|zone| !zone.trim().is_empty());
-            html! { @if let Ok(repetition) = Repetition::read(cadence) { (schedule::told(words, &repetition, own.unwrap_or(zone))) } }
+            html! { @if let Ok(repetition) = Repetition::read(cadence) { (schedule::told(words, &repetition, own.unwrap_or(teller.zone))) } }
         }
         (field::NEXT_RUN_AT, Value::String(at)) => match time::parse_rfc3339(at) {
             Some(at) => moment_in_zone(at),

@@ -167,7 +167,8 @@ fn to_plan(words: Words, step: &StepAgainst) -> Markup {
     html! { a href=(place) { (words.say("insights-plan")) } }
 }
 
-fn tool(shared: &Shared, words: Words, name: &str) -> String {
+/// What a tool does.
+pub(super) fn tool(shared: &Shared, words: Words, name: &str) -> String {
     let tool = shared.app.tools().iter().find(|tool| tool.name == name);
     tool.map_or_else(|| shorter(name, 60), |tool| module::tool(words, name, &shorter(&tool.description, 80)))
 }

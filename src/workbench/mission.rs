@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
+use super::changes::label;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{
@@ -20,7 +21,7 @@ use super::run::list_of_runs;
 use super::session::{Posted, SignedIn};
 use crate::app::{MissionView, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
-use crate::domain::decision::Condition;
+use crate::domain::decision::{Condition, RunCheck};
 use crate::domain::field;
 use crate::domain::ids::MissionId;
 use crate::domain::mission::{Mission, MissionState};
@@ -30,7 +31,7 @@ use crate::domain::time;
 use crate::runner::Explanation;
 use crate::store::{Longest, RunRow, SomePlans};
 use crate::text::catalog::Words;
-use crate::text::decision::{explained, title};
+use crate::text::decision::{on_page, title};
 use crate::text::{cadence, schedule, standing};
 
 /// Plans and runs on one page.
@@ -100,9 +101,9 @@ pub(super) async fn show(
                 a href={ (path("missions", &id)) "/edit" } { (words.say("mission-correct-it")) }
             }
         }
-        @for problem in &problems { p.wrong { (words.with("mission-wrong-type", [("field", problem.field.into())])) } }
+        @for problem in &problems { p.wrong { (words.with("mission-wrong-type", [("field", words.marked(&label(words, problem.field)).into())])) } }
         @if !ahead.is_empty() {
-            @let fields: Vec<String> = ahead.iter().take(5).map(|(field, stamp)| format!("{} ({})", shorter(field, 80), shorter(stamp, 40))).collect();
+            @let fields: Vec<String> = ahead.iter().take(5).map(|(field, stamp)| format!("{} ({})", label(words, field), shorter(stamp, 40))).collect();
             p.wrong { (words.with("mission-clock-ahead", [("fields", fields.join(", ").into())])) }
         }
         (about(words, &mission, &part.missing))
@@ -206,12 +207,30 @@ fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanat
             details {
                 summary { (words.say("mission-checks")) }
                 ul.checks { @for step in &why.steps {
-                    li class={ @if step.passes() { "passed" } @else { "failed" } } {
-                        b { @if step.passes() { "✓ " } @else { "✗ " } (title(words, step)) } " " span dir="auto" { (phrase(&explained(words, step))) }
+                    @let (class, sign) = mark(step);
+                    li class=(class) {
+                        b { (sign) " " (title(words, step)) } " "
+                        span dir="auto" {
+                            @match (step, Repetition::read(&mission.cadence)) {
+                                (RunCheck::Cadence { bad: None, .. }, Ok(repetition)) => (schedule::told(words, &repetition, &zone)),
+                                _ => (phrase(&on_page(words, step))),
+                            }
+                        }
                     }
                 } }
             }
         }
+    }
+}
+
+/// The class and the sign of a check.
+fn mark(check: &RunCheck) -> (&'static str, &'static str) {
+    match check {
+        RunCheck::Cadence { bad: Some(_), .. } => ("failed", "✗"),
+        // It waits for no time: somebody starts it, or its schedule is about to name one.
+        RunCheck::Due { at: None, .. } => ("", "–"),
+        check if check.passes() => ("passed", "✓"),
+        _ => ("failed", "✗"),
     }
 }
 

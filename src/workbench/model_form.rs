@@ -8,6 +8,7 @@ use super::fields::FormFields;
 use super::page::{Failed, csrf, rich, shorter};
 use super::session::SignedIn;
 use super::told::failure;
+use super::values::seconds;
 use crate::app::{AppError, FixedParts, ModelView, ModelWish};
 use crate::planner::provider::ModelSample;
 use crate::text::catalog::Words;
@@ -91,7 +92,7 @@ pub(super) fn form(
             @if let ModelAnswered::Models(models) = answered { datalist #models { @for name in models { option value=(name) {} } } }
             @if prices {
                 label for="price" { (words.say("settings-price")) }
-                input #price name="price" value=(shown_price) readonly[price.is_some()] maxlength="30" autocomplete="off" placeholder="0.60 EUR" aria-describedby="price-hint";
+                input #price name="price" value=(shown_price) readonly[price.is_some()] maxlength="30" autocomplete="off" placeholder=(words.say("settings-price-example")) aria-describedby="price-hint";
                 p #price-hint .hint { @match price { Some(place) => (fixed(words, place)), None => (words.say("settings-price-hint")) } }
             }
             div.actions {
@@ -107,7 +108,11 @@ pub(super) fn form(
 
 /// What fixes a setting.
 pub(super) fn fixed(words: Words, place: &str) -> Markup {
-    rich(words, "settings-fixed", [("place", html! { b dir="auto" { (shorter(place, 200)) } })])
+    match place {
+        "environment" => html! { (words.say("settings-fixed-environment")) },
+        "demo" => html! { (words.say("settings-fixed-demo")) },
+        place => rich(words, "settings-fixed", [("place", html! { b dir="auto" { (shorter(place, 200)) } })]),
+    }
 }
 
 fn answer(words: Words, answered: &ModelAnswered) -> Markup {
@@ -121,7 +126,7 @@ fn answer(words: Words, answered: &ModelAnswered) -> Markup {
                 div.row { @for name in models.iter().take(30) { button type="button" data-fills="model" value=(name) { (shorter(name, 80)) } } }
             },
             ModelAnswered::Sample(sample) => div.health.good role="status" {
-                p { (words.with("settings-answered", [("model", shorter(&sample.model, 80).into()), ("seconds", format!("{:.1}", sample.latency.as_secs_f64()).into())])) }
+                p { (words.with("settings-answered", [("model", shorter(&sample.model, 80).into()), ("took", seconds(words.language(), sample.latency.as_secs_f64()).into())])) }
                 p.prose dir="auto" { (sample.text) }
             },
         }

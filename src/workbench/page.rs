@@ -350,9 +350,21 @@ pub(super) fn prose_of(text: &str, missing: u64) -> Markup {
     }
 }
 
-/// The state of an agent, a mission or a run as a small sign; a word that this program does not know stands for itself.
+/// The state of an agent, a mission or a run; a word that this program does not know stands for itself.
+pub(super) fn state_in_words(words: Words, state: &str) -> String {
+    state_text(state).map_or_else(|| shorter(state, 40), |id| words.say(id).into_owned())
+}
+
+/// The same as a small sign.
 pub(super) fn state_badge(words: Words, state: &str) -> Markup {
-    let id = match state {
+    match state_text(state) {
+        Some(id) => html! { span class={ "badge " (state.replace(' ', "-")) } { (words.say(id)) } },
+        None => badge(state),
+    }
+}
+
+fn state_text(state: &str) -> Option<&'static str> {
+    Some(match state {
         "active" => text_id("common-state-active"),
         "paused" => text_id("common-state-paused"),
         "done" => text_id("common-state-done"),
@@ -364,9 +376,8 @@ pub(super) fn state_badge(words: Words, state: &str) -> Markup {
         "planned" => text_id("common-state-planned"),
         "dropped" => text_id("common-state-dropped"),
         "failed" => text_id("common-state-failed"),
-        _ => return badge(state),
-    };
-    html! { span class={ "badge " (state.replace(' ', "-")) } { (words.say(id)) } }
+        _ => return None,
+    })
 }
 
 /// A state as a small sign.

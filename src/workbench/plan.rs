@@ -8,15 +8,15 @@ use serde_json::Value;
 use super::Shared;
 use super::form_zone::FormZone;
 use super::page::{badge, csrf, moment, path, prose, shorter};
-use super::records::{input_as, shown as shown_in_form};
+use super::records::{input_as, place, shown as shown_in_form};
 use super::session::SignedIn;
 use super::told::failure;
-use super::values::{in_words, value};
+use super::values::{in_words, seconds, value};
 use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::iterations::{Iteration, IterationStatus};
 use crate::domain::review::{StepDecision, can_reopen};
 use crate::domain::step::{IterationStep, StepStatus};
-use crate::modules::effects::{FieldChange, Preview};
+use crate::modules::effects::{FieldChange, Obstacle, Preview};
 use crate::modules::{FieldKind, FieldSpec};
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, RunRow};
@@ -98,7 +98,8 @@ fn facts(words: Words, iteration: &Iteration, run: Option<&RunRow>) -> String {
         facts.push(words.with("review-tokens", [("tokens", tokens.into())]));
     }
     if let (Some(from), Some(to)) = (iteration.started_at(), iteration.finished_at()) {
-        facts.push(format!("{:.1} s", to.duration_since(from).as_secs_f64()));
+        let took = seconds(words.language(), to.duration_since(from).as_secs_f64());
+        facts.extend(Some(took).filter(|took| !took.is_empty()));
     }
     if let Some(run) = run.filter(|run| run.run.attempts > 0) {
         facts.push(words.with("review-failed-attempts", [("n", run.run.attempts.into())]));
@@ -168,7 +169,7 @@ fn choice(view: &PlanView<'_>, n: usize, step: &IterationStep) -> Markup {
             @if let Some(StepDecision::Undecided) = decided {
                 @let all = shown(view, step, view.foreseen.get(n));
                 (all.at_once)
-                (decide(view, &id, step))
+                (decide(view, &id, step, matches!(view.foreseen.get(n), Some(Foreseen::Fails(_)))))
                 @if !step.rationale().is_empty() { (prose(step.rationale())) }
                 (all.rest)
             } @else {
@@ -180,8 +181,8 @@ fn choice(view: &PlanView<'_>, n: usize, step: &IterationStep) -> Markup {
     }
 }
 
-/// What is decided about a step.
-fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep) -> Markup {
+/// What is decided about a step; `fails`: it would come to nothing.
+fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep, fails: bool) -> Markup {
     let words = view.who.words;
     let name = format!("step:{}", step.id());
     let wrong = view.wrong.filter(|(wrong, _)| *wrong == step.id()).map(|(_, why)| why);
@@ -189,7 +190,7 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep) -> Markup {
     html! {
         div.decide {
             form.inline method="post" action=(action(view, "review")) data-swap {
-                (hidden(view)) button.primary data-key="a" name=(name) value="approve" { (words.say("review-approve")) }
+                (hidden(view)) button.primary[!fails] data-key="a" name=(name) value="approve" { (words.say("review-approve")) }
             }
             details.folded data-key="r" {
                 summary.button { (words.say("review-reject")) }
@@ -272,9 +273,10 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
         None => (html! {}, of_params()),
         Some(Foreseen::ByDevice) => (html! { p.hint { (words.say("review-by-device")) } }, of_params()),
         Some(Foreseen::ByEndpoint) => (html! { p.hint { (words.say("review-by-webhook")) } }, of_params()),
-        Some(Foreseen::Fails(why)) => {
-            (html! { p.wrong dir="auto" { (words.say("review-would-fail")) " " (obstacle::told(words, why)) } }, of_params())
-        }
+        Some(Foreseen::Fails(why)) => (
+            html! { p.wrong dir="auto" { (words.say("review-would-fail")) " " (obstacle::told(words, why)) (place_to_begin(view, why)) } },
+            of_params(),
+        ),
         Some(Foreseen::Writes(previews)) => {
             let heading = html! { @if let Some(preview) = previews.last() { p.hint { (does(words, preview)) } } };
             (heading, previews.iter().rev().flat_map(of_preview).collect())
@@ -294,6 +296,13 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
             }
         },
     }
+}
+
+/// The way to the table that has nothing to choose from yet.
+fn place_to_begin(view: &PlanView<'_>, why: &Obstacle) -> Markup {
+    let Obstacle::NothingToChoose { table: name } = why else { return html! {} };
+    let table = view.shared.app.modules().tables().iter().find(|table| table.table == *name && !table.hidden);
+    html! { @if let Some(table) = table { " " a href=(place(table)) { (module::table(view.who.words, table)) } } }
 }
 
 fn does(words: Words, preview: &Preview) -> Markup {

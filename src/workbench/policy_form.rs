@@ -75,6 +75,23 @@ fn by_module(tools: &[Tool]) -> Vec<(&str, Vec<&Tool>)> {
     modules
 }
 
+/// A policy in a few words: its preset, or how many tools it decides about in which way.
+pub(super) fn summary(words: Words, written: &Value, tools: &[Tool]) -> String {
+    let (policy, _) = Policy::read(written);
+    let title = |preset| match preset {
+        Preset::Asks => text_id("agents-preset-asks"),
+        Preset::Reads => text_id("agents-preset-reads"),
+        Preset::Acts => text_id("agents-preset-acts"),
+    };
+    if let Some(preset) = Preset::of(&policy, tools) {
+        return words.say(title(preset)).into_owned();
+    }
+    let count = |decision: &str| tools.iter().filter(|tool| policy.decide(&tool.name, &tool.module).as_str() == decision).count();
+    let counts = DECISIONS.map(|(decision, id)| (count(decision), words.say(id)));
+    let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, decision)| format!("{n} {decision}")).collect();
+    format!("{} ({})", words.say("agents-preset-own"), counts.join(", "))
+}
+
 /// The decision that all tools of a module have.
 fn common(policy: &Policy, tools: &[&Tool]) -> Option<ToolDecision> {
     let mut decisions = tools.iter().map(|tool| policy.decide(&tool.name, &tool.module));
@@ -144,9 +161,9 @@ fn tool_choice(words: Words, written: Option<&Map<String, Value>>, tool: &Tool) 
     let options: Vec<_> = options.collect();
     html! {
         div {
-            label for=(id) { (tool.name) }
+            label for=(id) { (module::tool(words, &tool.name, &tool.description)) }
             (select(&id, &format!("tool:{}", tool.name), &options, chosen))
-            p.hint { (module::tool(words, &tool.name, &tool.description)) @if tool.destructive { " " b { (words.say("agents-destructive")) } } @if tool.read_only { " " b { (words.say("agents-read-only")) } } }
+            p.hint { code { (tool.name) } @if tool.destructive { " " b { (words.say("agents-destructive")) } } @if tool.read_only { " " b { (words.say("agents-read-only")) } } }
         }
     }
 }

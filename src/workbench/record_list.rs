@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, Query, State};
+use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -11,8 +12,9 @@ use super::Shared;
 use super::fields::FormFields;
 use super::form_zone::FormZone;
 use super::page::{Failed, Response, button, csrf, moment, page, rich, segment, shorter};
-use super::records::{heading, input, of_record, place, table};
+use super::records::{LAST_NAME, heading, input, of_record, place, table};
 use super::session::SignedIn;
+use super::values::{amount, day_in_words, value};
 use crate::app::{RecordFilter, RecordList};
 use crate::domain::merge::Record;
 use crate::domain::time;
@@ -186,17 +188,29 @@ fn entries(words: Words, table: &TableSpec, list: &RecordList, part: &Part) -> M
 /// What else a list tells of a record: its times, days, choices and numbers.
 fn facts(words: Words, table: &TableSpec, record: &Record) -> Markup {
     let done = table.done.as_ref().is_some_and(|field| record.get(field) == Some(&Value::Bool(true)));
-    let shown = table.fields.iter().filter(|field| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount));
+    let is_title = |field: &FieldSpec| table.role(FieldRole::Title).is_some_and(|title| title.name == field.name);
+    let is_fact = |field: &&FieldSpec| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount) && !is_title(field);
+    let starts = record.get("startDate").and_then(Value::as_str).and_then(|text| Some((text, time::parse_rfc3339(text)?)));
+    let fact = |field: &FieldSpec| {
+        let told = match record.get(&field.name)? {
+            Value::Null => return None,
+            number if field.kind == FieldKind::Amount => html! { (amount(words.language(), number)) },
+            Value::String(text) => value(words, Some(field.kind), &shorter(text, 40).into()),
+            other => value(words, Some(field.kind), other),
+        };
+        Some(html! { (module::field(words, field)) ": " (told) })
+    };
+    let start = starts.map(|(text, at)| match text.get(..10).and_then(|day| day.parse::<Date>().ok()) {
+        // What takes whole days begins at no time of day.
+        Some(day) if record.get("allDay") == Some(&Value::Bool(true)) => {
+            html! { time datetime=(day.to_string()) { (day_in_words(words.language(), day)) } }
+        }
+        _ => moment(at),
+    });
+    let facts: Vec<Markup> = start.into_iter().chain(table.fields.iter().filter(is_fact).filter_map(fact)).collect();
     html! {
         @if done { " " span.badge.good { (words.say("common-state-done")) } }
-        @if let Some(at) = record.get("startDate").and_then(Value::as_str).and_then(time::parse_rfc3339) { " " span.hint { (moment(at)) } }
-        @for field in shown.filter(|field| Some(&field.name) != table.role(FieldRole::Title).map(|title| &title.name)) {
-            @match record.get(&field.name) {
-                None | Some(Value::Null) => {}
-                Some(Value::String(text)) => { " " span.hint { (module::field(words, field)) ": " bdi { (shorter(&module::choice(words, text), 40)) } } }
-                Some(other) => { " " span.hint { (module::field(words, field)) ": " (shorter(&other.to_string(), 40)) } }
-            }
-        }
+        @if !facts.is_empty() { " " span.hint { @for (n, fact) in facts.iter().enumerate() { @if n > 0 { " · " } (fact) } } }
     }
 }
 
@@ -204,7 +218,8 @@ fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldS
     let (words, zone) = (who.words, &FormZone::of(who, &shared.app));
     let value = |field: &FieldSpec| given.text(&field.name);
     // What most records have is seen at once; the rest is folded away.
-    let is_first = |field: &&FieldSpec| field.is_required() || field.role.is_some() || field.kind == FieldKind::Day;
+    let is_first =
+        |field: &&FieldSpec| field.is_required() || field.role.is_some() || field.kind == FieldKind::Day || field.name == LAST_NAME;
     let (first, rest): (Vec<&FieldSpec>, Vec<&FieldSpec>) = fields.iter().partition(is_first);
     html! {
         form.stack.card method="post" action=(place(table)) {

@@ -59,6 +59,9 @@ fn forms_of(words: Words, table: &TableSpec) -> String {
     TextForm::of(table).iter().map(|form| form.label()).collect::<Vec<_>>().join(&words.say("records-or"))
 }
 
+/// The field with the second part of the name of a person.
+pub(super) const LAST_NAME: &str = "lastName";
+
 pub(super) fn heading(words: Words, table: &TableSpec, record: &Record) -> String {
     let text = |role| table.role(role).and_then(|field| record.get(&field.name)?.as_str()).unwrap_or_default();
     match (text(FieldRole::Title), text(FieldRole::Text)) {
@@ -66,7 +69,11 @@ pub(super) fn heading(words: Words, table: &TableSpec, record: &Record) -> Strin
         ("", text) if is_ciphertext(text) => words.say("records-encrypted").into(),
         ("", "") => words.say("records-untitled").into(),
         ("", text) => shorter(text, 80),
-        (title, _) => shorter(title, 120),
+        // Somebody is called by both names.
+        (title, _) => match record.get(LAST_NAME).and_then(Value::as_str).filter(|last| !last.is_empty() && !is_ciphertext(last)) {
+            Some(last) if table.field(LAST_NAME).is_some() => shorter(&format!("{title} {last}"), 120),
+            _ => shorter(title, 120),
+        },
     }
 }
 

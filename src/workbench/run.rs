@@ -12,6 +12,7 @@ use super::page::{Failed, Response, moment, page, path, prose, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
 use super::told::{note, of_attempt, reason};
+use super::values;
 use crate::app::{RunFilter, RunView};
 use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
@@ -140,7 +141,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): 
         h1 { (words.say("runs-run-of")) " " a href=(path("missions", &run.run.mission_id)) { bdi { (title) } } }
         p { (state(words, run)) " " span.hint {
             (words.with("review-tokens", [("tokens", run.tokens().into())]))
-            @if let Some(finished) = &run.finished { " · " (seconds(run.claimed_at, finished.at)) }
+            @if let Some(finished) = &run.finished { (seconds(words, run.claimed_at, finished.at)) }
         } }
         ol.timeline {
             li {
@@ -166,8 +167,10 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): 
     Ok(page(&who, &words.say("runs-run"), &body))
 }
 
-fn seconds(from: Timestamp, to: Timestamp) -> String {
-    format!("{:.1} s", to.duration_since(from).as_secs_f64().max(0.0))
+/// What stands after another fact: how long it took.
+fn seconds(words: Words, from: Timestamp, to: Timestamp) -> Markup {
+    let took = values::seconds(words.language(), to.duration_since(from).as_secs_f64());
+    html! { @if !took.is_empty() { " · " (took) } }
 }
 
 /// One attempt, with the rounds that it took.
@@ -176,7 +179,7 @@ fn attempted(words: Words, n: usize, attempt: &Attempt) -> Markup {
         li {
             b { (words.with("runs-attempt", [("n", n.into())])) } " " (moment(attempt.started_at))
             p.hint {
-                bdi { (shorter(&attempt.model, 80)) } " · " (seconds(attempt.started_at, attempt.finished_at))
+                bdi { (shorter(&attempt.model, 80)) } (seconds(words, attempt.started_at, attempt.finished_at))
                 " · " (words.with("runs-rounds", [("n", attempt.calls.into())]))
                 " · " (words.with("runs-tokens", [("prompt", attempt.usage.prompt.into()), ("answer", attempt.usage.completion.into())]))
             }

@@ -8,6 +8,7 @@ use super::fields::FormFields;
 use super::model_form::{self, ModelAnswered};
 use super::page::{Failed, Response, button, csrf, moment, page, refused, rich, shorter, to};
 use super::session::{Posted, SignedIn};
+use super::values::bytes;
 use crate::app::ModelWish;
 use crate::domain::language::Language;
 use crate::domain::person::Preferences;
@@ -202,7 +203,7 @@ fn limits(shared: &Shared, words: Words) -> Markup {
             dt { (words.say("settings-limit-calls")) } dd { (told(limits.calls_per_day)) }
             dt { (words.say("settings-limit-tokens")) } dd { (told(limits.tokens_per_day)) }
             dt { (words.say("settings-limit-rows")) } dd { (told(limits.rows)) }
-            dt { (words.say("settings-limit-bytes")) } dd { (told(limits.bytes)) }
+            dt { (words.say("settings-limit-bytes")) } dd { @match limits.bytes { Some(most) => (words.with("settings-limit-size", [("size", bytes(words.language(), most).into())])), None => (words.say("settings-no-limit")) } }
             dt { (words.say("settings-server-zone")) } dd { (shared.app.zone().iana_name().unwrap_or("UTC")) }
         }
         p.hint { (words.say("settings-limits-hint")) }

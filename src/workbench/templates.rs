@@ -10,14 +10,18 @@ use serde_json::Value;
 
 use super::Shared;
 use super::fields::FormFields;
-use super::page::{Failed, Response, csrf, page, path, refused, rich, shorter, to};
+use super::insights::tool;
+use super::page::{Failed, Response, csrf, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
+use super::values::amount as amount_of;
 use crate::app::AppError;
 use crate::domain::ids::AgentId;
-use crate::modules::FieldRole;
+use crate::domain::repetition::Repetition;
+use crate::modules::{FieldKind, FieldRole};
+use crate::planner::tools::Tool;
 use crate::templates::{Template, TemplateRecord};
 use crate::text::catalog::{Words, text_id};
-use crate::text::module;
+use crate::text::{module, schedule};
 
 /// The name of a file that was pasted or chosen, in messages about it.
 const FILE: &str = "template.json";
@@ -98,8 +102,8 @@ fn detail(shared: &Shared, who: &SignedIn, template: &Template, action: &str, fi
         section {
             h3 { (words.say("templates-agent")) ": " bdi { (shorter(agent.name.told(language), 120)) } }
             p dir="auto" { (shorter(agent.role.told(language), 300)) }
-            (decided(words, "templates-by-itself", &agent.tools("auto")))
-            (decided(words, "templates-asks", &agent.tools("propose")))
+            (decided(shared, words, text_id("templates-by-itself"), &agent.tools("auto")))
+            (decided(shared, words, text_id("templates-asks"), &agent.tools("propose")))
             @if let Some(tokens) = agent.max_tokens_per_day { p.hint { (words.with("templates-tokens", [("count", tokens.into())])) } }
             @if !agent.system_prompt.told(language).is_empty() {
                 details { summary { (words.say("templates-prompt")) } p.prose dir="auto" { (agent.system_prompt.told(language)) } }
@@ -108,6 +112,9 @@ fn detail(shared: &Shared, who: &SignedIn, template: &Template, action: &str, fi
         @for mission in &template.missions { section {
             h3 { (words.say("templates-mission")) ": " bdi { (shorter(mission.title.told(language), 120)) } }
             p.prose dir="auto" { (mission.objective.told(language)) }
+            @if let Ok(repetition) = Repetition::read(&mission.cadence) {
+                p.hint { (words.say("mission-schedule")) ": " (schedule::told(words, &repetition, zone_of(shared, &mission.cadence))) }
+            }
             @if !mission.concept.told(language).is_empty() { p.prose.hint dir="auto" { (mission.concept.told(language)) } }
         } }
         @if !template.records.is_empty() { section {
@@ -118,16 +125,34 @@ fn detail(shared: &Shared, who: &SignedIn, template: &Template, action: &str, fi
     }
 }
 
-fn decided(words: Words, id: &'static str, tools: &[&str]) -> Markup {
-    let names = html! { @for (n, tool) in tools.iter().enumerate() { @if n > 0 { ", " } code { (tool) } } };
-    html! { @if !tools.is_empty() { p { (rich(words, id, [("tools", names)])) } } }
+fn decided(shared: &Shared, words: Words, id: &'static str, tools: &[&str]) -> Markup {
+    html! {
+        @if !tools.is_empty() {
+            p { (words.say(id)) }
+            ul { @for name in tools { li { (tool(shared, words, name)) } } }
+        }
+    }
+}
+
+/// The zone of a schedule.
+fn zone_of<'a>(shared: &'a Shared, cadence: &'a Value) -> &'a str {
+    let own = cadence.get("timeZone").and_then(Value::as_str).filter(|zone| !zone.trim().is_empty());
+    own.unwrap_or_else(|| shared.app.zone().iana_name().unwrap_or("UTC"))
 }
 
 fn samples(shared: &Shared, who: &SignedIn, template: &Template) -> Markup {
+    let words = who.words;
     let titles = |record: &TemplateRecord| {
         let table = shared.app.modules().table(&record.table)?;
-        let suited = record.text(table.role(FieldRole::Title).map(|field| field.name.as_str())?, who.words.language())?;
-        Some((module::table(who.words, table), suited.to_owned()))
+        let title = table.role(FieldRole::Title)?;
+        let text = record.text(&title.name, words.language())?;
+        // What a mood is called is a word that its tool knows.
+        let is_word =
+            |tool: &Tool| tool.parameters.iter().any(|param| param.name == title.name && param.allowed.iter().any(|one| one == text));
+        let told = if shared.app.tools().iter().any(is_word) { module::choice(words, text) } else { text.to_owned() };
+        let amount = table.fields.iter().find(|field| field.kind == FieldKind::Amount).and_then(|field| record.value(&field.name));
+        let told = amount.map_or_else(|| told.clone(), |value| format!("{told}: {}", amount_of(words.language(), value)));
+        Some((module::table(words, table), told))
     };
     let mut tables = BTreeMap::<String, Vec<String>>::new();
     for (table, title) in template.records.iter().filter_map(titles) {
@@ -137,7 +162,7 @@ fn samples(shared: &Shared, who: &SignedIn, template: &Template) -> Markup {
         dl { @for (table, titles) in &tables {
             dt { (table) }
             @for title in titles.iter().take(TOLD) { dd dir="auto" { (shorter(title, 120)) } }
-            @if titles.len() > TOLD { dd { (who.words.with("templates-more", [("count", (titles.len() - TOLD).into())])) } }
+            @if titles.len() > TOLD { dd { (words.with("templates-more", [("count", (titles.len() - TOLD).into())])) } }
         } }
     }
 }

@@ -122,10 +122,44 @@ pub(super) fn grouped(language: Language, number: &str) -> String {
     out
 }
 
+/// A time that something took; empty where it took none, or nobody measured it.
+pub(super) fn seconds(language: Language, took: f64) -> String {
+    match took {
+        took if took <= 0.0 => String::new(),
+        took if took < 0.1 => format!("< {}\u{a0}s", grouped(language, "0.1")),
+        took => format!("{}\u{a0}s", grouped(language, &format!("{took:.1}"))),
+    }
+}
+
+/// A number of bytes in the largest unit that keeps it above one.
+pub(super) fn bytes(language: Language, n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut of = (n as f64, 0);
+    while of.0 >= 1_024.0 && of.1 + 1 < UNITS.len() {
+        of = (of.0 / 1_024.0, of.1 + 1);
+    }
+    let number = format!("{:.1}", of.0);
+    format!("{}\u{a0}{}", grouped(language, number.strip_suffix(".0").unwrap_or(&number)), UNITS[of.1])
+}
+
+/// An amount of money, with its cents.
+pub(super) fn amount(language: Language, value: &Value) -> String {
+    value.as_f64().map_or_else(|| value.to_string(), |number| grouped(language, &format!("{number:.2}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn times_sizes_and_amounts_are_spelled_as_the_language_does() {
+        let took = |took| seconds(Language::German, took);
+        assert_eq!([took(0.0), took(0.04), took(3.25)], ["", "< 0,1\u{a0}s", "3,2\u{a0}s"]);
+        let of = |n| bytes(Language::German, n);
+        assert_eq!([of(21_474_836_480), of(1_536), of(7)], ["20\u{a0}GB", "1,5\u{a0}kB", "7\u{a0}B"]);
+        assert_eq!([amount(Language::German, &json!(10.9)), amount(Language::English, &json!(-1200))], ["10,90", "-1,200.00"]);
+    }
 
     #[test]
     fn numbers_have_their_digits_in_groups() {

@@ -28,12 +28,12 @@ decision-review-below =
     { $awaiting ->
         [one] 1 Plan wartet
        *[other] { $awaiting } Pläne warten
-    } auf deine Prüfung; ab { $allowed } pausiert die Mission (MAX_UNREVIEWED_PLANS)
+    } auf deine Prüfung; ab { $allowed } wartet die Mission
 decision-review-reached =
     { $awaiting ->
         [one] 1 Plan wartet
        *[other] { $awaiting } Pläne warten
-    } auf deine Prüfung; ab { $allowed } pausiert die Mission (MAX_UNREVIEWED_PLANS). Prüfe einen, damit es weitergeht
+    } auf deine Prüfung; ab { $allowed } wartet die Mission. Prüfe einen, damit es weitergeht
 decision-running = ein Lauf ist unterwegs
 decision-idle = kein Lauf ist unterwegs
 decision-retry-none = kein fehlgeschlagener Versuch wartet
@@ -52,9 +52,9 @@ decision-calls-none =
         [one] 1 Anfrage
        *[other] { $used } Anfragen
     } ans Modell in den letzten 24 Stunden, keine Grenze
-decision-calls = { $used } von { $allowed } Anfragen ans Modell in den letzten 24 Stunden (USER_MAX_CALLS_PER_DAY)
+decision-calls = { $used } von { $allowed } Anfragen ans Modell in den letzten 24 Stunden
 decision-tokens-none = { $used } deiner Tokens in den letzten 24 Stunden, keine Grenze
-decision-tokens = { $used } von { $allowed } deiner Tokens in den letzten 24 Stunden (USER_MAX_TOKENS_PER_DAY)
+decision-tokens = { $used } von { $allowed } deiner Tokens in den letzten 24 Stunden
 
 decision-state =
     die Mission ist { $state ->
@@ -71,13 +71,39 @@ decision-cadence = Zeitplan { $cadence }
 decision-cadence-bad = sie läuft nur, wenn du sie startest: { $why }
 decision-agent-none = kein Agent gewählt, also keine Grenzen von ihm
 decision-agent-gone = Agent { $agent } gibt es nicht, also keine Grenzen von ihm
+decision-page-due = { $at }; jetzt ist { $now }
+decision-page-running = ein Lauf ist unterwegs
+decision-page-idle = kein anderer Lauf ist unterwegs
+decision-page-concurrency = { $running } von höchstens { $allowed } gleichzeitig
+decision-page-budget-none = { $used } in den letzten 24 Stunden, keine Grenze
+decision-page-budget = { $used } von { $allowed } in den letzten 24 Stunden
+decision-page-review-none =
+    { $awaiting ->
+        [one] 1 Plan wartet
+       *[other] { $awaiting } Pläne warten
+    } auf deine Prüfung, keine Grenze
+decision-page-review-below =
+    { $awaiting ->
+        [one] 1 Plan wartet
+       *[other] { $awaiting } Pläne warten
+    } auf deine Prüfung; ab { $allowed } wartet die Mission
+decision-page-review-reached =
+    { $awaiting ->
+        [one] 1 Plan wartet
+       *[other] { $awaiting } Pläne warten
+    } auf deine Prüfung; ab { $allowed } wartet die Mission. Prüfe einen, damit es weitergeht
+decision-page-failed =
+    { $failed ->
+        [one] 1 Versuch ist fehlgeschlagen
+       *[other] { $failed } Versuche sind fehlgeschlagen
+    }; nächster Versuch frühestens: { $at }
 
 decision-title-state = Zustand
 decision-title-due = Nächster Termin
 decision-title-cadence = Zeitplan
 decision-title-agent = Agent
-decision-title-archived = Agent archiviert
-decision-title-paused = Agent pausiert
+decision-title-archived = Agent nicht archiviert
+decision-title-paused = Agent nicht pausiert
 decision-title-concurrency = Gleichzeitige Pläne
 decision-title-budget = Tokens pro Tag
 decision-title-review = Deine Prüfung

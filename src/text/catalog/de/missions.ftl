@@ -2,16 +2,22 @@
 
 missions-cadence-no-object = der Zeitplan ist { $found }, muss aber ein Objekt mit `kind` sein
 missions-cadence-kind = die Art des Zeitplans ist { $found }, muss aber manual, interval, daily, weekly oder cron sein
-missions-cadence-field = `{ $field }` des Zeitplans ist { $found }, muss aber { $allowed } sein
+missions-cadence-field = { $field } des Zeitplans ist { $found }, muss aber { $allowed } sein
 missions-cadence-zone = { $name } ist keine Zeitzone; gemeint ist etwas wie Europe/Berlin
 missions-cadence-zone-meant = { $name } ist keine Zeitzone. Meinst du { $zone }?
-missions-cadence-cron = der Cron-Ausdruck { $expression } ist nicht lesbar: { $reason }
+missions-cadence-cron = der Cron-Ausdruck { $expression } ist ungültig{ $reason }
+missions-cadence-cron-fields = der Cron-Ausdruck { $expression } braucht 5 Felder: Minute, Stunde, Tag, Monat, Wochentag
 missions-cadence-hour = eine ganze Zahl von 0 bis 23
 missions-cadence-minute = eine ganze Zahl von 0 bis 59
 missions-cadence-day = eine ganze Zahl von 0 (Sonntag) bis 6
 missions-cadence-minutes = eine ganze Zahl ab 1
 missions-cadence-expression = ein Cron-Ausdruck mit 5 Feldern
 missions-cadence-zone-name = eine IANA-Zeitzone wie Europe/Berlin
+missions-found-nothing = leer
+missions-found-number = { $number }
+missions-found-text = ein langer Text
+missions-found-list = eine Liste
+missions-found-object = ein Objekt
 
 missions-title = Titel
 missions-goal = Ziel

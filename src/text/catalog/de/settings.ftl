@@ -21,14 +21,17 @@ settings-key-typed = Der eben getippte Schlüssel bleibt eine Weile gemerkt. Lee
 settings-key-remove = Gespeicherten Schlüssel entfernen
 settings-price = Preis für eine Million Tokens
 settings-price-hint = Mit Währung, etwa 0,60 EUR. Die Auswertung zeigt dann, was Pläne kosten.
+settings-price-example = 0,60 EUR
 settings-fixed = Festgelegt durch { $place }.
+settings-fixed-environment = Festgelegt durch eine Umgebungsvariable.
+settings-fixed-demo = Festgelegt durch die Demo.
 settings-test = Testen
 settings-list = Modelle auflisten
 settings-models = { $count ->
     [one] Der Server hat { $count } Modell:
    *[other] Der Server hat { $count } Modelle:
  }
-settings-answered = { $model } antwortete in { $seconds } s:
+settings-answered = { $model } antwortete in { $took }:
 settings-sessions = Angemeldet
 settings-session = Seit { $since }, bis { $until }
 settings-session-this = dieser Browser
@@ -84,6 +87,7 @@ settings-backup-elsewhere = Die Datenbank liegt in Postgres, dessen eigene Werkz
 settings-limits = Grenzen
 settings-limits-hint = Festgelegt durch die Konfiguration des Servers.
 settings-limit = höchstens { $count }
+settings-limit-size = höchstens { $size }
 settings-no-limit = unbegrenzt
 settings-limit-plans = Pläne einer Mission, die auf Prüfung warten dürfen
 settings-limit-calls = Modellaufrufe je Person und Tag

@@ -34,13 +34,39 @@ decision-cadence = cadence { $cadence }
 decision-cadence-bad = { $why }; it counts as manual
 decision-agent-none = no agent is set, so none of its gates applies
 decision-agent-gone = agent { $agent } does not exist, so none of its gates applies
+decision-page-due = { $at }; now it is { $now }
+decision-page-running = a run is under way
+decision-page-idle = no other run is under way
+decision-page-concurrency = { $running } of at most { $allowed } at the same time
+decision-page-budget-none = { $used } in the last 24 hours, no limit
+decision-page-budget = { $used } of { $allowed } in the last 24 hours
+decision-page-review-none =
+    { $awaiting ->
+        [one] 1 plan waits
+       *[other] { $awaiting } plans wait
+    } for your review, no limit
+decision-page-review-below =
+    { $awaiting ->
+        [one] 1 plan waits
+       *[other] { $awaiting } plans wait
+    } for your review; at { $allowed } the mission waits
+decision-page-review-reached =
+    { $awaiting ->
+        [one] 1 plan waits
+       *[other] { $awaiting } plans wait
+    } for your review; at { $allowed } the mission waits. Review one to go on
+decision-page-failed =
+    { $failed ->
+        [one] 1 attempt failed
+       *[other] { $failed } attempts failed
+    }; next try at the earliest: { $at }
 
 decision-title-state = State
 decision-title-due = Next time
 decision-title-cadence = Schedule
 decision-title-agent = Agent
-decision-title-archived = Agent archived
-decision-title-paused = Agent paused
+decision-title-archived = Agent not archived
+decision-title-paused = Agent not paused
 decision-title-concurrency = Parallel plans
 decision-title-budget = Daily token limit
 decision-title-review = Your review

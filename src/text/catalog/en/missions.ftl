@@ -2,16 +2,22 @@
 
 missions-cadence-no-object = the cadence is { $found }, but must be an object with a `kind`
 missions-cadence-kind = the cadence kind is { $found }, but must be manual, interval, daily, weekly or cron
-missions-cadence-field = `{ $field }` of the cadence is { $found }, but must be { $allowed }
+missions-cadence-field = { $field } of the cadence is { $found }, but must be { $allowed }
 missions-cadence-zone = { $name } isn't a time zone; name one such as Europe/Berlin
 missions-cadence-zone-meant = { $name } isn't a time zone. Did you mean { $zone }?
-missions-cadence-cron = the cron expression { $expression } cannot be read: { $reason }
+missions-cadence-cron = the cron expression { $expression } cannot be read{ $reason }
+missions-cadence-cron-fields = the cron expression { $expression } cannot be read: it must have 5 fields: minute, hour, day of month, month, day of week
 missions-cadence-hour = a whole number from 0 to 23
 missions-cadence-minute = a whole number from 0 to 59
 missions-cadence-day = a whole number from 0 (Sunday) to 6
 missions-cadence-minutes = a whole number of at least 1
 missions-cadence-expression = a cron expression of 5 fields
 missions-cadence-zone-name = an IANA time zone such as Europe/Berlin
+missions-found-nothing = null
+missions-found-number = the number { $number }
+missions-found-text = a long text
+missions-found-list = an array
+missions-found-object = an object
 
 missions-title = Title
 missions-goal = Goal

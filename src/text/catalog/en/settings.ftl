@@ -21,14 +21,17 @@ settings-key-typed = The key that you typed is remembered for a while. Leave emp
 settings-key-remove = Remove the stored key
 settings-price = Price of a million tokens
 settings-price-hint = With a currency, such as 0.60 EUR. Insights then tell what plans cost.
+settings-price-example = 0.60 EUR
 settings-fixed = Fixed by { $place }.
+settings-fixed-environment = Fixed by an environment variable.
+settings-fixed-demo = Fixed by the demo.
 settings-test = Test
 settings-list = List models
 settings-models = { $count ->
     [one] The server has { $count } model:
    *[other] The server has { $count } models:
  }
-settings-answered = { $model } answered in { $seconds } s:
+settings-answered = { $model } answered in { $took }:
 settings-sessions = Signed in
 settings-session = Since { $since }, until { $until }
 settings-session-this = this browser
@@ -84,6 +87,7 @@ settings-backup-elsewhere = The database is in Postgres, whose own tools back it
 settings-limits = Limits
 settings-limits-hint = Set by the configuration of the server.
 settings-limit = { $count }
+settings-limit-size = { $size }
 settings-no-limit = no limit
 settings-limit-plans = Plans of a mission that may await review
 settings-limit-calls = Model calls of a person a day
