@@ -1,12 +1,13 @@
 //! Why a use case came to nothing.
 
-use super::WrongValue;
+use super::{WrongValue, bad_template};
 use crate::modules::FieldKind;
 use crate::modules::effects::Obstacle;
 use crate::modules::forms::BadText;
 use crate::planner::check::{ParamFault, UnfitParam};
 use crate::planner::tools::ParamKind;
 use crate::store::StoreError;
+use crate::templates::BadTemplate;
 use crate::text::catalog::{Words, text_id};
 use crate::text::obstacle::{bad_text, for_programs, told};
 
@@ -49,6 +50,9 @@ pub enum AppError {
     /// A value that cannot be taken.
     #[error(transparent)]
     Wrong(#[from] WrongValue),
+    /// A file that is no template.
+    #[error(transparent)]
+    Template(#[from] BadTemplate),
     /// What a form says cannot be written: its record, where there are several, and why.
     #[error("{}", in_record(Words::ENGLISH, *.record, for_programs(.obstacle)))]
     Obstacle { record: Option<usize>, obstacle: Obstacle },
@@ -70,6 +74,7 @@ impl AppError {
         match self {
             AppError::Parameter(what) => Some(what.clone()),
             AppError::Unfit(unfit) => Some(told(words, &obstacle_of(unfit))),
+            AppError::Template(bad) => Some(bad_template::told(words, bad)),
             AppError::Wrong(wrong) => Some(wrong.told(words)),
             AppError::Obstacle { record, obstacle } => Some(in_record(words, *record, told(words, obstacle))),
             AppError::Text(bad) => Some(bad_text(words, bad)),

@@ -5,6 +5,7 @@
 
 mod agents;
 mod backups;
+pub mod bad_template;
 mod calendar;
 mod deleted;
 mod error;

@@ -20,8 +20,7 @@ use crate::modules::effects::{Obstacle, RecordWrite};
 use crate::modules::{FieldKind, Modules, TableSpec};
 use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult, Table};
-use crate::templates::{MAX_FILE, Suited, Template, own};
-use crate::text;
+use crate::templates::{BadTemplate, FileFault, MAX_FILE, Suited, Template, own};
 
 /// The directory of the server's own templates, in the data directory.
 const DIRECTORY: &str = "templates";
@@ -36,7 +35,7 @@ pub struct TemplateShelf {
     /// By their ids; a file of the server stands in for one of the program.
     pub templates: Vec<Template>,
     /// What is wrong with the files that cannot be used.
-    pub problems: Vec<String>,
+    pub problems: Vec<BadTemplate>,
 }
 
 /// What was made of a template.
@@ -62,8 +61,8 @@ impl From<StoreError> for NotMade {
 impl From<NotMade> for AppError {
     fn from(error: NotMade) -> Self {
         match error {
-            NotMade::Sample(n, obstacle) => AppError::Parameter(format!("records[{n}]: {}", text::obstacle::for_programs(&obstacle))),
-            NotMade::Row(obstacle) => AppError::Parameter(text::obstacle::for_programs(&obstacle)),
+            NotMade::Sample(n, obstacle) => AppError::Obstacle { record: Some(n + 1), obstacle },
+            NotMade::Row(obstacle) => AppError::Obstacle { record: None, obstacle },
             NotMade::Store(error) => AppError::Store(error),
         }
     }
@@ -85,8 +84,7 @@ impl App {
         for template in std::mem::take(&mut shelf.templates) {
             match self.check_template(&template) {
                 Ok(()) => shelf.templates.push(template),
-                Err(AppError::Parameter(why)) => shelf.problems.push(format!("{}: {why}", template.id)),
-                Err(_) => {}
+                Err(bad) => shelf.problems.push(BadTemplate { file: template.id, ..bad }),
             }
         }
         shelf.templates.sort_by(|a, b| a.id.cmp(&b.id));
@@ -106,29 +104,29 @@ impl App {
     /// # Errors
     /// What is wrong with it, with its place.
     pub fn read_template(&self, file: &str, text: &str) -> Result<Template, AppError> {
-        let template = Template::read(file, text.as_bytes()).map_err(|bad| AppError::Parameter(bad.to_string()))?;
+        let template = Template::read(file, text.as_bytes())?;
         self.check_template(&template)?;
         Ok(template)
     }
 
     /// Whether the tables, fields and tools of a template are known here.
-    fn check_template(&self, template: &Template) -> Result<(), AppError> {
-        let wrong = |what: String| Err(AppError::Parameter(what));
+    fn check_template(&self, template: &Template) -> Result<(), BadTemplate> {
+        let wrong = |place: String, what| Err(BadTemplate { file: String::new(), place, what });
         let decided = ["auto", "propose", "deny"].into_iter().flat_map(|decision| template.agent.tools(decision));
         for tool in decided {
             if !self.tools().iter().any(|known| known.name == tool) {
-                return wrong(format!("`agent.policy.tools` has {tool:?}, which is no tool of this server"));
+                return wrong("agent.policy.tools".into(), FileFault::NoTool(tool.to_owned()));
             }
         }
         for (n, sample) in self.suited(template, Language::English).records.iter().enumerate() {
             let Some(table) = listed(self.modules(), &sample.table) else {
-                return wrong(format!("`records[{n}].table` is {:?}, which is no table of this server", sample.table));
+                return wrong(format!("records[{n}].table"), FileFault::NoTable(sample.table.clone()));
             };
             let asked = self.modules().form(table).unwrap_or_default();
             let is_asked = |name: &str| asked.iter().any(|field| field.name == name);
             let is_plain = |name: &str| table.field(name).is_some_and(|field| !matches!(field.kind, FieldKind::Link | FieldKind::Map));
             if let Some(name) = sample.fields.keys().find(|name| !is_asked(name) && !is_plain(name)) {
-                return wrong(format!("`records[{n}].fields` has {name:?}, which is no field of {}", sample.table));
+                return wrong(format!("records[{n}].fields"), FileFault::NoField { name: name.clone(), table: sample.table.clone() });
             }
         }
         Ok(())
@@ -256,14 +254,14 @@ fn files(dir: &Path) -> TemplateShelf {
     for path in paths.into_iter().take(MAX_FILES) {
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let is_small = path.metadata().is_ok_and(|known| known.is_file() && known.len() <= MAX_FILE as u64);
-        let text = if is_small {
-            std::fs::read(&path).map_err(|error| error.to_string())
-        } else {
-            Err(format!("is no file of at most {MAX_FILE} bytes"))
+        let bad = |what| BadTemplate { file: file.clone(), place: String::new(), what };
+        let text = match is_small {
+            true => std::fs::read(&path).map_err(|error| bad(FileFault::Unreadable(error.to_string()))),
+            false => Err(bad(FileFault::NoFile { most: MAX_FILE })),
         };
-        match text.and_then(|text| Template::read(&file, &text).map_err(|bad| bad.to_string())) {
+        match text.and_then(|text| Template::read(&file, &text)) {
             Ok(template) => shelf.templates.push(template),
-            Err(why) => shelf.problems.push(if why.starts_with(&file) { why } else { format!("{file}: {why}") }),
+            Err(bad) => shelf.problems.push(bad),
         }
     }
     shelf

@@ -186,6 +186,7 @@ fn failure(error: AppError, user: &UserId, ids: &str) -> Failure {
         AppError::Parameter(_)
         | AppError::Wrong(_)
         | AppError::Unfit(_)
+        | AppError::Template(_)
         | AppError::Obstacle { .. }
         | AppError::Text(_)
         | AppError::Model { .. } => Failure::Usage(error.to_string()),

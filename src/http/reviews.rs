@@ -44,6 +44,7 @@ impl From<AppError> for ApiError {
             AppError::Parameter(_)
             | AppError::Wrong(_)
             | AppError::Unfit(_)
+            | AppError::Template(_)
             | AppError::Obstacle { .. }
             | AppError::Text(_)
             | AppError::Model { .. } => ApiError::bad_request(&error.to_string()),

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::domain::language::Language;
 
 pub use own::{MAX_FILE, own};
-pub use part::BadTemplate;
+pub use part::{BadTemplate, FileFault, FilePartKind};
 pub use suited::{Sample, Suited, SuitedMission};
 
 static BUILTIN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::part::{BadTemplate, FilePart};
+use super::part::{BadTemplate, FileFault, FilePart};
 use super::{EXTENSION, FORMAT, MAX_FILE, Template, TemplateAgent, TemplateMission, TemplateRecord, suited};
 use crate::domain::cadence::Cadence;
 use crate::domain::fields::{is_ciphertext, whole};
@@ -19,30 +19,30 @@ const MAX_DEPTH: usize = 16;
 const DECISIONS: [&str; 3] = ["auto", "propose", "deny"];
 
 pub(super) fn template(file: &str, text: &[u8]) -> Result<Template, BadTemplate> {
-    let bad = |what: String| BadTemplate { file: file.to_owned(), place: String::new(), what };
+    let bad = |what| BadTemplate { file: file.to_owned(), place: String::new(), what };
     if text.len() > MAX_FILE {
-        return Err(bad(format!("has {} bytes, but at most {MAX_FILE} are allowed", text.len())));
+        return Err(bad(FileFault::Size { bytes: text.len(), most: MAX_FILE }));
     }
-    let Plain(value) = json::read(text).map_err(|error| bad(format!("is no JSON: {error}")))?;
+    let Plain(value) = json::read(text).map_err(|error| bad(FileFault::NoJson(error.to_string())))?;
     if nests_deeper(&value, MAX_DEPTH) {
-        return Err(bad("nests too deep".into()));
+        return Err(bad(FileFault::Depth));
     }
     let top = FilePart { file, place: String::new(), value: &value };
     top.object(&["format", "name", "icon", "category", "tagline", "description", "agent", "records", "missions"])?;
     let format = top.need("format")?;
     if whole(format.value) != Some(FORMAT) {
-        return Err(format.wrong(format!("must be {FORMAT}, the only form that this version reads")));
+        return Err(format.wrong(FileFault::Format(FORMAT)));
     }
     let name = top.need("name")?.heading()?;
     let agent = agent(&top.need("agent")?)?;
     let records = top.list("records", MAX_RECORDS)?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
     let keys: BTreeSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
     if keys.len() < records.len() {
-        return Err(top.need("records")?.wrong("has two records of one key"));
+        return Err(top.need("records")?.wrong(FileFault::SameKey));
     }
     let missions = top.list("missions", MAX_MISSIONS)?.iter().map(|part| mission(part, &keys)).collect::<Result<Vec<_>, _>>()?;
     if missions.is_empty() {
-        return Err(top.wrong("has no missions"));
+        return Err(top.wrong(FileFault::NoMissions));
     }
     Ok(Template {
         id: id(file),
@@ -68,7 +68,7 @@ fn agent(part: &FilePart<'_>) -> Result<TemplateAgent, BadTemplate> {
     part.object(&["name", "avatar", "role", "systemPrompt", "policy", "maxTokensPerDay"])?;
     let system_prompt = part.get("systemPrompt").map(|part| plain(&part).map(|()| part.wording())).transpose()?.transpose()?;
     let tokens = part.get("maxTokensPerDay");
-    let tokens = tokens.map(|part| whole(part.value).ok_or_else(|| part.wrong("must be a whole number"))).transpose()?;
+    let tokens = tokens.map(|part| whole(part.value).ok_or_else(|| part.wrong(FileFault::NoNumber))).transpose()?;
     Ok(TemplateAgent {
         name: part.need("name")?.heading()?,
         avatar: part.get("avatar").map(|part| part.line()).transpose()?.unwrap_or_default(),
@@ -86,7 +86,7 @@ fn policy(part: &FilePart<'_>) -> Result<Map<String, Value>, BadTemplate> {
     part.need("tools")?;
     for name in ["tools", "defaultsByModule"] {
         let Some(decisions) = part.get(name) else { continue };
-        let names = decisions.value.as_object().ok_or_else(|| decisions.wrong("must be an object of decisions"))?;
+        let names = decisions.value.as_object().ok_or_else(|| decisions.wrong(FileFault::NoDecisions))?;
         for tool in names.keys() {
             decided(&decisions.need(tool)?)?;
         }
@@ -97,14 +97,14 @@ fn policy(part: &FilePart<'_>) -> Result<Map<String, Value>, BadTemplate> {
 fn decided(part: &FilePart<'_>) -> Result<(), BadTemplate> {
     match part.value.as_str().is_some_and(|text| DECISIONS.contains(&text)) {
         true => Ok(()),
-        false => Err(part.wrong("must be auto, propose or deny")),
+        false => Err(part.wrong(FileFault::NoDecision)),
     }
 }
 
 fn record(part: &FilePart<'_>) -> Result<TemplateRecord, BadTemplate> {
     part.object(&["key", "table", "fields"])?;
     let fields = part.need("fields")?;
-    let given = fields.value.as_object().ok_or_else(|| fields.wrong("must be an object of field values"))?;
+    let given = fields.value.as_object().ok_or_else(|| fields.wrong(FileFault::NoValues))?;
     for name in given.keys() {
         let Some(field) = fields.get(name) else { continue };
         plain(&field)?;
@@ -116,11 +116,11 @@ fn record(part: &FilePart<'_>) -> Result<TemplateRecord, BadTemplate> {
 fn mission(part: &FilePart<'_>, keys: &BTreeSet<&str>) -> Result<TemplateMission, BadTemplate> {
     part.object(&["title", "objective", "conceptMarkdown", "cadence", "inputs"])?;
     let cadence = part.need("cadence")?;
-    Cadence::read(cadence.value).map_err(|error| cadence.wrong(format!("cannot be read: {error}")))?;
+    Cadence::read(cadence.value).map_err(|bad| cadence.wrong(FileFault::Schedule(bad)))?;
     let inputs = part.list("inputs", MAX_INPUTS)?;
     for input in &inputs {
         if !keys.contains(input.text()?.as_str()) {
-            return Err(input.wrong(format!("is {:?}, but no record has this key", input.text()?)));
+            return Err(input.wrong(FileFault::NoKey(input.text()?)));
         }
     }
     Ok(TemplateMission {
@@ -136,7 +136,7 @@ fn mission(part: &FilePart<'_>, keys: &BTreeSet<&str>) -> Result<TemplateMission
 fn plain(part: &FilePart<'_>) -> Result<(), BadTemplate> {
     let sealed = |value: &Value| value.as_str().is_some_and(is_ciphertext);
     match sealed(part.value) || part.value.as_object().is_some_and(|texts| texts.values().any(sealed)) {
-        true => Err(part.wrong("is encrypted")),
+        true => Err(part.wrong(FileFault::Encrypted)),
         false => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde_json::{Value, json};
 
-use super::part::{BadTemplate, FilePart};
+use super::part::{BadTemplate, FileFault, FilePart};
 use super::{Template, TemplateRecord};
 use crate::domain::field;
 use crate::domain::language::Language;
@@ -45,9 +45,7 @@ pub(super) fn check(part: &FilePart<'_>) -> Result<(), BadTemplate> {
         return part.wording().map(drop);
     }
     match part.value.as_str().and_then(|text| text.strip_prefix('$')) {
-        Some(word) if moment(word).is_none() => {
-            Err(part.wrong("must be $day:N, or $time:N HH:MM, with the days from today, or a text that does not begin with $"))
-        }
+        Some(word) if moment(word).is_none() => Err(part.wrong(FileFault::NoMoment)),
         _ => Ok(()),
     }
 }

@@ -44,7 +44,7 @@ pub fn told(words: Words, bad: &BadCadence) -> String {
 }
 
 /// A value that stands where another should.
-fn value(words: Words, found: &Found) -> String {
+pub fn value(words: Words, found: &Found) -> String {
     match found {
         Found::Null => words.say("missions-found-nothing").into(),
         Found::Flag(flag) => flag.to_string(),

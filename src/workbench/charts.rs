@@ -60,7 +60,7 @@ fn columns(words: Words, parts: &BarParts, slots: &[(i64, Option<String>)], said
             line.axis x1="0" x2=(WIDTH) y1=(HEIGHT) y2=(HEIGHT) {}
             @for (n, (at, label)) in (0..).zip(slots) {
                 @if let Some(parts) = parts.get(at) { (stack(n * step, step, parts, most)) }
-                @if let Some(label) = label { text x=((n * step + step / 2).clamp(24, WIDTH - 24)) y=(HEIGHT + 14) { (label) } }
+                @if let Some(label) = label { text x=((n * step + step / 2).clamp(32, WIDTH - 32)) y=(HEIGHT + 14) { (label) } }
             }
         }
         ul.legend {
@@ -100,7 +100,7 @@ pub(super) fn timeline(words: Words, now: Timestamp, times: &[Timestamp]) -> Mar
             @for hour in [0, 6, 12, 18, 24] {
                 @let x = place(hour * 3_600);
                 line.axis x1=(x) x2=(x) y1="26" y2="34" {}
-                text x=(x.clamp(18, WIDTH - 24)) y="50" { @if hour == 0 { (words.say("overview-now")) } @else { "+" (hour) " h" } }
+                text x=(x.clamp(26, WIDTH - 32)) y="50" { @if hour == 0 { (words.say("overview-now")) } @else { "+" (hour) " h" } }
             }
             @for seconds in &within { circle.mark cx=(place(*seconds)) cy="30" r="6" {} }
         }

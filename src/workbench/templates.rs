@@ -14,7 +14,7 @@ use super::insights::tool;
 use super::page::{Failed, Response, csrf, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
 use super::values::amount as amount_of;
-use crate::app::AppError;
+use crate::app::{AppError, bad_template};
 use crate::domain::ids::AgentId;
 use crate::domain::repetition::Repetition;
 use crate::modules::{FieldKind, FieldRole};
@@ -51,7 +51,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn) -> Result<
         @if !shelf.problems.is_empty() {
             section {
                 h2 { (words.say("templates-broken")) }
-                ul.plain { @for problem in &shelf.problems { li.hint { bdi { (shorter(problem, 300)) } } } }
+                ul.plain { @for problem in &shelf.problems { li.hint { bdi { (shorter(&bad_template::told(words, problem), 300)) } } } }
             }
         }
     };

@@ -350,6 +350,6 @@ fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_p
     assert!(desk.page("/").contains("Running normally."));
     let key = std::fs::read_to_string(desk.mana.dir.path().join("service-key")).unwrap();
     assert_eq!(request("POST", &desk.served.url("/internal/tick"), &[("x-service-key", key.trim())]).0, 200);
-    assert!(desk.page("/").contains("Can't reach the model at <bdi>127.0.0.1:9</bdi>."));
+    assert!(desk.page("/").contains("Can't reach the model: <bdi>127.0.0.1:9</bdi>."));
     crate::common::wait_for("the cooldown to end", || desk.page("/").contains("The next plan tries again.").then_some(()));
 }

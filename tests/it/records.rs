@@ -127,7 +127,7 @@ fn texts_come_in_whole_or_not_at_all_and_go_out_as_they_came() {
     let csv = desk.get("/records/finance/transactions/export/csv").1;
     assert!(csv.starts_with("type,amount,") && csv.contains("\nexpense,12.5,"), "{csv}");
     let (status, page, _) = import("finance/transactions", "type,amount,description\nexpense,1,Good\nexpense,much,Bad\n");
-    assert!(status == 422 && page.contains("record 2: `amount` must be a number"), "{page}");
+    assert!(status == 422 && page.contains("record 2: “Amount” must be a number"), "{page}");
     assert_eq!(desk.rows("transactions").len(), 2, "nothing of it was kept");
     let ics = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART:20260420T080000Z\r\nDTEND:20260420T090000Z\r\nSUMMARY:Dentist\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
     assert_eq!(import("calendar/events", ics).2, "/records/calendar/events?added=1");

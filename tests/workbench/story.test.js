@@ -41,7 +41,7 @@ test("a mission from its making to its second plan", async (t) => {
   await page.getByText("By module and tool").click();
   await set(page, "All other tools", "Propose");
   await page.locator(".module", { hasText: "create_note" }).locator("summary").click();
-  await set(page, "create_note", "Deny");
+  await set(page, "Write a new note.", "Deny");
   await page.getByRole("button", { name: "Create agent" }).click();
   await heading(page, "Greta");
   const agent = idIn(page);
@@ -274,7 +274,7 @@ test("templates fill the form, and the next times follow its fields", async (t) 
   await set(page, "Cron expression", "every day");
   await eventually("the times of a broken expression to go", async () => (await shown()).length === 0);
   await set(page, "Repeats", "Every few minutes");
-  await set(page, "Minutes between", 10);
+  await set(page, "Minutes between runs", 10);
   await eventually("five times ten minutes apart", async () => {
     const times = (await shown()).map(Date.parse);
     return times.length === 5 && times.every((time, n) => n === 0 || time - times[n - 1] === 600_000);
