@@ -187,7 +187,7 @@ pub(super) fn section_of(path: &str) -> &'static str {
     match path.split('/').nth(1).unwrap_or_default() {
         "" => "/",
         "review" => "/review",
-        "agents" | "insights" => "/agents",
+        "agents" | "insights" | "templates" => "/agents",
         "missions" | "runs" | "calendar" => "/missions",
         "records" | "deleted" => "/records",
         "audit" => "/audit",

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Shared;
 use super::fields::FormFields;
@@ -189,11 +189,14 @@ fn entries(words: Words, table: &TableSpec, list: &RecordList, part: &Part) -> M
 fn facts(words: Words, table: &TableSpec, record: &Record) -> Markup {
     let done = table.done.as_ref().is_some_and(|field| record.get(field) == Some(&Value::Bool(true)));
     let is_title = |field: &FieldSpec| table.role(FieldRole::Title).is_some_and(|title| title.name == field.name);
-    let is_fact = |field: &&FieldSpec| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount) && !is_title(field);
+    let is_fact = |field: &&FieldSpec| {
+        (matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount) || field.name == "target") && !is_title(field)
+    };
     let starts = record.get("startDate").and_then(Value::as_str).and_then(|text| Some((text, time::parse_rfc3339(text)?)));
     let fact = |field: &FieldSpec| {
         let told = match record.get(&field.name)? {
             Value::Null => return None,
+            Value::Object(aim) if aim.contains_key("value") => aimed_at(words, aim),
             number if field.kind == FieldKind::Amount => html! { (amount(words.language(), number)) },
             Value::String(text) => value(words, Some(field.kind), &shorter(text, 40).into()),
             other => value(words, Some(field.kind), other),
@@ -212,6 +215,12 @@ fn facts(words: Words, table: &TableSpec, record: &Record) -> Markup {
         @if done { " " span.badge.good { (words.say("common-state-done")) } }
         @if !facts.is_empty() { " " span.hint { @for (n, fact) in facts.iter().enumerate() { @if n > 0 { " · " } (fact) } } }
     }
+}
+
+/// What a goal is after: at least or at most so many in a while.
+fn aimed_at(words: Words, aim: &Map<String, Value>) -> Markup {
+    let word = |name: &str| aim.get(name).and_then(Value::as_str).map(|word| shorter(&module::choice(words, word), 40)).unwrap_or_default();
+    html! { (word("comparison")) " " (value(words, Some(FieldKind::Number), &aim["value"])) " (" (word("period")) ")" }
 }
 
 fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldSpec], wrong: Option<&str>, given: &FormFields) -> Markup {

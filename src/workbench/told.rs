@@ -47,10 +47,18 @@ pub(super) fn failure(words: Words, name: &str, text: &str) -> Markup {
 }
 
 /// Why an attempt failed.
-pub(super) fn of_attempt(words: Words, text: &str) -> Markup {
-    match words == Words::ENGLISH {
-        true => html! { p.wrong dir="auto" { (shorter(text, 600)) } },
-        false => html! { p.wrong { (words.say("runs-is-failed")) } (in_words_of_program(words, text)) },
+pub(super) fn of_attempt(words: Words, run: &RunRow, text: &str) -> Markup {
+    if words == Words::ENGLISH {
+        return html! { p.wrong dir="auto" { (shorter(text, 600)) } };
+    }
+    // Where the run says the same, it is known in short.
+    let short = sentences(words, &run.said).filter(|said| run.run.reason.as_deref() == Some(text) && !said.is_empty());
+    html! {
+        p.wrong { @match short {
+            Some(said) => @for sentence in &said { (phrase(sentence)) },
+            None => (words.say("runs-is-failed")),
+        } }
+        (in_words_of_program(words, text))
     }
 }
 
