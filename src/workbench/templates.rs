@@ -226,7 +226,10 @@ fn not_imported(who: &SignedIn, text: &str, error: AppError) -> Response {
 pub(super) async fn make_imported(State(shared): State<Shared>, posted: Posted) -> Result<Response, Failed> {
     let (who, text) = (&posted.who, posted.fields.text("text"));
     match shared.app.read_template(FILE, &text) {
-        Ok(template) => made(&shared, who, &template, &posted.fields).await,
+        Ok(template) => match made(&shared, who, &template, &posted.fields).await {
+            Err(Failed::Refused(error)) => Ok(not_imported(who, &text, error)),
+            made => made,
+        },
         Err(error) => Ok(not_imported(who, &text, error)),
     }
 }

@@ -146,7 +146,7 @@ fn a_file_is_shown_before_it_is_taken_and_a_bad_one_is_refused_with_its_place() 
     // A value that does not fit its field is told too, and nothing of the file is kept.
     file["records"] = json!([{"key": "n", "table": "finance/transactions", "fields": {"type": "gift", "amount": 3, "description": "x"}}]);
     let refused = desk.post("/templates/import/create", &[("text", &file.to_string())]);
-    assert!(refused.status == 400 && refused.body.contains("records[0]"), "{}", refused.body);
+    assert!(refused.status == 422 && refused.body.contains("record 1: “Type” must be one of the choices"), "{}", refused.body);
     assert_eq!(desk.rows().len(), before + 3);
     // Without the token of the session, nothing is taken.
     let foreign = post(&desk.served.url("/templates/habit-coach"), &desk.cookie, &[]);
