@@ -122,10 +122,11 @@ function put(fresh) {
   for (const details of fresh.querySelectorAll("details")) details.open = open.get(sign(details.querySelector("summary"))) ?? details.open;
   for (const form of old.querySelectorAll("form")) {
     if (!dirty.has(form)) continue;
-    for (const { id, value } of form.elements) {
+    for (const { id, value, type, checked } of form.elements) {
       const field = id && fresh.querySelector(`#${CSS.escape(id)}`);
       if (!field) continue;
-      field.value = value;
+      if (type === "checkbox" || type === "radio") field.checked = checked;
+      else field.value = value;
       field.closest("details")?.setAttribute("open", "");
       dirty.add(field.form);
     }
@@ -217,10 +218,13 @@ function unfold(step, key) {
   details.querySelector("input:not([type=hidden]), textarea, select")?.focus();
 }
 
+// An edit that is open is what is approved.
+const approval = (step) => step?.querySelector('details[data-key="e"][open] button.primary') ?? step?.querySelector('button[data-key="a"]');
+
 const KEYS = {
   j: () => move(1),
   k: () => move(-1),
-  a: () => (current() ?? steps()[0])?.querySelector('button[data-key="a"]')?.click(),
+  a: () => approval(current() ?? steps()[0])?.click(),
   r: () => unfold(current() ?? steps()[0], "r"),
   e: () => unfold(current() ?? steps()[0], "e"),
   u: () => main().querySelector('form[data-key="u"] button')?.click(),
