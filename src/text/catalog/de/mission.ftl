@@ -8,6 +8,7 @@ mission-is-unknown = Ihr Zustand ist unbekannt; sie läuft nicht.
 mission-is-running = Läuft gerade.
 mission-is-ready = Bereit; beginnt innerhalb einer Minute.
 mission-is-on-start = Läuft nur, wenn du sie startest.
+mission-bad-schedule-short = Zeitplan ungültig; läuft nicht von selbst.
 mission-is-at = Läuft wieder { $at }.
 mission-agent-archived = Agent { $agent } ist archiviert.
 mission-agent-paused = Agent { $agent } ist pausiert.

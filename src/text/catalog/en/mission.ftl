@@ -8,6 +8,7 @@ mission-is-unknown = It has no known state, so it does not run.
 mission-is-running = Running now.
 mission-is-ready = Ready; starts within a minute.
 mission-is-on-start = Runs only when you start it.
+mission-bad-schedule-short = Invalid schedule; doesn't run by itself.
 mission-is-at = Next run { $at }.
 mission-agent-archived = Agent { $agent } is archived.
 mission-agent-paused = Agent { $agent } is paused.
