@@ -8,11 +8,12 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
+use super::form_zone::FormZone;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{
-    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, prose_of, refused, segment, shorter,
-    state_badge, to,
+    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, phrase_with, prose_of, refused, rich,
+    segment, shorter, state_badge, to,
 };
 use super::plan::{PlanView, plan};
 use super::review::{Decided, toast};
@@ -141,7 +142,7 @@ fn head(who: &SignedIn, mission: &Mission, why: &Explanation) -> Markup {
             div.actions {
                 @if why.standing == Standing::Running { (button(who, &act("cancel"), &words.say("mission-cancel-run"), &[], "")) }
                 @if mission.state == MissionState::Active {
-                    (button(who, &act("run"), &words.say("mission-run-now"), &[], "primary"))
+                    @if why.standing != Standing::Running { (button(who, &act("run"), &words.say("mission-run-now"), &[], "primary")) }
                     (set("paused", &words.say("mission-pause")))
                 } @else { (set("active", &words.say("mission-resume"))) }
                 a.button href=(act("edit")) { (words.say("mission-edit")) }
@@ -161,26 +162,39 @@ fn head(who: &SignedIn, mission: &Mission, why: &Explanation) -> Markup {
 }
 
 /// Where it stands, in a sentence.
-fn said(words: Words, why: &Explanation) -> Markup {
+pub(super) fn said(words: Words, why: &Explanation) -> Markup {
+    said_with(words, why, moment)
+}
+
+fn said_with(words: Words, why: &Explanation, time: fn(Timestamp) -> Markup) -> Markup {
     let agent = why.agent.as_ref().map_or_else(String::new, |(_, name)| shorter(name, 80));
-    html! { span dir="auto" { (phrase(&standing::told(words, &why.standing, &agent))) } }
+    html! { span dir="auto" { (phrase_with(&standing::told(words, &why.standing, &agent), time)) } }
 }
 
 /// Who handles it, when, and where it stands.
 fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanation, last: Option<&RunRow>) -> Markup {
     let words = who.words;
     let cadence = Cadence::read(&mission.cadence).ok();
-    let zone = cadence.as_ref().and_then(Cadence::zone).unwrap_or(shared.app.zone()).iana_name().unwrap_or("UTC").to_owned();
+    let zone = cadence.as_ref().and_then(Cadence::zone).unwrap_or(shared.app.zone());
+    // The schedule is told in its own zone; times of another one say so.
+    let spell = if FormZone::is_of(who, zone) { moment } else { moment_in_zone };
+    let zone = zone.iana_name().unwrap_or("UTC").to_owned();
+    let is_due = why.next_run_at.is_some_and(|at| at <= why.at);
+    let next = match why.standing {
+        // The time of the run under way is over.
+        Standing::Running if is_due => (why.then, None),
+        _ => (why.next_run_at, why.then),
+    };
     let is_cancelled = last.is_some_and(|run| run.finished.is_none() && Some(run.run.scheduled_for) != mission.next_run_at);
     let class = match why.standing {
-        Standing::Blocked(_) | Standing::Waiting(_) => "health warm",
+        Standing::Blocked(_) | Standing::Waiting(_) | Standing::BadSchedule => "health warm",
         Standing::Inactive(_) => "health",
         _ => "health good",
     };
     html! {
         section.status aria-label=(words.say("mission-status")) {
             p class=(class) {
-                @if is_cancelled { (words.say("mission-cancelled")) } @else { (said(words, why)) }
+                @if is_cancelled { (words.say("mission-cancelled")) } @else { (said_with(words, why, spell)) }
                 @match (why.standing, &why.agent) {
                     (Standing::Blocked(Condition::Review { .. }), _) => { " " a href={ "/review?mission=" (path("", &mission.id).trim_start_matches('/')) } { (words.say("mission-review-now")) } }
                     (Standing::Blocked(Condition::NotPaused(_) | Condition::NotArchived(_) | Condition::Budget { .. }), Some((id, _))) => { " " a href=(path("agents", id)) { (words.say("mission-open-agent")) } }
@@ -195,11 +209,12 @@ fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanat
                     div { dt { (words.say("mission-schedule")) } dd { (schedule::told(words, &repetition, &zone)) } }
                 }
                 div { dt { (words.say("mission-next-run")) } dd {
-                    @match (why.next_run_at, why.then) {
-                        (None, _) => (words.say("mission-next-none")),
-                        (Some(at), None) => (moment_in_zone(at)),
-                        (Some(at), Some(then)) => { (moment_in_zone(at)) ", " (words.say("mission-next-then")) " " (moment(then)) }
+                    @match next.0 {
+                        None => (words.say("mission-next-none")),
+                        Some(at) if at <= why.at => (rich(words, "mission-due-since", [("at", moment_in_zone(at))])),
+                        Some(at) => (moment_in_zone(at)),
                     }
+                    @if let Some(then) = next.1 { ", " (words.say("mission-next-then")) " " (spell(then)) }
                 } }
             }
             details {

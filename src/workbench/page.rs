@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use cookie::Cookie;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
@@ -245,12 +246,22 @@ pub(super) fn moment_in_zone(at: Timestamp) -> Markup {
     html! { time.zoned datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
 }
 
+/// A time of day, which the script spells in the reader's zone.
+pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> Markup {
+    html! { time.clock datetime=(time::iso_millis(at)) { (at.to_zoned(zone.clone()).strftime("%H:%M")) } }
+}
+
 /// A sentence with its times as readers have them.
-pub(super) fn phrase(phrase: &Phrase) -> Markup {
+pub(super) fn phrase(told: &Phrase) -> Markup {
+    phrase_with(told, moment)
+}
+
+/// The same with another way to show a time.
+pub(super) fn phrase_with(phrase: &Phrase, time: impl Fn(Timestamp) -> Markup) -> Markup {
     html! {
         @for piece in phrase.pieces() { @match piece {
             Piece::Text(text) => (shorter(text, 300)),
-            Piece::Slot(at) => (moment(*at)),
+            Piece::Slot(at) => (time(*at)),
         } }
     }
 }

@@ -15,12 +15,14 @@ function spellTimes(within) {
   const language = locale();
   const spell = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: document.body.dataset.zone });
   const day = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const clock = new Intl.DateTimeFormat(language, { timeStyle: "short", timeZone: document.body.dataset.zone });
   const zoned = new Intl.DateTimeFormat(language, { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short", timeZone: document.body.dataset.zone });
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) {
       // A day is the same everywhere.
-      time.textContent = (time.dateTime.length === 10 ? day : time.matches(".zoned") ? zoned : spell).format(at);
+      const way = time.dateTime.length === 10 ? day : time.matches(".zoned") ? zoned : time.matches(".clock") ? clock : spell;
+      time.textContent = way.format(at);
       time.title = time.dateTime;
     }
   }

@@ -63,6 +63,7 @@ mission-no-agent = Kein Agent
 mission-schedule = Zeitplan
 mission-next-run = Nächster Lauf
 mission-next-then = danach
+mission-due-since = Fällig seit { $at }
 mission-next-none = Keiner
 mission-run-now = Jetzt starten
 mission-cancel-run = Lauf abbrechen

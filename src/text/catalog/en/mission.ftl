@@ -63,6 +63,7 @@ mission-no-agent = No agent
 mission-schedule = Schedule
 mission-next-run = Next run
 mission-next-then = then
+mission-due-since = Due since { $at }
 mission-next-none = None
 mission-run-now = Run now
 mission-cancel-run = Cancel run
