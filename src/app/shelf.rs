@@ -68,6 +68,19 @@ impl App {
         Ok(RecordList { records, next })
     }
 
+    /// How many records each table has that is shown, in the order of the tables; counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or its lists cannot be brought up to date.
+    pub async fn records_counts(&self, user: &UserId, most: u32) -> StoreResult<Vec<(&TableSpec, u64)>> {
+        let mut counts = Vec::new();
+        for table in self.modules().tables().iter().filter(|table| !table.hidden) {
+            self.store.refresh_records(user, &self.listed_table(table)).await?;
+            counts.push((table, self.store.records_count(user, &table.app, &table.table, most).await?));
+        }
+        Ok(counts)
+    }
+
     /// A table with those whose records belong to its own.
     pub(super) fn listed_table(&self, table: &TableSpec) -> ListedTable {
         let owned = table.owns.iter().filter_map(|owned| Some((owned.field.clone(), self.modules().table(&owned.table)?.clone())));

@@ -16,10 +16,11 @@ use super::page::{
     segment, shorter, state_badge, to,
 };
 use super::plan::{PlanView, plan};
+use super::records::named;
 use super::review::{Decided, toast};
 use super::run::list_of_runs;
 use super::session::{Posted, SignedIn};
-use crate::app::{MissionView, StepsAhead, ViewBounds};
+use crate::app::{MissionView, NamedRecord, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
 use crate::domain::decision::Condition;
 use crate::domain::field;
@@ -32,7 +33,7 @@ use crate::runner::Explanation;
 use crate::store::{Longest, RunRow, SomePlans};
 use crate::text::catalog::Words;
 use crate::text::decision::{explained, title};
-use crate::text::{cadence, schedule, standing};
+use crate::text::{cadence, module, schedule, standing};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
@@ -89,6 +90,8 @@ pub(super) async fn show(
     let MissionView { part, plans: found, steps, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
     let words = who.words;
+    let inputs = mission.inputs.get(..INPUTS).unwrap_or(&mission.inputs);
+    let names = shared.app.named_inputs(&who.user, inputs).await?;
     let body = html! {
         (toast(&shared, &who, &older.decided, None).await?)
         (head(&who, &mission, &why))
@@ -105,7 +108,7 @@ pub(super) async fn show(
             @let fields: Vec<String> = ahead.iter().take(5).map(|(field, stamp)| format!("{} ({})", shorter(field, 80), shorter(stamp, 40))).collect();
             p.wrong { (words.with("mission-clock-ahead", [("fields", fields.join(", ").into())])) }
         }
-        (about(words, &mission, &part.missing))
+        (about(&shared, words, &mission, &part.missing, &names))
         section { h2 { (words.say("mission-plans")) } (plans((&shared, &who), &mission, &found, &steps, &runs, older.skip)) }
         section { h2 { (words.say("mission-runs")) } (history(&who, &id, &runs)) }
     };
@@ -229,8 +232,9 @@ fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanat
     }
 }
 
-/// What it is about; `missing` are the bytes of its fields that were not read.
-fn about(words: Words, mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
+/// What it is about; `missing` are the bytes of its fields that were not read, `names` what its linked records are called.
+fn about(shared: &Shared, words: Words, mission: &Mission, missing: &BTreeMap<String, u64>, names: &[Option<NamedRecord>]) -> Markup {
+    let table = |found: &Option<NamedRecord>| shared.app.modules().table(&found.as_ref()?.table).map(|table| module::table(words, table));
     let text = |field: &str, text: &str| prose_of(text, missing.get(field).copied().unwrap_or(0));
     html! {
         @if mission.title.chars().nth(200).is_some() { details { summary { (words.say("mission-whole-title")) } (text(field::TITLE, &mission.title)) } }
@@ -242,8 +246,8 @@ fn about(words: Words, mission: &Mission, missing: &BTreeMap<String, u64>) -> Ma
             p.hint { (words.say("mission-form-whole")) " " a href={ (path("missions", &mission.id)) "/edit" } { (words.say("mission-edit-whole")) } }
         }
         @if !mission.inputs.is_empty() {
-            details { summary { (words.with("mission-can-read-n", [("n", mission.inputs.len().into())])) } ul { @for input in mission.inputs.iter().take(INPUTS) {
-                li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
+            details { summary { (words.with("mission-can-read-n", [("n", mission.inputs.len().into())])) } ul { @for (input, name) in mission.inputs.iter().zip(names) {
+                li dir="auto" { (table(name).unwrap_or_else(|| shorter(&input.module, 40))) ": " (named(shared, words, name.as_ref(), &input.id)) }
             } }
             @if mission.inputs.len() > INPUTS { p.hint { (words.with("review-more", [("n", (mission.inputs.len() - INPUTS).into())])) } } }
         }

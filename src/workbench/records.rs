@@ -14,6 +14,8 @@ use super::form_zone::FormZone;
 use super::page::{Failed, Response, button, csrf, page, path, refused, shorter, to};
 use super::record_list::{Part, list_body};
 use super::session::{Posted, SignedIn};
+use super::values::grouped;
+use crate::app::{Heading, NamedRecord};
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::time;
@@ -40,19 +42,40 @@ pub(super) fn of_record(table: &TableSpec, id: &str) -> String {
     format!("{}/r{}", place(table), segment(id))
 }
 
-/// The tables, with a way into each.
-pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Response {
+/// A record that something names, as a link where it has a page; `None`: it is not there, and is told by its id.
+pub(super) fn named(shared: &Shared, words: Words, found: Option<&NamedRecord>, id: &str) -> Markup {
+    let Some(NamedRecord { table, heading }) = found else { return html! { bdi { (shorter(id, 80)) } } };
+    let text = match heading {
+        Heading::Text(text) => shorter(text, 80),
+        Heading::Encrypted => words.say("records-encrypted").into_owned(),
+        Heading::Untitled => words.say("records-untitled").into_owned(),
+        Heading::TooLong => shorter(id, 80),
+    };
+    match shared.app.modules().table(table).filter(|table| !table.hidden) {
+        Some(table) => html! { a href=(of_record(table, id)) { bdi { (text) } } },
+        None => html! { bdi { (text) } },
+    }
+}
+
+/// Records of a table that are counted.
+const COUNTED: u32 = 10_000;
+
+/// The tables, with how much they hold and a way into each.
+pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let words = who.words;
-    let tables = shared.app.modules().tables().iter().filter(|table| !table.hidden);
+    let tables = shared.app.records_counts(&who.user, COUNTED).await?;
     let body = html! {
         h1 { (words.say("common-records")) }
         p { (words.say("records-lead")) " " a href="/deleted?of=records" { (words.say("records-deleted-link")) } }
-        ul.cards { @for table in tables { li.card {
-            h2 { a href=(place(table)) { (module::table(words, table)) } }
+        ul.cards { @for (table, count) in tables { li.card {
+            h2 {
+                a href=(place(table)) { (module::table(words, table)) }
+                @if count > 0 { " " span.count { (grouped(words.language(), &count.to_string())) @if count == u64::from(COUNTED) { "+" } } }
+            }
             p.hint { a href={ (place(table)) "/import" } { (words.with("records-import-from", [("forms", forms_of(words, table).into())])) } }
         } } }
     };
-    page(&who, &words.say("common-records"), &body)
+    Ok(page(&who, &words.say("common-records"), &body))
 }
 
 fn forms_of(words: Words, table: &TableSpec) -> String {
