@@ -171,7 +171,7 @@ fn asset(kind: &'static str, content: impl IntoResponse) -> impl IntoResponse {
 
 /// What a browser is told of an address that nobody knows.
 pub fn no_page(headers: &HeaderMap) -> Response {
-    let mut response = page::explained(page::Failed::NotFound.into(), session::words(headers));
+    let mut response = page::explained(page::Failed::NotFound.into(), session::words(headers), None);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     guarded(response)
 }

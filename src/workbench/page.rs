@@ -113,15 +113,23 @@ impl IntoResponse for Failed {
     }
 }
 
-/// The page of a failure in the language of whoever asked; any other answer as it is.
-pub(super) fn explained(mut response: Response, words: Words) -> Response {
+/// Whether a page says why another cannot be shown, and has its words still to come.
+pub(super) fn lacks_words(response: &Response) -> bool {
+    response.extensions().get::<Unexplained>().is_some()
+}
+
+/// The page of a failure in the language of whoever asked; any other answer as it is. Who is signed in keeps the navigation, and
+/// finds what was deleted.
+pub(super) fn explained(mut response: Response, words: Words, who: Option<&SignedIn>) -> Response {
     let Some(Unexplained { title, why }) = response.extensions_mut().remove() else { return response };
+    let is_gone = response.status() == StatusCode::NOT_FOUND;
     let body = html! {
         h1 { (words.say(title)) }
         p { @match why { Cow::Borrowed(id) => (words.say(id)), Cow::Owned(text) => (text) } }
+        @if is_gone && who.is_some() { p { a href="/deleted" { (words.say("common-to-deleted")) } } }
         p { a href="/" { (words.say("common-to-overview")) } }
     };
-    (response.status(), Html(frame(words, None, &words.say(title), &body).into_string())).into_response()
+    (response.status(), Html(frame(words, who, &words.say(title), &body).into_string())).into_response()
 }
 
 /// Sends the browser to another page with a GET.
