@@ -27,11 +27,11 @@ async fn body(shared: &Shared, who: &SignedIn, wrong: Option<&str>, link: Option
     Ok(html! {
         p { a href="/settings" { (words.say("settings-back")) } }
         h1 { (words.say("settings-people")) }
-        @if let Some(wrong) = wrong { p.wrong role="alert" dir="auto" { (shorter(wrong, 300)) } }
+        @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus dir="auto" { (shorter(wrong, 300)) } }
         @if let Some(link) = link {
             div.health.good role="status" {
                 p { label for="link" { (words.say("settings-invite-link")) } }
-                textarea #link readonly rows="3" spellcheck="false" { "\n" (link) }
+                textarea #link readonly autofocus rows="3" spellcheck="false" { "\n" (link) }
                 p.hint { (words.say("settings-invite-once")) }
             }
         }
@@ -159,7 +159,7 @@ fn sure(who: &SignedIn, person: &UserId, wrong: Option<&str>) -> Markup {
     html! {
         p { a href="/settings/people" { (words.say("settings-people-back")) } }
         h1 { (words.say("settings-remove-title")) }
-        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
         p { (rich(words, "settings-remove-what", [("person", name.clone())])) }
         ul {
             li { (words.say("settings-remove-gone")) }

@@ -126,6 +126,10 @@ fn a_session_is_ended_by_its_user_alone_and_a_token_is_shown_once() {
     let bearer = format!("Bearer {token}");
     assert_eq!(request("GET", &house.served.url("/api/v1/me/ai-audit"), &[("authorization", &bearer)]).0, 200);
     assert!(!house.page(&here, "/settings").1.contains(&token));
+    // It is seen at once, and whoever reloads is not left with nothing.
+    assert!(made.body.contains("<textarea id=\"token\" readonly autofocus"), "{}", made.body);
+    let (status, again) = house.page(&here, "/settings/tokens");
+    assert!(status == 200 && again.contains("<h1>Settings</h1>") && !again.contains(&token), "{again}");
     for days in ["0", "-1", "400", "x", ""] {
         assert_eq!(house.post(&here, "/settings/tokens", &[("days", days)]).status, 400, "{days}");
     }

@@ -163,6 +163,8 @@ async function refresh() {
   // What was waited for is there.
   if (answer.redirected && main().querySelector("[data-poll]")) return location.assign(answer.url);
   if (!answer.ok || edited()) return;
+  // What a form was answered with is shown once, and stands under an address that shows another page.
+  if (answer.redirected) return say(document.getElementById("notice").dataset.changed);
   const found = await read(answer);
   if (!found) return;
   if (busy() || edited()) return wait();
@@ -255,6 +257,11 @@ document.addEventListener("toggle", (event) => {
   const { target } = event;
   if (target.matches?.(".folded[open]") && target.contains(document.activeElement)) target.querySelector("input:not([type=hidden]), textarea, select")?.focus();
 }, true);
+
+// What is shown once is there to be copied.
+const choose = (element) => element?.matches?.("textarea[readonly]") && element.select();
+document.addEventListener("focusin", ({ target }) => choose(target));
+choose(document.activeElement);
 
 function follow() {
   let waiting;
