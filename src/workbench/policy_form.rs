@@ -82,6 +82,23 @@ fn common(policy: &Policy, tools: &[&Tool]) -> Option<ToolDecision> {
     decisions.all(|other| other == first).then_some(first)
 }
 
+/// A policy in a few words: its preset, or how many tools may do what.
+pub(super) fn told(words: Words, written: &Value, tools: &[Tool]) -> String {
+    let (policy, _) = Policy::read(written);
+    let id = match Preset::of(&policy, tools) {
+        Some(Preset::Asks) => text_id("agents-preset-asks"),
+        Some(Preset::Reads) => text_id("agents-preset-reads"),
+        Some(Preset::Acts) => text_id("agents-preset-acts"),
+        None => {
+            let count = |value: &str| tools.iter().filter(|tool| policy.decide(&tool.name, &tool.module).as_str() == value).count();
+            let counts = DECISIONS.map(|(value, id)| (words.say(id), count(value)));
+            let told: Vec<String> = counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{name}: {n}")).collect();
+            return format!("{} ({})", words.say("agents-preset-own"), told.join(", "));
+        }
+    };
+    words.say(id).into()
+}
+
 pub(super) fn fieldset(words: Words, written: Option<&Map<String, Value>>, tools: &[Tool]) -> Markup {
     let policy = written.map_or_else(Policy::default, |written| Policy::read(&Value::Object(written.clone())).0);
     let preset = Preset::of(&policy, tools).map_or("", Preset::name);
