@@ -117,7 +117,9 @@ pub(super) fn list_of_runs(who: &SignedIn, runs: &[RunRow], titles: Option<&Titl
 /// What the state of a run is called, and its class.
 pub(super) fn kind(words: Words, state: &str) -> (&'static str, String) {
     let (class, id) = match state {
-        "in flight" | "open" => ("in-flight", text_id("runs-is-running")),
+        "in flight" => ("in-flight", text_id("runs-is-running")),
+        // Of those, some may wait for another attempt.
+        "open" => ("in-flight", text_id("runs-is-open")),
         "waiting" => ("waiting", text_id("runs-is-waiting")),
         "planned" => ("planned", text_id("runs-is-planned")),
         "failed" => ("failed", text_id("runs-is-failed")),

@@ -416,6 +416,10 @@ fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_p
     assert!(desk.page("/").contains("Running normally."));
     let key = std::fs::read_to_string(desk.mana.dir.path().join("service-key")).unwrap();
     assert_eq!(request("POST", &desk.served.url("/internal/tick"), &[("x-service-key", key.trim())]).0, 200);
-    assert!(desk.page("/").contains("Can't reach the model at <bdi>127.0.0.1:9</bdi>."));
+    let page = desk.page("/");
+    assert!(page.contains("Can't reach the model at <bdi>127.0.0.1:9</bdi>."), "{page}");
+    // Whether it is back is tried from there; the run waits, and does not run.
+    assert!(page.contains("action=\"/settings/model\"") && page.contains("<button class=\"\">Test connection</button>"), "{page}");
+    assert!(page.contains("Nothing is being planned.") && page.contains("<h2>Waiting for another attempt</h2>"), "{page}");
     crate::common::wait_for("the cooldown to end", || desk.page("/").contains("The next plan tries again.").then_some(()));
 }

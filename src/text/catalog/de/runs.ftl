@@ -50,6 +50,7 @@ runs-search = Läufe nach Zustand und Tag auswählen
 runs-older = Ältere Läufe
 runs-again = Nächster Versuch
 runs-is-running = läuft
+runs-is-open = im Gange
 runs-is-waiting = wartet
 runs-is-planned = geplant
 runs-is-failed = gescheitert

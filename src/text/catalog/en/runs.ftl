@@ -45,6 +45,7 @@ runs-search = Choose runs by state and day
 runs-older = Older runs
 runs-again = Next attempt
 runs-is-running = running
+runs-is-open = under way
 runs-is-waiting = waiting
 runs-is-planned = planned
 runs-is-failed = failed
