@@ -243,6 +243,8 @@ fn an_empty_start_page_leads_to_the_guide() {
     let ben = house.signed_in("ben");
     let (_, page) = house.page(&ben, "/start");
     assert!(page.contains("Ask the administrator") && !page.contains("Address of the model server"), "{page}");
+    let (_, page) = house.page(&ben, "/missions");
+    assert!(page.contains("href=\"/templates\"") && !page.contains("role=\"search\""), "{page}");
     house.mana.import(&[hourly("anna", "m", None, "2099-01-01T00:00:00.000Z")]);
     assert!(house.page(&anna, "/").1.contains("<h1>Overview</h1>"));
     let (status, page) = house.page(&anna, "/start/plan/m");
