@@ -69,7 +69,10 @@ fn the_first_to_sign_in_administers_and_others_do_not_see_the_server() {
         let bare: Vec<(String, String)> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         assert_eq!(post(&house.served.url(path), &anna, &bare).status, 403, "{path}");
     }
-    // The last administrator stays one.
+    // The last administrator stays one, and is not offered anything else.
+    let (_, people) = house.page(&anna, "/settings/people");
+    assert!(people.contains("The only administrator") && people.contains("Make administrator"), "{people}");
+    assert!(!people.contains("Make member") && people.matches("Remove…").count() == 1, "{people}");
     let refused = house.post(&anna, "/settings/people/role", &[("person", "anna"), ("role", "member")]);
     assert!(refused.status == 422 && refused.body.contains("Somebody has to administer"), "{}", refused.body);
     assert_eq!(house.post(&anna, "/settings/people/role", &[("person", "ben"), ("role", "admin")]).status, 303);
@@ -84,6 +87,11 @@ fn an_invitation_signs_in_once_as_whom_it_names_and_never_as_somebody_who_is_her
     let anna = house.signed_in("anna");
     house.signed_in("ben");
     house.mana.import(&[hourly("zora", "m", None, "2099-01-01T00:00:00.000Z")]);
+    // Whoever has data here is seen, and can be removed.
+    let (_, people) = house.page(&anna, "/settings/people");
+    assert!(people.contains("<bdi>zora</bdi>") && people.contains("Has data here"), "{people}");
+    assert_eq!(house.page(&anna, "/settings/people/remove?person=zora").0, 200);
+    assert_eq!(house.page(&anna, "/settings/people/remove?person=nobody").0, 404);
     for taken in ["anna", "ben", "zora", " "] {
         let refused = house.post(&anna, "/settings/people", &[("person", taken), ("role", "member")]);
         assert!(refused.status == 422 && !refused.body.contains("/link?code="), "{taken}: {}", refused.body);
