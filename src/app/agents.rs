@@ -1,5 +1,7 @@
 //! What people do with their agents.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -44,6 +46,15 @@ impl App {
     /// Where there is none, or the database cannot be read.
     pub async fn agent_fields(&self, user: &UserId, id: &AgentId, fields: &'static [&'static str]) -> Result<Record, AppError> {
         self.fields(Table::Agents, user, id, fields).await
+    }
+
+    /// What agents are called, as far as they are there.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn agent_names(&self, user: &UserId, ids: BTreeSet<AgentId>) -> StoreResult<BTreeMap<AgentId, String>> {
+        let cards = self.store.agent_cards_of(user, ids.into_iter().collect()).await?;
+        Ok(cards.into_iter().map(|card| (card.id, card.name)).collect())
     }
 
     /// What stands around an agent, with at most `limit` of its missions.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::{Date, Time};
 use serde_json::Value;
 
 use super::review::{Given, Reopens, Reviews};
@@ -10,6 +11,7 @@ use crate::domain::ids::{AgentId, IterationId, MissionId, StepId, UserId};
 use crate::domain::iterations::{self, Iteration};
 use crate::domain::review::Review;
 use crate::domain::step::IterationStep;
+use crate::domain::time;
 use crate::modules::{FieldKind, FieldSpec};
 use crate::planner::tools::{ParamKind, Parameter};
 use crate::steps::Foreseen;
@@ -107,7 +109,7 @@ impl Reviews {
             ParamKind::Boolean => FieldKind::Flag,
             ParamKind::Number | ParamKind::Integer => FieldKind::Number,
             ParamKind::String if is_long => FieldKind::Text,
-            ParamKind::String => field.map(|field| field.kind).filter(|kind| *kind != FieldKind::Choice).unwrap_or(FieldKind::Line),
+            ParamKind::String => field.map(|field| field.kind).filter(|kind| has_input(*kind, value)).unwrap_or(FieldKind::Line),
         };
         FieldSpec {
             name: parameter.name.clone(),
@@ -224,5 +226,17 @@ impl App {
             agent,
             iteration,
         }))
+    }
+}
+
+/// Whether a form has an input of its own for a value of that kind: those for days and times show nothing of another text.
+fn has_input(kind: FieldKind, value: Option<&Value>) -> bool {
+    let text = value.and_then(Value::as_str).unwrap_or_default();
+    match kind {
+        FieldKind::Choice => false,
+        FieldKind::Time => text.is_empty() || time::parse_rfc3339(text).is_some(),
+        FieldKind::Day => text.is_empty() || text.parse::<Date>().is_ok_and(|day| day.to_string() == text),
+        FieldKind::Clock => text.is_empty() || text.parse::<Time>().is_ok(),
+        _ => true,
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::App;
-use crate::domain::agent::AgentState;
-use crate::domain::decision::Condition;
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::MissionState;
 use crate::domain::standing::Standing;
+use crate::runner::standings;
 use crate::store::{AgentCard, MissionCard, MissionSort, MissionsWanted, StoreResult, WhichMissions, search_key};
 
 /// Agents that a filter offers.
@@ -26,7 +25,7 @@ pub struct MissionFilter {
     pub after: Option<(String, MissionId)>,
 }
 
-/// A mission in a list, and where it stands as far as its agent and its plans tell.
+/// A mission in a list, and where it stands.
 #[derive(Debug, Clone)]
 pub struct ListedMission {
     pub card: MissionCard,
@@ -67,14 +66,12 @@ impl App {
         let ids: BTreeSet<AgentId> = cards.iter().filter_map(|card| card.agent_id.clone()).collect();
         let agents = self.store.agent_cards_of(user, ids.into_iter().collect()).await?;
         let agents: BTreeMap<AgentId, AgentCard> = agents.into_iter().map(|agent| (agent.id.clone(), agent)).collect();
-        let listed = |card: MissionCard| {
-            let agent = card.agent_id.as_ref().and_then(|id| agents.get(id)).cloned();
-            let review = Condition::Review { awaiting: card.awaiting_review, allowed: self.rules.ceilings.unreviewed_plans };
-            let state = agent.as_ref().map_or(AgentState::Active, |agent| agent.state);
-            let conditions = [Condition::NotArchived(state), Condition::NotPaused(state), review];
-            let obstacle = conditions.into_iter().find(|condition| !condition.holds());
-            ListedMission { standing: Standing::of(card.state, obstacle, card.next_run_at, false, self.now()), agent, card }
+        let standings = standings(&self.store, user, &cards, self.now(), &self.rules_now()).await?;
+        let listed = |(card, standing): (MissionCard, Standing)| ListedMission {
+            standing,
+            agent: card.agent_id.as_ref().and_then(|id| agents.get(id)).cloned(),
+            card,
         };
-        Ok(cards.into_iter().map(listed).collect())
+        Ok(cards.into_iter().zip(standings).map(listed).collect())
     }
 }

@@ -115,8 +115,12 @@ impl App {
     async fn explain(&self, user: &UserId, id: &MissionId, part: &RecordPart, plans: &SomePlans) -> StoreResult<Explanation> {
         let snapshot =
             Snapshot { user_id: user.to_owned(), id: id.to_owned(), record: part.record.clone(), field_meta: Default::default() };
-        let rules = Rules { provider: self.runner.provider_name(), ..self.rules.clone() };
-        explain(&self.store, &snapshot, plans.plans, self.now(), &rules).await
+        explain(&self.store, &snapshot, plans.plans, self.now(), &self.rules_now()).await
+    }
+
+    /// The rules with the model server as it is now.
+    pub(super) fn rules_now(&self) -> Rules {
+        Rules { provider: self.runner.provider_name(), ..self.rules.clone() }
     }
 
     /// Makes a mission of what a form says, and answers its id.

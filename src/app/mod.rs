@@ -66,7 +66,7 @@ pub use model::{FixedParts, ModelKeeper, ModelView, ModelWish};
 pub use operator::{ExportOf, NotFound, Operator, PlanPreview};
 pub use outbox::Outbox;
 pub use overview::{ModelHealth, Overview};
-pub use records::{Heading, Linkable};
+pub use records::{Heading, Linkable, NamedRecord};
 pub use review::{DecidedStep, Given, Reopens, Reviews, StepReview, WaitingPlan};
 pub use runs::{RunFilter, RunList, RunView};
 pub use shelf::{RecordFilter, RecordList};

@@ -42,6 +42,15 @@ impl App {
         Ok(self.store.people(LISTED).await?)
     }
 
+    /// Those who have data here, and never signed in nor were invited.
+    ///
+    /// # Errors
+    /// Where an administrator is needed, or the database cannot be read.
+    pub async fn strangers(&self, who: &UserId) -> Result<Vec<UserId>, AppError> {
+        self.as_admin(who).await?;
+        Ok(self.store.strangers(LISTED).await?)
+    }
+
     /// Invites somebody who is new here, and answers the path of a link that signs them in once.
     ///
     /// # Errors
@@ -98,13 +107,13 @@ impl App {
         }
     }
 
-    /// One person.
+    /// Whether somebody is there who can be removed.
     ///
     /// # Errors
-    /// Where an administrator is needed, or there is no such person.
-    pub async fn person(&self, who: &UserId, user: &UserId) -> Result<Person, AppError> {
+    /// Where an administrator is needed, or the database cannot be read.
+    pub async fn is_somebody(&self, who: &UserId, user: &UserId) -> Result<bool, AppError> {
         self.as_admin(who).await?;
-        self.store.person(user).await?.ok_or(AppError::NotFound)
+        Ok(self.store.person(user).await?.is_some() || self.store.strangers(LISTED).await?.contains(user))
     }
 
     /// People whose removal is under way.

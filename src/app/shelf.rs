@@ -7,13 +7,16 @@ use uuid::Uuid;
 use super::{App, AppError, WrongValue};
 use crate::domain::change::WORKBENCH_CLIENT;
 use crate::domain::ids::UserId;
+use crate::domain::language::Language;
 use crate::domain::limits::Admitted;
 use crate::domain::merge::Record;
 use crate::modules::effects::Obstacle;
-use crate::modules::forms::{self, FormWriter, TextForm};
+use crate::modules::forms::{self, FormWriter, TextColumns, TextForm};
 use crate::modules::{Modules, TableSpec, searched};
 use crate::steps::{OwnHand, UserLog};
 use crate::store::{ListedTable, RecordPlace, RecordSort, RecordsWanted, StoreError, StoreResult};
+use crate::text::catalog::Words;
+use crate::text::module;
 
 /// The longest export, in bytes.
 const EXPORT_BYTES: usize = 16 * 1024 * 1024;
@@ -66,6 +69,19 @@ impl App {
         let wanted = RecordsWanted { search: searched(&search), facets, sort, after };
         let (records, next) = self.store.records_where(user, &table.app, &table.table, wanted, limit).await?;
         Ok(RecordList { records, next })
+    }
+
+    /// How many records each table has that is shown, in the order of the tables; counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or its lists cannot be brought up to date.
+    pub async fn records_counts(&self, user: &UserId, most: u32) -> StoreResult<Vec<(&TableSpec, u64)>> {
+        let mut counts = Vec::new();
+        for table in self.modules().tables().iter().filter(|table| !table.hidden) {
+            self.store.refresh_records(user, &self.listed_table(table)).await?;
+            counts.push((table, self.store.records_count(user, &table.app, &table.table, most).await?));
+        }
+        Ok(counts)
     }
 
     /// A table with those whose records belong to its own.
@@ -127,12 +143,14 @@ impl App {
         Ok(self.write_own(user, back).await.map(drop)?)
     }
 
-    /// Takes in the records of a text, all or none of them, and answers how many there were.
+    /// Takes in the records of a text, all or none of them, and answers how many there were; `file` is the name of the file that
+    /// it was in, or empty.
     ///
     /// # Errors
     /// What is wrong with the text, or the database cannot be written.
-    pub async fn import_records(&self, user: &UserId, table: &TableSpec, form: TextForm, text: &str) -> Result<usize, AppError> {
-        let records = forms::read(form, table, text, self.reviews.executors().zone())?;
+    pub async fn import_records(&self, user: &UserId, table: &TableSpec, text: &str, file: &str) -> Result<usize, AppError> {
+        let columns = columns(table);
+        let records = forms::read(TextForm::guess(&columns, text, file), &columns, text, self.reviews.executors().zone())?;
         let count = records.len();
         self.add_records(user, table, records).await?;
         Ok(count)
@@ -178,6 +196,12 @@ impl From<NotWritten> for AppError {
             NotWritten::Store(error) => AppError::Store(error),
         }
     }
+}
+
+/// The columns of a table, by what they are called in each language.
+fn columns(table: &TableSpec) -> TextColumns<'_> {
+    let called = |language| table.fields.iter().map(move |field| (module::field(Words::of(language), field), field));
+    TextColumns::new(table, Language::ALL.into_iter().flat_map(called))
 }
 
 fn new_id() -> String {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{App, AppError, WrongValue};
@@ -118,7 +119,7 @@ impl App {
                 return wrong("agent.policy.tools".into(), FileFault::NoTool(tool.to_owned()));
             }
         }
-        for (n, sample) in self.suited(template, Language::English).records.iter().enumerate() {
+        for (n, sample) in template.suited(Language::English, self.now(), self.zone()).records.iter().enumerate() {
             let Some(table) = listed(self.modules(), &sample.table) else {
                 return wrong(format!("records[{n}].table"), FileFault::NoTable(sample.table.clone()));
             };
@@ -132,17 +133,27 @@ impl App {
         Ok(())
     }
 
-    fn suited(&self, template: &Template, language: Language) -> Suited {
-        template.suited(language, self.now(), self.zone())
-    }
-
-    /// Makes the agent, the missions and the sample records of a template, all or nothing.
+    /// Makes the agent, the missions and the sample records of a template, all or nothing. Their times are those of `zone`,
+    /// where the user's own is known; without it, those of the server.
     ///
     /// # Errors
     /// What cannot be made, or the database cannot be written.
-    pub async fn make_of_template(&self, user: &UserId, template: &Template, language: Language) -> Result<MadeOfTemplate, AppError> {
+    pub async fn make_of_template(
+        &self,
+        user: &UserId,
+        template: &Template,
+        language: Language,
+        zone: Option<TimeZone>,
+    ) -> Result<MadeOfTemplate, AppError> {
         self.check_template(template)?;
-        let suited = self.suited(template, language);
+        let mut suited = template.suited(language, self.now(), zone.as_ref().unwrap_or(self.zone()));
+        if let Some(name) = zone.as_ref().and_then(TimeZone::iana_name) {
+            suited
+                .missions
+                .iter_mut()
+                .filter_map(|mission| mission.record.get_mut(field::CADENCE))
+                .for_each(|cadence| in_zone(cadence, name));
+        }
         let made = MadeOfTemplate {
             agent: AgentId::from(new_id()),
             missions: suited.missions.iter().map(|_| MissionId::from(new_id())).collect(),
@@ -151,7 +162,8 @@ impl App {
         let maker = Maker { made: made.clone(), suited, tools };
         let (executors, now, user_id) = (self.reviews.executors().clone(), self.now(), user.to_owned());
         let rows = move |log: &dyn UserLog| {
-            let hand = OwnHand { modules: executors.modules(), user: &user_id, client: WORKBENCH_CLIENT, zone: executors.zone(), now, log };
+            let zone = zone.as_ref().unwrap_or(executors.zone());
+            let hand = OwnHand { modules: executors.modules(), user: &user_id, client: WORKBENCH_CLIENT, zone, now, log };
             maker.rows(&hand)
         };
         self.store.append_decided(user, self.ceilings, rows).await?;
@@ -238,6 +250,15 @@ impl Maker {
 /// A table whose records people write.
 fn listed<'m>(modules: &'m Modules, path: &str) -> Option<&'m TableSpec> {
     modules.table(path).filter(|table| !table.hidden && modules.form(table).is_some())
+}
+
+/// Gives a schedule by the clock the zone of its clock, where it names none.
+fn in_zone(cadence: &mut Value, zone: &str) {
+    let by_clock = ["daily", "weekly", "cron"].contains(&cadence.get("kind").and_then(Value::as_str).unwrap_or_default());
+    let has_own = cadence.get("timeZone").and_then(Value::as_str).is_some_and(|zone| !zone.trim().is_empty());
+    if let Some(cadence) = cadence.as_object_mut().filter(|_| by_clock && !has_own) {
+        cadence.insert("timeZone".into(), zone.into());
+    }
 }
 
 fn new_id() -> String {

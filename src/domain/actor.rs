@@ -9,6 +9,7 @@ use super::ids::{IterationId, MissionId};
 pub const LEGACY_AI: &str = "legacy:ai-default";
 const LEGACY_USER: &str = "legacy:user";
 const UNKNOWN: &str = "Unbekannt";
+const SELF: &str = "Du";
 
 /// The display names of the system sources, as clients have always shown them.
 const SYSTEM_SOURCES: [(&str, &str); 5] = [
@@ -53,6 +54,11 @@ pub fn system(source: &str) -> Value {
     json!({"kind": "system", "principalId": format!("system:{source}"), "displayName": name})
 }
 
+/// Whether a name stands in for one that a row did not have.
+pub fn is_stand_in(name: &str) -> bool {
+    [UNKNOWN, SELF].contains(&name)
+}
+
 /// Brings the actor of an old row into today's form; a complete one is left as it is.
 pub fn normalise(raw: Option<&Value>) -> Value {
     let empty = Map::new();
@@ -71,7 +77,7 @@ pub fn normalise(raw: Option<&Value>) -> Value {
         Value::Object(out)
     };
     match text("kind") {
-        Some("user") => complete(LEGACY_USER.into(), "Du"),
+        Some("user") => complete(LEGACY_USER.into(), SELF),
         Some("ai") => complete(LEGACY_AI.into(), UNKNOWN),
         Some("system") => {
             let source = text("principalId").and_then(|id| id.strip_prefix("system:")).or_else(|| text("source")).unwrap_or("migration");

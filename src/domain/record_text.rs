@@ -7,6 +7,8 @@ use super::merge::Record;
 use super::record_kind::{BOOKKEEPING, Field, RecordKind, Role, ValueForm, uses};
 
 const TITLE_LIMIT: usize = 200;
+/// Characters of a text that stands in for a title.
+const START_LIMIT: usize = 80;
 
 /// Title and content of a record, with the facts that its links add; `None` where there is nothing to say.
 pub fn text(kind: &RecordKind, record: &Record, linked: &[String]) -> Option<(String, String)> {
@@ -40,12 +42,32 @@ pub fn facts(fields: &[Field], record: &Record) -> Vec<String> {
     fields.iter().filter_map(fact).collect()
 }
 
-/// How a record is called in a list to choose from; `None` where its title is encrypted or missing.
-pub fn heading(kind: &RecordKind, record: &Record) -> Option<String> {
-    let titles = kind.fields.iter().filter(|field| field.role == Role::Title);
-    let said = titles.filter_map(|field| spelled(field, record)).find(|text| !text.trim().is_empty() && !is_ciphertext(text));
+/// What a record is called in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordName {
+    /// Its title, its day, or how its text begins.
+    Text(String),
+    Encrypted,
+    Untitled,
+}
+
+/// How a record is called in a list to choose from.
+pub fn called(kind: &RecordKind, record: &Record) -> RecordName {
+    let of_role = |role: Role| -> Vec<String> {
+        let fields = kind.fields.iter().filter(move |field| field.role == role);
+        fields.filter_map(|field| spelled(field, record)).filter(|text| !text.trim().is_empty()).collect()
+    };
+    let (titles, texts) = (of_role(Role::Title), of_role(Role::Text));
+    let readable = |texts: &[String]| texts.iter().find(|text| !is_ciphertext(text)).cloned();
     // An entry without a title is known by its day.
-    said.or_else(|| kind.fields.iter().filter(|field| field.label == "date").find_map(|field| spelled(field, record)))
+    let day = || kind.fields.iter().filter(|field| field.label == "date").find_map(|field| spelled(field, record));
+    let is_hidden = !titles.is_empty();
+    let start = || readable(&texts).filter(|_| !is_hidden).map(|text| cut(text.trim().lines().next().unwrap_or_default(), START_LIMIT));
+    match readable(&titles).or_else(day).or_else(start) {
+        Some(text) => RecordName::Text(text),
+        None if is_hidden || !texts.is_empty() => RecordName::Encrypted,
+        None => RecordName::Untitled,
+    }
 }
 
 /// The value at a path of field names.
@@ -142,6 +164,21 @@ mod tests {
     }
 
     #[test]
+    fn a_record_is_called_by_its_title_its_day_or_the_start_of_its_text() {
+        let check = |module: &str, record: Value, expected: RecordName| {
+            assert_eq!(called(kinds().find(module, "").unwrap(), record.as_object().unwrap()), expected, "{record}");
+        };
+        let text = |text: &str| RecordName::Text(text.into());
+        check("notes", json!({"title": "Balcony", "content": "Shady."}), text("Balcony"));
+        check("notes", json!({"title": "", "content": "\nWater the mint.\nTwice."}), text("Water the mint."));
+        check("notes", json!({"title": null, "content": "a".repeat(100)}), text(&format!("{}…", "a".repeat(80))));
+        check("notes", json!({"title": "enc:1:AAAA.AAAA", "content": "Shady."}), RecordName::Encrypted);
+        check("notes", json!({"content": "enc:1:AAAA.AAAA"}), RecordName::Encrypted);
+        check("notes", json!({}), RecordName::Untitled);
+        check("journal", json!({"content": "Slept well.", "entryDate": "2026-04-14"}), text("2026-04-14"));
+    }
+
+    #[test]
     fn a_goal_is_its_progress() {
         for (goal, content) in [
             (json!({"title": "Run", "currentValue": 3, "targetValue": 10, "period": "week"}), "Progress: 3 of 10 per week"),
@@ -214,13 +251,5 @@ mod tests {
             let (_, content) = read(module, json!({"content": "é".repeat(3_000)})).unwrap();
             assert_eq!(content.chars().count(), limit + 1, "{module}: the limit and an ellipsis");
         }
-    }
-
-    #[test]
-    fn a_list_calls_a_record_by_its_title_or_its_day() {
-        let name = |module: &str, record: Value| heading(kinds().find(module, "").unwrap(), record.as_object().unwrap());
-        assert_eq!(name("notes", json!({"title": "T"})).as_deref(), Some("T"));
-        assert_eq!(name("notes", json!({"title": "enc:1:AAAA.AAAA"})), None);
-        assert_eq!(name("journal", json!({"title": "", "entryDate": "2026-04-14"})).as_deref(), Some("2026-04-14"));
     }
 }

@@ -11,7 +11,7 @@ mod scene;
 mod spec;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use card::{RecordCard, searched};
 pub use spec::{FieldKind, FieldRole, FieldSpec, OwnedRecord, TableSpec, ToolSpec};
@@ -171,11 +171,18 @@ impl Modules {
         self.tables.iter().find(|spec| spec.app == app && spec.table == table)
     }
 
-    /// The field of a record into which a parameter of a tool goes, where it has its name.
+    /// The field of a record into which a parameter of a tool goes: one of its name, or one that is set to it.
     pub fn field_of(&self, tool: &str, parameter: &str) -> Option<&FieldSpec> {
         let spec = self.tool(tool)?;
-        let written = [&spec.create, &spec.update].into_iter().flatten().chain(spec.with.values().map(|beside| &beside.create));
-        written.filter_map(|path| self.table(path)?.field(parameter)).next()
+        let own = [&spec.create, &spec.update].into_iter().flatten().map(|path| (path, &spec.set));
+        let written: Vec<_> = own.chain(spec.with.values().map(|beside| (&beside.create, &beside.set))).collect();
+        let named = written.iter().find_map(|(path, _)| self.table(path)?.field(parameter));
+        let template = format!("$param:{parameter}");
+        let is_set = |(path, set): &(&String, &Map<String, Value>)| {
+            let (field, _) = set.iter().find(|(_, value)| value.as_str() == Some(template.as_str()))?;
+            self.table(path)?.field(field)
+        };
+        named.or_else(|| written.iter().find_map(is_set))
     }
 
     fn tool(&self, name: &str) -> Option<&ToolSpec> {

@@ -12,10 +12,10 @@ use crate::domain::cadence::Cadence;
 use crate::domain::decision::{self, Ceilings, Condition, Load, Plans, RunCheck, Situation};
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::{Mission, MissionState};
-use crate::domain::standing::Standing;
+use crate::domain::standing::{Standing, Untimed};
 use crate::domain::time;
 use crate::grants::{self, Grant, Skip};
-use crate::store::{LoadQuery, RunRow, Snapshot, Store, StoreResult};
+use crate::store::{LoadQuery, OpenRun, RunRow, Snapshot, Store, StoreResult, UserLoad};
 use crate::text::catalog::Words;
 use crate::text::decision::{explained, name};
 
@@ -85,6 +85,25 @@ pub struct Rules {
     pub provider: String,
 }
 
+/// What decides about a mission; `agent` comes with the tokens that it used, `run` is the mission's own.
+pub(super) fn situation<'a>(
+    agent: Option<&'a (Agent, u64)>,
+    run: Option<&OpenRun>,
+    load: &UserLoad,
+    plans: Plans,
+    provider_closed_until: Option<Timestamp>,
+    rules: &'a Rules,
+    now: Timestamp,
+) -> Situation<'a> {
+    let agent = agent.map(|(agent, tokens)| {
+        // Its own run holds its place.
+        let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_ref() == Some(&agent.id));
+        (agent, Load { in_flight: load.in_flight(&agent.id).saturating_sub(own.into()), tokens: *tokens })
+    });
+    let (pending, ceilings) = (run.map(pending), &rules.ceilings);
+    Situation { agent, plans, pending, provider_closed_until, used: load.used, now, ceilings }
+}
+
 /// Explains a live mission at `now`, with the same decision as a tick; `plans` is what its plans come to, which need not all be
 /// in the record.
 ///
@@ -97,19 +116,8 @@ pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, 
     let load = store.load(wanted, now).await?;
     let agent = mission.agent_id.as_ref().and_then(|id| Some((Agent::read(id, &load.agents.get(id)?.0).0, load.agents.get(id)?.1)));
     let run = load.open.iter().find(|run| &run.mission_id == id);
-    let situation = Situation {
-        agent: agent.as_ref().map(|(agent, tokens)| {
-            // Its own run holds its place.
-            let own = run.is_some_and(|run| run.owner.is_some() && run.agent_id.as_ref() == Some(&agent.id));
-            (agent, Load { in_flight: load.in_flight(&agent.id).saturating_sub(own.into()), tokens: *tokens })
-        }),
-        plans,
-        pending: run.map(pending),
-        provider_closed_until: outage::closed_until(store, &rules.provider, &rules.breaker, now).await?,
-        used: load.used,
-        now,
-        ceilings: &rules.ceilings,
-    };
+    let closed_until = outage::closed_until(store, &rules.provider, &rules.breaker, now).await?;
+    let situation = situation(agent.as_ref(), run, &load, plans, closed_until, rules, now);
     let cadence = RunCheck::Cadence { written: mission.cadence.to_string(), bad: Cadence::read(&mission.cadence).err() };
     let mut steps =
         vec![RunCheck::State(mission.state), RunCheck::Due { at: mission.next_run_at, now, lacks: mission.lacks_time() }, cadence];
@@ -139,7 +147,7 @@ pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, 
         title: mission.label().to_owned(),
         at: now,
         steps,
-        standing: Standing::of(mission.state, obstacle, mission.next_run_at, mission.lacks_time(), now),
+        standing: Standing::of(mission.state, obstacle, mission.next_run_at.ok_or_else(|| Untimed::of(&mission.cadence)), now),
         needs_start: mission.state == MissionState::Active && mission.next_run_at.is_none() && !mission.lacks_time() && obstacle.is_none(),
         agent: agent.map(|(agent, _)| (agent.id, agent.name)),
         next_run_at,

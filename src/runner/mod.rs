@@ -10,6 +10,7 @@ mod outage;
 mod queue;
 mod rehearse;
 mod scan;
+mod standings;
 mod tick;
 mod upkeep;
 mod work;
@@ -24,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 pub use explain::{Explanation, Rules, explain};
+pub use standings::standings;
 pub use tick::{Note, Tick, TickStats};
 pub use work::{RunOutcome, RunReport};
 

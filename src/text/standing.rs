@@ -17,6 +17,7 @@ pub fn told(words: Words, standing: &Standing, agent: &str) -> Phrase {
         Standing::Running => words.say("mission-is-running").into(),
         Standing::Ready => words.say("mission-is-ready").into(),
         Standing::OnStart => words.say("mission-is-on-start").into(),
+        Standing::BadSchedule => words.say("mission-bad-schedule-short").into(),
         Standing::At(at) => words.phrase("mission-is-at", [], [("at", at)]),
         Standing::Blocked(condition) | Standing::Waiting(condition) => match condition {
             Condition::NotArchived(_) => named(text_id("mission-agent-archived")),

@@ -7,8 +7,9 @@ use serde::Deserialize;
 use super::Shared;
 use super::agent_form::select;
 use super::page::{Failed, Response, moment, page, path, rich, segment, shorter};
+use super::records;
 use super::session::SignedIn;
-use crate::app::ReadsView;
+use crate::app::{Heading, NamedRecord, ReadsView};
 use crate::domain::ids::MissionId;
 use crate::store::{AuditRow, ReadStatus};
 use crate::text::catalog::{Words, text_id};
@@ -30,13 +31,15 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(of):
     let table = Some(of.table.as_str()).filter(|table| !table.is_empty());
     let found = shared.app.reads_view(&who.user, (mission.as_ref(), table), of.before, SHOWN).await?;
     let words = who.words;
+    let records = found.rows.iter().map(|row| (row.table.as_str(), &*row.record_id)).collect();
+    let names = shared.app.named_records(&who.user, records).await?;
     let is_filtered = mission.is_some() || table.is_some();
     let body = html! {
         h1 { (words.say("common-access")) }
         p.lead { (words.say("access-lead")) }
         @if is_filtered || !found.rows.is_empty() { (filters(&shared, words, &of, &found)) }
         @if found.rows.is_empty() { p.empty { @if is_filtered { (words.say("access-none-chosen")) } @else { (words.say("access-none")) } } }
-        ul.log { @for row in &found.rows { (line(&shared, words, row, &found)) } }
+        ul.log { @for (row, name) in found.rows.iter().zip(&names) { (line(&shared, words, row, name.as_ref(), &found)) } }
         @if let Some(next) = found.next {
             p { a.button href={ "/audit?mission=" (segment(&of.mission)) "&table=" (segment(&of.table)) "&before=" (next) } { (words.say("common-older")) } }
         }
@@ -73,8 +76,13 @@ fn table_in_words(shared: &Shared, words: Words, name: &str) -> String {
     table.map_or_else(|| shorter(name, 60), |table| module::table(words, table))
 }
 
-fn line(shared: &Shared, words: Words, row: &AuditRow, found: &ReadsView) -> Markup {
-    let record = html! { b dir="auto" { (shorter(&row.record_id, 80)) } };
+/// One read, `named` being its record, where it is still there. What is encrypted is told apart by its id.
+fn line(shared: &Shared, words: Words, row: &AuditRow, named: Option<&NamedRecord>, found: &ReadsView) -> Markup {
+    let by_id = named.map(|found| match &found.heading {
+        Heading::Encrypted | Heading::Untitled => NamedRecord { heading: Heading::TooLong, ..found.clone() },
+        _ => found.clone(),
+    });
+    let record = html! { b dir="auto" { (records::named(shared, words, by_id.as_ref(), &row.record_id)) } };
     let card = found.missions.iter().find(|card| card.id == row.mission_id);
     let name = card.map_or_else(|| shorter(&row.mission_id, 60), |card| shorter(card.label(), 60));
     let mission = html! { a href=(path("missions", &row.mission_id)) { bdi { (name) } } };

@@ -44,7 +44,7 @@ pub(super) fn form(
         form.stack method="post" action=(action) {
             (csrf(who))
             (as_it_was(was, &SHOWN))
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
             div.columns {
                 div { label for="name" { (words.say("agents-name")) } input #name name=(field::NAME) value=(shown(record, field::NAME)) dir="auto" required; }
                 div { label for="avatar" { (words.say("agents-avatar")) } input #avatar name=(field::AVATAR) value=(shown(record, field::AVATAR)) dir="auto" placeholder="🦉"; }

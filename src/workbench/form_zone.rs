@@ -38,10 +38,19 @@ fn find(name: &str) -> Option<TimeZone> {
 }
 
 impl FormZone {
+    /// The zone that a user chose, else that of their browser, where it is known.
+    pub fn own(who: &SignedIn) -> Option<TimeZone> {
+        who.zone.as_deref().or(who.browser_zone.as_deref()).and_then(find)
+    }
+
+    /// Whether times of a zone are those that a user is shown.
+    pub fn is_of(who: &SignedIn, zone: &TimeZone) -> bool {
+        FormZone::own(who).is_some_and(|own| own.iana_name() == zone.iana_name())
+    }
+
     /// For a form that is made now.
     pub fn of(who: &SignedIn, app: &App) -> Self {
-        let chosen = who.zone.as_deref().or(who.browser_zone.as_deref()).and_then(find);
-        let zone = chosen.unwrap_or_else(|| app.zone().clone());
+        let zone = FormZone::own(who).unwrap_or_else(|| app.zone().clone());
         FormZone { is_named: who.browser_zone.is_none() || who.browser_zone.as_deref() != zone.iana_name(), zone }
     }
 

@@ -9,17 +9,19 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::changes::label;
+use super::form_zone::FormZone;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{
-    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, prose_of, refused, segment, shorter,
-    state_badge, to,
+    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, phrase_with, prose_of, refused, rich,
+    segment, shorter, state_badge, to,
 };
 use super::plan::{PlanView, plan};
+use super::records::named;
 use super::review::{Decided, toast};
 use super::run::list_of_runs;
 use super::session::{Posted, SignedIn};
-use crate::app::{MissionView, StepsAhead, ViewBounds};
+use crate::app::{MissionView, NamedRecord, StepsAhead, ViewBounds};
 use crate::domain::cadence::Cadence;
 use crate::domain::decision::{Condition, RunCheck};
 use crate::domain::field;
@@ -32,7 +34,7 @@ use crate::runner::Explanation;
 use crate::store::{Longest, RunRow, SomePlans};
 use crate::text::catalog::Words;
 use crate::text::decision::{on_page, title};
-use crate::text::{cadence, schedule, standing};
+use crate::text::{cadence, module, schedule, standing};
 
 /// Plans and runs on one page.
 const PLANS: usize = 10;
@@ -89,6 +91,8 @@ pub(super) async fn show(
     let MissionView { part, plans: found, steps, why, ahead, runs } = shared.app.mission_view(&who.user, &id, wanted).await?;
     let (mission, problems) = Mission::read(&id, &part.record);
     let words = who.words;
+    let inputs = mission.inputs.get(..INPUTS).unwrap_or(&mission.inputs);
+    let names = shared.app.named_inputs(&who.user, inputs).await?;
     let body = html! {
         (toast(&shared, &who, &older.decided, None).await?)
         (head(&who, &mission, &why))
@@ -106,7 +110,7 @@ pub(super) async fn show(
             @let fields: Vec<String> = ahead.iter().take(5).map(|(field, stamp)| format!("{} ({})", label(words, field), shorter(stamp, 40))).collect();
             p.wrong { (words.with("mission-clock-ahead", [("fields", fields.join(", ").into())])) }
         }
-        (about(words, &mission, &part.missing))
+        (about(&shared, words, &mission, &part.missing, &names))
         section { h2 { (words.say("mission-plans")) } (plans((&shared, &who), &mission, &found, &steps, &runs, older.skip)) }
         section { h2 { (words.say("mission-runs")) } (history(&who, &id, &runs)) }
     };
@@ -143,7 +147,7 @@ fn head(who: &SignedIn, mission: &Mission, why: &Explanation) -> Markup {
             div.actions {
                 @if why.standing == Standing::Running { (button(who, &act("cancel"), &words.say("mission-cancel-run"), &[], "")) }
                 @if mission.state == MissionState::Active {
-                    (button(who, &act("run"), &words.say("mission-run-now"), &[], "primary"))
+                    @if why.standing != Standing::Running { (button(who, &act("run"), &words.say("mission-run-now"), &[], "primary")) }
                     (set("paused", &words.say("mission-pause")))
                 } @else { (set("active", &words.say("mission-resume"))) }
                 a.button href=(act("edit")) { (words.say("mission-edit")) }
@@ -163,26 +167,39 @@ fn head(who: &SignedIn, mission: &Mission, why: &Explanation) -> Markup {
 }
 
 /// Where it stands, in a sentence.
-fn said(words: Words, why: &Explanation) -> Markup {
+pub(super) fn said(words: Words, why: &Explanation) -> Markup {
+    said_with(words, why, moment)
+}
+
+fn said_with(words: Words, why: &Explanation, time: fn(Timestamp) -> Markup) -> Markup {
     let agent = why.agent.as_ref().map_or_else(String::new, |(_, name)| shorter(name, 80));
-    html! { span dir="auto" { (phrase(&standing::told(words, &why.standing, &agent))) } }
+    html! { span dir="auto" { (phrase_with(&standing::told(words, &why.standing, &agent), time)) } }
 }
 
 /// Who handles it, when, and where it stands.
 fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanation, last: Option<&RunRow>) -> Markup {
     let words = who.words;
     let cadence = Cadence::read(&mission.cadence).ok();
-    let zone = cadence.as_ref().and_then(Cadence::zone).unwrap_or(shared.app.zone()).iana_name().unwrap_or("UTC").to_owned();
+    let zone = cadence.as_ref().and_then(Cadence::zone).unwrap_or(shared.app.zone());
+    // The schedule is told in its own zone; times of another one say so.
+    let spell = if FormZone::is_of(who, zone) { moment } else { moment_in_zone };
+    let zone = zone.iana_name().unwrap_or("UTC").to_owned();
+    let is_due = why.next_run_at.is_some_and(|at| at <= why.at);
+    let next = match why.standing {
+        // The time of the run under way is over.
+        Standing::Running if is_due => (why.then, None),
+        _ => (why.next_run_at, why.then),
+    };
     let is_cancelled = last.is_some_and(|run| run.finished.is_none() && Some(run.run.scheduled_for) != mission.next_run_at);
     let class = match why.standing {
-        Standing::Blocked(_) | Standing::Waiting(_) => "health warm",
+        Standing::Blocked(_) | Standing::Waiting(_) | Standing::BadSchedule => "health warm",
         Standing::Inactive(_) => "health",
         _ => "health good",
     };
     html! {
         section.status aria-label=(words.say("mission-status")) {
             p class=(class) {
-                @if is_cancelled { (words.say("mission-cancelled")) } @else { (said(words, why)) }
+                @if is_cancelled { (words.say("mission-cancelled")) } @else { (said_with(words, why, spell)) }
                 @match (why.standing, &why.agent) {
                     (Standing::Blocked(Condition::Review { .. }), _) => { " " a href={ "/review?mission=" (path("", &mission.id).trim_start_matches('/')) } { (words.say("mission-review-now")) } }
                     (Standing::Blocked(Condition::NotPaused(_) | Condition::NotArchived(_) | Condition::Budget { .. }), Some((id, _))) => { " " a href=(path("agents", id)) { (words.say("mission-open-agent")) } }
@@ -197,11 +214,12 @@ fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanat
                     div { dt { (words.say("mission-schedule")) } dd { (schedule::told(words, &repetition, &zone)) } }
                 }
                 div { dt { (words.say("mission-next-run")) } dd {
-                    @match (why.next_run_at, why.then) {
-                        (None, _) => (words.say("mission-next-none")),
-                        (Some(at), None) => (moment_in_zone(at)),
-                        (Some(at), Some(then)) => { (moment_in_zone(at)) ", " (words.say("mission-next-then")) " " (moment(then)) }
+                    @match next.0 {
+                        None => (words.say("mission-next-none")),
+                        Some(at) if at <= why.at => (rich(words, "mission-due-since", [("at", moment_in_zone(at))])),
+                        Some(at) => (moment_in_zone(at)),
                     }
+                    @if let Some(then) = next.1 { ", " (words.say("mission-next-then")) " " (spell(then)) }
                 } }
             }
             details {
@@ -234,8 +252,9 @@ fn mark(check: &RunCheck) -> (&'static str, &'static str) {
     }
 }
 
-/// What it is about; `missing` are the bytes of its fields that were not read.
-fn about(words: Words, mission: &Mission, missing: &BTreeMap<String, u64>) -> Markup {
+/// What it is about; `missing` are the bytes of its fields that were not read, `names` what its linked records are called.
+fn about(shared: &Shared, words: Words, mission: &Mission, missing: &BTreeMap<String, u64>, names: &[Option<NamedRecord>]) -> Markup {
+    let table = |found: &Option<NamedRecord>| shared.app.modules().table(&found.as_ref()?.table).map(|table| module::table(words, table));
     let text = |field: &str, text: &str| prose_of(text, missing.get(field).copied().unwrap_or(0));
     html! {
         @if mission.title.chars().nth(200).is_some() { details { summary { (words.say("mission-whole-title")) } (text(field::TITLE, &mission.title)) } }
@@ -247,8 +266,8 @@ fn about(words: Words, mission: &Mission, missing: &BTreeMap<String, u64>) -> Ma
             p.hint { (words.say("mission-form-whole")) " " a href={ (path("missions", &mission.id)) "/edit" } { (words.say("mission-edit-whole")) } }
         }
         @if !mission.inputs.is_empty() {
-            details { summary { (words.with("mission-can-read-n", [("n", mission.inputs.len().into())])) } ul { @for input in mission.inputs.iter().take(INPUTS) {
-                li dir="auto" { (shorter(&input.module, 40)) ": " (shorter(&input.id, 80)) }
+            details { summary { (words.with("mission-can-read-n", [("n", mission.inputs.len().into())])) } ul { @for (input, name) in mission.inputs.iter().zip(names) {
+                li dir="auto" { (table(name).unwrap_or_else(|| shorter(&input.module, 40))) ": " (named(shared, words, name.as_ref(), &input.id)) }
             } }
             @if mission.inputs.len() > INPUTS { p.hint { (words.with("review-more", [("n", (mission.inputs.len() - INPUTS).into())])) } } }
         }

@@ -59,6 +59,7 @@ fn offer(words: Words, record: Linkable) -> (String, String) {
     let name = match heading {
         Heading::Text(text) => shorter(&text, 80),
         Heading::Encrypted => words.with("missions-encrypted", [("name", shorter(&id, 40).into())]),
+        Heading::Untitled => words.say("records-untitled").into_owned(),
         Heading::TooLong => shorter(&id, 40),
     };
     (reference(&module, &table, &id), format!("{}: {name}", module::module(words, &module)))
@@ -112,7 +113,7 @@ pub(super) fn form(
         form.stack.mission method="post" action=(action) data-times="/missions/next-times" {
             (csrf(who))
             (as_it_was(was, &SHOWN))
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
             label for="title" { (words.say("missions-title")) }
             input #title name=(field::TITLE) value=(shown(record, field::TITLE)) dir="auto" required[needs_title(was)];
             label for="objective" { (words.say("missions-goal")) }

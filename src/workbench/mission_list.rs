@@ -73,6 +73,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
     let same: String =
         query.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!("&{name}={}", segment(value))).collect();
     let is_filtered = query[..4].iter().any(|(_, value)| !value.is_empty());
+    let is_first_page = asked.key.is_empty();
     let options = |all: &[(&'static str, &'static str)], chosen: &str| {
         html! { @for (value, id) in all { option value=(value) selected[*value == chosen] { (words.say(id)) } } }
     };
@@ -81,7 +82,8 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
         @if let Some(id) = &asked.deleted {
             div.health { (words.say("mission-deleted")) " " (button(&who, &format!("{}/undelete", path("missions", id)), &words.say("mission-undelete"), &[], "")) }
         }
-        form.filter method="get" action="/missions" role="search" {
+        @let has_none = found.rows.is_empty() && !is_filtered && is_first_page;
+        @if !has_none { form.filter method="get" action="/missions" role="search" {
             div.row {
                 label.aside for="q" { (words.say("mission-search")) }
                 input #q type="search" name="q" value=(asked.q) placeholder=(words.say("mission-search")) maxlength="200" dir="auto";
@@ -100,9 +102,10 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
                 }
                 div.actions { button { (words.say("runs-filter")) } }
             }
-        }
+        } }
         @if found.rows.is_empty() {
             p.empty { @if is_filtered { (words.say("mission-none-found")) " " a href="/missions" { (words.say("mission-show-all")) } } @else { (words.say("mission-none")) } }
+            @if has_none { p { a.button href="/templates" { (words.say("templates-start")) } } }
         } @else { (mission_table(&who, &found.rows)) }
         @if let Some((key, id)) = &found.next {
             p { a.button href={ "/missions?key=" (segment(key)) "&after=" (segment(id)) (same) } { (words.say("mission-next-page")) } }

@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -147,6 +147,7 @@ pub fn router(workbench: Workbench) -> Router {
     };
     let set = |name, value: &'static str| SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value));
     pages
+        .method_not_allowed_fallback(to_parent)
         .route_layer(from_fn_with_state(Arc::clone(&workbench), session::admit))
         .layer(set(header::CACHE_CONTROL, "no-store"))
         .route("/assets/workbench.css", get(|| async { asset("text/css; charset=utf-8", include_str!("assets/workbench.css")) }))
@@ -169,9 +170,22 @@ fn asset(kind: &'static str, content: impl IntoResponse) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], content)
 }
 
+/// A form was answered under this address, and somebody asks for it again: a reload, or a browser that brings its tabs back.
+async fn to_parent(method: Method, uri: Uri) -> Response {
+    if method != Method::GET {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    let of_settings = |path: &str| path.starts_with("/settings/") && !path.starts_with("/settings/people/");
+    page::to(match uri.path().rsplit_once('/') {
+        Some(_) if of_settings(uri.path()) => "/settings",
+        Some((parent, _)) if !parent.is_empty() => parent,
+        _ => "/",
+    })
+}
+
 /// What a browser is told of an address that nobody knows.
 pub fn no_page(headers: &HeaderMap) -> Response {
-    let mut response = page::explained(page::Failed::NotFound.into(), session::words(headers));
+    let mut response = page::explained(page::Failed::NotFound.into(), session::words(headers), None);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     guarded(response)
 }

@@ -119,13 +119,13 @@ fn answer(words: Words, answered: &ModelAnswered) -> Markup {
     html! {
         @match answered {
             ModelAnswered::Nothing => {}
-            ModelAnswered::Refused(why) => p.wrong role="alert" dir="auto" { (shorter(why, 600)) },
-            ModelAnswered::Failed(name, why) => (failure(words, name, why)),
-            ModelAnswered::Models(models) => div.health role="status" {
+            ModelAnswered::Refused(why) => p.wrong role="alert" tabindex="-1" autofocus dir="auto" { (shorter(why, 600)) },
+            ModelAnswered::Failed(name, why) => div tabindex="-1" autofocus { (failure(words, name, why)) },
+            ModelAnswered::Models(models) => div.health role="status" tabindex="-1" autofocus {
                 p { (words.with("settings-models", [("count", models.len().into())])) }
                 div.row { @for name in models.iter().take(30) { button type="button" data-fills="model" value=(name) { (shorter(name, 80)) } } }
             },
-            ModelAnswered::Sample(sample) => div.health.good role="status" {
+            ModelAnswered::Sample(sample) => div.health.good role="status" tabindex="-1" autofocus {
                 p { (words.with("settings-answered", [("model", shorter(&sample.model, 80).into()), ("took", seconds(words.language(), sample.latency.as_secs_f64()).into())])) }
                 p.prose dir="auto" { (sample.text) }
             },

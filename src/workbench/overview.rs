@@ -10,7 +10,7 @@ use super::Shared;
 use super::charts::{bars, timeline};
 use super::inbox::first_waiting;
 use super::mission_list::mission_table;
-use super::page::{Failed, Response, moment, page, path, shorter, to};
+use super::page::{Failed, Response, button, moment, page, path, shorter, to};
 use super::run::{Titles, kind, list_of_runs};
 use super::session::SignedIn;
 use crate::app::{ModelHealth, Overview};
@@ -29,9 +29,11 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
     let first = first_waiting(&shared, &who).await?;
     let titles: Titles = seen.of_runs.iter().map(|card| (card.id.clone(), shorter(card.label(), 80))).collect();
     let (open, ended): (Vec<RunRow>, Vec<RunRow>) = seen.runs.iter().cloned().partition(|run| run.finished.is_none());
+    let (running, waiting): (Vec<RunRow>, Vec<RunRow>) = open.into_iter().partition(|run| run.run.owner.is_some());
+    let is_admin = shared.app.is_admin(&who.user).await?;
     let body = html! {
         div.head { h1 { (words.say("common-overview")) } a.button.primary href="/missions/new" { (words.say("missions-new")) } }
-        (health(words, &seen))
+        (health((&shared, &who), &seen, is_admin))
         div.grid {
             @match &first {
                 Some(first) => section.wide {
@@ -49,7 +51,10 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
             }
             section.wide[first.is_some()] {
                 h2 { (words.say("overview-running")) }
-                @if open.is_empty() { p.empty { (words.say("overview-nothing-runs")) } } @else { (list_of_runs(&who, &open, Some(&titles))) }
+                @if running.is_empty() { p.empty { (words.say("overview-nothing-runs")) } } @else { (list_of_runs(&who, &running, Some(&titles))) }
+            }
+            @if !waiting.is_empty() {
+                section.wide { h2 { (words.say("overview-retries")) } (list_of_runs(&who, &waiting, Some(&titles))) }
             }
             section.wide { h2 { (words.say("overview-next")) } (due(words, seen.at, &seen.next)) @if !seen.next.is_empty() { p { a href="/calendar" { (words.say("runs-calendar")) } } } }
             section.wide { h2 { (words.say("overview-day")) } (last_day(words, seen.at, &seen.day)) p { a href="/insights" { (words.say("insights-title")) } } }
@@ -64,7 +69,13 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<
 }
 
 /// What is wrong now, or when the model last answered.
-fn health(words: Words, seen: &Overview) -> Markup {
+fn health((shared, who): (&Shared, &SignedIn), seen: &Overview, is_admin: bool) -> Markup {
+    let words = who.words;
+    let model = shared.app.model();
+    let test = || {
+        let asked = [("act", "test"), ("address", model.address.as_str()), ("model", model.model.as_str())];
+        html! { @if is_admin { " " (button(who, "/settings/model", &words.say("overview-test"), &asked, "")) } }
+    };
     html! {
         @if !seen.can_write { p.health.bad { (words.say("overview-no-writes")) } }
         @match &seen.model {
@@ -72,9 +83,12 @@ fn health(words: Words, seen: &Overview) -> Markup {
                 (words.say("overview-model-away")) " " bdi { (shorter(&outage.server, 100)) } ". "
                 @if outage.until > seen.at { (words.say("overview-next-try")) " " (moment(outage.until)) "." }
                 @else { (words.say("overview-next-plan-tries")) }
+                (test())
             },
-            ModelHealth::Failing { at, error } => p.health.bad {
-                (words.say("overview-model-fails")) " " (moment(*at)) ": " bdi { (shorter(error, 300)) }
+            // One answer says little; a server that is away is left alone after some.
+            ModelHealth::Failing { at, error } => div.health.warm {
+                (words.say("overview-model-fails")) " " (moment(*at)) "." (test())
+                details { summary { (words.say("runs-details")) } p.hint lang="en" dir="auto" { (shorter(error, 300)) } }
             },
             ModelHealth::Answered(at) if seen.can_write => p.health.good { (words.say("overview-well")) " " (words.say("overview-answered")) " " (moment(*at)) "." },
             ModelHealth::Untried if seen.can_write => p.health.good { (words.say("overview-well")) " " (words.say("overview-untried")) },

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse};
 use cookie::Cookie;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
@@ -127,9 +128,16 @@ impl IntoResponse for Failed {
     }
 }
 
-/// The page of a failure in the language of whoever asked; any other answer as it is.
-pub(super) fn explained(mut response: Response, words: Words) -> Response {
+/// Whether a page says why another cannot be shown, and has its words still to come.
+pub(super) fn lacks_words(response: &Response) -> bool {
+    response.extensions().get::<Unexplained>().is_some()
+}
+
+/// The page of a failure in the language of whoever asked; any other answer as it is. Who is signed in keeps the navigation, and
+/// finds what was deleted.
+pub(super) fn explained(mut response: Response, words: Words, who: Option<&SignedIn>) -> Response {
     let Some(Unexplained { title, why }) = response.extensions_mut().remove() else { return response };
+    let is_gone = response.status() == StatusCode::NOT_FOUND;
     let body = html! {
         h1 { (words.say(title)) }
         p { @match why {
@@ -137,9 +145,10 @@ pub(super) fn explained(mut response: Response, words: Words) -> Response {
             Unshown::Text(text) => (text),
             Unshown::Refused(error) => (error.refusal(words).unwrap_or_else(|| error.to_string())),
         } }
+        @if is_gone && who.is_some() { p { a href="/deleted" { (words.say("common-to-deleted")) } } }
         p { a href="/" { (words.say("common-to-overview")) } }
     };
-    (response.status(), Html(frame(words, None, &words.say(title), &body).into_string())).into_response()
+    (response.status(), Html(frame(words, who, &words.say(title), &body).into_string())).into_response()
 }
 
 /// Sends the browser to another page with a GET.
@@ -276,12 +285,22 @@ pub(super) fn moment_in_zone(at: Timestamp) -> Markup {
     html! { time.zoned datetime=(iso) { (iso.get(..16).unwrap_or(&iso).replace('T', " ")) " UTC" } }
 }
 
+/// A time of day, which the script spells in the reader's zone.
+pub(super) fn clock(at: Timestamp, zone: &TimeZone) -> Markup {
+    html! { time.clock datetime=(time::iso_millis(at)) { (at.to_zoned(zone.clone()).strftime("%H:%M")) } }
+}
+
 /// A sentence with its times as readers have them.
-pub(super) fn phrase(phrase: &Phrase) -> Markup {
+pub(super) fn phrase(told: &Phrase) -> Markup {
+    phrase_with(told, moment)
+}
+
+/// The same with another way to show a time.
+pub(super) fn phrase_with(phrase: &Phrase, time: impl Fn(Timestamp) -> Markup) -> Markup {
     html! {
         @for piece in phrase.pieces() { @match piece {
             Piece::Text(text) => (shorter(text, 300)),
-            Piece::Slot(at) => (moment(*at)),
+            Piece::Slot(at) => (time(*at)),
         } }
     }
 }
@@ -348,11 +367,6 @@ pub(super) fn prose_of(text: &str, missing: u64) -> Markup {
             }
         }
     }
-}
-
-/// The state of an agent, a mission or a run; a word that this program does not know stands for itself.
-pub(super) fn state_in_words(words: Words, state: &str) -> String {
-    state_text(state).map_or_else(|| shorter(state, 40), |id| words.say(id).into_owned())
 }
 
 /// The same as a small sign.

@@ -13,7 +13,7 @@ use crate::app::{AppError, PeopleRefusal};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::store::Person;
-use crate::text::catalog::text_id;
+use crate::text::catalog::{Words, text_id};
 
 pub(super) async fn list(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let body = body(&shared, &who, None, None).await?;
@@ -23,16 +23,18 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn) -> Result<
 async fn body(shared: &Shared, who: &SignedIn, wrong: Option<&str>, link: Option<&str>) -> Result<Markup, Failed> {
     let words = who.words;
     let people = shared.app.people(&who.user).await?;
+    let strangers = shared.app.strangers(&who.user).await?;
+    let admins = people.iter().filter(|person| person.role == PersonRole::Admin).count();
     let removals = shared.app.removals(&who.user).await?;
     let has_links = shared.app.users().public_keys().is_some();
     Ok(html! {
         p { a href="/settings" { (words.say("settings-back")) } }
         h1 { (words.say("settings-people")) }
-        @if let Some(wrong) = wrong { p.wrong role="alert" dir="auto" { (shorter(wrong, 300)) } }
+        @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus dir="auto" { (shorter(wrong, 300)) } }
         @if let Some(link) = link {
             div.health.good role="status" {
                 p { label for="link" { (words.say("settings-invite-link")) } }
-                textarea #link readonly rows="4" spellcheck="false" { "\n" (link) }
+                textarea #link readonly autofocus rows="4" spellcheck="false" { "\n" (link) }
                 p.hint { (words.say("settings-invite-once")) }
             }
         }
@@ -49,13 +51,37 @@ async fn body(shared: &Shared, who: &SignedIn, wrong: Option<&str>, link: Option
             }
         } }
         @for name in &removals { p.hint role="status" { (rich(words, "settings-removing", [("person", html! { bdi { (shorter(name, 80)) } })])) } }
-        ul.plain { @for person in &people { li { (entry(who, person)) } } }
+        ul.plain {
+            @for person in &people { li { (entry(who, person, admins == 1)) } }
+            @for name in &strangers { li { (stranger(words, name)) } }
+        }
     })
 }
 
-fn entry(who: &SignedIn, person: &Person) -> Markup {
+/// Somebody who has data here and is no person of this server.
+fn stranger(words: Words, name: &str) -> Markup {
+    html! {
+        div.head {
+            div { b { bdi { (shorter(name, 80)) } } p.hint { (words.say("settings-stranger")) } }
+            div.actions { (remove_button(words, name)) }
+        }
+    }
+}
+
+fn remove_button(words: Words, name: &str) -> Markup {
+    html! {
+        form action="/settings/people/remove" {
+            input type="hidden" name="person" value=(name);
+            button { (words.say("settings-remove")) }
+        }
+    }
+}
+
+/// Somebody who uses this server; the only administrator stays one.
+fn entry(who: &SignedIn, person: &Person, is_one_admin: bool) -> Markup {
     let words = who.words;
     let (name, is_admin) = (person.user.as_str(), person.role == PersonRole::Admin);
+    let is_last_admin = is_admin && is_one_admin;
     let post = |place: &str, label: &str, more: &[(&str, &str)]| {
         let fields: Vec<(&str, &str)> = [("person", name)].into_iter().chain(more.iter().copied()).collect();
         button(who, place, label, &fields, "")
@@ -73,19 +99,15 @@ fn entry(who: &SignedIn, person: &Person) -> Markup {
                 } }
             }
             div.actions {
-                (post("/settings/people/role", &label, &[("role", other.as_str())]))
+                @if is_last_admin { span.hint { (words.say("settings-only-admin")) } }
+                @else { (post("/settings/people/role", &label, &[("role", other.as_str())])) }
                 @if person.joined_at.is_none() {
                     (post("/settings/people/link", &words.say("settings-invite-again"), &[]))
                     (post("/settings/people/uninvite", &words.say("settings-uninvite"), &[]))
                 } @else if person.user != who.user {
                     (post("/settings/people/sign-out", &words.say("settings-sign-out"), &[]))
                 }
-                @if person.joined_at.is_some() {
-                    form action="/settings/people/remove" {
-                        input type="hidden" name="person" value=(name);
-                        button { (words.say("settings-remove")) }
-                    }
-                }
+                @if person.joined_at.is_some() && !is_last_admin { (remove_button(words, name)) }
             }
         }
     }
@@ -151,8 +173,11 @@ pub(super) struct WhichPerson {
 
 /// Asks whether somebody is to be removed: whoever wants it types their id.
 pub(super) async fn ask(State(shared): State<Shared>, who: SignedIn, Query(which): Query<WhichPerson>) -> Result<Response, Failed> {
-    let person = shared.app.person(&who.user, &which.person.as_str().into()).await?;
-    Ok(page(&who, &who.words.say("settings-remove-title"), &sure(&who, &person.user, None)))
+    let person = UserId::from(which.person.as_str());
+    if !shared.app.is_somebody(&who.user, &person).await? {
+        return Err(Failed::NotFound);
+    }
+    Ok(page(&who, &who.words.say("settings-remove-title"), &sure(&who, &person, None)))
 }
 
 fn sure(who: &SignedIn, person: &UserId, wrong: Option<&str>) -> Markup {
@@ -161,7 +186,7 @@ fn sure(who: &SignedIn, person: &UserId, wrong: Option<&str>) -> Markup {
     html! {
         p { a href="/settings/people" { (words.say("settings-people-back")) } }
         h1 { (words.say("settings-remove-title")) }
-        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
         p { (rich(words, "settings-remove-what", [("person", name.clone())])) }
         ul {
             li { (words.say("settings-remove-gone")) }

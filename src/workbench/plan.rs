@@ -16,8 +16,8 @@ use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::iterations::{Iteration, IterationStatus};
 use crate::domain::review::{StepDecision, can_reopen};
 use crate::domain::step::{IterationStep, StepStatus};
-use crate::modules::effects::{FieldChange, Obstacle, Preview};
-use crate::modules::{FieldKind, FieldSpec};
+use crate::modules::effects::{Obstacle, Preview};
+use crate::modules::{FieldKind, FieldSpec, Modules, TableSpec};
 use crate::steps::Foreseen;
 use crate::store::{FailedTry, RunRow};
 use crate::text::catalog::{Words, text_id};
@@ -65,8 +65,10 @@ pub(super) fn plan(view: &PlanView<'_>) -> Markup {
                 }
                 p.hint { (facts(words, iteration, view.run)) }
             }
-            (prose(iteration.summary()))
-            @if let Some(error) = iteration.error() { (failure(words, &iteration.error_name(), &error)) }
+            @let error = iteration.error();
+            // A run that failed leaves the error as its summary too.
+            @if error.as_ref().is_none_or(|error| !iteration.summary().ends_with(error)) { (prose(iteration.summary())) }
+            @if let Some(error) = &error { (failure(words, &iteration.error_name(), error)) }
             @if iteration.awaits_review() { (pending(view)) } @else { (settled(view)) }
         }
     }
@@ -192,7 +194,8 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep, fails: bool) -> M
             form.inline method="post" action=(action(view, "review")) data-swap {
                 (hidden(view)) button.primary[!fails] data-key="a" name=(name) value="approve" { (words.say("review-approve")) }
             }
-            details.folded data-key="r" {
+            // One at a time is open; an open edit takes the place of the plain approval, which would drop it.
+            details.folded data-key="r" name={ (id) "-folded" } {
                 summary.button { (words.say("review-reject")) }
                 form method="post" action=(action(view, "review")) data-swap {
                     (hidden(view))
@@ -204,11 +207,11 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep, fails: bool) -> M
                 }
             }
             @if !fields.is_empty() {
-                details.folded data-key="e" open[wrong.is_some()] {
+                details.folded data-key="e" name={ (id) "-folded" } open[wrong.is_some()] {
                     summary.button { (words.say("review-edit")) }
                     form method="post" action=(action(view, "review")) data-swap {
                         (hidden(view)) (FormZone::of(view.who, &view.shared.app).hidden())
-                        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+                        @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
                         @for (field, value) in &fields { (edited(view, id, field, value.as_ref())) }
                         div.actions { button.primary name="edit" value=(step.id()) { (words.say("review-approve-edited")) } }
                     }
@@ -233,6 +236,7 @@ struct Shown {
 }
 
 /// A line of what a step does.
+#[derive(PartialEq)]
 struct ShownField {
     label: String,
     kind: Option<FieldKind>,
@@ -242,7 +246,6 @@ struct ShownField {
 
 fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>) -> Shown {
     let words = view.who.words;
-    let modules = view.shared.app.modules();
     let of_params = || -> Vec<ShownField> {
         let params = step.params().and_then(Value::as_object);
         let line = |(name, value): (&String, &Value)| ShownField {
@@ -253,22 +256,6 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
         };
         params.map(|params| params.iter().map(line).collect()).unwrap_or_default()
     };
-    let of_preview = |preview: &Preview| -> Vec<ShownField> {
-        let table = modules.table(&format!("{}/{}", preview.app, preview.table));
-        let line = |change: &FieldChange| {
-            let field = table.and_then(|table| table.field(&change.field));
-            let is_new = preview.record_id.is_none();
-            // What a new record has as a matter of course says nothing.
-            let is_default = field.is_some_and(|field| field.default.as_ref() == Some(&change.after));
-            (!(is_new && (is_default || change.after.is_null()))).then(|| ShownField {
-                label: field.map_or_else(|| in_words(&change.field), |field| module::field(words, field)),
-                kind: field.map(|field| field.kind),
-                before: Some(change.before.clone()).filter(|before| !is_new && !before.is_null()),
-                after: change.after.clone(),
-            })
-        };
-        preview.fields.iter().filter_map(line).collect()
-    };
     let (heading, lines) = match foreseen {
         None => (html! {}, of_params()),
         Some(Foreseen::ByDevice) => (html! { p.hint { (words.say("review-by-device")) } }, of_params()),
@@ -278,8 +265,9 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
             of_params(),
         ),
         Some(Foreseen::Writes(previews)) => {
-            let heading = html! { @if let Some(preview) = previews.last() { p.hint { (does(words, preview)) } } };
-            (heading, previews.iter().rev().flat_map(of_preview).collect())
+            let modules = view.shared.app.modules();
+            let heading = html! { @if let Some((preview, _)) = apart(modules, previews) { p.hint { (does(words, preview)) } } };
+            (heading, of_previews(words, modules, previews))
         }
     };
     let is_long = |line: &ShownField| line.after.as_str().is_some_and(|text| text.chars().nth(SHORT).is_some()) || line.after.is_object();
@@ -303,6 +291,60 @@ fn place_to_begin(view: &PlanView<'_>, why: &Obstacle) -> Markup {
     let Obstacle::NothingToChoose { table: name } = why else { return html! {} };
     let table = view.shared.app.modules().tables().iter().find(|table| table.table == *name && !table.hidden);
     html! { @if let Some(table) = table { " " a href=(place(table)) { (module::table(view.who.words, table)) } } }
+}
+
+fn table_of<'m>(modules: &'m Modules, preview: &Preview) -> Option<&'m TableSpec> {
+    modules.table(&format!("{}/{}", preview.app, preview.table))
+}
+
+/// The record that a step is about, which is the last that is no part of another one; and the others, the last first.
+fn apart<'p>(modules: &Modules, previews: &'p [Preview]) -> Option<(&'p Preview, Vec<&'p Preview>)> {
+    let is_whole = |preview: &Preview| table_of(modules, preview).is_none_or(|table| !table.hidden);
+    let place = previews.iter().rposition(is_whole).or(previews.len().checked_sub(1))?;
+    Some((previews.get(place)?, previews.iter().enumerate().filter(|(n, _)| *n != place).map(|(_, preview)| preview).rev().collect()))
+}
+
+/// The lines of everything that a step writes. What belongs to its record, such as the times of an event, comes next to what
+/// the record is called; of another record, only what was not told.
+fn of_previews(words: Words, modules: &Modules, previews: &[Preview]) -> Vec<ShownField> {
+    let Some((main, others)) = apart(modules, previews) else { return Vec::new() };
+    let mut lines: Vec<ShownField> = of_preview(words, table_of(modules, main), main).map(|(_, line)| line).collect();
+    for other in others {
+        let told = of_preview(words, table_of(modules, other), other);
+        let path = format!("{}/{}", other.app, other.table);
+        match table_of(modules, main).and_then(|main| main.owns.iter().find(|owned| owned.table == path)) {
+            Some(owned) => {
+                let place = 1.min(lines.len());
+                let shown: Vec<ShownField> =
+                    told.filter(|(field, _)| owned.shown.iter().any(|name| name == field)).map(|(_, line)| line).collect();
+                lines.splice(place..place, shown);
+            }
+            None if other.table == main.table => lines.extend(told.map(|(_, line)| line)),
+            None => {
+                let more: Vec<ShownField> = told.map(|(_, line)| line).filter(|line| !lines.contains(line)).collect();
+                lines.extend(more);
+            }
+        }
+    }
+    lines
+}
+
+/// The lines of one record, with the names of their fields. The id of another record says nothing to a person, nor does what
+/// a new record has as a matter of course.
+fn of_preview<'a>(words: Words, table: Option<&'a TableSpec>, preview: &'a Preview) -> impl Iterator<Item = (&'a str, ShownField)> {
+    let is_new = preview.record_id.is_none();
+    preview.fields.iter().filter_map(move |change| {
+        let field = table.and_then(|table| table.field(&change.field));
+        let is_default = field.is_some_and(|field| field.default.as_ref() == Some(&change.after));
+        let is_link = field.is_some_and(|field| field.kind == FieldKind::Link);
+        let line = || ShownField {
+            label: field.map_or_else(|| in_words(&change.field), |field| module::field(words, field)),
+            kind: field.map(|field| field.kind),
+            before: Some(change.before.clone()).filter(|before| !is_new && !before.is_null()),
+            after: change.after.clone(),
+        };
+        (!(is_link || is_new && (is_default || change.after.is_null()))).then(|| (change.field.as_str(), line()))
+    })
 }
 
 fn does(words: Words, preview: &Preview) -> Markup {

@@ -75,28 +75,28 @@ fn by_module(tools: &[Tool]) -> Vec<(&str, Vec<&Tool>)> {
     modules
 }
 
-/// A policy in a few words: its preset, or how many tools it decides about in which way.
-pub(super) fn summary(words: Words, written: &Value, tools: &[Tool]) -> String {
-    let (policy, _) = Policy::read(written);
-    let title = |preset| match preset {
-        Preset::Asks => text_id("agents-preset-asks"),
-        Preset::Reads => text_id("agents-preset-reads"),
-        Preset::Acts => text_id("agents-preset-acts"),
-    };
-    if let Some(preset) = Preset::of(&policy, tools) {
-        return words.say(title(preset)).into_owned();
-    }
-    let count = |decision: &str| tools.iter().filter(|tool| policy.decide(&tool.name, &tool.module).as_str() == decision).count();
-    let counts = DECISIONS.map(|(decision, id)| (count(decision), words.say(id)));
-    let counts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, decision)| format!("{n} {decision}")).collect();
-    format!("{} ({})", words.say("agents-preset-own"), counts.join(", "))
-}
-
 /// The decision that all tools of a module have.
 fn common(policy: &Policy, tools: &[&Tool]) -> Option<ToolDecision> {
     let mut decisions = tools.iter().map(|tool| policy.decide(&tool.name, &tool.module));
     let first = decisions.next()?;
     decisions.all(|other| other == first).then_some(first)
+}
+
+/// A policy in a few words: its preset, or how many tools may do what.
+pub(super) fn told(words: Words, written: &Value, tools: &[Tool]) -> String {
+    let (policy, _) = Policy::read(written);
+    let id = match Preset::of(&policy, tools) {
+        Some(Preset::Asks) => text_id("agents-preset-asks"),
+        Some(Preset::Reads) => text_id("agents-preset-reads"),
+        Some(Preset::Acts) => text_id("agents-preset-acts"),
+        None => {
+            let count = |value: &str| tools.iter().filter(|tool| policy.decide(&tool.name, &tool.module).as_str() == value).count();
+            let counts = DECISIONS.map(|(value, id)| (words.say(id), count(value)));
+            let told: Vec<String> = counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{name}: {n}")).collect();
+            return format!("{} ({})", words.say("agents-preset-own"), told.join(", "));
+        }
+    };
+    words.say(id).into()
 }
 
 pub(super) fn fieldset(words: Words, written: Option<&Map<String, Value>>, tools: &[Tool]) -> Markup {

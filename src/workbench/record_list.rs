@@ -233,7 +233,7 @@ fn add_form(shared: &Shared, who: &SignedIn, table: &TableSpec, fields: &[FieldS
     html! {
         form.stack.card method="post" action=(place(table)) {
             (csrf(who)) (zone.hidden())
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
             @for field in first { (input(words, field, &value(field), zone, true)) }
             @if !rest.is_empty() { details { summary { (words.say("common-more")) } @for field in rest { (input(words, field, &value(field), zone, true)) } } }
             div.actions { button.primary { (words.say("records-add")) } }

@@ -14,6 +14,8 @@ use super::form_zone::FormZone;
 use super::page::{Failed, Response, button, csrf, page, path, refused, shorter, to};
 use super::record_list::{Part, list_body};
 use super::session::{Posted, SignedIn};
+use super::values::grouped;
+use crate::app::{Heading, NamedRecord};
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
 use crate::domain::time;
@@ -40,19 +42,40 @@ pub(super) fn of_record(table: &TableSpec, id: &str) -> String {
     format!("{}/r{}", place(table), segment(id))
 }
 
-/// The tables, with a way into each.
-pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Response {
+/// A record that something names, as a link where it has a page; `None`: it is not there, and is told by its id.
+pub(super) fn named(shared: &Shared, words: Words, found: Option<&NamedRecord>, id: &str) -> Markup {
+    let Some(NamedRecord { table, heading }) = found else { return html! { bdi { (shorter(id, 80)) } } };
+    let text = match heading {
+        Heading::Text(text) => shorter(text, 80),
+        Heading::Encrypted => words.say("records-encrypted").into_owned(),
+        Heading::Untitled => words.say("records-untitled").into_owned(),
+        Heading::TooLong => shorter(id, 80),
+    };
+    match shared.app.modules().table(table).filter(|table| !table.hidden) {
+        Some(table) => html! { a href=(of_record(table, id)) { bdi { (text) } } },
+        None => html! { bdi { (text) } },
+    }
+}
+
+/// Records of a table that are counted.
+const COUNTED: u32 = 10_000;
+
+/// The tables, with how much they hold and a way into each.
+pub(super) async fn tables(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
     let words = who.words;
-    let tables = shared.app.modules().tables().iter().filter(|table| !table.hidden);
+    let tables = shared.app.records_counts(&who.user, COUNTED).await?;
     let body = html! {
         h1 { (words.say("common-records")) }
         p { (words.say("records-lead")) " " a href="/deleted?of=records" { (words.say("records-deleted-link")) } }
-        ul.cards { @for table in tables { li.card {
-            h2 { a href=(place(table)) { (module::table(words, table)) } }
+        ul.cards { @for (table, count) in tables { li.card {
+            h2 {
+                a href=(place(table)) { (module::table(words, table)) }
+                @if count > 0 { " " span.count { (grouped(words.language(), &count.to_string())) @if count == u64::from(COUNTED) { "+" } } }
+            }
             p.hint { a href={ (place(table)) "/import" } { (words.with("records-import-from", [("forms", forms_of(words, table).into())])) } }
         } } }
     };
-    page(&who, &words.say("common-records"), &body)
+    Ok(page(&who, &words.say("common-records"), &body))
 }
 
 fn forms_of(words: Words, table: &TableSpec) -> String {
@@ -169,15 +192,31 @@ pub(super) async fn show(
 ) -> Result<Response, Failed> {
     let table = table(&shared, (&app, &name))?;
     let record = shared.app.record(&who.user, table, &id).await?;
-    Ok(page(&who, &who.words.say("common-records"), &edit_body(&shared, &who, table, &id, &record, None)))
+    Ok(page(&who, &who.words.say("common-records"), &edit_body(&shared, &who, table, (&id, &record), None)))
 }
 
 fn is_sealed(record: &Record, field: &FieldSpec) -> bool {
     record.get(&field.name).and_then(Value::as_str).is_some_and(is_ciphertext)
 }
 
-fn edit_body(shared: &Shared, who: &SignedIn, table: &TableSpec, id: &str, record: &Record, wrong: Option<&str>) -> Markup {
-    let (words, zone) = (who.words, &FormZone::of(who, &shared.app));
+/// The form of a record; `refused`: what is wrong with the one that was sent, and what it says, which is shown again.
+fn edit_body(
+    shared: &Shared,
+    who: &SignedIn,
+    table: &TableSpec,
+    (id, record): (&str, &Record),
+    refused: Option<(&str, &FormFields)>,
+) -> Markup {
+    let words = who.words;
+    let zone = &refused.map_or_else(|| FormZone::of(who, &shared.app), |(_, sent)| FormZone::sent(sent, who, &shared.app));
+    let of_form = |field: &FieldSpec, text: String| {
+        let was = format!("was:{}", field.name);
+        match refused.filter(|(_, sent)| sent.has(&was)) {
+            // A box that is not ticked sends nothing.
+            Some((_, sent)) => (sent.text(&was), sent.text(&field.name)),
+            None => (text.clone(), text),
+        }
+    };
     let place_of = of_record(table, id);
     html! {
         p { a href=(place(table)) { "← " (module::table(words, table)) } }
@@ -187,12 +226,12 @@ fn edit_body(shared: &Shared, who: &SignedIn, table: &TableSpec, id: &str, recor
         }
         form.stack method="post" action=(place_of) {
             (csrf(who)) (zone.hidden())
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+            @if let Some((wrong, _)) = refused { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
             @for field in &shared.app.modules().editable(table) {
                 @if is_sealed(record, field) { p { b { (module::field(words, field)) } } p.hint { (words.say("records-encrypted-hint")) } }
                 @else {
-                    @let text = shown(field, record.get(&field.name), zone.zone());
-                    input type="hidden" name={ "was:" (field.name) } value=(text);
+                    @let (was, text) = of_form(field, shown(field, record.get(&field.name), zone.zone()));
+                    input type="hidden" name={ "was:" (field.name) } value=(was);
                     (input(words, field, &text, zone, false))
                 }
             }
@@ -227,7 +266,7 @@ pub(super) async fn save(
             Ok(refused(
                 &posted.who,
                 &posted.who.words.say("common-records"),
-                &edit_body(&shared, &posted.who, table, &id, &record, Some(&why)),
+                &edit_body(&shared, &posted.who, table, (&id, &record), Some((&why, fields))),
             ))
         }
     }
@@ -269,9 +308,9 @@ fn import_body(who: &SignedIn, table: &TableSpec, text: &str, wrong: Option<&str
         h1 { (words.with("records-import-into", [("table", module::table(words, table).into())])) }
         form.stack method="post" action={ (place(table)) "/import" } {
             (csrf(who))
-            @if let Some(wrong) = wrong { p.wrong role="alert" { (words.say("records-import-failed")) " " (wrong) } }
+            @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (words.say("records-import-failed")) " " (wrong) } }
             label for="file" { (words.say("records-import-file")) }
-            input #file type="file" accept=".md,.markdown,.txt,.csv,.ics,text/*" data-into="text";
+            input #file type="file" name="file" accept=".md,.markdown,.txt,.csv,.ics,text/*" data-into="text";
             label for="text" { (words.with("records-import-paste", [("forms", forms_of(words, table).into())])) }
             textarea #text name="text" rows="12" dir="auto" required { "\n" (text) }
             p.hint { (help(words, table)) }
@@ -282,7 +321,8 @@ fn import_body(who: &SignedIn, table: &TableSpec, text: &str, wrong: Option<&str
 
 /// How a text must look.
 fn help(words: Words, table: &TableSpec) -> String {
-    let names: Vec<&str> = table.fields.iter().filter(|field| field.kind != FieldKind::Link).map(|field| field.name.as_str()).collect();
+    let names: Vec<String> =
+        table.fields.iter().filter(|field| field.kind != FieldKind::Link).map(|field| module::field(words, field)).collect();
     let csv = words.with("records-help-csv", [("names", names.join(", ").into())]);
     match (table.is_calendar(), &table.done, table.role(FieldRole::Text)) {
         (true, ..) => format!("{} {csv}", words.say("records-help-calendar")),
@@ -299,7 +339,7 @@ pub(super) async fn import(
 ) -> Result<Response, Failed> {
     let table = table(&shared, (&app, &name))?;
     let text = posted.fields.text("text");
-    match shared.app.import_records(&posted.who.user, table, TextForm::guess(table, &text), &text).await {
+    match shared.app.import_records(&posted.who.user, table, &text, &posted.fields.text("file")).await {
         Ok(count) => Ok(to(&format!("{}?added={count}", place(table)))),
         Err(error) => {
             let Some(why) = error.refusal(posted.who.words) else { return Err(error.into()) };

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::Shared;
+use super::form_zone::FormZone;
 use super::page::{Failed, Response, moment, page, path, prose, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
@@ -35,7 +36,7 @@ pub(super) struct RunsAsked {
     mission: String,
     #[serde(default)]
     agent: String,
-    /// Runs that began on this day or before, in the zone of the server.
+    /// Runs that began on this day or before.
     #[serde(default)]
     until: String,
     /// Runs claimed before this, microseconds.
@@ -54,7 +55,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
     let words = who.words;
     let day_end = || {
         let next = asked.until.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
-        Some(next.to_zoned(shared.app.zone().clone()).ok()?.timestamp())
+        Some(next.to_zoned(FormZone::of(&who, &shared.app).zone().clone()).ok()?.timestamp())
     };
     let filter = RunFilter {
         mission: Some(MissionId::from(asked.mission.clone())).filter(|id| !id.is_empty()),
@@ -117,7 +118,9 @@ pub(super) fn list_of_runs(who: &SignedIn, runs: &[RunRow], titles: Option<&Titl
 /// What the state of a run is called, and its class.
 pub(super) fn kind(words: Words, state: &str) -> (&'static str, String) {
     let (class, id) = match state {
-        "in flight" | "open" => ("in-flight", text_id("runs-is-running")),
+        "in flight" => ("in-flight", text_id("runs-is-running")),
+        // Of those, some may wait for another attempt.
+        "open" => ("in-flight", text_id("runs-is-open")),
         "waiting" => ("waiting", text_id("runs-is-waiting")),
         "planned" => ("planned", text_id("runs-is-planned")),
         "failed" => ("failed", text_id("runs-is-failed")),

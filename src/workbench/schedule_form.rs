@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use super::Shared;
 use super::agent_form::select;
 use super::fields::{FormFields, number_shown};
-use super::page::moment;
+use super::form_zone::FormZone;
+use super::page::{moment, moment_in_zone};
 use super::session::SignedIn;
 use crate::app::App;
 use crate::domain::cadence::Cadence;
@@ -193,7 +194,7 @@ pub(super) fn fieldset(who: &SignedIn, cadence: &Value, app: &App, is_new: bool)
                     input #zone name=(TIME_ZONE.name) value=(zone) placeholder=(app.zone().iana_name().unwrap_or("UTC")) spellcheck="false" data-own-zone[is_new];
                 }
             }
-            div #times role="region" aria-label=(words.say("missions-next-times")) aria-live="polite" { (times(words, cadence, app)) }
+            div #times role="region" aria-label=(words.say("missions-next-times")) aria-live="polite" { (times(who, cadence, app)) }
         }
     }
 }
@@ -271,15 +272,19 @@ pub(super) async fn next_times(State(shared): State<Shared>, who: SignedIn, Quer
         _ if fields.text("kind") == FOREIGN.0 => {
             html! { p.wrong { (words.say("missions-schedule-foreign-hint")) } }
         }
-        Ok(ScheduleEdit::Edited(cadence)) => times(words, &cadence, &shared.app),
-        Ok(ScheduleEdit::Same | ScheduleEdit::Respelled(_)) => times(words, &Value::Null, &shared.app),
+        Ok(ScheduleEdit::Edited(cadence)) => times(&who, &cadence, &shared.app),
+        Ok(ScheduleEdit::Same | ScheduleEdit::Respelled(_)) => times(&who, &Value::Null, &shared.app),
         Err(wrong) => html! { p.wrong { (wrong) } },
     };
     Html(times.into_string())
 }
 
-fn times(words: Words, cadence: &Value, app: &App) -> Markup {
+fn times(who: &SignedIn, cadence: &Value, app: &App) -> Markup {
+    let words = who.words;
     let cadence = Cadence::read(cadence);
+    // Times of another zone than the schedule's say so.
+    let zone = cadence.as_ref().ok().and_then(Cadence::zone).unwrap_or(app.zone());
+    let spell = if FormZone::is_of(who, zone) { moment } else { moment_in_zone };
     let mut at = Some(app.now());
     let next: Vec<Timestamp> = match &cadence {
         Err(_) => Vec::new(),
@@ -294,7 +299,7 @@ fn times(words: Words, cadence: &Value, app: &App) -> Markup {
         @match &cadence {
             Err(bad) => p.wrong { (text::cadence::told(words, bad)) },
             Ok(_) if next.is_empty() => p.hint { (words.say("missions-manual")) },
-            Ok(_) => { p.hint { (words.say("missions-next-times")) } ol.times { @for at in &next { li { (moment(*at)) } } } },
+            Ok(_) => { p.hint { (words.say("missions-next-times")) } ol.times { @for at in &next { li { (spell(*at)) } } } },
         }
     }
 }

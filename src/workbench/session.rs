@@ -15,7 +15,7 @@ use super::Shared;
 use super::fields::FormFields;
 use super::form_zone::of_browser;
 pub(super) use super::page::SignedIn;
-use super::page::{Failed, Response, explained, section_of};
+use super::page::{Failed, Response, explained, lacks_words, section_of};
 use crate::app::App;
 use crate::auth::secret::{hash, hex};
 use crate::domain::ids::UserId;
@@ -113,8 +113,19 @@ impl FromRequestParts<Shared> for Visitor {
 
 /// Finds the session of a request, says in its language why a page cannot be shown, and lets its user have a turn with their pages.
 pub(super) async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let words = words(request.headers());
-    explained(admitted(&shared, request, next).await, words)
+    let (headers, path) = (request.headers().clone(), request.uri().path().to_owned());
+    let response = admitted(&shared, request, next).await;
+    // Where there is no room, or no database, nothing more is asked for.
+    let who = match lacks_words(&response) && response.status().is_client_error() {
+        true => signed_in(&shared, &headers, &path).await,
+        false => None,
+    };
+    explained(response, who.as_ref().map_or_else(|| words(&headers), |who| who.words), who.as_ref())
+}
+
+/// Who sends a request, where that can be told.
+async fn signed_in(shared: &Shared, headers: &HeaderMap, path: &str) -> Option<SignedIn> {
+    visitor(shared, headers).await.ok()??.signed_in(&shared.app, headers, path).await.ok()
 }
 
 async fn admitted(shared: &Shared, mut request: Request, next: Next) -> Response {

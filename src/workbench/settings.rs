@@ -44,8 +44,8 @@ async fn shown(shared: &Shared, who: &SignedIn, said: Said<'_>) -> Result<Respon
     let is_wrong = said.wrong.is_some();
     let body = html! {
         h1 { (words.say("settings-title")) }
-        @if let Some(wrong) = &said.wrong { p.wrong role="alert" dir="auto" { (shorter(wrong, 500)) } }
-        @if let Some(done) = said.done { p.health.good role="status" dir="auto" { (done) } }
+        @if let Some(wrong) = &said.wrong { p.wrong role="alert" tabindex="-1" autofocus dir="auto" { (shorter(wrong, 500)) } }
+        @if let Some(done) = said.done { p.health.good role="status" tabindex="-1" autofocus dir="auto" { (done) } }
         section { h2 { (words.say("settings-you")) } (yours(who, &preferences, said.typed_zone.as_deref())) }
         @if is_admin {
             section #model-settings {
@@ -146,7 +146,7 @@ fn tokens(who: &SignedIn, made: Option<&str>) -> Markup {
         @if let Some(token) = made {
             div.health.good role="status" {
                 p { label for="token" { (words.say("settings-token-made")) } }
-                textarea #token readonly rows="4" spellcheck="false" { "\n" (token) }
+                textarea #token readonly autofocus rows="4" spellcheck="false" { "\n" (token) }
             }
         }
         form.row method="post" action="/settings/tokens" {

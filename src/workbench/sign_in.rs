@@ -35,7 +35,7 @@ fn sign_in(shared: &Shared, words: Words, status: StatusCode, wrong: Option<&str
     let local = shared.app.users().public_keys().is_some();
     let body = html! {
         h1 { (words.say("sign-in-title")) }
-        @if let Some(wrong) = wrong { p.wrong role="alert" { (wrong) } }
+        @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
         @if local {
             p { (words.say("sign-in-by-link")) }
             pre { code { "mana-ai link" } }

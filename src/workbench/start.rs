@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::Shared;
+use super::mission::said;
 use super::model_form::{self, ModelAnswered};
 use super::page::{Failed, Response, button, moment, page, path, rich, shorter, to};
 use super::review::inbox_path;
@@ -14,6 +15,8 @@ use super::told::reason;
 use crate::app::{InboxPlace, ModelWish, ViewBounds};
 use crate::domain::field;
 use crate::domain::ids::MissionId;
+use crate::domain::standing::Standing;
+use crate::runner::Explanation;
 use crate::store::{Longest, RunRow};
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn) -> Result<Response, Failed> {
@@ -60,7 +63,7 @@ pub(super) async fn model(State(shared): State<Shared>, posted: Posted) -> Resul
 
 /// A first plan on its way; once it is there, its mission.
 pub(super) async fn plan(State(shared): State<Shared>, who: SignedIn, Path(id): Path<MissionId>) -> Result<Response, Failed> {
-    let fields = &[field::TITLE];
+    let fields = &[field::TITLE, field::STATE, field::NEXT_RUN_AT, field::CADENCE, field::AGENT_ID];
     let wanted = ViewBounds { fields, longest: Longest::WHOLE, skip: 0, plans: 1, before: Timestamp::MAX, runs: 1 };
     let view = shared.app.mission_view(&who.user, &id, wanted).await?;
     let place = path("missions", &id);
@@ -76,17 +79,20 @@ pub(super) async fn plan(State(shared): State<Shared>, who: SignedIn, Path(id): 
     let body = html! {
         h1 { (words.say("start-plan")) }
         p.lead { bdi { (shorter(&title, 120)) } }
-        (state(&who, view.runs.first(), &place))
+        (state(&who, view.runs.first(), &view.why, &place))
         p { a.button href=(place) { (words.say("start-mission")) } }
     };
     Ok(page(&who, &words.say("start-plan"), &body))
 }
 
-fn state(who: &SignedIn, run: Option<&RunRow>, place: &str) -> Markup {
+fn state(who: &SignedIn, run: Option<&RunRow>, why: &Explanation, place: &str) -> Markup {
     let words = who.words;
+    // Something may keep the run from beginning, such as a model server that is away.
+    let is_held = run.is_none() && !matches!(why.standing, Standing::Ready | Standing::Running);
     html! {
         div data-poll="" role="status" {
             @match run.map(|run| (run.finished.is_some(), run.run.owner.is_some(), run)) {
+                None if is_held => p.health.bad { (said(words, why)) },
                 None => p.health { (words.say("start-soon")) },
                 Some((false, true, run)) => p.health { (rich(words, "start-asking", [("since", moment(run.claimed_at))])) },
                 Some((false, false, run)) => p.health.bad {
@@ -97,7 +103,7 @@ fn state(who: &SignedIn, run: Option<&RunRow>, place: &str) -> Markup {
             }
             @if let Some(run) = run { (reason(words, run)) }
         }
-        @if run.is_some_and(|run| run.run.owner.is_none()) {
+        @if is_held || run.is_some_and(|run| run.run.owner.is_none()) {
             div.actions {
                 (button(who, &format!("{place}/run"), &words.say("start-try-again"), &[("from", "start")], "primary"))
                 a.button href="/settings#model-settings" { (words.say("start-settings")) }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Shared;
 use super::fields::FormFields;
+use super::form_zone::FormZone;
 use super::insights::tool;
 use super::page::{Failed, Response, csrf, page, path, refused, shorter, to};
 use super::session::{Posted, SignedIn};
@@ -173,7 +174,7 @@ pub(super) async fn make(State(shared): State<Shared>, Path(id): Path<String>, p
 }
 
 async fn made(shared: &Shared, who: &SignedIn, template: &Template, fields: &FormFields) -> Result<Response, Failed> {
-    let made = shared.app.make_of_template(&who.user, template, who.words.language()).await?;
+    let made = shared.app.make_of_template(&who.user, template, who.words.language(), FormZone::own(who)).await?;
     let Some(mission) = made.missions.first() else { return Ok(to(&path("agents", &made.agent))) };
     if fields.has("run") {
         shared.app.run_mission_now(&who.user, mission).await?;
@@ -193,7 +194,7 @@ fn import_body(who: &SignedIn, text: &str, wrong: Option<&str>) -> Markup {
         h1 { (words.say("templates-import")) }
         form.stack method="post" action="/templates/import" {
             (csrf(who))
-            @if let Some(wrong) = wrong { p.wrong role="alert" dir="auto" { (shorter(wrong, 500)) } }
+            @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus dir="auto" { (shorter(wrong, 500)) } }
             label for="file" { (words.say("templates-file")) }
             input #file type="file" accept=".json,application/json" data-into="text";
             label for="text" { (words.say("templates-paste")) }

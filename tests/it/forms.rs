@@ -342,6 +342,72 @@ fn a_mission_without_a_schedule_says_so_unless_something_else_is_in_its_way() {
 }
 
 #[test]
+fn the_list_says_of_a_mission_what_its_page_says() {
+    let mission = |id: &str, cadence: Value, agent: Value| {
+        insert("u", "aiMissions", id, json!({"title": id, "state": "active", "cadence": cadence, "agentId": agent}))
+    };
+    let due = |id: &str, agent: &str| {
+        let mut row = mission(id, json!({"kind": "interval", "everyMinutes": 60}), json!(agent));
+        row["data"]["nextRunAt"] = "2026-04-15T08:00:00.000Z".into();
+        row
+    };
+    let agent = |id: &str, more: Value| {
+        let mut row = insert("u", "agents", id, json!({"name": id, "state": "active"}));
+        row["data"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        row
+    };
+    let rows = [
+        agent("spent", json!({"maxTokensPerDay": 0})),
+        agent("ready", json!({})),
+        due("used-up", "spent"),
+        due("waiting", "ready"),
+        mission("broken", json!({"kind": "daily", "atHour": 99}), Value::Null),
+        mission("by-hand", json!({"kind": "manual"}), Value::Null),
+    ];
+    let mana = Mana::new().with("MANA_LLM_URL", "http://127.0.0.1:9").with("BREAKER_FAILURES", 1).with("BREAKER_COOLDOWN_MS", 600_000);
+    let desk = Desk::with(mana, &rows);
+    let key = std::fs::read_to_string(desk.mana.dir.path().join("service-key")).unwrap();
+    assert_eq!(request("POST", &desk.served.url("/internal/tick"), &[("x-service-key", key.trim())]).0, 200);
+    let list = desk.page("/missions");
+    for (id, says) in [
+        ("used-up", "Agent spent has used its daily tokens."),
+        ("waiting", "next try"),
+        ("broken", "Invalid schedule; doesn&#39;t run by itself."),
+        ("by-hand", "Runs only when you start it."),
+    ] {
+        let card = list.split("<li class=\"card\">").find(|card| card.contains(&format!("/missions/{id}\""))).unwrap();
+        let (card, says) = (card.replace('\'', "&#39;"), says);
+        assert!(card.contains(says), "{id}: {card}");
+        assert_eq!(card.contains("badge blocked"), ["used-up", "broken"].contains(&id), "{id}: {card}");
+        assert!(desk.page(&format!("/missions/{id}")).replace('\'', "&#39;").contains(says), "{id}");
+    }
+    // Nor does somebody wait in vain who only begins.
+    let start = desk.page("/start/plan/used-up");
+    assert!(
+        start.contains("has used its daily tokens") && start.contains("Try again now") && !start.contains("Starts in a moment"),
+        "{start}"
+    );
+    // The time of what is due has come.
+    assert!(desk.page("/missions/used-up").contains("Due since"));
+}
+
+#[test]
+fn the_calendar_goes_by_the_day_of_its_reader() {
+    let tomorrow = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).tomorrow().unwrap();
+    let next = tomorrow.date().at(23, 30, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().to_string();
+    let mission = json!({"title": "m", "state": "active", "nextRunAt": next, "cadence": {"kind": "manual"}, "agentId": "asleep"});
+    let agent = insert("u", "agents", "asleep", json!({"name": "Asleep", "state": "paused"}));
+    let mut desk = Desk::new(&[agent, insert("u", "aiMissions", "m", mission)]);
+    let page = desk.page("/calendar");
+    assert!(page.contains(&format!("datetime=\"{}\"", tomorrow.date())) && page.contains(">23:30</time>"), "{page}");
+    assert!(page.contains("badge blocked"), "its agent is paused: {page}");
+    desk.cookie += "; zone=Europe/Berlin";
+    let page = desk.page("/calendar");
+    assert!(page.contains(&format!("datetime=\"{}\"", tomorrow.date().tomorrow().unwrap())), "{page}");
+    assert!(page.contains("Europe/Berlin") && !page.contains(">23:30</time>"), "{page}");
+}
+
+#[test]
 fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_past() {
     let nobody = "http://127.0.0.1:9";
     let mana = Mana::new().with("MANA_LLM_URL", nobody).with("BREAKER_FAILURES", 1).with("BREAKER_COOLDOWN_MS", 1_000);
@@ -350,6 +416,10 @@ fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_p
     assert!(desk.page("/").contains("Running normally."));
     let key = std::fs::read_to_string(desk.mana.dir.path().join("service-key")).unwrap();
     assert_eq!(request("POST", &desk.served.url("/internal/tick"), &[("x-service-key", key.trim())]).0, 200);
-    assert!(desk.page("/").contains("Can't reach the model: <bdi>127.0.0.1:9</bdi>."));
+    let page = desk.page("/");
+    assert!(page.contains("Can't reach the model: <bdi>127.0.0.1:9</bdi>."), "{page}");
+    // Whether it is back is tried from there; the run waits, and does not run.
+    assert!(page.contains("action=\"/settings/model\"") && page.contains("<button class=\"\">Test connection</button>"), "{page}");
+    assert!(page.contains("Nothing is running.") && page.contains("<h2>Waiting for another attempt</h2>"), "{page}");
     crate::common::wait_for("the cooldown to end", || desk.page("/").contains("The next plan tries again.").then_some(()));
 }

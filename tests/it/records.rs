@@ -70,7 +70,9 @@ fn a_note_is_written_found_changed_deleted_and_brought_back() {
     assert_eq!(desk.rows("notes").pop().unwrap()["data"], json!({"title": "Groceries"}), "what was not edited is not written");
     let (status, _, place) = desk.post(&format!("{of}/delete"), &[]);
     assert_eq!((status, place), (303, format!("/records/notes/notes?deleted={id}")));
-    assert_eq!(desk.get(&of).0, 404);
+    // Who is signed in keeps the navigation, and the way to what was deleted.
+    let (status, gone) = desk.get(&of);
+    assert!(status == 404 && gone.contains("<nav") && gone.contains("href=\"/deleted\""), "{gone}");
     assert_eq!(desk.post(&format!("{of}/undelete"), &[]).0, 303);
     assert!(desk.get(&of).1.contains("Groceries"));
     for path in ["/records/notes/notes/r/bens", "/records/notes/none", "/records/ai/agents", "/records/timeblocks/timeBlocks"] {
@@ -111,6 +113,54 @@ fn what_does_not_fit_and_what_is_encrypted_is_not_written() {
     assert!(desk.get(of).1.contains("Only your device can read"));
     assert_eq!(desk.post(of, &[("content", "guess"), ("was:content", "")]).0, 422);
     assert_eq!(desk.rows("notes").len(), 1);
+}
+
+#[test]
+fn a_form_that_is_refused_shows_what_was_typed() {
+    let desk = Desk::new(&[note("ada", "n", json!({"title": "Shopping", "content": "bread", "isPinned": true}))]);
+    let mut task = insert("ada", "tasks", "t", json!({"title": "Rent", "description": "By bank", "dueDate": "2026-04-30"}));
+    task["appId"] = "todo".into();
+    desk.mana.import(&[task]);
+    let typed = [("title", ""), ("was:title", "Rent"), ("description", "In cash"), ("was:description", "By bank")];
+    let (status, page, _) = desk.post("/records/todo/tasks/r/t", &typed);
+    assert!(status == 422 && page.contains("In cash") && !page.contains("value=\"Rent\" dir"), "{page}");
+    // What it showed at first still tells what was edited.
+    assert!(page.contains("name=\"was:title\" value=\"Rent\"") && page.contains("name=\"was:description\" value=\"By bank\""), "{page}");
+    assert!(page.contains("role=\"alert\" tabindex=\"-1\" autofocus"), "{page}");
+}
+
+#[test]
+fn the_tables_tell_how_much_they_hold_and_records_what_they_are_called() {
+    let linked = |table: &str, id: &str| json!({"module": "notes", "table": table, "id": id});
+    let inputs = json!([linked("notes", "titled"), linked("notes", "plain"), linked("notes", "empty"), linked("notes", "gone")]);
+    let mission = insert("ada", "aiMissions", "m", json!({"title": "M", "state": "paused", "inputs": inputs}));
+    let notes = [("titled", json!({"title": "Balcony"})), ("plain", json!({"content": "Water the mint.\nTwice."})), ("empty", json!({}))];
+    let rows: Vec<Value> = notes.into_iter().map(|(id, data)| note("ada", id, data)).chain([mission]).collect();
+    let desk = Desk::new(&rows);
+    let tables = desk.get("/records").1;
+    assert!(tables.contains("Notes</a> <span class=\"count\">3</span>"), "{tables}");
+    let page = desk.get("/missions/m").1;
+    for (id, name) in [("titled", "Balcony"), ("plain", "Water the mint."), ("empty", "Untitled")] {
+        assert!(page.contains(&format!("Notes: <a href=\"/records/notes/notes/r/{id}\"><bdi>{name}</bdi></a>")), "{id}: {page}");
+    }
+    assert!(page.contains("notes: <bdi>gone</bdi>"), "{page}");
+    let form = desk.get("/missions/new").1;
+    assert!(form.contains(": Water the mint.") && form.contains(": Untitled") && !form.contains("encrypted"), "{form}");
+}
+
+#[test]
+fn columns_of_a_csv_are_called_as_in_either_language_and_none_is_taken_for_prose() {
+    let desk = Desk::new(&[]);
+    let import = |text: &str, file: &str| desk.post("/records/todo/tasks/import", &[("text", text), ("file", file)]);
+    assert_eq!(import("Titel;Fällig am\nMiete;2026-04-30\n", "").2, "/records/todo/tasks?added=1");
+    assert_eq!(desk.rows("tasks")[0]["data"]["dueDate"], "2026-04-30");
+    for (text, file) in [("titel;fälligkeit\nMiete;morgen\n", ""), ("fälligkeit\nmorgen\n", "Aufgaben.csv")] {
+        let (status, page, _) = import(text, file);
+        assert!(status == 422 && page.contains("have no field &quot;fälligkeit&quot;"), "{page}");
+    }
+    assert_eq!(desk.rows("tasks").len(), 1, "nothing of it was kept");
+    let help = request("GET", &desk.served.url("/records/todo/tasks/import"), &[("cookie", &desk.cookie), ("accept-language", "de")]).1;
+    assert!(help.contains("Titel, ") && help.contains("Fällig am"), "{help}");
 }
 
 #[test]

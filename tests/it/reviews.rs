@@ -1,6 +1,7 @@
 //! Approved means done: what people decide about plans, what the log has afterwards, and how it is taken back
 //! (docs/design.md, section 13).
 
+use crate::common::pages::sign_in;
 use crate::common::{Mana, Model, Reply, hourly, insert, metric, request, send};
 use serde_json::{Value, json};
 
@@ -229,6 +230,38 @@ fn what_the_policy_allows_is_done_without_review() {
     let (mana, _) = planned_with(Mana::new(), policy, calls, &[drink]);
     assert_eq!(statuses(&mana), "approved approved approved approved staged");
     assert_eq!(rows(&mana, "drinkEntries").pop().unwrap()["op"], "delete");
+}
+
+#[test]
+fn an_event_is_shown_as_people_know_it_and_its_times_are_edited_as_times() {
+    let event = json!({"title": "Dentist", "startTime": "2026-04-18T10:00:00+02:00", "endTime": "2026-04-18T11:00:00+02:00"});
+    let calendar = record("calendar", "calendars", "home", json!({"name": "Home", "isDefault": true}));
+    let (mana, _) = planned(json!([["create_event", event]]), &[calendar]);
+    let served = mana.serve();
+    let cookie = sign_in(&served, mana.run(&["token", "create", "--user", "ada"]).stdout.trim());
+    let page = request("GET", &served.url("/review"), &[("cookie", &cookie)]).1;
+    let step = page.split("class=\"step open").nth(1).unwrap();
+    for shown in ["Dentist", "2026-04-18 08:00 UTC", "2026-04-18 09:00 UTC"] {
+        assert!(step.contains(shown), "{shown}: {step}");
+    }
+    for plumbing in ["Calendar id", "Time block id", "Source", ">Kind<", ">Type<"] {
+        assert!(!step.contains(plumbing), "{plumbing}: {step}");
+    }
+    assert!(step.contains("name=\"param:startTime\" type=\"datetime-local\" value=\"2026-04-18T08:00\""), "{step}");
+    // An open edit and an open rejection exclude each other.
+    assert_eq!(step.matches("-folded\"").count(), 2, "{step}");
+}
+
+#[test]
+fn a_run_that_failed_says_so_once() {
+    let iteration = json!({"id": "it", "summary": "The run failed: the model said nonsense", "overallStatus": "failed", "plan": [],
+        "errorDetails": {"name": "X", "message": "the model said nonsense", "phase": "plan"}});
+    let mana = Mana::new();
+    mana.import(&[insert("ada", "aiMissions", "m", json!({"title": "M", "state": "paused", "iterations": [iteration]}))]);
+    let served = mana.serve();
+    let cookie = sign_in(&served, mana.run(&["token", "create", "--user", "ada"]).stdout.trim());
+    let page = request("GET", &served.url("/missions/m"), &[("cookie", &cookie)]).1;
+    assert_eq!(page.matches("the model said nonsense").count(), 1, "{page}");
 }
 
 #[test]

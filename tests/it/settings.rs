@@ -69,7 +69,10 @@ fn the_first_to_sign_in_administers_and_others_do_not_see_the_server() {
         let bare: Vec<(String, String)> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         assert_eq!(post(&house.served.url(path), &anna, &bare).status, 403, "{path}");
     }
-    // The last administrator stays one.
+    // The last administrator stays one, and is not offered anything else.
+    let (_, people) = house.page(&anna, "/settings/people");
+    assert!(people.contains("The only administrator") && people.contains("Make administrator"), "{people}");
+    assert!(!people.contains("Make member") && people.matches("Remove…").count() == 1, "{people}");
     let refused = house.post(&anna, "/settings/people/role", &[("person", "anna"), ("role", "member")]);
     assert!(refused.status == 422 && refused.body.contains("Somebody has to administer"), "{}", refused.body);
     assert_eq!(house.post(&anna, "/settings/people/role", &[("person", "ben"), ("role", "admin")]).status, 303);
@@ -84,6 +87,11 @@ fn an_invitation_signs_in_once_as_whom_it_names_and_never_as_somebody_who_is_her
     let anna = house.signed_in("anna");
     house.signed_in("ben");
     house.mana.import(&[hourly("zora", "m", None, "2099-01-01T00:00:00.000Z")]);
+    // Whoever has data here is seen, and can be removed.
+    let (_, people) = house.page(&anna, "/settings/people");
+    assert!(people.contains("<bdi>zora</bdi>") && people.contains("Has data here"), "{people}");
+    assert_eq!(house.page(&anna, "/settings/people/remove?person=zora").0, 200);
+    assert_eq!(house.page(&anna, "/settings/people/remove?person=nobody").0, 404);
     for taken in ["anna", "ben", "zora", " "] {
         let refused = house.post(&anna, "/settings/people", &[("person", taken), ("role", "member")]);
         assert!(refused.status == 422 && !refused.body.contains("/link?code="), "{taken}: {}", refused.body);
@@ -126,6 +134,10 @@ fn a_session_is_ended_by_its_user_alone_and_a_token_is_shown_once() {
     let bearer = format!("Bearer {token}");
     assert_eq!(request("GET", &house.served.url("/api/v1/me/ai-audit"), &[("authorization", &bearer)]).0, 200);
     assert!(!house.page(&here, "/settings").1.contains(&token));
+    // It is seen at once, and whoever reloads is not left with nothing.
+    assert!(made.body.contains("<textarea id=\"token\" readonly autofocus"), "{}", made.body);
+    let (status, again) = house.page(&here, "/settings/tokens");
+    assert!(status == 200 && again.contains("<h1>Settings</h1>") && !again.contains(&token), "{again}");
     for days in ["0", "-1", "400", "x", ""] {
         assert_eq!(house.post(&here, "/settings/tokens", &[("days", days)]).status, 400, "{days}");
     }
@@ -239,6 +251,8 @@ fn an_empty_start_page_leads_to_the_guide() {
     let ben = house.signed_in("ben");
     let (_, page) = house.page(&ben, "/start");
     assert!(page.contains("Ask the administrator") && !page.contains("Address of the model server"), "{page}");
+    let (_, page) = house.page(&ben, "/missions");
+    assert!(page.contains("href=\"/templates\"") && !page.contains("role=\"search\""), "{page}");
     house.mana.import(&[hourly("anna", "m", None, "2099-01-01T00:00:00.000Z")]);
     assert!(house.page(&anna, "/").1.contains("<h1>Overview</h1>"));
     let (status, page) = house.page(&anna, "/start/plan/m");

@@ -263,13 +263,14 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "place_of_step" => shown(store.place_of_step(user, "it-0").await),
         "records" => shown(store.records(user, "notes", "notes", 100).await),
         "agents_named" => shown(store.agents_named(user, "", Default::default(), 10).await),
-        "refresh_records" | "records_where" | "deleted_records" => {
+        "refresh_records" | "records_where" | "records_count" | "deleted_records" => {
             let modules = mana_ai::modules::Modules::builtin();
             let listed = ListedTable { table: modules.table("notes/notes").unwrap().clone(), owned: Vec::new() };
             store.refresh_records(user, &listed).await.unwrap();
             let wanted = RecordsWanted { search: String::new(), facets: Vec::new(), sort: RecordSort::Title, after: None };
             let listed = shown(store.records_where(user, "notes", "notes", wanted, 100).await);
-            format!("{listed} {}", shown(store.deleted_records(user, Timestamp::MAX, 100).await))
+            let count = shown(store.records_count(user, "notes", "notes", 100).await);
+            format!("{count} {listed} {}", shown(store.deleted_records(user, Timestamp::MAX, 100).await))
         }
         "deleted_missions" => shown(store.deleted_missions(user, Timestamp::MAX, 100).await),
         "deleted_agents" => shown(store.deleted_agents(user, Timestamp::MAX, 100).await),
@@ -341,8 +342,8 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         }
         // Of all users at once, for the runner, the operator and the sync server.
         "append_staged" | "backup" | "check_log" | "check_projection" | "drop_orphans" | "due" | "event_key" | "fact" | "heads_after"
-        | "is_half_moved" | "last_seq" | "missions_with_id" | "move_into" | "people" | "probe" | "projected" | "ran_ahead"
-        | "refresh_batch" | "removals" | "repair" | "set_fact" | "stats" | "take_in_arrivals" | "unscheduled" | "users"
+        | "is_half_moved" | "last_seq" | "missions_with_id" | "move_into" | "people" | "strangers" | "probe" | "projected"
+        | "ran_ahead" | "refresh_batch" | "removals" | "repair" | "set_fact" | "stats" | "take_in_arrivals" | "unscheduled" | "users"
         | "was_signed_in" => return None,
         other => {
             panic!("the method {other} of the store has no case here: tell what it does for one user, and that it shows nothing of another")

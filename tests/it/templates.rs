@@ -96,6 +96,22 @@ fn every_template_makes_sound_rows_and_its_first_run_ends_in_a_plan() {
 }
 
 #[test]
+fn a_template_runs_by_the_clock_of_who_makes_it() {
+    let mut desk = Desk::new(Mana::new());
+    let cadences = |desk: &Desk| -> Vec<Value> {
+        let missions = desk.mana.run(&["missions", "--json"]).json();
+        missions.iter().map(|mission| mission["record"]["cadence"].clone()).collect()
+    };
+    assert_eq!(desk.post("/templates/habit-coach", &[]).status, 303);
+    assert!(cadences(&desk).iter().all(|cadence| cadence.get("timeZone").is_none()), "nobody knows it: the server's counts");
+    let known = cadences(&desk).len();
+    desk.cookie += "; zone=America/New_York";
+    assert_eq!(desk.post("/templates/habit-coach", &[]).status, 303);
+    let in_zone = cadences(&desk).iter().filter(|cadence| cadence["timeZone"] == "America/New_York").count();
+    assert_eq!(in_zone, known, "{:?}", cadences(&desk));
+}
+
+#[test]
 fn a_template_speaks_the_language_of_who_makes_it() {
     let desk = Desk::new(Mana::new());
     for (language, name, others) in [("de", "Vorräte", "Pantry"), ("en", "Pantry", "Vorräte")] {

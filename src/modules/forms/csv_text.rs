@@ -4,10 +4,10 @@
 use serde_json::Value;
 
 use super::super::TableSpec;
-use super::{BadText, text, value};
+use super::{BadText, TextColumns, text, value};
 use crate::domain::merge::Record;
 
-pub fn read(table: &TableSpec, given: &str) -> Result<Vec<Record>, BadText> {
+pub fn read(columns: &TextColumns<'_>, given: &str) -> Result<Vec<Record>, BadText> {
     let header = given.lines().next().unwrap_or_default();
     let delimiter = if header.matches(';').count() > header.matches(',').count() { b';' } else { b',' };
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(given.as_bytes());
@@ -17,8 +17,8 @@ pub fn read(table: &TableSpec, given: &str) -> Result<Vec<Record>, BadText> {
     };
     let names = reader.headers().map_err(broken)?.clone();
     let field = |name: &str| {
-        let unknown = || BadText::NoField { table: table.label.clone(), name: name.to_owned() };
-        table.named(name.trim()).ok_or_else(unknown)
+        let unknown = || BadText::NoField { table: columns.table.label.clone(), name: name.to_owned() };
+        columns.named(name).ok_or_else(unknown)
     };
     let fields: Vec<_> = names.iter().map(field).collect::<Result<_, _>>()?;
     let mut records = Vec::new();
@@ -65,7 +65,8 @@ mod tests {
     fn rows_are_records_by_their_header() {
         let modules = Modules::builtin();
         let table = modules.table("finance/transactions").unwrap();
-        let read = |text: &str| read(table, text).map(|records| records.into_iter().map(Value::Object).collect::<Vec<_>>());
+        let read =
+            |text: &str| read(&TextColumns::new(table, []), text).map(|records| records.into_iter().map(Value::Object).collect::<Vec<_>>());
         let expected: Value = serde_json::from_str(r#"{"type": "expense", "amount": 12.50, "description": "Tea, green"}"#).unwrap();
         assert_eq!(read("type,amount,description\nexpense,12.50,\"Tea, green\"\n").unwrap(), std::slice::from_ref(&expected));
         assert_eq!(read("Type;Amount;Description\nexpense;12.50;\"Tea, green\"\n;;\n").unwrap(), [expected]);
@@ -80,7 +81,7 @@ mod tests {
         let table = modules.table("habits/habits").unwrap();
         let record = json!({"title": "Read, \"a lot\"", "icon": "star", "color": "#fff", "targetPerDay": 2, "isArchived": false});
         let text = header(table) + &write(table, record.as_object().unwrap());
-        assert_eq!(read(table, &text).unwrap().into_iter().map(Value::Object).collect::<Vec<_>>(), [record]);
+        assert_eq!(read(&TextColumns::new(table, []), &text).unwrap().into_iter().map(Value::Object).collect::<Vec<_>>(), [record]);
         assert!(write(table, json!({"title": "=1+1"}).as_object().unwrap()).contains("'=1+1"));
     }
 }

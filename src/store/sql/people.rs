@@ -39,6 +39,16 @@ impl Store {
         self.read(move |c| c.prepare_cached(query)?.query_map([limit], person)?.collect()).await
     }
 
+    /// Who has data here and is none of the people, by their ids, at most `limit`: it was imported, or came with a token.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn strangers(&self, limit: u32) -> StoreResult<Vec<UserId>> {
+        let query = "SELECT user_id FROM user_log WHERE NOT EXISTS (SELECT 1 FROM people WHERE people.user_id = user_log.user_id) \
+                     AND NOT EXISTS (SELECT 1 FROM removals WHERE removals.user_id = user_log.user_id) ORDER BY user_id LIMIT ?1";
+        self.read(move |c| c.prepare_cached(query)?.query_map([limit], |row| row.get(0))?.collect()).await
+    }
+
     /// One person.
     ///
     /// # Errors

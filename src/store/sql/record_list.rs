@@ -32,6 +32,8 @@ pub(super) const DELETED_MISSIONS: &str = "SELECT mission_id, title, objective, 
      ORDER BY last_applied_at DESC LIMIT ?3";
 pub(super) const DELETED_AGENTS: &str = "SELECT agent_id, name, role, avatar, state, last_applied_at FROM agent_snapshots \
      WHERE user_id = ?1 AND liveness = 'deleted' AND last_applied_at < ?2 ORDER BY last_applied_at DESC LIMIT ?3";
+pub(super) const RECORDS_COUNT: &str = "SELECT count(*) FROM (SELECT 1 FROM record_cards WHERE user_id = ?1 AND app_id = ?2 \
+     AND table_name = ?3 AND deleted = 0 LIMIT ?4) AS counted";
 const LIST: &str = "SELECT shape, read_to FROM record_lists WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3";
 
 /// By what records are listed.
@@ -123,6 +125,15 @@ impl Store {
                 return Ok(());
             }
         }
+    }
+
+    /// How many records a list has, as it was brought up to date last; counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn records_count(&self, user: &UserId, app: &str, table: &str, most: u32) -> StoreResult<u64> {
+        let (user, app, table) = (user.to_owned(), app.to_owned(), table.to_owned());
+        self.read(move |c| c.prepare_cached(RECORDS_COUNT)?.query_row(params![user, app, table, most], |row| row.get(0))).await
     }
 
     /// Records of a list as it was brought up to date last, at most `limit`, and the place after which further ones follow.

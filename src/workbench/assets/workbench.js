@@ -15,12 +15,14 @@ function spellTimes(within) {
   const language = locale();
   const spell = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: document.body.dataset.zone });
   const day = new Intl.DateTimeFormat(language, { weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  const clock = new Intl.DateTimeFormat(language, { timeStyle: "short", timeZone: document.body.dataset.zone });
   const zoned = new Intl.DateTimeFormat(language, { weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", timeZoneName: "short", timeZone: document.body.dataset.zone });
   for (const time of within.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.getTime())) {
       // A day is the same everywhere.
-      time.textContent = (time.dateTime.length === 10 ? day : time.matches(".zoned") ? zoned : spell).format(at);
+      const way = time.dateTime.length === 10 ? day : time.matches(".zoned") ? zoned : time.matches(".clock") ? clock : spell;
+      time.textContent = way.format(at);
       time.title = time.dateTime;
     }
   }
@@ -129,10 +131,11 @@ function put(fresh) {
   for (const details of fresh.querySelectorAll("details")) details.open = open.get(sign(details.querySelector("summary"))) ?? details.open;
   for (const form of old.querySelectorAll("form")) {
     if (!dirty.has(form)) continue;
-    for (const { id, value } of form.elements) {
+    for (const { id, value, type, checked } of form.elements) {
       const field = id && fresh.querySelector(`#${CSS.escape(id)}`);
       if (!field) continue;
-      field.value = value;
+      if (type === "checkbox" || type === "radio") field.checked = checked;
+      else field.value = value;
       field.closest("details")?.setAttribute("open", "");
       dirty.add(field.form);
     }
@@ -167,6 +170,8 @@ async function refresh() {
   // What was waited for is there.
   if (answer.redirected && main().querySelector("[data-poll]")) return location.assign(answer.url);
   if (!answer.ok || edited()) return;
+  // What a form was answered with is shown once, and stands under an address that shows another page.
+  if (answer.redirected) return say(document.getElementById("notice").dataset.changed);
   const found = await read(answer);
   if (!found) return;
   if (busy() || edited()) return wait();
@@ -224,10 +229,13 @@ function unfold(step, key) {
   details.querySelector("input:not([type=hidden]), textarea, select")?.focus();
 }
 
+// An edit that is open is what is approved.
+const approval = (step) => step?.querySelector('details[data-key="e"][open] button.primary') ?? step?.querySelector('button[data-key="a"]');
+
 const KEYS = {
   j: () => move(1),
   k: () => move(-1),
-  a: () => (current() ?? steps()[0])?.querySelector('button[data-key="a"]')?.click(),
+  a: () => approval(current() ?? steps()[0])?.click(),
   r: () => unfold(current() ?? steps()[0], "r"),
   e: () => unfold(current() ?? steps()[0], "e"),
   u: () => main().querySelector('form[data-key="u"] button')?.click(),
@@ -256,6 +264,11 @@ document.addEventListener("toggle", (event) => {
   const { target } = event;
   if (target.matches?.(".folded[open]") && target.contains(document.activeElement)) target.querySelector("input:not([type=hidden]), textarea, select")?.focus();
 }, true);
+
+// What is shown once is there to be copied.
+const choose = (element) => element?.matches?.("textarea[readonly]") && element.select();
+document.addEventListener("focusin", ({ target }) => choose(target));
+choose(document.activeElement);
 
 function follow() {
   let waiting;

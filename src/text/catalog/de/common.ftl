@@ -9,6 +9,7 @@ common-nav = Hauptmenü
 common-skip = Zum Inhalt
 common-sign-out = Abmelden
 common-to-overview = Zur Übersicht
+common-to-deleted = Gelöschtes ansehen
 common-more = Mehr
 common-older = Ältere
 common-save = Speichern

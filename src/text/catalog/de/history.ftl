@@ -4,6 +4,7 @@ history-hint = Jede Änderung, die neueste zuerst. Nichts davon lässt sich nach
 history-none-older = Keine älteren Änderungen.
 history-older = Ältere Änderungen
 history-somebody = Jemand
+history-system = Das System
 history-made = hat es angelegt
 history-changed = hat es geändert
 history-deleted = hat es gelöscht

@@ -75,6 +75,7 @@ runs-search = Alle Läufe
 runs-older = Ältere Läufe
 runs-again = Nächster Versuch
 runs-is-running = läuft
+runs-is-open = im Gange
 runs-is-waiting = wartet
 runs-is-planned = Plan erstellt
 runs-is-failed = fehlgeschlagen

@@ -9,6 +9,7 @@ common-nav = Main
 common-skip = Skip to content
 common-sign-out = Sign out
 common-to-overview = Back to the overview
+common-to-deleted = See deleted things
 common-more = More
 common-older = Older
 common-save = Save

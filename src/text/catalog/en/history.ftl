@@ -4,6 +4,7 @@ history-hint = Every change, newest first. Entries can't be edited.
 history-none-older = No older changes.
 history-older = Older changes
 history-somebody = Somebody
+history-system = The system
 history-made = created it
 history-changed = changed it
 history-deleted = deleted it

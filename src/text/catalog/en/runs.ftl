@@ -70,6 +70,7 @@ runs-search = All runs
 runs-older = Older runs
 runs-again = Next attempt
 runs-is-running = running
+runs-is-open = under way
 runs-is-waiting = waiting
 runs-is-planned = plan made
 runs-is-failed = failed
