@@ -131,7 +131,7 @@ pub(super) fn insert(c: &Db<'_>, rows: &[PlacedRow<'_>]) -> db::Result<()> {
 }
 
 /// What one statement after the other carries; what is too large for one goes alone.
-pub(super) fn parts<'r, T>(mut rows: &'r [T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &'r [T]> {
+pub(super) fn parts<T>(mut rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let mut held = 0;
         let fits = |row: &&T| {
