@@ -4,7 +4,10 @@
 //! hold up other writes. Meanwhile somebody else may have written a snapshot: whoever writes one has folded every row of
 //! its record up to the snapshot's `last_seq`, so the one with the higher `last_seq` knows more, and stays.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 
 use super::super::tx::{FoldRow, Reads, Tx};
 use super::super::{SetAside, StoreResult, Table};
@@ -73,15 +76,15 @@ const TOGETHER: usize = 128;
 /// Reads on from the cursor, in one state of the database; `None` where nothing is new.
 pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> StoreResult<Option<Batch>> {
     let (mut last, mut seen, mut full) = (reads.cursor(table)?, 0, false);
-    let (mut folding, mut rows) = (Folding::default(), Vec::new());
+    let mut folding = Folding::default();
     reads.new_rows(table, last, bounds.rows, &mut |row| {
         last = row.seq;
         seen += 1;
         let Some(delta) = used(row.delta) else { return Ok(true) };
         let key = Key { record: row.record.to_owned(), user: row.user.into() };
-        rows.push(UsedRow { key, delta, seq: row.seq, sync_at: row.sync_at, is_own: is_own_client(row.client) });
-        if rows.len() >= TOGETHER {
-            folding.take(reads, table, &mut rows)?;
+        folding.add(key, UsedRow { place: 0, delta, seq: row.seq, sync_at: row.sync_at, is_own: is_own_client(row.client) });
+        if folding.rows.len() >= TOGETHER {
+            folding.take(reads, table)?;
             full = folding.folds.len() >= bounds.records || folding.bytes >= bounds.bytes;
         }
         Ok(!full)
@@ -89,7 +92,7 @@ pub fn fold_batch(reads: &impl Reads, table: Table, bounds: BatchBounds) -> Stor
     if seen == 0 {
         return Ok(None);
     }
-    folding.take(reads, table, &mut rows)?;
+    folding.take(reads, table)?;
     let mut report = Refreshed { rows: folding.applied, ..Refreshed::default() };
     let mut saves = Vec::with_capacity(folding.folds.len());
     for (Key { user, record }, folded) in folding.folds {
@@ -121,7 +124,7 @@ pub fn write_batch(tx: &impl Tx, table: Table, batch: Batch) -> StoreResult<(Ref
 }
 
 /// A record of a user.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, Hash)]
 struct Key {
     record: String,
     user: UserId,
@@ -129,7 +132,8 @@ struct Key {
 
 /// A row that is to be folded in.
 struct UsedRow {
-    key: Key,
+    /// That of its record in the batch.
+    place: usize,
     delta: Delta,
     seq: i64,
     sync_at: i64,
@@ -139,7 +143,11 @@ struct UsedRow {
 /// The records of a batch while it is read.
 #[derive(Default)]
 struct Folding {
-    folds: HashMap<Key, Folded>,
+    folds: IndexMap<Key, Folded>,
+    /// Places of records whose snapshots were not looked up yet.
+    unknown: Vec<usize>,
+    /// Rows that wait for them.
+    rows: Vec<UsedRow>,
     /// Bytes of the records' texts.
     bytes: usize,
     /// Rows that no snapshot held.
@@ -147,17 +155,27 @@ struct Folding {
 }
 
 impl Folding {
-    /// Folds rows in, and takes them.
-    fn take(&mut self, reads: &impl Reads, table: Table, rows: &mut Vec<UsedRow>) -> StoreResult<()> {
-        let unknown: HashSet<&Key> = rows.iter().map(|row| &row.key).filter(|key| !self.folds.contains_key(*key)).collect();
-        let unknown: Vec<&Key> = unknown.into_iter().collect();
-        let sought: Vec<_> = unknown.iter().map(|key| (&key.user, key.record.as_str())).collect();
-        for (key, folded) in unknown.iter().zip(reads.stored(table, &sought)?) {
-            self.bytes += folded.bytes();
-            self.folds.insert((*key).clone(), folded);
+    fn add(&mut self, key: Key, row: UsedRow) {
+        let entry = self.folds.entry(key);
+        let place = entry.index();
+        if let Entry::Vacant(entry) = entry {
+            entry.insert(Folded::default());
+            self.unknown.push(place);
         }
-        for UsedRow { key, delta, seq, sync_at, is_own } in rows.drain(..) {
-            let Some(folded) = self.folds.get_mut(&key) else { continue };
+        self.rows.push(UsedRow { place, ..row });
+    }
+
+    /// Looks up what has to be known, and folds the rows in that wait.
+    fn take(&mut self, reads: &impl Reads, table: Table) -> StoreResult<()> {
+        let sought = self.unknown.iter().filter_map(|place| self.folds.get_index(*place));
+        let sought: Vec<_> = sought.map(|(key, _)| (&key.user, key.record.as_str())).collect();
+        let stored = reads.stored(table, &sought)?;
+        for (place, stored) in self.unknown.drain(..).zip(stored) {
+            self.bytes += stored.bytes();
+            self.folds[place] = stored;
+        }
+        for UsedRow { place, delta, seq, sync_at, is_own } in self.rows.drain(..) {
+            let Some((key, folded)) = self.folds.get_index_mut(place) else { continue };
             let before = folded.bytes();
             self.applied += u64::from(folded.apply(&key.record, delta, seq, sync_at, is_own));
             self.bytes = (self.bytes + folded.bytes()).saturating_sub(before);
