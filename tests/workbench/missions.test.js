@@ -168,6 +168,6 @@ test("the calendar tells what comes", async () => {
 test("the overview counts runs, and knows whether the model answers", async () => {
   await page.goto(`${world.base}/`);
   await page.getByText(/Running normally\. The model answered/).waitFor();
-  await page.getByRole("img", { name: "Runs, last 24 hours: dropped 1, planned 1" }).waitFor();
+  await page.getByRole("img", { name: "Runs, last 24 hours: dropped 1, plan made 1" }).waitFor();
   await look(page, "overview", { languages: ["en", "de"] });
 });
