@@ -219,6 +219,11 @@ impl App {
         self.hub.close();
     }
 
+    /// Waits for the end of every listener.
+    pub async fn listeners_closed(&self) {
+        self.hub.closed().await;
+    }
+
     /// Starts no further plan, waits up to `grace` for those under way, and answers how many were cut short.
     ///
     /// # Errors

@@ -92,8 +92,8 @@ async fn serve_at_most(places: usize, listener: TcpListener, app: Router, stop: 
             }
         };
         let head_time = if free.available_permits() < places / 4 { CROWDED_HEAD_TIME } else { HEAD_TIME };
-        let connection = Connection { app: app.clone(), closing: closing.clone(), head_time, _alive: alive.clone() };
-        tokio::spawn(connection.answer(stream, place));
+        let connection = Connection { app: app.clone(), closing: closing.clone(), head_time };
+        tokio::spawn(connection.answer(stream, (place, alive.clone())));
     }
     drop((listener, open, alive));
     // Nobody sends: it ends when the last connection does.
@@ -115,12 +115,13 @@ struct Connection {
     app: Router,
     closing: watch::Receiver<()>,
     head_time: Duration,
-    /// Tells that the connection is there, by being dropped.
-    _alive: mpsc::Sender<()>,
 }
 
+/// A connection's place among those that may be open, and what tells, by being dropped, that it is there no longer.
+type OpenPlace = (OwnedSemaphorePermit, mpsc::Sender<()>);
+
 impl Connection {
-    async fn answer(mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    async fn answer(mut self, stream: TcpStream, place: OpenPlace) {
         // Small answers must not wait for more; a socket that is gone already will say so when it is read.
         let _ = stream.set_nodelay(true);
         // hyper's own timer starts with the first byte.
@@ -147,18 +148,18 @@ impl Connection {
     }
 }
 
-/// A stream that fails when its reader takes too little for too long. It holds the connection's place, also as a WebSocket.
+/// A stream that fails when its reader takes too little for too long. It is the connection's life, also as a WebSocket.
 struct Patient<S> {
     stream: S,
     /// Runs while something waits to be taken.
     patience: Option<Pin<Box<Sleep>>>,
     /// Bytes that were taken since it runs.
     taken: usize,
-    _place: OwnedSemaphorePermit,
+    _place: OpenPlace,
 }
 
 impl<S> Patient<S> {
-    fn new(stream: S, place: OwnedSemaphorePermit) -> Self {
+    fn new(stream: S, place: OpenPlace) -> Self {
         Patient { stream, patience: None, taken: 0, _place: place }
     }
 
@@ -226,7 +227,7 @@ mod tests {
 
     async fn patient() -> (Patient<DuplexStream>, DuplexStream) {
         let (server, client) = duplex(LEAST_TAKEN);
-        (Patient::new(server, Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap()), client)
+        (Patient::new(server, (Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap(), mpsc::channel(1).0)), client)
     }
 
     /// How long a megabyte takes whose reader takes `bytes` each 20 seconds.

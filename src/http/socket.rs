@@ -35,6 +35,8 @@ const ALIVE_EVERY: Duration = Duration::from_secs(60);
 /// holds places loses them to those who come.
 const MAX_UNAUTHENTICATED: usize = 256;
 
+/// RFC 6455, section 7.4.1.
+const GOING_AWAY: u16 = 1001;
 /// Close codes of our own (RFC 6455, section 7.4.2).
 const UNAUTHORIZED: u16 = 4401;
 const TOO_MANY: u16 = 4429;
@@ -140,6 +142,7 @@ fn open(shared: &Arc<ApiState>, headers: &HeaderMap, upgrade: WebSocketUpgrade, 
         let mut place = shared.unauthenticated.enter();
         let known = tokio::select! {
             known = tokio::time::timeout(TIME_TO_AUTH, introduce(&mut socket, &shared)) => known,
+            () = shared.app.listeners_closed() => return close(socket, GOING_AWAY, "the server stops").await,
             _ = &mut place.lost => return close(socket, TOO_MANY, "too many unauthenticated WebSockets").await,
         };
         drop(place);
@@ -197,7 +200,7 @@ async fn serve(mut socket: WebSocket, mailbox: Result<Mailbox, TooMany>, left: S
             },
             _ = look.tick() => {
                 if !std::mem::take(&mut heard) {
-                    return close(socket, 1001, "no sign of life came").await;
+                    return close(socket, GOING_AWAY, "no sign of life came").await;
                 }
                 if send(&mut socket, Message::Ping(Bytes::new())).await.is_none() { return }
             },
@@ -205,7 +208,7 @@ async fn serve(mut socket: WebSocket, mailbox: Result<Mailbox, TooMany>, left: S
                 Some(messages) => for message in messages {
                     if tell(&mut socket, &message).await.is_none() { return }
                 },
-                None => return close(socket, 1001, "come back, and pull").await,
+                None => return close(socket, GOING_AWAY, "come back, and pull").await,
             },
             () = &mut expiry => return close(socket, UNAUTHORIZED, "the token has expired").await,
         }

@@ -8,7 +8,7 @@ use crate::domain::ids::UserId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Listeners that one user may have at a time.
 const PER_USER: usize = 32;
@@ -29,13 +29,8 @@ pub struct TooMany;
 /// All listeners of the process.
 #[derive(Default)]
 pub struct Hub {
-    listeners: Mutex<Listeners>,
-}
-
-#[derive(Default)]
-struct Listeners {
-    by_user: HashMap<UserId, Vec<Weak<Inner>>>,
-    closed: bool,
+    listeners: Mutex<HashMap<UserId, Vec<Weak<Inner>>>>,
+    closed: watch::Sender<bool>,
 }
 
 /// One listener's news. Dropping it ends the listening.
@@ -65,8 +60,8 @@ impl Hub {
     /// When the user has as many listeners as one may have.
     pub fn listen(&self, user: &UserId, app: Option<String>, client: Option<String>) -> Result<Mailbox, TooMany> {
         let mut listeners = lock(&self.listeners);
-        let closed = listeners.closed;
-        let of_user = listeners.by_user.entry(user.to_owned()).or_default();
+        let closed = *self.closed.borrow();
+        let of_user = listeners.entry(user.to_owned()).or_default();
         of_user.retain(|listener| listener.strong_count() > 0);
         if of_user.len() >= PER_USER {
             return Err(TooMany);
@@ -80,26 +75,32 @@ impl Hub {
     /// Tells a user's listeners that a client changed a table of an app.
     pub fn publish(&self, user: &UserId, app: &str, table: &str, client: &str) {
         let mut listeners = lock(&self.listeners);
-        let Some(of_user) = listeners.by_user.get_mut(user) else { return };
+        let Some(of_user) = listeners.get_mut(user) else { return };
         of_user.retain(|listener| listener.upgrade().map(|inner| inner.hear(app, table, client)).is_some());
         if of_user.is_empty() {
-            listeners.by_user.remove(user);
+            listeners.remove(user);
         }
     }
 
     /// How many listen.
     pub fn listening(&self) -> usize {
-        lock(&self.listeners).by_user.values().flatten().filter(|listener| listener.strong_count() > 0).count()
+        lock(&self.listeners).values().flatten().filter(|listener| listener.strong_count() > 0).count()
     }
 
     /// Ends every listening, now and later: the program stops.
     pub fn close(&self) {
-        let mut listeners = lock(&self.listeners);
-        listeners.closed = true;
-        for inner in listeners.by_user.values().flatten().filter_map(Weak::upgrade) {
+        let listeners = lock(&self.listeners);
+        self.closed.send_replace(true);
+        for inner in listeners.values().flatten().filter_map(Weak::upgrade) {
             lock(&inner.state).closed = true;
             inner.ready.notify_one();
         }
+    }
+
+    /// Waits for the end of every listening.
+    pub async fn closed(&self) {
+        // The sender is here, so it cannot be gone.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 }
 
@@ -201,7 +202,7 @@ mod tests {
         drop(mailboxes);
         assert_eq!(hub.listening(), 0);
         hub.publish(&"ada".into(), "notes", "notes", "c");
-        assert!(!lock(&hub.listeners).by_user.contains_key("ada"));
+        assert!(!lock(&hub.listeners).contains_key("ada"));
         assert!(hub.listen(&"ada".into(), None, None).is_ok());
     }
 
