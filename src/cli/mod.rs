@@ -226,8 +226,7 @@ fn run(matches: &ArgMatches) -> CommandResult {
             let wrong = |error: ConfigError| Failure::Usage(error.to_string());
             let raw = raw.map_err(wrong)?;
             let config = Config::read(&raw).map_err(wrong)?;
-            let default = if matches!(command, Cmd::Serve) { "info" } else { "warn,mana_ai::projection=info" };
-            let telemetry = Telemetry::start(&config, default)?;
+            let telemetry = Telemetry::start(&config, matches!(command, Cmd::Serve))?;
             let outcome = runtime.block_on(dispatch(command, Context { raw, config }));
             telemetry.end();
             outcome

@@ -7,7 +7,7 @@ mod traces;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -27,10 +27,11 @@ pub(super) struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts both; `default` is the level of the log where none is configured.
-    pub fn start(config: &Config, default: &str) -> Result<Self, Failure> {
-        // The configuration has looked at it already.
-        let filter = EnvFilter::new(config.log.as_deref().unwrap_or(default));
+    /// Starts both. Where no level is configured, a server tells what it does, and other commands what went wrong and that a
+    /// projection takes a while.
+    pub fn start(config: &Config, serves: bool) -> Result<Self, Failure> {
+        let usual = || Targets::new().with_default(if serves { LevelFilter::INFO } else { LevelFilter::WARN });
+        let filter = config.log.clone().unwrap_or_else(|| usual().with_target("mana_ai::projection", LevelFilter::INFO));
         let terminal = std::io::stderr().is_terminal();
         let mode = match config.log_format {
             LogFormat::Json => Mode::Json,

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use reqwest::header::{HeaderMap, HeaderName};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use zeroize::Zeroizing;
 
 use crate::domain::ceilings::LogCeilings;
@@ -324,8 +324,8 @@ pub struct Config {
     pub shutdown_grace: Duration,
     pub busy_timeout: Duration,
     pub durable: bool,
-    /// Directives of tracing-subscriber; `None`: what suits the command.
-    pub log: Option<String>,
+    /// `None`: what suits the command.
+    pub log: Option<Targets>,
     pub otlp_endpoint: Option<reqwest::Url>,
     pub log_format: LogFormat,
 }
@@ -446,11 +446,10 @@ impl Config {
                 "normal" => Some(false),
                 _ => None,
             })?,
-            log: match raw.text("log") {
-                Some(filter) if EnvFilter::try_new(&filter).is_err() => {
-                    return Err(raw.wrong("log", "error, warn, info, debug, trace, or directives such as mana_ai=debug"));
-                }
-                filter => filter,
+            log: match raw.text("log").map(|directives| directives.parse()) {
+                None => None,
+                Some(Ok(targets)) => Some(targets),
+                Some(Err(_)) => return Err(raw.wrong("log", "error, warn, info, debug, trace, or directives such as mana_ai=debug")),
             },
             log_format: raw.read("log_format", "auto, text or json", |v| match v {
                 "auto" => Some(LogFormat::Auto),
