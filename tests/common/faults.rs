@@ -107,7 +107,7 @@ impl Caller {
     pub fn new(mana: &Mana, user: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let token = mana.run(&["token", "create", "--user", user]).stdout.trim().to_owned();
-        Caller { token, client: reqwest::Client::new(), runtime }
+        Caller { token, client: super::http_client(), runtime }
     }
 
     fn send(&self, request: reqwest::RequestBuilder) -> Option<(u16, Value)> {

@@ -206,19 +206,26 @@ impl Mana {
     }
 
     fn serve_with(&self, more: &[&str]) -> Served {
+        self.try_serve(more).unwrap_or_else(|(code, said)| panic!("the server ended with {code:?}: {said}"))
+    }
+
+    /// The same, or the exit code and the log of a server that ended before it listened.
+    pub fn try_serve(&self, more: &[&str]) -> Result<Served, (Option<i32>, String)> {
         let log = self.dir.path().join("serve.log");
-        let child = self
+        let mut child = self
             .command(&[&["serve", "--log", "info", "--log-format", "text"], more].concat())
             .stderr(std::fs::File::create(&log).unwrap())
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
         let address = wait_for("the server to listen", || {
+            let ended = child.try_wait().unwrap();
             let text = std::fs::read_to_string(&log).unwrap();
-            let line = text.lines().find(|line| line.contains("mana-ai listens"))?;
-            line.split_once("address=")?.1.split_whitespace().next()?.parse().ok()
+            let listens = text.lines().find_map(|line| line.split_once("mana-ai listens")?.1.split_once("address="));
+            let address = listens.and_then(|(_, address)| address.split_whitespace().next()?.parse().ok());
+            address.map(Ok).or_else(|| ended.map(|status| Err((status.code(), text))))
         });
-        Served { child, address, log }
+        Ok(Served { child, address: address?, log })
     }
 }
 
@@ -390,6 +397,21 @@ pub fn asked_about(request: &Value) -> String {
     mana_ai::planner::prompt::title(prompt).unwrap().to_owned()
 }
 
+/// A client for servers without TLS: to read the certificates of the system takes longer than a request.
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().tls_certs_only([]).build().unwrap()
+}
+
+/// The same, for forms, whose answers tell where to go.
+pub fn form_client() -> reqwest::Client {
+    reqwest::Client::builder().tls_certs_only([]).redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// How often a test tries what chance decides: `usual` times, or `thorough` times where `MANA_THOROUGH` is set.
+pub fn rounds(usual: usize, thorough: usize) -> usize {
+    if std::env::var_os("MANA_THOROUGH").is_some() { thorough } else { usual }
+}
+
 /// One request with a real client; answers status and body.
 pub fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> (u16, String) {
     send(method, url, headers, String::new())
@@ -399,7 +421,7 @@ pub fn request(method: &str, url: &str, headers: &[(&str, &str)]) -> (u16, Strin
 pub fn send(method: &str, url: &str, headers: &[(&str, &str)], body: String) -> (u16, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut request = reqwest::Client::new().request(method.parse().unwrap(), url);
+        let mut request = http_client().request(method.parse().unwrap(), url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -15,7 +15,7 @@ pub fn post(url: &str, cookie: &str, fields: &[(String, String)]) -> FormAnswer 
     let body = reqwest::Url::parse_with_params("http://form", fields).unwrap().query().unwrap_or_default().to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = super::form_client();
         let request = client.post(url).header("content-type", "application/x-www-form-urlencoded").header("cookie", cookie).body(body);
         let answer = request.send().await.unwrap();
         let text = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());

@@ -360,7 +360,7 @@ fn a_local_token_of_before_names_no_audience_and_is_taken() {
 fn visit(method: &str, url: &str, cookie: &str, form: &[(&str, &str)]) -> (u16, String, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = crate::common::form_client();
         let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = client.request(method.parse().unwrap(), url).header("cookie", cookie);
         let request = request.header("content-type", "application/x-www-form-urlencoded").body(body.join("&"));

@@ -11,10 +11,8 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::common::pages::{post, sign_in};
-use crate::common::{Mana, engine, hourly, request, send, wait_for};
+use crate::common::{Mana, hourly, request, rounds, send, wait_for};
 
-/// How often the server is killed.
-const KILLS: usize = 200;
 const MISSIONS: usize = 100;
 
 /// An endpoint that takes a moment, and the ids that it was called with.
@@ -85,9 +83,7 @@ fn whatever_is_killed_an_approved_step_is_carried_out_once() {
     let token = token(&mana);
     let mut rng = StdRng::seed_from_u64(7);
     let mut left: Vec<String> = steps(&mana).into_keys().collect();
-    // Instances on a server are killed more often elsewhere.
-    let kills = if engine::is_server() { KILLS / 4 } else { KILLS };
-    for _ in 0..kills {
+    for _ in 0..rounds(50, 200) {
         let served = mana.serve();
         let url = served.url("/api/v1/me/reviews/steps/");
         let stop = std::time::Instant::now() + Duration::from_millis(rng.random_range(1..40));
@@ -101,7 +97,7 @@ fn whatever_is_killed_an_approved_step_is_carried_out_once() {
                 let (url, token) = (url.clone(), token.clone());
                 std::thread::spawn(move || {
                     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    let client = reqwest::Client::new();
+                    let client = crate::common::http_client();
                     let approve = async |id: &String| {
                         let sent = client.post(format!("{url}{id}/approve")).header("authorization", &token).send().await;
                         sent.is_ok_and(|answer| answer.status() == 200)

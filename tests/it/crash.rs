@@ -1,19 +1,14 @@
 //! Crashes: the program is killed at random moments, and afterwards nothing is lost, nothing is there twice, and the
-//! database is sound (docs/design.md, section 6). `MANA_CRASH_KILLS` sets how often the runner is killed.
+//! database is sound (docs/design.md, section 6).
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::{Mana, Model, Reply, edit, hourly, insert};
+use crate::common::{Mana, Model, Reply, edit, hourly, insert, rounds};
 use serde_json::{Value, json};
 
 const MISSIONS: usize = 60;
-
-/// Short enough for every run of the tests; the long form is `MANA_CRASH_KILLS=200`.
-fn kills_wanted() -> usize {
-    std::env::var("MANA_CRASH_KILLS").map_or(60, |n| n.parse().unwrap())
-}
 
 fn start(mana: &Mana, args: &[&str]) -> Child {
     mana.command(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -66,7 +61,7 @@ fn a_killed_runner_plans_every_due_time_once() {
     });
     mana.import(&agents.chain(missions).collect::<Vec<_>>());
 
-    let (wanted, mut kills, mut round) = (kills_wanted(), 0, 0);
+    let (wanted, mut kills, mut round) = (rounds(30, 200), 0, 0);
     loop {
         // Every round makes all missions due once more, and kills the program until all of them were planned.
         let mut longest = 150;
@@ -132,7 +127,7 @@ fn a_killed_import_keeps_all_or_nothing() {
     let args = ["import", file.to_str().unwrap()];
     let started = Instant::now();
     assert_eq!(Mana::new().run(&args).code, Some(0));
-    let step = started.elapsed() / 20;
+    let step = started.elapsed() / rounds(10, 40) as u32;
     let mut killed = 0;
     for wait in (0..).map(|n| step * n) {
         let early = kill_after(start(&mana, &args), wait);

@@ -314,7 +314,7 @@ fn a_machine_without_free_descriptors_is_no_failure_of_the_model_or_the_mission(
         assert!(Command::new("prlimit").args(set).status().expect("prlimit").success());
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = reqwest::Client::new();
+    let client = crate::common::http_client();
     let tick = || {
         runtime.block_on(async {
             let request = client.post(served.url("/internal/tick")).header("X-Service-Key", "a key of the service");

@@ -317,7 +317,7 @@ fn times_far_ahead_are_told_by_the_page_the_doctor_and_the_metric() {
     let token = desk.mana.run(&["token", "create", "--user", "u"]).stdout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let status = runtime.block_on(async {
-        let request = reqwest::Client::new().post(desk.served.url("/sync/ai")).bearer_auth(token.trim());
+        let request = crate::common::http_client().post(desk.served.url("/sync/ai")).bearer_auth(token.trim());
         request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap().status()
     });
     assert_eq!(status, 200);

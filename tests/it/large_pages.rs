@@ -18,7 +18,7 @@ fn sign_in(mana: &Mana, served: &Served, user: &str) -> String {
     let token = mana.run(&["token", "create", "--user", user]).stdout;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = crate::common::form_client();
         let answer = client
             .post(served.url("/login"))
             .header("content-type", "application/x-www-form-urlencoded")

@@ -26,7 +26,7 @@ fn post(served: &Served, token: &str, app: &str, body: String) -> (u16, Value) {
     let url = served.url(&format!("/sync/{app}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let request = reqwest::Client::new().post(url).bearer_auth(token).header("content-type", "application/json").body(body);
+        let request = crate::common::http_client().post(url).bearer_auth(token).header("content-type", "application/json").body(body);
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     })

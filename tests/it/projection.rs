@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::common::{append, change, store, vectors};
+use crate::common::{append, change, rounds, store, vectors};
 use mana_ai::domain::change::{Change, Op, Verbatim};
 use mana_ai::domain::merge::{FieldMeta, Fold};
 use mana_ai::domain::mission::Mission;
@@ -149,7 +149,8 @@ fn a_snapshot_equals_the_fold_of_the_whole_log_however_it_is_cut() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let (_dir, store) = store();
     let users = AtomicU32::new(0);
-    let config = ProptestConfig { cases: 3_000, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
+    let config =
+        ProptestConfig { cases: rounds(600, 3_000) as u32, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(rows in prop::collection::vec(row(), 1..12))| {
         let user = format!("u{}", users.fetch_add(1, Ordering::Relaxed));
         let mut log = Vec::new();

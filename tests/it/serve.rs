@@ -161,7 +161,7 @@ fn cors_answers_only_configured_origins() {
     let allowed = |origin: &str| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let response = reqwest::Client::new().get(served.0.url("/health")).header("origin", origin).send().await.unwrap();
+            let response = crate::common::http_client().get(served.0.url("/health")).header("origin", origin).send().await.unwrap();
             response.headers().get("access-control-allow-origin").map(|value| value.to_str().unwrap().to_owned())
         })
     };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::common::{Model, Reply, append, change, edit, hourly, insert};
+use crate::common::{Model, Reply, append, change, edit, hourly, insert, rounds};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use mana_ai::domain::backoff::Backoff;
@@ -126,7 +126,7 @@ async fn live_a_day(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_hour_of_a_day_is_served_once_whatever_happens() {
-    for seed in 1..=3 {
+    for seed in 1..=rounds(1, 20) as u64 {
         live_a_day(seed).await;
     }
 }

@@ -24,14 +24,14 @@ impl World {
 
     async fn push(&self, app: &str, client: &str, changes: Value) -> Value {
         let body = json!({"clientId": client, "changes": changes});
-        let request = reqwest::Client::new().post(self.served.url(&format!("/sync/{app}"))).bearer_auth(&self.token).json(&body);
+        let request = crate::common::http_client().post(self.served.url(&format!("/sync/{app}"))).bearer_auth(&self.token).json(&body);
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.json().await.unwrap()
     }
 
     async fn stream(&self, query: &str, client: Option<&str>) -> Events {
-        let mut request = reqwest::Client::new().get(self.served.url(&format!("/sync/notes/stream{query}"))).bearer_auth(&self.token);
+        let mut request = crate::common::http_client().get(self.served.url(&format!("/sync/notes/stream{query}"))).bearer_auth(&self.token);
         if let Some(client) = client {
             request = request.header("X-Client-Id", client);
         }
@@ -242,12 +242,19 @@ async fn streams_end_with_their_token_and_with_the_server() {
     assert_eq!(events.next().await, None);
     socket.is_closed(4401).await;
     let mut events = world.stream("", None).await;
-    let mut socket = world.known("/ws", None).await;
+    // Some have not said yet who they are.
+    let mut sockets = Vec::new();
+    for _ in 0..20 {
+        sockets.push(world.known("/ws", None).await);
+        sockets.push(world.socket("/ws").await);
+    }
     let World { served, .. } = world;
     let code = tokio::task::block_in_place(|| served.terminate());
     assert_eq!(code, Some(0));
     assert_eq!(events.next().await, None);
-    socket.is_closed(1001).await;
+    for mut socket in sockets {
+        socket.is_closed(1001).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +264,7 @@ async fn a_user_has_so_many_streams_and_no_more() {
     for _ in 0..32 {
         open.push(world.stream("", None).await);
     }
-    let request = reqwest::Client::new().get(world.served.url("/sync/notes/stream")).bearer_auth(&world.token);
+    let request = crate::common::http_client().get(world.served.url("/sync/notes/stream")).bearer_auth(&world.token);
     assert_eq!(request.send().await.unwrap().status(), 429);
     let mut socket = world.socket("/ws").await;
     socket.say(&json!({"type": "auth", "token": world.token})).await;

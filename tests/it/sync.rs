@@ -41,7 +41,8 @@ impl Caller<'_> {
     ) -> (u16, Value, String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut request = reqwest::Client::new().request(method.parse().unwrap(), self.world.served.url(path)).bearer_auth(&self.token);
+            let mut request =
+                crate::common::http_client().request(method.parse().unwrap(), self.world.served.url(path)).bearer_auth(&self.token);
             if let Some(client) = client {
                 request = request.header("X-Client-Id", client);
             }
@@ -346,7 +347,7 @@ fn what_was_acknowledged_survives_every_kill_and_is_there_once() {
                 let (url, token, first) = (url.clone(), token.clone(), sent + client * 1_000);
                 let answered = std::sync::Arc::clone(&answered);
                 runtime.spawn(async move {
-                    let http = reqwest::Client::new();
+                    let http = crate::common::http_client();
                     let mut taken = Vec::new();
                     for n in first.. {
                         let changes = json!([note(&n.to_string(), "a"), note(&format!("{n}b"), "b")]);
@@ -418,7 +419,7 @@ fn answers_are_compressed_for_those_who_ask() {
     ada.pushed("notes", "phone", "", json!((0..200).map(|n| note(&n.to_string(), "the same words again")).collect::<Vec<_>>()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (encoding, bytes) = runtime.block_on(async {
-        let request = reqwest::Client::new().get(world.served.url("/sync/notes/pull?collection=notes")).bearer_auth(&ada.token);
+        let request = crate::common::http_client().get(world.served.url("/sync/notes/pull?collection=notes")).bearer_auth(&ada.token);
         let response = request.header("accept-encoding", "gzip").send().await.unwrap();
         (response.headers()["content-encoding"].to_str().unwrap().to_owned(), response.bytes().await.unwrap())
     });

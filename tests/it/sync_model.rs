@@ -32,7 +32,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 
-const SCHEDULES: u64 = 2_000;
+use crate::common::rounds;
+
 const BREAKER: Limits = Limits { failures: 1, cooldown: SignedDuration::from_secs(1) };
 const NO_CEILINGS: Ceilings =
     Ceilings { unreviewed_plans: 0, calls_per_day: 0, tokens_per_day: 0, longest_wait: SignedDuration::from_secs(1) };
@@ -400,10 +401,9 @@ async fn a_push_that_is_kept_says_so_also_where_its_answer_would_have_to_wait() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_client_ends_with_the_state_of_the_log() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
-    let seeds = match number("MANA_SYNC_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("MANA_SYNC_SCHEDULES").unwrap_or(SCHEDULES),
+    let seeds = match std::env::var("MANA_SYNC_SEED") {
+        Ok(seed) => seed.parse().map(|seed: u64| seed..seed + 1).unwrap(),
+        Err(_) => 0..rounds(300, 2_000) as u64,
     };
     // Two at a time, one for each processor of a small machine.
     let halves = [0, 1].map(|half| {

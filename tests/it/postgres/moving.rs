@@ -7,8 +7,8 @@ fn push(mana: &Mana, url: &str, user: &str, changes: &Value) {
     let token = mana.run(&["token", "create", "--user", user]).stdout;
     let body = json!({"clientId": "phone, \"the\nblue one\"", "appId": "notes", "since": "", "changes": changes}).to_string();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let status =
-        runtime.block_on(async { reqwest::Client::new().post(url).bearer_auth(token.trim()).body(body).send().await.unwrap().status() });
+    let status = runtime
+        .block_on(async { crate::common::http_client().post(url).bearer_auth(token.trim()).body(body).send().await.unwrap().status() });
     assert_eq!(status.as_u16(), 200);
 }
 

@@ -15,7 +15,7 @@ impl Pushing {
         let (stop, last) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let token = mana.run(&["token", "create", "--user", "ada"]).stdout.trim().to_owned();
-        let http = reqwest::Client::new();
+        let http = crate::common::http_client();
         let clients = (0..clients)
             .map(|client| {
                 let request = http.post(format!("{url}/sync/ai")).bearer_auth(&token);
@@ -162,7 +162,7 @@ fn a_killed_repair_leaves_all_or_nothing_of_it() {
     damage(&mana, hurt);
     let started = Instant::now();
     assert_eq!(mana.run(&["check", "--repair"]).code, Some(0));
-    let step = started.elapsed() / 15;
+    let step = started.elapsed() / rounds(10, 40) as u32;
     let (mut killed, mut fixed) = (0, 0);
     for n in 0.. {
         damage(&mana, hurt);

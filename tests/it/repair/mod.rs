@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Mana, Model, Ran, Reply, edit, hourly, insert, metric, wait_for};
+use crate::common::{Mana, Model, Ran, Reply, edit, hourly, insert, metric, rounds, wait_for};
 use mana_ai::store::Store;
 use rusqlite::Connection;
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ fn a_killed_backup_leaves_a_whole_file_or_none() {
     let (log, before) = (export(&mana), files(mana.dir.path()));
     let started = Instant::now();
     backup(&mana);
-    let step = started.elapsed() / 25;
+    let step = started.elapsed() / rounds(12, 50) as u32;
     let (mut killed, mut whole) = (0, 0);
     for n in 0.. {
         let dir = tempfile::tempdir().unwrap();
@@ -36,7 +36,7 @@ fn a_killed_backup_leaves_a_whole_file_or_none() {
         }
     }
     println!("{killed} kills, {whole} whole files");
-    assert!(killed > 5 && whole > 0);
+    assert!(killed > 3 && whole > 0);
     assert_eq!(export(&mana), log);
     assert_sound(&mana);
 }
@@ -75,7 +75,7 @@ fn a_killed_restore_leaves_the_old_database_or_the_new_one() {
     let (old_log, new_log) = (export(&mana), export(&new));
     let started = Instant::now();
     drop(restored(&new_copy.file));
-    let step = started.elapsed() / 25;
+    let step = started.elapsed() / rounds(12, 50) as u32;
     let (mut killed, mut became_new) = (0, 0);
     for n in 0.. {
         let early = kill_after(start(mana.command(&["restore", new_copy.file.to_str().unwrap(), "--replace"])), step * n);
@@ -101,7 +101,7 @@ fn a_killed_restore_leaves_the_old_database_or_the_new_one() {
         }
     }
     println!("{killed} kills, {became_new} times the new one was there");
-    assert!(killed > 5 && became_new > 0);
+    assert!(killed > 3 && became_new > 0);
     restores(&mana, &new_copy.file, &["--replace"]);
     assert!(drafts(&mana).is_empty(), "{:?}", drafts(&mana));
     assert_eq!((export(&mana), export(&restored(&kept(&mana)[0]))), (new_log, old_log));
@@ -146,7 +146,7 @@ fn a_restore_that_is_killed_at_any_change_of_a_file_leaves_the_old_database_or_t
         there == new_log
     };
     let (mut olds, mut news) = (0, 0);
-    for n in 1.. {
+    for n in (1..).step_by(rounds(2, 1)) {
         let mana = lay(&old_files);
         let killed = killer.kills(mana.command(&["restore", copy.file.to_str().unwrap(), "--replace"]), mana.dir.path(), n);
         let is_new = is_one_of_both(&mana, n);
@@ -181,7 +181,7 @@ fn a_restore_into_an_empty_directory_that_is_killed_at_any_change_of_a_file_can_
     let killer = Killer::new();
     let new = world("new", 5);
     let (log, copy) = (export(&new), backup(&new));
-    for n in 1.. {
+    for n in (1..).step_by(rounds(2, 1)) {
         let mana = quiet();
         let killed = killer.kills(mana.command(&["restore", copy.file.to_str().unwrap()]), mana.dir.path(), n);
         if database(&mana).exists() {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Mana, Model, Ran, Reply, Served, copy_program, hourly, insert, metric, wait_for};
+use crate::common::{Mana, Model, Ran, Reply, Served, copy_program, hourly, insert, metric, rounds, wait_for};
 use mana_ai::store::{SCHEMA_VERSION, Store};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -208,7 +208,7 @@ fn killed_server(pushes: usize) -> (Mana, Vec<String>) {
     let served = mana.serve();
     let token = mana.run(&["token", "create", "--user", "ada"]).stdout.trim().to_owned();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let http = reqwest::Client::new();
+    let http = crate::common::http_client();
     let ids: Vec<String> = (0..pushes).map(|n| format!("pushed {n}")).collect();
     for id in &ids {
         let body = json!({"clientId": "phone", "changes": [{"table": "notes", "id": id, "op": "insert", "data": {"title": id}}]});

@@ -69,7 +69,7 @@ fn a_copy_with_a_flipped_byte_is_refused_or_its_log_can_be_read() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % below
     };
-    let places: Vec<usize> = (0..100).chain((0..300).map(|_| random(whole.len()))).collect();
+    let places: Vec<usize> = (0..100).chain((0..rounds(60, 1_000)).map(|_| random(whole.len()))).collect();
     let mut wrong = Vec::new();
     for place in places {
         let flip = 1 << random(8);
@@ -91,7 +91,7 @@ fn a_copy_with_a_flipped_byte_is_refused_or_its_log_can_be_read() {
         }
     }
     assert!(wrong.is_empty(), "taken, but not sound:\n{}", wrong.join(""));
-    println!("{taken} of 400 were taken");
+    println!("{taken} were taken");
 }
 
 #[test]

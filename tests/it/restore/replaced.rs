@@ -111,7 +111,9 @@ fn a_database_with_any_damage_in_its_head_can_be_replaced() {
     let whole = std::fs::read(database(&world("old", 10))).unwrap();
     let mut stuck = Vec::new();
     for place in 0..100 {
-        for value in [0, whole[place] ^ 1, 0x5a, 0xff] {
+        let values = [0, whole[place] ^ 1, 0x5a, 0xff];
+        // Half of them, in turns.
+        for value in values.into_iter().skip(place % 2).step_by(rounds(2, 1)) {
             let mut bytes = whole.clone();
             if bytes[place] == value {
                 continue;

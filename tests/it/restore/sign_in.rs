@@ -7,7 +7,7 @@ use super::*;
 fn visit(url: &str, cookie: &str) -> (u16, String, String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = crate::common::form_client();
         let request = match url.split_once("/link?") {
             Some((server, code)) => {
                 client.post(format!("{server}/link")).header("content-type", "application/x-www-form-urlencoded").body(code.to_owned())

@@ -18,7 +18,7 @@ impl Load {
         let (served, mana) = quiet().serve_kept();
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(std::sync::Mutex::new(Vec::new())));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let http = reqwest::Client::new();
+        let http = crate::common::http_client();
         let tokens: Vec<String> =
             (0..4).map(|user| mana.run(&["token", "create", "--user", &format!("user-{user}")]).stdout.trim().to_owned()).collect();
         let clients = (0..clients)
