@@ -1,6 +1,6 @@
 //! The form of a mission, and the record that it stands for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -30,8 +30,8 @@ const OFFERED: u32 = 100;
 /// What the form offers to choose from.
 pub(super) struct Choices {
     agents: Vec<(String, String)>,
-    /// Value of the field, and what it is called.
-    records: Vec<(String, String)>,
+    /// By module, each as the value of the field and what it is called.
+    records: BTreeMap<String, Vec<(String, String)>>,
 }
 
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
@@ -41,28 +41,32 @@ pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) ->
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {
         agents.push((chosen.to_owned(), shorter(chosen, 80)));
     }
-    let mut records: Vec<(String, String)> =
-        shared.app.linkable(&who.user).await?.into_iter().map(|record| offer(who.words, record)).collect();
-    for input in linked(record) {
-        if !records.iter().any(|(value, _)| *value == input) {
-            let name =
-                input_of(&input).map_or_else(String::new, |v| format!("{}: {}", text(&v, "module"), shorter(text(&v, field::ID), 60)));
-            records.push((input, name));
+    let mut records = BTreeMap::<String, Vec<(String, String)>>::new();
+    let mut offer = |module: &str, value: String, name: String| {
+        let of_module = records.entry(module::module(who.words, module)).or_default();
+        if !of_module.iter().any(|(known, _)| *known == value) {
+            of_module.push((value, name));
+        }
+    };
+    for linkable in shared.app.linkable(&who.user).await? {
+        offer(&linkable.module, reference(&linkable.module, &linkable.table, &linkable.id), called(who.words, &linkable));
+    }
+    for input in inputs(record) {
+        if let Some(value) = reference_of(input) {
+            offer(text(input, "module"), value, shorter(text(input, field::ID), 60));
         }
     }
     Ok(Choices { agents, records })
 }
 
-/// A record that can be linked: the value of the field, and what it is called.
-fn offer(words: Words, record: Linkable) -> (String, String) {
-    let Linkable { module, table, id, heading } = record;
-    let name = match heading {
-        Heading::Text(text) => shorter(&text, 80),
-        Heading::Encrypted => words.with("missions-encrypted", [("name", shorter(&id, 40).into())]),
+/// What a record that can be linked is called.
+fn called(words: Words, record: &Linkable) -> String {
+    match &record.heading {
+        Heading::Text(text) => shorter(text, 80),
+        Heading::Encrypted => words.with("missions-encrypted", [("name", shorter(&record.id, 40).into())]),
         Heading::Untitled => words.say("records-untitled").into_owned(),
-        Heading::TooLong => shorter(&id, 40),
-    };
-    (reference(&module, &table, &id), format!("{}: {name}", module::module(words, &module)))
+        Heading::TooLong => shorter(&record.id, 40),
+    }
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -126,10 +130,15 @@ pub(super) fn form(
             (select("agent", field::AGENT_ID, &agents, shown(record, field::AGENT_ID)))
             (schedule_form::fieldset(who, record.get(field::CADENCE).unwrap_or(&Value::Null), app, was.is_empty()))
             fieldset {
-                legend { (words.with("missions-inputs", [("n", linked.len().into()), ("all", choices.records.len().into())])) }
+                legend { (words.with("missions-inputs", [("n", linked.len().into()), ("all", choices.records.values().map(Vec::len).sum::<usize>().into())])) }
                 @if choices.records.is_empty() { p.empty { (nothing_to_read(words)) } }
-                div.choices { @for (value, name) in &choices.records {
-                    label.choice { input type="checkbox" name="input" value=(value) checked[linked.contains(value)]; span dir="auto" { (name) } }
+                div.choices { @for (module, records) in &choices.records {
+                    fieldset {
+                        legend.hint dir="auto" { (module) }
+                        @for (value, name) in records {
+                            label.choice { input type="checkbox" name="input" value=(value) checked[linked.contains(value)]; span dir="auto" { (name) } }
+                        }
+                    }
                 } }
                 p.hint { (words.say("missions-inputs-hint")) }
             }

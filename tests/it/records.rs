@@ -145,7 +145,8 @@ fn the_tables_tell_how_much_they_hold_and_records_what_they_are_called() {
     }
     assert!(page.contains("notes: <bdi>gone</bdi>"), "{page}");
     let form = desk.get("/missions/new").1;
-    assert!(form.contains(": Water the mint.") && form.contains(": Untitled") && !form.contains("encrypted"), "{form}");
+    let (_, of_notes) = form.split_once("Notes</legend>").unwrap();
+    assert!(of_notes.contains(">Water the mint.<") && of_notes.contains(">Untitled<") && !form.contains("encrypted"), "{form}");
 }
 
 #[test]
