@@ -11,14 +11,15 @@ use regex::Regex;
 
 use crate::text::is_unsafe;
 
-/// Markers of the usual chat templates, by their kinds. The first group is the character that is spelled in another way.
+/// Markers of the usual chat templates, by their kinds. The first group is the character that is spelled in another way. Of a
+/// name that may go on, only the start is looked for: `\w` has so many characters that it takes longer to compile than all else.
 static MARKERS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         // <|im_start|>, <|eot_id|>, <|channel|>, <<SYS>>, and the closing half of each.
         r"(<)\s*/?\s*[|<]",
         r"(\|)\s*>",
         // <s>, </s>, <start_of_turn>, <tool_call>, <think>, and our own.
-        r"(?i)(<)\s*/?\s*(?:s|bos|eos|pad|unk|mask|sop|sys|inst|system|user|assistant|human|model|developer|tool\w*|function\w*|user_data|agent_context|(?:start|end|begin)_of\w*|im_\w+|think\w*|thought\w*)\b",
+        r"(?i)(<)\s*/?\s*(?:(?:s|bos|eos|pad|unk|mask|sop|sys|inst|system|user|assistant|human|model|developer|user_data|agent_context)\b|tool|function|(?:start|end|begin)_of|im_|think|thought)",
         // [INST], [/INST], [TOOL_CALLS], [SYSTEM_PROMPT]: a name with an underscore, a closing one, or one of these.
         r"(?i)(\[)\s*/?\s*(?:(?:inst|sys)\b|g?mask\s*\]|(?:system|user|assistant|tool|img|args|think|prefix|middle|suffix)s?\s*\]|[a-z]+(?:_[a-z]+)+\s*\])",
         r"(?i)(\[)\s*/\s*[a-z_]+\s*\]",
