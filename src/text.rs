@@ -5,6 +5,7 @@
 //! a command prints passes one of the two writers of this room, so that no command has to remember it. This room must
 //! not know what is printed, but for the words of reasons, which are made here from their values.
 
+pub mod browser;
 pub mod cadence;
 pub mod catalog;
 pub mod decision;

@@ -329,7 +329,9 @@ CREATE TABLE sessions (
     user_id     TEXT COLLATE "C",
     expires_at  BIGINT NOT NULL,
     signing_key TEXT COLLATE "C" NOT NULL DEFAULT '',
-    created_at  BIGINT NOT NULL DEFAULT 0
+    created_at  BIGINT NOT NULL DEFAULT 0,
+    browser     TEXT COLLATE "C" NOT NULL DEFAULT '',
+    system      TEXT COLLATE "C" NOT NULL DEFAULT ''
 );
 CREATE TABLE people (
     user_id   TEXT COLLATE "C" PRIMARY KEY,

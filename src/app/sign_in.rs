@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::App;
 use crate::auth::secret::{hash, new_secret};
 use crate::auth::{Claims, LocalKey};
+use crate::domain::browser::SignInBrowser;
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
-use crate::store::{LINK_HOURS, SESSION_HOURS, Session, SignInLink, Store, StoreResult};
+use crate::store::{LINK_HOURS, NewSession, SESSION_HOURS, Session, SignInLink, Store, StoreResult};
 
 /// Users that are offered to choose from.
 const USERS_OFFERED: u32 = 50;
@@ -44,10 +45,11 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn redeem(&self, code: &str) -> StoreResult<(SignInLink, String)> {
+    pub async fn redeem(&self, code: &str, browser: SignInBrowser) -> StoreResult<(SignInLink, String)> {
         let key = new_secret();
-        let ends = after_hours(self.now(), SESSION_HOURS);
-        let link = self.store.use_link(hash(code), hash(&key), self.signing_key(), ends).await?;
+        let expires_at = after_hours(self.now(), SESSION_HOURS);
+        let opened = NewSession { key: hash(&key), signing_key: self.signing_key(), expires_at, browser };
+        let link = self.store.use_link(hash(code), opened).await?;
         Ok((link, key))
     }
 
@@ -55,12 +57,13 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn open_session(&self, claims: Claims) -> StoreResult<String> {
+    pub async fn open_session(&self, claims: Claims, browser: SignInBrowser) -> StoreResult<String> {
         let key = new_secret();
-        let ends = after_hours(self.now(), SESSION_HOURS).min(claims.expires_at);
+        let expires_at = after_hours(self.now(), SESSION_HOURS).min(claims.expires_at);
         // Tokens of our own key come from the operator. Those of an identity provider come from anybody whom it knows.
         let first = if self.users.local_key().is_some() { PersonRole::Admin } else { PersonRole::Member };
-        self.store.open_session(hash(&key), (claims.user, first), claims.signing_key, ends).await?;
+        let opened = NewSession { key: hash(&key), signing_key: claims.signing_key, expires_at, browser };
+        self.store.open_session((claims.user, first), opened).await?;
         Ok(key)
     }
 

@@ -6,9 +6,12 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{CommandResult, Context, Failure, output, setup};
+use crate::domain::browser::{BrowserName, BrowserSystem};
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::{Session, WhichSessions};
+use crate::text::browser;
+use crate::text::catalog::Words;
 
 /// Sessions that are listed at most.
 const LISTED: u32 = 10_000;
@@ -65,14 +68,16 @@ async fn list(context: Context, args: List) -> CommandResult {
             json!({
                 "id": session.id, "userId": session.user, "signingKey": session.signing_key,
                 "createdAt": time::iso_millis(session.created_at), "expiresAt": time::iso_millis(session.expires_at),
+                "browser": session.browser.name.map(BrowserName::as_str), "system": session.browser.system.map(BrowserSystem::as_str),
             })
         }))?);
     }
     let row = |session: &Session| {
         let user = session.user.as_ref().map_or_else(|| "not chosen yet".into(), ToString::to_string);
-        vec![session.id.clone(), user, time::iso_millis(session.created_at), time::iso_millis(session.expires_at)]
+        let browser = browser::named(Words::ENGLISH, session.browser);
+        vec![session.id.clone(), user, browser, time::iso_millis(session.created_at), time::iso_millis(session.expires_at)]
     };
-    Ok(output::table(&["Session", "User", "Since", "Until"], sessions.iter().map(row).collect(), "Nobody is signed in.")?)
+    Ok(output::table(&["Session", "User", "Browser", "Since", "Until"], sessions.iter().map(row).collect(), "Nobody is signed in.")?)
 }
 
 async fn end(context: Context, args: EndArgs) -> CommandResult {

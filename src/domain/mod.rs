@@ -8,6 +8,7 @@ pub mod actor;
 pub mod agent;
 pub mod backoff;
 pub mod breaker;
+pub mod browser;
 pub mod cadence;
 pub mod canonical;
 pub mod ceilings;

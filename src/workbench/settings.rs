@@ -12,6 +12,7 @@ use super::values::bytes;
 use crate::app::ModelWish;
 use crate::domain::language::Language;
 use crate::domain::person::Preferences;
+use crate::text::browser;
 use crate::text::catalog::Words;
 
 /// Days that a token may last.
@@ -126,7 +127,8 @@ async fn sessions(shared: &Shared, who: &SignedIn) -> Result<Markup, Failed> {
     Ok(html! {
         ul.plain { @for session in &sessions {
             li {
-                (rich(words, "settings-session", [("since", moment(session.created_at)), ("until", moment(session.expires_at))])) " "
+                @let browser = html! { strong { (browser::named(words, session.browser)) } };
+                (rich(words, "settings-session", [("browser", browser), ("since", moment(session.created_at)), ("until", moment(session.expires_at))])) " "
                 @if session.id == who.session { span.badge.good { (words.say("settings-session-this")) } }
                 @else { (button(who, "/settings/sessions/end", &words.say("settings-session-end"), &[("session", &session.id)], "")) }
             }

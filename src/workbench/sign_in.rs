@@ -11,6 +11,7 @@ use super::Shared;
 use super::page::{Failed, Response, frame, rich, shorter, to, to_with};
 use super::session::{PostedByVisitor, Visitor, cookie, cookie_name, csrf};
 use crate::auth::TokenRefused;
+use crate::domain::browser::SignInBrowser;
 use crate::store::{SignInLink, StoreError};
 use crate::text::catalog::{Words, text_id};
 
@@ -85,7 +86,7 @@ pub(super) async fn by_link(
     if !is_same_origin(&headers) {
         return Err(Failed::Foreign);
     }
-    let (link, key) = shared.app.redeem(&code).await?;
+    let (link, key) = shared.app.redeem(&code, browser(&headers)).await?;
     Ok(match &link {
         SignInLink::Opens { user } => {
             to_with(if user.is_some() { "/" } else { "/who" }, &cookie(&cookie_name(shared.port), &key, &headers))
@@ -115,7 +116,7 @@ pub(super) async fn by_token(
         Ok(claims) => claims,
         Err(refused) => return Ok(sign_in(&shared, words, StatusCode::UNAUTHORIZED, Some(&token_refused(words, &refused)))),
     };
-    let key = match shared.app.open_session(claims).await {
+    let key = match shared.app.open_session(claims, browser(&headers)).await {
         Ok(key) => key,
         Err(StoreError::Removed { .. }) => return Ok(sign_in(&shared, words, StatusCode::FORBIDDEN, Some(&words.say("sign-in-removed")))),
         Err(error) => return Err(error.into()),
@@ -140,6 +141,11 @@ fn token_refused(words: Words, why: &TokenRefused) -> String {
         TokenRefused::Unavailable => text_id("sign-in-token-unavailable"),
     };
     words.say(id).into_owned()
+}
+
+fn browser(headers: &HeaderMap) -> SignInBrowser {
+    let told = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    SignInBrowser::of(told.unwrap_or_default())
 }
 
 /// There is no session yet whose forms could be told from others, so the browser's word has to do.

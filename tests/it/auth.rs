@@ -465,7 +465,7 @@ fn sessions_are_listed_and_ended() {
     assert_eq!((list(&[]).len(), list(&["--user", "ada"]).len(), list(&["--user", "eve"]).len()), (3, 2, 0));
     let entry = list(&["--user", "ben"]).remove(0);
     let keys: Vec<_> = entry.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(keys, ["id", "userId", "signingKey", "createdAt", "expiresAt"]);
+    assert_eq!(keys, ["id", "userId", "signingKey", "createdAt", "expiresAt", "browser", "system"]);
     let key = ben.split_once('=').unwrap().1;
     assert!(!entry.to_string().contains(key), "what is listed opens nothing");
     mana.run(&["sessions", "end"]).fails(2, "--all");

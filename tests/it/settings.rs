@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::pages::{FormAnswer, post, sign_in};
-use crate::common::{Mana, Model, Reply, Served, hourly, request};
+use crate::common::{Mana, Model, Reply, Served, hourly, request, send};
 
 /// A server without a model of its own, and people who are signed in.
 struct House {
@@ -282,4 +282,43 @@ fn what_went_wrong_is_said_in_the_language_of_the_page() {
     assert!(tried.body.contains("Das Modell ist nicht erreichbar."), "{}", tried.body);
     let taken = house.post(&anna, "/records/calendar/events/import", &[("text", "no calendar")]);
     assert!(taken.status == 422 && !taken.body.contains("nothing in it"), "{}", taken.body);
+}
+
+/// Each browser that is signed in is named, by a name that says no more than a person needs to tell it from the others.
+#[test]
+fn sessions_show_in_which_browser_they_were_begun() {
+    let house = House::new(Mana::new());
+    let token = house.mana.run(&["token", "create", "--user", "anna"]).stdout;
+    let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 \
+                 Mobile/15E148 Safari/604.1";
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("user-agent", phone)];
+    send("POST", &house.served.url("/login"), &headers, format!("token={}", token.trim()));
+    let code = house.mana.run(&["link", "--user", "anna"]).stdout.trim().split_once("code=").unwrap().1.to_owned();
+    let desk = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("user-agent", desk)];
+    send("POST", &house.served.url("/link"), &headers, format!("code={code}"));
+
+    // A client that names itself by a text of its own is a browser, and no more is kept.
+    let here = house.signed_in("anna");
+    let (_, page) = house.page(&here, "/settings");
+    for name in ["Safari on iPhone", "Firefox on Linux", "A browser"] {
+        assert!(page.contains(&format!("<strong>{name}</strong>, since ")), "{name}: {page}");
+    }
+    assert!(!page.contains("Mozilla") && !page.contains("145"), "{page}");
+    let german = [("cookie", here.as_str()), ("accept-language", "de")];
+    let (_, page) = request("GET", &house.served.url("/settings"), &german);
+    for name in ["Safari auf dem iPhone", "Firefox unter Linux", "Ein Browser"] {
+        assert!(page.contains(&format!("<strong>{name}</strong>, seit ")), "{name}: {page}");
+    }
+    let listed = house.mana.run(&["sessions", "list"]).stdout;
+    assert!(listed.contains("Safari on iPhone") && listed.contains("Firefox on Linux") && listed.contains("A browser"), "{listed}");
+    let mut words: Vec<String> = house
+        .mana
+        .run(&["sessions", "list", "--json"])
+        .json()
+        .iter()
+        .map(|line| format!("{} {}", line["browser"], line["system"]))
+        .collect();
+    words.sort();
+    assert_eq!(words, ["\"firefox\" \"linux\"", "\"safari\" \"iphone\"", "null null"]);
 }

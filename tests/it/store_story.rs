@@ -7,6 +7,7 @@ use crate::common::{append, change, hourly, insert};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mana_ai::domain::agent::Agent;
+use mana_ai::domain::browser::{BrowserName, BrowserSystem, SignInBrowser};
 use mana_ai::domain::ceilings::LogCeilings;
 use mana_ai::domain::ids::UserId;
 use mana_ai::domain::iterations::Iteration;
@@ -18,8 +19,8 @@ use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
 use mana_ai::store::{
     Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, ListedTable, LoadQuery, Longest, Lossy, MissionSort, MissionsWanted,
-    Options, Pull, ReadAttempt, ReadFor, ReadStatus, RecordSort, RecordsWanted, RemovalStart, RowFilter, Store, StoreError, StoreResult,
-    Table, Wanted, WhichMissions, WhichRuns, WhichSessions,
+    NewSession, Options, Pull, ReadAttempt, ReadFor, ReadStatus, RecordSort, RecordsWanted, RemovalStart, RowFilter, Store, StoreError,
+    StoreResult, Table, Wanted, WhichMissions, WhichRuns, WhichSessions,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -77,6 +78,11 @@ fn call(user: &UserId) -> OutboxCall {
     OutboxCall { step: key(user), tool: "ring".into(), body: format!("{{\"of\":\"{user}\"}}") }
 }
 
+fn session(key: [u8; 32]) -> NewSession {
+    let browser = SignInBrowser { name: Some(BrowserName::Firefox), system: Some(BrowserSystem::Linux) };
+    NewSession { key, signing_key: "k".into(), expires_at: Timestamp::now() + jiff::Span::new().hours(1), browser }
+}
+
 /// Something of each kind for both users.
 async fn filled(store: &Store) {
     append(store, USERS.iter().flat_map(|user| world(user)).map(|line| change(&line))).await;
@@ -84,10 +90,7 @@ async fn filled(store: &Store) {
     for (n, user) in USERS.iter().enumerate() {
         let user = UserId::from(*user);
         let key_of = [n as u8; 32];
-        store
-            .open_session(key_of, (user.clone(), PersonRole::Admin), "k".into(), Timestamp::now() + jiff::Span::new().hours(1))
-            .await
-            .unwrap();
+        store.open_session((user.clone(), PersonRole::Admin), session(key_of)).await.unwrap();
         let made = Effects { calls: vec![call(&user)], ..Effects::default() };
         store.edit_with::<StoreError>(edit(&user, Table::Missions, "m"), move |_, _| Ok((RawRecord::new(), made))).await.unwrap();
     }
@@ -286,22 +289,23 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "sessions" => shown(store.sessions(Some(user.clone()), Timestamp::now(), 10).await),
         "open_session" | "end_session" | "end_sessions" | "choose_user" => {
             let fresh = rand::random::<[u8; 32]>();
-            let ends = Timestamp::now() + jiff::Span::new().hours(1);
-            store.open_session(fresh, (user.clone(), PersonRole::Admin), "k".into(), ends).await.unwrap();
+            store.open_session((user.clone(), PersonRole::Admin), session(fresh)).await.unwrap();
             assert!(!store.choose_user(fresh, "eve".into()).await.unwrap(), "it has its user");
-            let session = shown(store.session(fresh, Timestamp::now()).await);
+            let found = store.session(fresh, Timestamp::now()).await;
+            assert_eq!(found.as_ref().unwrap().as_ref().unwrap().browser, session(fresh).browser);
+            let opened = shown(found);
             store.end_session(fresh).await.unwrap();
             // Signed out, and in again.
             store.end_sessions(WhichSessions::OfUser(user.clone())).await.unwrap();
-            store.open_session(key_of, (user.clone(), PersonRole::Admin), "k".into(), ends).await.unwrap();
-            session
+            store.open_session((user.clone(), PersonRole::Admin), session(key_of)).await.unwrap();
+            opened
         }
         "add_link" | "link" | "use_link" => {
             let (code, opened) = (rand::random::<[u8; 32]>(), rand::random::<[u8; 32]>());
             let ends = Timestamp::now() + jiff::Span::new().hours(1);
             store.add_link(code, Some(user.clone()), "k".into(), ends).await.unwrap();
             let link = shown(store.link(code, "k".into(), Timestamp::now()).await);
-            let used = shown(store.use_link(code, opened, "k".into(), ends).await);
+            let used = shown(store.use_link(code, session(opened)).await);
             store.end_session(opened).await.unwrap();
             format!("{link} {used}")
         }

@@ -68,7 +68,7 @@ pub use pull::{Head, Page, Pull};
 pub use record_list::{DeletedRecord, ListedTable, RecordPlace, RecordSort, RecordsWanted};
 pub use removal::{RemovalStart, RemovedBatch};
 pub use schedule::RanAhead;
-pub use sessions::{LINK_HOURS, SESSION_HOURS, SecretHash, Session, SignInLink, WhichSessions};
+pub use sessions::{LINK_HOURS, NewSession, SESSION_HOURS, SecretHash, Session, SignInLink, WhichSessions};
 pub use staging::Staging;
 pub use stats::Stats;
 pub use views::{Day, WhichRuns};

@@ -64,7 +64,7 @@ const TABLES: [MovedTable; 25] = [
     moved("outbox", "user_id, mission_id, iteration_id, step_id, tool, body, tries, tried, next_at, owner", 4, Way::Continued),
     moved("grant_ends", "user_id, wrapped_key, ends_at", 2, Way::Continued),
     moved("sign_in_links", "code_hash, user_id, expires_at, used, signing_key", 1, Way::Continued),
-    moved("sessions", "key_hash, user_id, expires_at, signing_key, created_at", 1, Way::Continued),
+    moved("sessions", "key_hash, user_id, expires_at, signing_key, created_at, browser, system", 1, Way::Continued),
     moved("people", "user_id, role, added_at, joined_at", 1, Way::Continued),
     moved("preferences", "user_id, language, time_zone", 1, Way::Continued),
     moved("automatic_steps", "user_id, agent_id, tool, at", 0, Way::Anew),

@@ -6,6 +6,7 @@ use super::people::join;
 use super::removal::{is_removed, let_in_again};
 use super::writer::SqlTx;
 use super::{Store, StoreError, StoreResult};
+use crate::domain::browser::{BrowserName, BrowserSystem, SignInBrowser};
 use crate::domain::ids::UserId;
 use crate::domain::person::PersonRole;
 use crate::domain::time;
@@ -36,6 +37,18 @@ pub struct Session {
     pub signing_key: String,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Where it was begun.
+    pub browser: SignInBrowser,
+}
+
+/// A session that begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSession {
+    pub key: SecretHash,
+    /// The thumbprint of the key by which it is made.
+    pub signing_key: String,
+    pub expires_at: Timestamp,
+    pub browser: SignInBrowser,
 }
 
 /// Which sessions are to end.
@@ -47,7 +60,7 @@ pub enum WhichSessions {
     Id(String),
 }
 
-const SESSIONS: &str = "SELECT hex(key_hash), user_id, signing_key, created_at, expires_at FROM sessions";
+const SESSIONS: &str = "SELECT hex(key_hash), user_id, signing_key, created_at, expires_at, browser, system FROM sessions";
 
 /// How long a session lasts, and how long a link may be used.
 pub const SESSION_HOURS: i64 = 30 * 24;
@@ -88,19 +101,19 @@ impl Store {
         self.read(move |c| find(c, code, &signing_key, time::to_micros(now))).await
     }
 
-    /// Uses a link up and opens a session with `key`, in one transaction.
+    /// Uses a link up and opens a session, in one transaction.
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn use_link(&self, code: SecretHash, key: SecretHash, signing_key: String, expires_at: Timestamp) -> StoreResult<SignInLink> {
+    pub async fn use_link(&self, code: SecretHash, opened: NewSession) -> StoreResult<SignInLink> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             tx.sql(|c| {
-                let link = find(c, code, &signing_key, now)?;
+                let link = find(c, code, &opened.signing_key, now)?;
                 if let SignInLink::Opens { user } = &link {
                     c.execute("UPDATE sign_in_links SET used = 1 WHERE code_hash = ?1", [code])?;
                     // Only the operator makes links.
-                    open(c, key, user.as_ref().map(|user| (user, PersonRole::Admin)), &signing_key, now, expires_at)?;
+                    open(c, user.as_ref().map(|user| (user, PersonRole::Admin)), &opened, now)?;
                 }
                 Ok(link)
             })
@@ -112,19 +125,13 @@ impl Store {
     ///
     /// # Errors
     /// When the database cannot be written.
-    pub async fn open_session(
-        &self,
-        key: SecretHash,
-        (user, first): (UserId, PersonRole),
-        signing_key: String,
-        expires_at: Timestamp,
-    ) -> StoreResult<()> {
+    pub async fn open_session(&self, (user, first): (UserId, PersonRole), opened: NewSession) -> StoreResult<()> {
         self.write(move |tx| {
             let now = time::to_micros(tx.now());
             if tx.sql(|c| is_removed(c, user.as_str()))? {
                 return Err(removed(&user));
             }
-            tx.sql(|c| open(c, key, Some((&user, first)), &signing_key, now, expires_at))
+            tx.sql(|c| open(c, Some((&user, first)), &opened, now))
         })
         .await
     }
@@ -237,14 +244,7 @@ fn find(c: &Db<'_>, code: SecretHash, signing_key: &str, now: i64) -> db::Result
     })
 }
 
-fn open(
-    c: &Db<'_>,
-    key: SecretHash,
-    user: Option<(&UserId, PersonRole)>,
-    signing_key: &str,
-    now: i64,
-    expires_at: Timestamp,
-) -> db::Result<()> {
+fn open(c: &Db<'_>, user: Option<(&UserId, PersonRole)>, opened: &NewSession, now: i64) -> db::Result<()> {
     let (_, last) = ends(now, SESSION_HOURS);
     c.execute("DELETE FROM sessions WHERE expires_at <= ?1 OR expires_at > ?2", [now, last])?;
     let is_first = c.execute("INSERT INTO facts (name, value) VALUES (?1, '1') ON CONFLICT (name) DO NOTHING", [SIGNED_IN])? == 1;
@@ -252,8 +252,10 @@ fn open(
         join(c, user, if is_first { first } else { PersonRole::Member }, now)?;
     }
     let user = user.map(|(user, _)| user);
-    let insert = "INSERT INTO sessions (key_hash, user_id, signing_key, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)";
-    c.execute(insert, params![key, user, signing_key, now, time::to_micros(expires_at)]).map(drop)
+    let insert = "INSERT INTO sessions (key_hash, user_id, signing_key, created_at, expires_at, browser, system) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let (name, system) = (opened.browser.name.map_or("", BrowserName::as_str), opened.browser.system.map_or("", BrowserSystem::as_str));
+    c.execute(insert, params![opened.key, user, opened.signing_key, now, time::to_micros(opened.expires_at), name, system]).map(drop)
 }
 
 fn session(row: &Row<'_>) -> db::Result<Session> {
@@ -264,5 +266,9 @@ fn session(row: &Row<'_>) -> db::Result<Session> {
         signing_key: row.get(2)?,
         created_at: time::from_micros(row.get(3)?),
         expires_at: time::from_micros(row.get(4)?),
+        browser: SignInBrowser {
+            name: BrowserName::parse(&row.get::<_, String>(5)?),
+            system: BrowserSystem::parse(&row.get::<_, String>(6)?),
+        },
     })
 }

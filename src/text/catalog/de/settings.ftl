@@ -33,7 +33,18 @@ settings-models = { $count ->
  }
 settings-answered = { $model } antwortete in { $took }:
 settings-sessions = Angemeldet
-settings-session = Seit { $since }, bis { $until }
+settings-session = { $browser }, seit { $since }, bis { $until }
+settings-browser = { $system ->
+    [android] { $browser } unter Android
+    [chromeos] { $browser } unter ChromeOS
+    [ipad] { $browser } auf dem iPad
+    [iphone] { $browser } auf dem iPhone
+    [linux] { $browser } unter Linux
+    [macos] { $browser } unter macOS
+    [windows] { $browser } unter Windows
+   *[other] { $browser }
+ }
+settings-browser-unknown = Ein Browser
 settings-session-this = dieser Browser
 settings-session-end = Abmelden
 settings-tokens = Zugangstoken

@@ -33,7 +33,18 @@ settings-models = { $count ->
  }
 settings-answered = { $model } answered in { $took }:
 settings-sessions = Signed in
-settings-session = Since { $since }, until { $until }
+settings-session = { $browser }, since { $since }, until { $until }
+settings-browser = { $system ->
+    [android] { $browser } on Android
+    [chromeos] { $browser } on ChromeOS
+    [ipad] { $browser } on iPad
+    [iphone] { $browser } on iPhone
+    [linux] { $browser } on Linux
+    [macos] { $browser } on macOS
+    [windows] { $browser } on Windows
+   *[other] { $browser }
+ }
+settings-browser-unknown = A browser
 settings-session-this = this browser
 settings-session-end = Sign out
 settings-tokens = Access tokens
