@@ -209,7 +209,7 @@ fn scan_and_fill(dir: &Path, snapshots: u64) -> Duration {
     tx.execute(
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1) \
          INSERT INTO mission_snapshots SELECT 'u' || (i % 100), 'm' || i, i, i, i, 'live', 'active', 'a', 1770000000000000 + i, 0, NULL, 0, NULL, \
-         'mission ' || i, 1770000000000000 + i, 'Mission ' || i, 'Keep an eye', '{}', printf('%.*c', 500, 'x') FROM n",
+         'mission ' || i, 1770000000000000 + i, 'Mission ' || i, 'Keep an eye', '{}', printf('%.*c', 500, 'x'), 0 FROM n",
         [snapshots],
     )
     .expect("snapshots");

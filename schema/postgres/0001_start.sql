@@ -190,6 +190,7 @@ CREATE TABLE agent_snapshots (
     role            TEXT COLLATE "C" NOT NULL,
     avatar          TEXT COLLATE "C" NOT NULL,
     name_key        TEXT COLLATE "C" NOT NULL,
+    max_tokens      BIGINT,
     field_meta      TEXT NOT NULL,
     record          TEXT NOT NULL,
     PRIMARY KEY (user_id, agent_id)
@@ -197,6 +198,7 @@ CREATE TABLE agent_snapshots (
 CREATE INDEX agent_snapshots_by_name ON agent_snapshots (user_id, name_key, agent_id, state) WHERE liveness = 'live';
 CREATE INDEX agent_snapshots_deleted ON agent_snapshots (user_id, last_applied_at, agent_id) WHERE liveness = 'deleted';
 CREATE INDEX agent_snapshots_by_state ON agent_snapshots (user_id, state, agent_id) WHERE liveness = 'live';
+CREATE INDEX agent_snapshots_limited ON agent_snapshots (user_id, agent_id, max_tokens) WHERE liveness = 'live' AND max_tokens IS NOT NULL;
 
 CREATE TABLE mission_snapshots (
     user_id          TEXT COLLATE "C" NOT NULL,
@@ -211,6 +213,7 @@ CREATE TABLE mission_snapshots (
     awaiting_review  BIGINT NOT NULL,
     client_active_at BIGINT,
     unscheduled      BIGINT NOT NULL,
+    bad_schedule     BIGINT NOT NULL,
     waiting_since    BIGINT,
     title_key        TEXT COLLATE "C" NOT NULL,
     next_key         BIGINT NOT NULL,
@@ -225,8 +228,9 @@ CREATE INDEX mission_snapshots_due ON mission_snapshots (next_run_at, user_id, m
 CREATE INDEX mission_snapshots_next ON mission_snapshots (user_id, next_run_at)
     WHERE state = 'active' AND liveness = 'live' AND next_run_at IS NOT NULL;
 CREATE INDEX mission_snapshots_unscheduled ON mission_snapshots (user_id, mission_id) WHERE unscheduled = 1;
+CREATE INDEX mission_snapshots_bad_schedule ON mission_snapshots (user_id, mission_id) WHERE bad_schedule = 1;
 CREATE INDEX mission_snapshots_by_id ON mission_snapshots (mission_id, user_id);
-CREATE INDEX mission_snapshots_of_agent ON mission_snapshots (user_id, agent_id, mission_id) WHERE liveness = 'live';
+CREATE INDEX mission_snapshots_of_agent ON mission_snapshots (user_id, agent_id, mission_id, state) WHERE liveness = 'live';
 CREATE INDEX mission_snapshots_to_review ON mission_snapshots (user_id, waiting_since, mission_id)
     WHERE awaiting_review > 0 AND liveness = 'live';
 CREATE INDEX mission_snapshots_by_title ON mission_snapshots (user_id, title_key, mission_id) WHERE liveness = 'live';

@@ -12,6 +12,9 @@ use crate::store::{AgentCard, MissionCard, MissionSort, MissionsWanted, StoreRes
 /// Agents that a filter offers.
 const AGENTS: u32 = 200;
 
+/// Missions of which it is asked whether they are blocked, for one page.
+const LOOKED_AT: usize = 200;
+
 /// Which missions are listed, and in which order.
 #[derive(Debug, Clone)]
 pub struct MissionFilter {
@@ -53,12 +56,35 @@ impl App {
             state,
             agent,
             which,
-            unreviewed_plans: self.rules.ceilings.unreviewed_plans,
+            ceilings: self.rules.ceilings,
+            now: self.now(),
             sort,
             after,
         };
-        let (cards, next) = self.store.missions_where(user, wanted, limit).await?;
-        Ok(MissionList { rows: self.listed(user, cards).await?, next, agents: self.store.agent_cards(user, "", AGENTS).await? })
+        let (rows, next) = self.missions_listed(user, wanted, limit).await?;
+        Ok(MissionList { rows, next, agents: self.store.agent_cards(user, "", AGENTS).await? })
+    }
+
+    /// Missions as they are wanted, at most `limit`, and the place after which further ones may follow. Where the blocked ones are
+    /// wanted, it is those whose pages say so.
+    pub(super) async fn missions_listed(
+        &self,
+        user: &UserId,
+        mut wanted: MissionsWanted,
+        limit: u32,
+    ) -> StoreResult<(Vec<ListedMission>, Option<(String, MissionId)>)> {
+        let (mut rows, mut looked_at) = (Vec::new(), 0);
+        loop {
+            let more = limit.saturating_sub(rows.len() as u32);
+            let (cards, next) = self.store.missions_where(user, wanted.clone(), more).await?;
+            looked_at += cards.len();
+            let listed = self.listed(user, cards).await?.into_iter();
+            rows.extend(listed.filter(|row| wanted.which != WhichMissions::Blocked || row.standing.is_blocked()));
+            wanted.after = next;
+            if wanted.after.is_none() || rows.len() as u32 >= limit || looked_at >= LOOKED_AT {
+                return Ok((rows, wanted.after));
+            }
+        }
     }
 
     /// Missions with their agents, and where they stand.

@@ -83,16 +83,17 @@ impl App {
             state: None,
             agent: None,
             which: WhichMissions::Blocked,
-            unreviewed_plans: self.rules.ceilings.unreviewed_plans,
+            ceilings: self.rules.ceilings,
+            now: at,
             sort: MissionSort::Title,
             after: None,
         };
-        let (mut blocked, _) = store.missions_where(user, blocked, BLOCKED as u32 + 1).await?;
-        let more_blocked = blocked.len() > BLOCKED;
+        let (mut blocked, further) = self.missions_listed(user, blocked, BLOCKED as u32 + 1).await?;
+        let more_blocked = blocked.len() > BLOCKED || further.is_some();
         blocked.truncate(BLOCKED);
         Ok(Overview {
             at,
-            blocked: self.listed(user, blocked).await?,
+            blocked,
             more_blocked,
             of_runs: store.mission_cards_of(user, ids.into_iter().collect()).await?,
             day: store.day_of(user, at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)).await?,

@@ -55,10 +55,8 @@ impl App {
         let (agent, _) = Agent::read(id, &agent.into());
         let used = self.store.load(LoadQuery { user_id: user.clone(), agents: [].into() }, self.now()).await?.used;
         let of_agent = self.store.tokens_of(user, id, self.now()).await?;
-        let ceilings = &self.rules.ceilings;
-        let reached = |used: u64, allowed: u64| allowed > 0 && used >= allowed;
         let is_over = agent.max_tokens_per_day.is_some_and(|most| of_agent >= most);
-        if is_over || reached(used.calls, ceilings.calls_per_day) || reached(used.tokens, ceilings.tokens_per_day) {
+        if is_over || self.rules.ceilings.are_reached(used) {
             trial.outcome = Err(TrialRefusal::UsedUp);
             return Ok(trial);
         }

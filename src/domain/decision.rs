@@ -127,6 +127,18 @@ pub enum Condition {
     },
 }
 
+impl Ceilings {
+    /// Whether nothing of a user runs who used so much in 24 hours.
+    pub fn are_reached(&self, used: Used) -> bool {
+        let Used { calls, tokens } = used;
+        let conditions = [
+            Condition::Calls { used: calls, allowed: self.calls_per_day },
+            Condition::Tokens { used: tokens, allowed: self.tokens_per_day },
+        ];
+        conditions.iter().any(|condition| !condition.holds())
+    }
+}
+
 impl Condition {
     /// Whether it lets the mission run.
     pub fn holds(&self) -> bool {

@@ -104,6 +104,11 @@ impl Mission {
             && Cadence::read(&self.cadence).is_ok_and(|cadence| !cadence.is_manual())
     }
 
+    /// Whether it is active and has no next time, since its schedule cannot be followed.
+    pub fn has_bad_schedule(&self) -> bool {
+        self.state == MissionState::Active && self.next_run_at.is_none() && Cadence::read(&self.cadence).is_err()
+    }
+
     /// The title, or the id where there is none.
     pub fn label(&self) -> &str {
         if self.title.trim().is_empty() { &self.id } else { &self.title }

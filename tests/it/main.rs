@@ -5,6 +5,7 @@
 mod common;
 
 mod auth;
+mod blocked;
 mod cadence;
 mod carried_out;
 mod change_log;

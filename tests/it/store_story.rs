@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use mana_ai::domain::agent::Agent;
 use mana_ai::domain::browser::{BrowserName, BrowserSystem, SignInBrowser};
 use mana_ai::domain::ceilings::LogCeilings;
+use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::ids::UserId;
 use mana_ai::domain::iterations::Iteration;
 use mana_ai::domain::limits::admit;
@@ -26,6 +27,8 @@ use regex::Regex;
 use serde_json::{Value, json};
 
 const DUE: &str = "2026-04-15T08:00:00.000Z";
+const CEILINGS: Ceilings =
+    Ceilings { unreviewed_plans: 5, calls_per_day: 0, tokens_per_day: 0, longest_wait: jiff::SignedDuration::from_hours(1) };
 const BOUNDS: RetentionBounds = RetentionBounds { iterations: 50, bytes: retention::MAX_BYTES };
 /// Neither name can stand in an id, which has hexadecimal digits only.
 const USERS: [&str; 2] = ["zora", "ben"];
@@ -218,11 +221,18 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
                 state: None,
                 agent: None,
                 which: WhichMissions::All,
-                unreviewed_plans: 5,
+                ceilings: CEILINGS,
+                now,
                 sort: MissionSort::Title,
                 after: None,
             };
-            shown(store.missions_where(user, wanted, 10).await)
+            let blocked = MissionsWanted { which: WhichMissions::Blocked, ..wanted.clone() };
+            let all_are = MissionsWanted { ceilings: Ceilings { calls_per_day: 1, ..CEILINGS }, ..blocked.clone() };
+            let mut told = shown(store.missions_where(user, wanted, 10).await);
+            for blocked in [blocked, all_are] {
+                told += &shown(store.missions_where(user, blocked, 10).await);
+            }
+            told
         }
         "mission_cards_of" => shown(store.mission_cards_of(user, vec!["m".into()]).await),
         "next_missions" => shown(store.next_missions(user, 10).await),

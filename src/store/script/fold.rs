@@ -311,6 +311,8 @@ pub enum Columns {
         avatar: String,
         /// The start of its name, in lower case.
         name_key: String,
+        /// Tokens of a day; `None`: no limit.
+        max_tokens: Option<i64>,
     },
     Mission {
         agent_id: Option<AgentId>,
@@ -319,6 +321,8 @@ pub enum Columns {
         client_active_at: Option<i64>,
         /// Whether its schedule has times, and it has none.
         unscheduled: bool,
+        /// Whether its schedule cannot be followed, and it has no time.
+        bad_schedule: bool,
         title: String,
         objective: String,
         /// When the oldest plan that awaits review was begun; 0 where it does not say.
@@ -352,7 +356,8 @@ impl Save {
                 let [name, role, avatar] =
                     [agent.name, agent.role, record.text(field::AVATAR).unwrap_or_default().into_owned()].map(start_of);
                 let name_key = search_key(&name);
-                (agent.state.as_str(), Columns::Agent { name, role, avatar, name_key }, problems)
+                let max_tokens = agent.max_tokens_per_day.map(|most| i64::try_from(most).unwrap_or(i64::MAX));
+                (agent.state.as_str(), Columns::Agent { name, role, avatar, name_key, max_tokens }, problems)
             }
             Table::Missions => {
                 let (mission, problems) = Mission::read(id, record);
@@ -363,6 +368,7 @@ impl Save {
                     awaiting_review: plans.awaiting_review,
                     client_active_at: plans.client_active_at.map(time::to_micros),
                     unscheduled: liveness == "live" && mission.lacks_time(),
+                    bad_schedule: liveness == "live" && mission.has_bad_schedule(),
                     waiting_since: waiting.map(|iteration| iteration.started_at().map_or(0, time::to_micros)).min(),
                     title_key: search_key(mission.label()),
                     agent_id: mission.agent_id,

@@ -180,9 +180,9 @@ fn snapshots(connection: &Db<'_>, table: Table, check: &mut Check) -> db::Result
         );
     }
     let columns = match table {
-        Table::Agents => "name, role, avatar, name_key",
+        Table::Agents => "name, role, avatar, name_key, max_tokens",
         Table::Missions => {
-            "title, objective, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key"
+            "title, objective, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, bad_schedule"
         }
     };
     let stored = format!(
@@ -259,7 +259,9 @@ impl Projected {
 fn projected(table: Table, row: &Row<'_>) -> db::Result<Projected> {
     let what = || "a snapshot".to_owned();
     let columns = match table {
-        Table::Agents => Columns::Agent { name: row.get(6)?, role: row.get(7)?, avatar: row.get(8)?, name_key: row.get(9)? },
+        Table::Agents => {
+            Columns::Agent { name: row.get(6)?, role: row.get(7)?, avatar: row.get(8)?, name_key: row.get(9)?, max_tokens: row.get(10)? }
+        }
         Table::Missions => Columns::Mission {
             title: row.get(6)?,
             objective: row.get(7)?,
@@ -270,6 +272,7 @@ fn projected(table: Table, row: &Row<'_>) -> db::Result<Projected> {
             unscheduled: row.get(12)?,
             waiting_since: row.get(13)?,
             title_key: row.get(14)?,
+            bad_schedule: row.get(15)?,
         },
     };
     Ok(Projected {

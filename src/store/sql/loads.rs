@@ -117,11 +117,15 @@ fn load(c: &Db<'_>, wanted: &LoadQuery, now: Timestamp) -> db::Result<UserLoad> 
     }
     let open = OPEN_OF.replace("{}", OPEN_COLUMNS);
     load.open = c.prepare_cached(&open)?.query_map([user], open_run)?.collect::<Result<_, _>>()?;
-    let (from, to) = day(now);
-    load.used = c
-        .prepare_cached(USED)?
-        .query_row(params![user, time::to_micros(from), time::to_micros(to)], |row| Ok(Used { calls: row.get(0)?, tokens: row.get(1)? }))?;
+    load.used = used(c, user, now)?;
     Ok(load)
+}
+
+/// What a user's missions and trials took in the last 24 hours.
+pub(super) fn used(c: &Db<'_>, user: &UserId, now: Timestamp) -> db::Result<Used> {
+    let (from, to) = day(now);
+    let used = |row: &db::Row<'_>| Ok(Used { calls: row.get(0)?, tokens: row.get(1)? });
+    c.prepare_cached(USED)?.query_row(params![user, time::to_micros(from), time::to_micros(to)], used)
 }
 
 fn tokens_of(c: &Db<'_>, user: &UserId, agent: &AgentId, now: Timestamp) -> db::Result<u64> {

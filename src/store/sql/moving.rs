@@ -44,10 +44,10 @@ const LOG: MovedTable = moved("sync_changes", COLUMNS, 0, Way::Appended);
 const TABLES: [MovedTable; 25] = [
     LOG,
     moved("decrypt_audit", "id, user_id, mission_id, iteration_id, table_name, record_id, status, reason, ts", 1, Way::Appended),
-    moved("agent_snapshots", "user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, name_key, \
+    moved("agent_snapshots", "user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, name_key, max_tokens, \
         field_meta, record", 2, Way::Continued),
     moved("mission_snapshots", "user_id, mission_id, last_seq, last_applied_at, updated_at, liveness, state, agent_id, next_run_at, \
-        awaiting_review, client_active_at, unscheduled, waiting_since, title_key, next_key, title, objective, field_meta, record", 2, Way::Continued),
+        awaiting_review, client_active_at, unscheduled, bad_schedule, waiting_since, title_key, next_key, title, objective, field_meta, record", 2, Way::Continued),
     moved("mission_counts", "state, missions", 1, Way::Anew),
     moved("projection_cursors", "table_name, seq", 1, Way::Anew),
     moved("runs", "id, user_id, mission_id, agent_id, iteration_id, scheduled_for, missed_times, owner, claimed_at, attempts, interruptions, \

@@ -9,7 +9,7 @@ use super::cards::{AGENT as AGENT_CARD, AGENTS, AGENTS_NAMED, MISSION, MISSIONS,
 use super::changes::RECORD;
 use super::insights::{AGAINST, AGENT_DAYS, DECISIONS, MISSION_DAYS, TOKENS_OF_MISSION};
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
-use super::mission_list::{AGENT_AWAY, MissionSort, TOO_MANY_PLANS, WhichMissions, few_where, missions_where};
+use super::mission_list::{BAD_SCHEDULE, MissionSort, TOO_MANY_PLANS, WhichMissions, agent_held, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
 use super::pull::{HEADS, NEWEST_OF_APP, pull_query};
 use super::record_list::{DELETED_AGENTS, DELETED_MISSIONS, DELETED_RECORDS, NEW_RECORDS, OWNERS, RecordSort, records_where};
@@ -136,21 +136,24 @@ fn pages_read_only_what_they_show() {
         check(&runs_where(of_mission, of_agent, which).replace("{}", "*"), 5, &format!("SEARCH runs USING INDEX {index}"));
     }
     check(&RUN.replace("{}", "*"), 2, "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)");
+    let limited_agents = "agent_snapshots_limited (user_id=?)";
     for (sort, index) in [
         (MissionSort::Title, "mission_snapshots_by_title (user_id=? AND (title_key,mission_id)>(?,?))"),
         (MissionSort::Next, "mission_snapshots_by_time (user_id=? AND (next_key,mission_id)>(?,?))"),
         (MissionSort::Changed, "mission_snapshots_by_change (user_id=? AND (last_applied_at,mission_id)<(?,?))"),
     ] {
         for which in [WhichMissions::All, WhichMissions::ToReview, WhichMissions::Blocked] {
-            let found = plan(&missions_where(sort, which), 8);
+            let found = plan(&missions_where(sort, which), if which == WhichMissions::Blocked { 11 } else { 7 });
             assert!(found.starts_with(&format!("SEARCH mission_snapshots USING COVERING INDEX {index}")), "{found}");
+            let limited = format!("SEARCH s USING COVERING INDEX {limited_agents}");
             let agents = "SEARCH agent_snapshots USING COVERING INDEX agent_snapshots_by_state (user_id=? AND state=?)";
             assert_eq!(found.contains(agents), which == WhichMissions::Blocked, "{found}");
+            assert_eq!(found.contains(&limited), which == WhichMissions::Blocked, "{found}");
             assert!(!found.contains("TEMP B-TREE FOR ORDER"), "{found}");
         }
     }
     for sort in [MissionSort::Title, MissionSort::Next, MissionSort::Changed] {
-        let found = plan(&few_where(sort), 9);
+        let found = plan(&few_where(sort), 12);
         assert!(
             found.starts_with("SEARCH mission_snapshots USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)"),
             "{found}"
@@ -158,7 +161,9 @@ fn pages_read_only_what_they_show() {
     }
     let found = plan(TOO_MANY_PLANS, 3);
     assert!(found.starts_with("SEARCH mission_snapshots USING COVERING INDEX mission_snapshots_to_review (user_id=?)"), "{found}");
-    let found = plan(AGENT_AWAY, 2);
+    check(BAD_SCHEDULE, 2, "SEARCH mission_snapshots USING COVERING INDEX mission_snapshots_bad_schedule (user_id=?)");
+    let found = plan(&agent_held(), 4);
+    assert!(found.contains(&format!("SEARCH s USING COVERING INDEX {limited_agents}")), "{found}");
     assert!(found.contains("SEARCH m USING COVERING INDEX mission_snapshots_of_agent (user_id=? AND agent_id=?)"), "{found}");
     let found = plan(OUTCOMES, 2);
     assert!(found.starts_with("SEARCH runs USING COVERING INDEX runs_by_user (user_id=? AND claimed_at>?)"), "{found}");

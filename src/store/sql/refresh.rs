@@ -136,7 +136,7 @@ fn put_one(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
     // An upsert would keep a journal of its own.
     let mut statement = c.prepare_cached(if before.is_some() { update } else { insert })?;
     match columns {
-        Columns::Agent { name, role, avatar, name_key } => statement.execute(params![
+        Columns::Agent { name, role, avatar, name_key, max_tokens } => statement.execute(params![
             user,
             id,
             last_seq,
@@ -149,7 +149,8 @@ fn put_one(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
             name,
             role,
             avatar,
-            name_key
+            name_key,
+            max_tokens
         ])?,
         Columns::Mission {
             agent_id,
@@ -157,13 +158,14 @@ fn put_one(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
             awaiting_review,
             client_active_at,
             unscheduled,
+            bad_schedule,
             title,
             objective,
             waiting_since,
             title_key,
         } => {
             let due = params![agent_id, next_run_at, awaiting_review, client_active_at, unscheduled];
-            let listed = params![title, objective, waiting_since, title_key];
+            let listed = params![title, objective, waiting_since, title_key, bad_schedule];
             let common = params![user, id, last_seq, last_applied_at, updated_at, liveness, state, stamps, record];
             let after = (*liveness == "live").then_some(*state);
             count(c, before.as_ref().and_then(|(_, state)| state.as_deref()), after)?;
@@ -177,16 +179,16 @@ const AGENT_BEFORE: &str = "SELECT last_seq, NULL FROM agent_snapshots WHERE use
 const MISSION_BEFORE: &str =
     "SELECT last_seq, CASE liveness WHEN 'live' THEN state END FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2";
 const INSERT_AGENT: &str = "INSERT INTO agent_snapshots (user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, \
-     field_meta, record, name, role, avatar, name_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+     field_meta, record, name, role, avatar, name_key, max_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const UPDATE_AGENT: &str = "UPDATE agent_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
-     field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12, name_key = ?13 WHERE user_id = ?1 AND agent_id = ?2";
+     field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12, name_key = ?13, max_tokens = ?14 WHERE user_id = ?1 AND agent_id = ?2";
 const INSERT_MISSION: &str = "INSERT INTO mission_snapshots (user_id, mission_id, last_seq, last_applied_at, updated_at, liveness, state, \
      field_meta, record, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, \
-     title_key, next_key) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, coalesce(?11, 9223372036854775807))";
+     title_key, bad_schedule, next_key) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, coalesce(?11, 9223372036854775807))";
 const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
      field_meta = ?8, record = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, unscheduled = ?14, \
-     title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18, \
+     title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18, bad_schedule = ?19, \
      next_key = coalesce(?11, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
 
 /// Counts a live mission that had one state before and has another now.

@@ -13,9 +13,8 @@ use crate::store::db::{self, Db, Row, ValueRef};
 use crate::store::script::{Columns, Folded, Save};
 
 const COMMON: &str = "last_seq, last_applied_at, updated_at, liveness, state, field_meta, record";
-const OF_AGENTS: &str = "name, role, avatar, name_key";
-const OF_MISSIONS: &str =
-    "agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, title_key, next_key";
+const OF_AGENTS: &str = "name, role, avatar, name_key, max_tokens";
+const OF_MISSIONS: &str = "agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, title_key, bad_schedule, next_key";
 
 /// A snapshot of either table.
 #[derive(Serialize, Default)]
@@ -33,11 +32,13 @@ struct GivenSnapshot<'a> {
     role: Option<&'a str>,
     avatar: Option<&'a str>,
     name_key: Option<&'a str>,
+    max_tokens: Option<i64>,
     agent_id: Option<&'a str>,
     next_run_at: Option<i64>,
     awaiting_review: Option<u64>,
     client_active_at: Option<i64>,
     unscheduled: Option<u8>,
+    bad_schedule: Option<u8>,
     title: Option<&'a str>,
     objective: Option<&'a str>,
     waiting_since: Option<i64>,
@@ -64,9 +65,9 @@ fn upsert(table: Table) -> String {
     format!(
         "INSERT INTO {name} (user_id, {key}, {columns}) SELECT user_id, id, {columns} \
          FROM json_to_recordset(CAST(CAST(?1 AS TEXT) AS JSON)) AS g (user_id TEXT, id TEXT, last_seq BIGINT, last_applied_at BIGINT, \
-         updated_at BIGINT, liveness TEXT, state TEXT, field_meta TEXT, record TEXT, name TEXT, role TEXT, avatar TEXT, name_key TEXT, \
+         updated_at BIGINT, liveness TEXT, state TEXT, field_meta TEXT, record TEXT, name TEXT, role TEXT, avatar TEXT, name_key TEXT, max_tokens BIGINT, \
          agent_id TEXT, next_run_at BIGINT, awaiting_review BIGINT, client_active_at BIGINT, unscheduled BIGINT, title TEXT, objective TEXT, \
-         waiting_since BIGINT, title_key TEXT, next_key BIGINT) \
+         waiting_since BIGINT, title_key TEXT, bad_schedule BIGINT, next_key BIGINT) \
          ON CONFLICT (user_id, {key}) DO UPDATE SET {}",
         changed.join(", ")
     )
@@ -143,15 +144,21 @@ fn given(save: &Save, updated_at: i64) -> GivenSnapshot<'_> {
         ..GivenSnapshot::default()
     };
     match columns {
-        Columns::Agent { name, role, avatar, name_key } => {
-            GivenSnapshot { name: Some(name), role: Some(role), avatar: Some(avatar), name_key: Some(name_key), ..common }
-        }
+        Columns::Agent { name, role, avatar, name_key, max_tokens } => GivenSnapshot {
+            name: Some(name),
+            role: Some(role),
+            avatar: Some(avatar),
+            name_key: Some(name_key),
+            max_tokens: *max_tokens,
+            ..common
+        },
         Columns::Mission {
             agent_id,
             next_run_at,
             awaiting_review,
             client_active_at,
             unscheduled,
+            bad_schedule,
             title,
             objective,
             waiting_since,
@@ -162,6 +169,7 @@ fn given(save: &Save, updated_at: i64) -> GivenSnapshot<'_> {
             awaiting_review: Some(*awaiting_review),
             client_active_at: *client_active_at,
             unscheduled: Some((*unscheduled).into()),
+            bad_schedule: Some((*bad_schedule).into()),
             title: Some(title),
             objective: Some(objective),
             waiting_since: *waiting_since,

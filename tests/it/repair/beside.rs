@@ -104,7 +104,7 @@ fn a_repair_beside_a_busy_server_fixes_and_loses_nothing() {
              UPDATE mission_snapshots SET state = 'paused' WHERE user_id = 'ada' AND rowid % 3 = 0; \
              DELETE FROM mission_snapshots WHERE user_id = 'ada' AND rowid % 7 = 0; \
              DELETE FROM agent_snapshots; \
-             INSERT INTO mission_snapshots VALUES ('zoe', 'ghost', 1, 1, 1, 'live', 'active', NULL, 1, 0, NULL, 0, NULL, '', 1, '', '', '{}', '{}'); \
+             INSERT INTO mission_snapshots VALUES ('zoe', 'ghost', 1, 1, 1, 'live', 'active', NULL, 1, 0, NULL, 0, NULL, '', 1, '', '', '{}', '{}', 0); \
              UPDATE projection_cursors SET seq = (SELECT max(seq) + 40 FROM sync_changes); \
              UPDATE mission_counts SET missions = missions + 3; \
              INSERT INTO run_attempts (run_id, attempt, user_id, started_at, finished_at, latency_ms, model, prompt_version) \

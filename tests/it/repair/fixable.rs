@@ -93,8 +93,8 @@ fn snapshots_without_rows_are_taken_away() {
     let mission = |user: &str, id: &str| {
         format!(
             "INSERT INTO mission_snapshots SELECT '{user}', '{id}', last_seq, last_applied_at, updated_at, liveness, state, agent_id, \
-             next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, next_key, title, objective, field_meta, record \
-             FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
+             next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, title_key, next_key, title, objective, field_meta, record, \
+             bad_schedule FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
         )
     };
     fixes(world.path(), &mission("ada", "ghost"), "aiMissions ghost of user ada");
@@ -106,9 +106,9 @@ fn snapshots_without_rows_are_taken_away() {
     fixes(world.path(), &mission("ada", "n"), "aiMissions n of user ada");
     fixes(world.path(), &mission("ada", "TWO"), "aiMissions TWO of user ada");
     let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, \
-         field_meta, record, name_key FROM agent_snapshots WHERE agent_id = 'robin'";
+         field_meta, record, name_key, max_tokens FROM agent_snapshots WHERE agent_id = 'robin'";
     fixes(world.path(), agent, "agents robin of user ben");
-    let tombstone = "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', 1, 1, 1, 'ended', 'active', NULL, NULL, 0, NULL, 0, NULL, '', 1, '', '', '{}', '{}')";
+    let tombstone = "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', 1, 1, 1, 'ended', 'active', NULL, NULL, 0, NULL, 0, NULL, '', 1, '', '', '{}', '{}', 0)";
     fixes(world.path(), tombstone, "aiMissions ghost of user ada");
 }
 
@@ -263,7 +263,7 @@ fn everything_that_is_wrong_is_fixed_at_once() {
         "UPDATE mission_snapshots SET record = '{}' WHERE mission_id = 'two'; \
          DELETE FROM mission_snapshots WHERE mission_id = 'later'; \
          UPDATE mission_snapshots SET next_run_at = 0, state = 'active' WHERE mission_id = 'paused'; \
-         INSERT INTO agent_snapshots VALUES ('zoe', 'ghost', 1, 1, 1, 'live', 'active', '', '', '', '{}', '{}', ''); \
+         INSERT INTO agent_snapshots VALUES ('zoe', 'ghost', 1, 1, 1, 'live', 'active', '', '', '', '{}', '{}', '', NULL); \
          UPDATE projection_cursors SET seq = 1000000; \
          UPDATE mission_counts SET missions = 77; \
          INSERT INTO run_attempts SELECT 'nowhere', attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, \
