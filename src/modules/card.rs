@@ -13,6 +13,8 @@ const SORTED: usize = 200;
 const SEARCHED: usize = 4_000;
 /// When an event begins, which stands in its block.
 const START: &str = "startDate";
+/// Whether it takes whole days, so that its begin is a day.
+const WHOLE_DAYS: &str = "allDay";
 
 /// A record in a list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -90,7 +92,7 @@ impl TableSpec {
     /// The fields that lists tell besides title and text.
     fn shown(&self) -> impl Iterator<Item = &str> {
         let told = |field: &&FieldSpec| matches!(field.kind, FieldKind::Day | FieldKind::Choice | FieldKind::Amount);
-        let start = self.is_calendar().then_some(START);
+        let start = self.is_calendar().then_some([START, WHOLE_DAYS]).into_iter().flatten();
         self.fields.iter().filter(told).map(|field| field.name.as_str()).chain(self.done.as_deref()).chain(start)
     }
 

@@ -13,8 +13,8 @@ use super::form_zone::FormZone;
 use super::mission_form::read;
 use super::missions::editing;
 use super::page::{
-    Failed, LONGEST_PROSE, Response, button, moment, moment_in_zone, more_bytes, page, path, phrase, phrase_with, prose_of, refused, rich,
-    segment, shorter, state_badge, to,
+    Failed, LONGEST_PROSE, Response, button, clock, moment, moment_in_zone, more_bytes, page, path, phrase, phrase_with, prose_of, refused,
+    rich, segment, shorter, state_badge, to,
 };
 use super::plan::{PlanView, plan};
 use super::records::named;
@@ -219,7 +219,13 @@ fn status((shared, who): (&Shared, &SignedIn), mission: &Mission, why: &Explanat
                         Some(at) if at <= why.at => (rich(words, "mission-due-since", [("at", moment_in_zone(at))])),
                         Some(at) => (moment_in_zone(at)),
                     }
-                    @if let Some(then) = next.1 { ", " (words.say("mission-next-then")) " " (spell(then)) }
+                    // A day that was just said is not said again.
+                    @let reader = FormZone::of(who, &shared.app);
+                    @let day = |at: Timestamp| at.to_zoned(reader.zone().clone()).date();
+                    @if let Some(then) = next.1 {
+                        ", " (words.say("mission-next-then")) " "
+                        @if next.0.is_some_and(|at| day(at) == day(then)) { (clock(then, reader.zone())) } @else { (spell(then)) }
+                    }
                 } }
             }
             details {

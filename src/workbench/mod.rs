@@ -38,6 +38,7 @@ mod start;
 mod templates;
 mod told;
 mod values;
+mod whole_days;
 
 use std::sync::Arc;
 

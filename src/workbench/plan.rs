@@ -12,6 +12,7 @@ use super::records::{input_as, place, shown as shown_in_form};
 use super::session::SignedIn;
 use super::told::failure;
 use super::values::{in_words, seconds, value};
+use super::whole_days::{WholeDays, in_days};
 use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::iterations::{Iteration, IterationStatus};
 use crate::domain::review::{StepDecision, can_reopen};
@@ -212,7 +213,8 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep, fails: bool) -> M
                     form method="post" action=(action(view, "review")) data-swap {
                         (hidden(view)) (FormZone::of(view.who, &view.shared.app).hidden())
                         @if let Some(wrong) = wrong { p.wrong role="alert" tabindex="-1" autofocus { (wrong) } }
-                        @for (field, value) in &fields { (edited(view, id, field, value.as_ref())) }
+                        @let whole = WholeDays::of(fields.iter().filter_map(|(field, value)| Some((field.name.as_str(), value.as_ref()?))));
+                        @for (field, value) in &fields { (edited(view, id, &in_days(field, whole.is_some()), value.as_ref(), whole)) }
                         div.actions { button.primary name="edit" value=(step.id()) { (words.say("review-approve-edited")) } }
                     }
                 }
@@ -221,12 +223,12 @@ fn decide(view: &PlanView<'_>, id: &str, step: &IterationStep, fails: bool) -> M
     }
 }
 
-fn edited(view: &PlanView<'_>, id: &str, field: &FieldSpec, value: Option<&Value>) -> Markup {
+fn edited(view: &PlanView<'_>, id: &str, field: &FieldSpec, value: Option<&Value>, whole: Option<WholeDays>) -> Markup {
     let zone = FormZone::of(view.who, &view.shared.app);
     let named = FieldSpec { name: format!("param:{}", field.name), ..field.clone() };
     let (words, id) = (view.who.words, format!("{id}-{}", field.name));
     let label = module::param(words, &field.name, &in_words(&field.name));
-    input_as(words, &named, (&id, &label), &shown_in_form(field, value, zone.zone()), &zone, true)
+    input_as(words, &named, (&id, &label), &shown_in_form(field, value, zone.zone(), whole), &zone, true)
 }
 
 /// What a step does: what is seen at once, and the rest.
@@ -248,11 +250,12 @@ fn shown(view: &PlanView<'_>, step: &IterationStep, foreseen: Option<&Foreseen>)
     let words = view.who.words;
     let of_params = || -> Vec<ShownField> {
         let params = step.params().and_then(Value::as_object);
+        let whole = params.and_then(|params| WholeDays::of(params.iter().map(|(name, value)| (name.as_str(), value))));
         let line = |(name, value): (&String, &Value)| ShownField {
             label: module::param(words, name, &in_words(name)),
             kind: None,
             before: None,
-            after: value.clone(),
+            after: whole.map_or_else(|| value.clone(), |whole| whole.shown(name, value)),
         };
         params.map(|params| params.iter().map(line).collect()).unwrap_or_default()
     };
@@ -333,15 +336,16 @@ fn of_previews(words: Words, modules: &Modules, previews: &[Preview]) -> Vec<Sho
 /// a new record has as a matter of course.
 fn of_preview<'a>(words: Words, table: Option<&'a TableSpec>, preview: &'a Preview) -> impl Iterator<Item = (&'a str, ShownField)> {
     let is_new = preview.record_id.is_none();
+    let whole = WholeDays::of(preview.fields.iter().map(|change| (change.field.as_str(), &change.after)));
     preview.fields.iter().filter_map(move |change| {
         let field = table.and_then(|table| table.field(&change.field));
         let is_default = field.is_some_and(|field| field.default.as_ref() == Some(&change.after));
         let is_link = field.is_some_and(|field| field.kind == FieldKind::Link);
         let line = || ShownField {
             label: field.map_or_else(|| in_words(&change.field), |field| module::field(words, field)),
-            kind: field.map(|field| field.kind),
+            kind: field.map(|field| in_days(field, whole.is_some()).kind),
             before: Some(change.before.clone()).filter(|before| !is_new && !before.is_null()),
-            after: change.after.clone(),
+            after: whole.map_or_else(|| change.after.clone(), |whole| whole.shown(&change.field, &change.after)),
         };
         (!(is_link || is_new && (is_default || change.after.is_null()))).then(|| (change.field.as_str(), line()))
     })

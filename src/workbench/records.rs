@@ -15,6 +15,7 @@ use super::page::{Failed, Response, button, csrf, page, path, refused, shorter, 
 use super::record_list::{Part, list_body};
 use super::session::{Posted, SignedIn};
 use super::values::grouped;
+use super::whole_days::{self, WholeDays};
 use crate::app::{Heading, NamedRecord};
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
@@ -136,7 +137,9 @@ fn step_of(kind: FieldKind) -> Option<&'static str> {
 }
 
 /// A value as its input shows it.
-pub(super) fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone) -> String {
+pub(super) fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone, whole: Option<WholeDays>) -> String {
+    let in_days = whole.zip(value).map(|(whole, value)| whole.shown(&field.name, value));
+    let value = in_days.as_ref().or(value);
     match (field.kind, value) {
         (_, None | Some(Value::Null)) => String::new(),
         (FieldKind::Time, Some(Value::String(text))) => match time::parse_rfc3339(text) {
@@ -151,9 +154,12 @@ pub(super) fn shown(field: &FieldSpec, value: Option<&Value>, zone: &TimeZone) -
     }
 }
 
-/// What an input says.
-pub(super) fn given(field: &FieldSpec, fields: &FormFields, zone: &TimeZone) -> Value {
-    let text = fields.text(&field.name);
+/// What an input of this name says about a field.
+pub(super) fn given(field: &FieldSpec, name: &str, fields: &FormFields, zone: &TimeZone, takes_whole_days: bool) -> Value {
+    let text = fields.text(name);
+    if let Some(time) = whole_days::stored(field, &text, takes_whole_days, zone) {
+        return time;
+    }
     match field.kind {
         FieldKind::Flag => Value::Bool(text == "true"),
         FieldKind::Time => {
@@ -172,7 +178,8 @@ pub(super) async fn add(
     let table = table(&shared, (&app, &name))?;
     let fields = shared.app.modules().form(table).ok_or(Failed::NotFound)?;
     let zone = FormZone::sent(&posted.fields, &posted.who, &shared.app);
-    let values = fields.iter().map(|field| (field, given(field, &posted.fields, zone.zone())));
+    let whole = fields.iter().any(|field| whole_days::is_switch(field) && posted.fields.text(&field.name) == "true");
+    let values = fields.iter().map(|field| (field, given(field, &field.name, &posted.fields, zone.zone(), whole)));
     let record = values.filter(|(field, value)| !value.is_null() && (field.kind != FieldKind::Flag || *value == true));
     let record = record.map(|(field, value)| (field.name.clone(), value)).collect();
     match shared.app.add_records(&posted.who.user, table, vec![record]).await {
@@ -218,6 +225,7 @@ fn edit_body(
         }
     };
     let place_of = of_record(table, id);
+    let whole = WholeDays::of(record.iter().map(|(name, value)| (name.as_str(), value)));
     html! {
         p { a href=(place(table)) { "← " (module::table(words, table)) } }
         div.head {
@@ -230,9 +238,10 @@ fn edit_body(
             @for field in &shared.app.modules().editable(table) {
                 @if is_sealed(record, field) { p { b { (module::field(words, field)) } } p.hint { (words.say("records-encrypted-hint")) } }
                 @else {
-                    @let (was, text) = of_form(field, shown(field, record.get(&field.name), zone.zone()));
+                    @let field = whole_days::in_days(field, whole.is_some());
+                    @let (was, text) = of_form(&field, shown(&field, record.get(&field.name), zone.zone(), whole));
                     input type="hidden" name={ "was:" (field.name) } value=(was);
-                    (input(words, field, &text, zone, false))
+                    (input(words, &field, &text, zone, false))
                 }
             }
             div.actions { button.primary { (words.say("common-save")) } }
@@ -249,15 +258,24 @@ pub(super) async fn save(
     let fields = &posted.fields;
     // What stands as it was shown was not edited: another client may have changed it meanwhile.
     let was = |field: &FieldSpec| format!("was:{}", field.name);
+    let editable = shared.app.modules().editable(table);
+    let switch = editable.iter().find(|field| whole_days::is_switch(field));
+    let whole = switch.is_some_and(|field| fields.text(&field.name) == "true");
+    let is_switched = switch.is_some_and(|field| fields.has(&was(field)) && (fields.text(&was(field)) == "true") != whole);
     let is_edited = |field: &&FieldSpec| {
         let now = if field.kind == FieldKind::Flag { (fields.text(&field.name) == "true").to_string() } else { fields.text(&field.name) };
         let then = fields.text(&was(field));
         let then = if field.kind == FieldKind::Flag && then.is_empty() { "false".to_owned() } else { then };
-        fields.has(&was(field)) && now != then
+        // What becomes whole days, or ceases to, has other times.
+        let is_moved = is_switched && whole_days::is_time(field) && !now.is_empty();
+        fields.has(&was(field)) && (now != then || is_moved)
     };
-    let editable = shared.app.modules().editable(table);
     let zone = FormZone::sent(fields, &posted.who, &shared.app);
-    let changed = editable.iter().filter(is_edited).map(|field| (field.name.clone(), given(field, fields, zone.zone()))).collect();
+    let changed = editable
+        .iter()
+        .filter(is_edited)
+        .map(|field| (field.name.clone(), given(field, &field.name, fields, zone.zone(), whole)))
+        .collect();
     match shared.app.change_record(&posted.who.user, table, &id, changed).await {
         Ok(()) => Ok(to(&of_record(table, &id))),
         Err(error) => {

@@ -11,6 +11,7 @@ use super::page::{Failed, Response, csrf, path, refused, shorter, to};
 use super::plan::{PlanView, anchor, can_undo, pending};
 use super::records::{given, shown};
 use super::session::{Posted, SignedIn};
+use super::whole_days::{self, WholeDays};
 use crate::app::{AppError, Given, InboxPlace, InboxPlan, Reopens};
 use crate::domain::ids::{IterationId, MissionId, StepId};
 use crate::domain::review::{Review, StepDecision, can_reopen};
@@ -77,18 +78,25 @@ pub(super) async fn save(State(shared): State<Shared>, Path(id): Path<MissionId>
 fn edits(shared: &Shared, who: &SignedIn, step: &IterationStep, fields: &FormFields) -> Vec<(String, Given)> {
     let of_form = FormZone::sent(fields, who, &shared.app);
     let zone = of_form.zone();
+    let editable = shared.app.reviews().editable(step);
+    let param = |field: &FieldSpec| format!("param:{}", field.name);
+    let was_days = WholeDays::of(editable.iter().filter_map(|(field, value)| Some((field.name.as_str(), value.as_ref()?))));
+    let was_whole = was_days.is_some();
+    let switch = editable.iter().map(|(field, _)| field).find(|field| whole_days::is_switch(field));
+    let whole = switch.map_or(was_whole, |field| fields.text(&param(field)) == "true");
     let edit = |(field, value): (FieldSpec, Option<serde_json::Value>)| {
-        let named = FieldSpec { name: format!("param:{}", field.name), ..field.clone() };
-        let was = shown(&field, value.as_ref(), zone).replace("\r\n", "\n");
+        let (name, text) = (param(&field), fields.text(&param(&field)));
+        let was = shown(&whole_days::in_days(&field, was_whole), value.as_ref(), zone, was_days).replace("\r\n", "\n");
+        let is_moved = was_whole != whole && whole_days::is_time(&field) && !text.is_empty();
         // A box that is not ticked sends nothing.
-        let is_same = fields.text(&named.name) == was || (fields.text(&named.name).is_empty() && was == "false");
-        let given = match given(&named, fields, zone) {
+        let is_same = !is_moved && (text == was || (text.is_empty() && was == "false"));
+        let given = match given(&field, &name, fields, zone, whole) {
             serde_json::Value::Null => Given::Nothing,
             value => Given::Value(value),
         };
         (!is_same).then_some((field.name, given))
     };
-    shared.app.reviews().editable(step).into_iter().filter_map(edit).collect()
+    editable.iter().cloned().filter_map(edit).collect()
 }
 
 /// Takes decisions back.

@@ -423,3 +423,18 @@ fn the_overview_names_a_model_server_that_is_down_and_never_a_next_try_that_is_p
     assert!(page.contains("Nothing is running.") && page.contains("<h2>Waiting for another attempt</h2>"), "{page}");
     crate::common::wait_for("the cooldown to end", || desk.page("/").contains("The next plan tries again.").then_some(()));
 }
+
+#[test]
+fn the_day_of_the_next_run_is_not_said_again_for_the_one_after() {
+    let at = |hour: i8| jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).tomorrow().unwrap().date().at(hour, 0, 0, 0);
+    let at = |hour: i8| at(hour).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp().to_string();
+    let mission = |id: &str, hour: i8| {
+        let cadence = json!({"kind": "interval", "everyMinutes": 60});
+        insert("u", "aiMissions", id, json!({"title": id, "state": "active", "nextRunAt": at(hour), "cadence": cadence}))
+    };
+    let desk = Desk::new(&[mission("by-day", 8), mission("at-midnight", 23)]);
+    let then =
+        |id: &str| desk.page(&format!("/missions/{id}")).split(", then ").nth(1).unwrap().split("</time>").next().unwrap().to_owned();
+    assert!(then("by-day").ends_with(">09:00") && then("by-day").contains("class=\"clock\""), "{}", then("by-day"));
+    assert!(!then("at-midnight").contains("class=\"clock\""), "{}", then("at-midnight"));
+}

@@ -230,3 +230,60 @@ fn forms_show_and_take_times_in_the_zone_of_their_user() {
     let new = request("GET", &desk.served.url("/missions/new"), &[("cookie", &desk.cookie)]).1;
     assert!(new.contains("name=\"timeZone\" value=\"America/New_York\""), "{new}");
 }
+
+/// The inputs of a form, as name, type and value.
+fn inputs(page: &str) -> Vec<(String, String, String)> {
+    let of = |tag: &str, name: &str| {
+        tag.split_once(&format!(" {name}=\"")).map_or(String::new(), |(_, rest)| rest.split('"').next().unwrap().to_owned())
+    };
+    let tags = page.split("<input ").skip(1).map(|rest| format!(" {}", rest.split('>').next().unwrap()));
+    tags.map(|tag| (of(&tag, "name"), of(&tag, "type"), of(&tag, "value"))).collect()
+}
+
+#[test]
+fn an_event_of_whole_days_is_edited_by_its_days_and_stays_one() {
+    let mut calendar = insert("ada", "calendars", "c", json!({"name": "Mine", "isDefault": true}));
+    calendar["appId"] = "calendar".into();
+    let desk = Desk::new(&[calendar]);
+    let times = [("startTime", "2026-04-20T09:00"), ("endTime", "2026-04-21T10:00"), ("isAllDay", "true"), ("title", "Fair")];
+    let (status, body, _) = desk.post("/records/calendar/events", &times);
+    assert_eq!(status, 303, "{body}");
+    let id = desk.rows("events").pop().unwrap()["recordId"].as_str().unwrap().to_owned();
+    let place = format!("/records/calendar/events/r/{id}");
+    let block = || -> Value {
+        let mut block = json!({});
+        for row in desk.rows("timeBlocks") {
+            block.as_object_mut().unwrap().extend(row["data"].as_object().unwrap().clone());
+        }
+        json!([block["startDate"], block["endDate"], block["allDay"]])
+    };
+    assert_eq!(block(), json!(["2026-04-20T00:00:00.000Z", "2026-04-22T00:00:00.000Z", true]));
+    let form = || {
+        let page = desk.get(&place).1;
+        let shown = inputs(&page).into_iter().filter(|(name, ..)| name.ends_with("Date"));
+        shown.map(|(name, kind, value)| format!("{name} {kind} {value}")).collect::<Vec<_>>()
+    };
+    let days = ["was:startDate hidden 2026-04-20", "startDate date 2026-04-20", "was:endDate hidden 2026-04-21", "endDate date 2026-04-21"];
+    assert_eq!(form(), days);
+
+    // What is not edited is not written; what is stays in days.
+    let was = [("was:startDate", "2026-04-20"), ("was:endDate", "2026-04-21"), ("was:allDay", "true"), ("was:title", "Fair")];
+    let save = |start: &str, end: &str, all_day: &str| {
+        let fields = [&was[..], &[("startDate", start), ("endDate", end), ("allDay", all_day), ("title", "Fair")]].concat();
+        let (status, body, _) = desk.post(&place, &fields);
+        assert_eq!(status, 303, "{body}");
+    };
+    let before = desk.rows("timeBlocks").len();
+    save("2026-04-20", "2026-04-21", "true");
+    assert_eq!(desk.rows("timeBlocks").len(), before);
+    save("2026-04-20", "2026-04-20", "true");
+    assert_eq!(block(), json!(["2026-04-20T00:00:00.000Z", "2026-04-21T00:00:00.000Z", true]));
+    let list = desk.get("/records/calendar/events").1;
+    assert!(list.contains("<time datetime=\"2026-04-20\">") && !list.contains("2026-04-20T"), "{list}");
+
+    // Where it takes whole days no more, it begins and ends with these days where its reader is.
+    save("2026-04-20", "2026-04-20", "false");
+    assert_eq!(block(), json!(["2026-04-19T22:00:00.000Z", "2026-04-20T22:00:00.000Z", false]));
+    let times = form();
+    assert!(times.contains(&"startDate datetime-local 2026-04-20T00:00".to_owned()), "{times:?}");
+}

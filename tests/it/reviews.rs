@@ -1,7 +1,7 @@
 //! Approved means done: what people decide about plans, what the log has afterwards, and how it is taken back
 //! (docs/design.md, section 13).
 
-use crate::common::pages::sign_in;
+use crate::common::pages::{post, sign_in};
 use crate::common::{Mana, Model, Reply, hourly, insert, metric, request, send};
 use serde_json::{Value, json};
 
@@ -250,6 +250,42 @@ fn an_event_is_shown_as_people_know_it_and_its_times_are_edited_as_times() {
     assert!(step.contains("name=\"param:startTime\" type=\"datetime-local\" value=\"2026-04-18T08:00\""), "{step}");
     // An open edit and an open rejection exclude each other.
     assert_eq!(step.matches("-folded\"").count(), 2, "{step}");
+}
+
+#[test]
+fn an_event_of_whole_days_is_reviewed_by_its_days() {
+    let event =
+        json!({"title": "Fair", "startTime": "2026-04-18T00:00:00+02:00", "endTime": "2026-04-20T00:00:00+02:00", "isAllDay": true});
+    let calendar = record("calendar", "calendars", "home", json!({"name": "Home", "isDefault": true}));
+    let (mana, _) = planned(json!([["create_event", event]]), &[calendar]);
+    let served = mana.serve();
+    let cookie = sign_in(&served, mana.run(&["token", "create", "--user", "ada"]).stdout.trim());
+    let page = request("GET", &served.url("/review"), &[("cookie", &cookie)]).1;
+    let step = page.split("class=\"step open").nth(1).unwrap();
+    for shown in [
+        "<time datetime=\"2026-04-18\">",
+        "<time datetime=\"2026-04-19\">",
+        "name=\"param:startTime\" type=\"date\" value=\"2026-04-18\"",
+        "name=\"param:endTime\" type=\"date\" value=\"2026-04-19\"",
+    ] {
+        assert!(step.contains(shown), "{shown}: {step}");
+    }
+    assert!(!step.contains("2026-04-18T") && !step.contains("UTC</time>"), "no time of day: {step}");
+    let of = |mark: &str| step.split_once(mark).unwrap().1.split('"').next().unwrap();
+    let fields = [
+        ("csrf", of("name=\"csrf\" value=\"")),
+        ("iteration", of("name=\"iteration\" value=\"")),
+        ("edit", of("name=\"edit\" value=\"")),
+        ("param:title", "Fair"),
+        ("param:startTime", "2026-04-18"),
+        ("param:endTime", "2026-04-20"),
+        ("param:isAllDay", "true"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let answer = post(&served.url("/missions/m/review"), &cookie, &fields);
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let block = &rows(&mana, "timeBlocks").pop().unwrap()["data"];
+    assert_eq!((&block["endDate"], &block["allDay"]), (&json!("2026-04-21T00:00:00.000Z"), &json!(true)), "{block}");
 }
 
 #[test]
