@@ -1,7 +1,7 @@
 // The review inbox: how fast one gets through it, on a phone and by keys, and that nothing is decided by accident.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { eventually, heading, launch, look, mark, sameDocument, signIn, World } from "./support.js";
+import { decide, eventually, heading, launch, look, mark, sameDocument, signIn, World } from "./support.js";
 
 const PHONE = { viewport: { width: 390, height: 664 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
 
@@ -9,7 +9,7 @@ let browser, world;
 before(async () => {
   browser = await launch();
   world = new World({ TICK_ENABLED: "false" });
-  world.import(["anna", "ben", "cleo", "dora", "emil", "fred"].flatMap(records));
+  world.import(["anna", "ben", "cleo", "dora", "emil", "fred", "gina"].flatMap(records));
   await world.serve();
 });
 after(async () => {
@@ -234,4 +234,26 @@ test("how it looks", async () => {
     assert.deepEqual(page.troubles, []);
     await page.context().close();
   }
+});
+
+test("a decision that is pressed while another one is on its way is taken too", async () => {
+  const page = await signIn(browser, world, "gina");
+  let sent = 0;
+  await page.route("**/*", async (route) => {
+    if (route.request().method() === "POST") {
+      sent += 1;
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+    }
+    await route.continue();
+  });
+  await page.goto(`${world.base}/missions/z-rent`);
+  const plan = page.getByRole("article").filter({ has: page.getByRole("button", { name: "Approve", exact: true }) });
+  await decide(plan, "Pay the rent", "Approve");
+  await decide(plan, "Pay the rent", "Approve");
+  await decide(plan, "Pay the electricity", "Reject", "next month");
+  await eventually("both decisions", () => !statuses("gina", "z-rent").p1.includes("staged"));
+  assert.equal(statuses("gina", "z-rent").p1[2], "rejected");
+  assert.equal(found("gina", "z-rent", "p1").plan[1].reason ?? "next month", "next month");
+  assert.equal(sent, 2, "what is pressed twice is sent once");
+  await page.close();
 });

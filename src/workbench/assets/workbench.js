@@ -181,15 +181,22 @@ async function refresh() {
 
 // A decision is sent from where it stands, and the next thing to decide about takes its place.
 const told = document.body.appendChild(Object.assign(document.createElement("p"), { className: "aside", role: "status" }));
-let sending = false;
-document.addEventListener("submit", async (event) => {
+// One after the other, in the order of the presses: each answer is the whole page. What is on its way already is not sent twice.
+let sending = Promise.resolve();
+const underWay = new Set();
+document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!("swap" in form.dataset)) return;
   event.preventDefault();
-  if (sending) return;
-  sending = true;
   const fields = new URLSearchParams([...new FormData(form)]);
   if (event.submitter?.name) fields.append(event.submitter.name, event.submitter.value);
+  const decision = `${form.action} ${fields}`;
+  if (underWay.has(decision)) return;
+  underWay.add(decision);
+  sending = sending.then(() => decide(form, fields)).finally(() => underWay.delete(decision));
+});
+
+async function decide(form, fields) {
   try {
     const answer = await fetch(form.action, { method: "POST", body: fields, headers: { accept: "text/html" } });
     const found = await read(answer);
@@ -204,10 +211,8 @@ document.addEventListener("submit", async (event) => {
     onwards(place);
   } catch {
     say(form.dataset.failed ?? "Not saved: the server can't be reached. Try again.");
-  } finally {
-    sending = false;
   }
-});
+}
 
 const steps = () => [...main().querySelectorAll(".step.open")];
 const current = () => document.activeElement?.closest?.(".step.open");
