@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::common::{Mana, Model, Reply, Served, get, hourly, insert, metric, request, wait_for};
 use serde_json::{Value, json};
@@ -274,4 +274,30 @@ fn nothing_is_acknowledged_into_a_file_that_is_not_at_its_path() {
     served.terminate();
     let ids: Vec<_> = mana.run(&["export"]).json().into_iter().map(|row| row["recordId"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids, ["before", "after"], "what was acknowledged, and nothing else");
+}
+
+/// It needs as long as the server waits for a request, which is to be about half a minute.
+#[test]
+fn strangers_that_never_send_a_request_are_sent_away_after_a_while() {
+    let (served, _mana) = quiet().serve_kept();
+    let started = Instant::now();
+    let connect = |said: &str| {
+        let mut connection = TcpStream::connect(served.address).unwrap();
+        connection.write_all(said.as_bytes()).unwrap();
+        connection
+    };
+    let silent = connect("");
+    let half_head = connect("GET /health HTTP/1.1\r\nhost: localhost\r\n");
+    let mut answered = connect("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert!(answered.read(&mut [0; 4_096]).unwrap() > 0);
+    let mut kept = Vec::new();
+    for (who, mut connection) in [("silent", silent), ("half a head", half_head), ("idle after an answer", answered)] {
+        let left = Duration::from_secs(120).saturating_sub(started.elapsed()).max(Duration::from_millis(1));
+        connection.set_read_timeout(Some(left)).unwrap();
+        // An answer such as 408 may come before the end.
+        if connection.read_to_end(&mut Vec::new()).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock) {
+            kept.push(who);
+        }
+    }
+    assert!(kept.is_empty(), "still connected after {} s: {kept:?}", started.elapsed().as_secs());
 }
