@@ -7,7 +7,7 @@ use strsim::levenshtein;
 /// the old `US/Pacific`, are in the database that comes with the program.
 pub fn find(name: &str) -> Option<TimeZone> {
     let name = name.trim();
-    // The default. To look for it among the system's files takes longer than all else at a start.
+    // The default needs no look through the files of the system, which takes a fifth of a short command.
     if name == "UTC" {
         return Some(TimeZone::UTC);
     }
