@@ -146,6 +146,7 @@ fn fill(dir: &Path, missions: u64, runs: u64, notes: u64) {
         "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, \
          completion_tokens, total_tokens, error, prompt_chars) SELECT id, 1, user_id, agent_id, claimed_at, finished_at, 2000, 'model', 'v', 700, 50, 750, \
          reason, 2000 FROM runs; \
+         INSERT INTO user_quarters (user_id, quarter, tokens) SELECT user_id, finished_at / 900000000, sum(total_tokens) FROM run_attempts GROUP BY 1, 2; \
          INSERT INTO agent_days (user_id, day, agent_id, tokens) SELECT user_id, finished_at / 86400000000, agent_id, sum(total_tokens) FROM run_attempts \
          GROUP BY 1, 2, 3; \
          INSERT INTO mission_days (user_id, mission_id, day, tokens) SELECT user_id, mission_id, finished_at / 86400000000, count(*) * 750 FROM runs \

@@ -411,6 +411,12 @@ CREATE TABLE agent_days (
     tokens   BIGINT NOT NULL,
     PRIMARY KEY (user_id, day, agent_id)
 );
+CREATE TABLE user_quarters (
+    user_id  TEXT COLLATE "C" NOT NULL,
+    quarter  BIGINT NOT NULL,
+    tokens   BIGINT NOT NULL,
+    PRIMARY KEY (user_id, quarter)
+);
 CREATE TABLE mission_days (
     user_id    TEXT COLLATE "C" NOT NULL,
     mission_id TEXT COLLATE "C" NOT NULL,
@@ -460,6 +466,7 @@ CREATE TRIGGER preferences_of_removed BEFORE INSERT ON preferences FOR EACH ROW 
 CREATE TRIGGER trials_of_removed BEFORE INSERT ON trials FOR EACH ROW EXECUTE FUNCTION pass_over_removed();
 CREATE TRIGGER decided_steps_of_removed BEFORE INSERT ON decided_steps FOR EACH ROW EXECUTE FUNCTION pass_over_removed();
 CREATE TRIGGER agent_days_of_removed BEFORE INSERT ON agent_days FOR EACH ROW EXECUTE FUNCTION pass_over_removed();
+CREATE TRIGGER user_quarters_of_removed BEFORE INSERT ON user_quarters FOR EACH ROW EXECUTE FUNCTION pass_over_removed();
 CREATE TRIGGER mission_days_of_removed BEFORE INSERT ON mission_days FOR EACH ROW EXECUTE FUNCTION pass_over_removed();
 CREATE TRIGGER record_lists_of_removed BEFORE INSERT ON record_lists FOR EACH ROW EXECUTE FUNCTION pass_over_removed();
 CREATE TRIGGER record_cards_of_removed BEFORE INSERT ON record_cards FOR EACH ROW EXECUTE FUNCTION pass_over_removed();

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::App;
+use crate::domain::days::ZoneDays;
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::price::Price;
-use crate::store::{AgentCard, Insights, MissionCard, PlanTally, StepAgainst, StoreResult, day_number};
+use crate::store::{AgentCard, Insights, MissionCard, PlanTally, StepAgainst, StoreResult};
 
 /// What some days came to.
 pub struct InsightsView {
-    /// Today, counted from 1970, in UTC.
+    /// The number of today, in the zone that was asked for.
     pub today: i64,
     pub insights: Insights,
     pub all: PlanTally,
@@ -25,14 +27,21 @@ pub struct InsightsView {
 }
 
 impl App {
-    /// What the last days of a user came to, today included, and at most `limit` steps that were rejected before a moment.
+    /// What the last days of a user came to in a zone, today included, and at most `limit` steps that were rejected before a moment.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn insights(&self, user: &UserId, days: i64, before: Timestamp, limit: u32) -> StoreResult<InsightsView> {
+    pub async fn insights(
+        &self,
+        user: &UserId,
+        (zone, days): (&TimeZone, u16),
+        before: Timestamp,
+        limit: u32,
+    ) -> StoreResult<InsightsView> {
         self.refresh().await?;
-        let today = day_number(self.now());
-        let insights = self.store.insights(user, today.saturating_sub(days - 1)).await?;
+        let days = ZoneDays::up_to(self.now(), zone, days);
+        let today = days.last();
+        let insights = self.store.insights(user, days).await?;
         let against = self.store.steps_against(user, before, limit).await?;
         let mut all = PlanTally::default();
         for tally in insights.days.values() {

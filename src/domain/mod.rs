@@ -13,6 +13,7 @@ pub mod cadence;
 pub mod canonical;
 pub mod ceilings;
 pub mod change;
+pub mod days;
 pub mod decided;
 pub mod decision;
 pub mod edits;

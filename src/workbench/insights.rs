@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::charts::{BarParts, date_of, day_bars};
+use super::form_zone::FormZone;
 use super::page::{Failed, Response, moment, page, path, rich, shorter};
 use super::plan::anchor;
 use super::session::SignedIn;
@@ -20,7 +21,7 @@ use crate::text::catalog::Words;
 use crate::text::module;
 
 /// Days that may be chosen; the first is taken where nothing is.
-const DAYS: [i64; 3] = [30, 7, 90];
+const DAYS: [u16; 3] = [30, 7, 90];
 /// Rejected steps on one page.
 const SHOWN: usize = 25;
 
@@ -34,9 +35,10 @@ pub(super) struct InsightsAsked {
 
 pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(asked): Query<InsightsAsked>) -> Result<Response, Failed> {
     let words = who.words;
-    let days = DAYS.into_iter().find(|days| *days == asked.days).unwrap_or(DAYS[0]);
+    let days = DAYS.into_iter().find(|days| i64::from(*days) == asked.days).unwrap_or(DAYS[0]);
     let before = asked.before.map_or(Timestamp::MAX, time::from_micros);
-    let view = shared.app.insights(&who.user, days, before, SHOWN as u32).await?;
+    let zone = FormZone::of(&who, &shared.app);
+    let view = shared.app.insights(&who.user, (zone.zone(), days), before, SHOWN as u32).await?;
     let mut choices = DAYS;
     choices.sort_unstable();
     let body = html! {
@@ -44,7 +46,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Query(aske
         nav.actions aria-label=(words.say("insights-period")) {
             @for choice in choices { a.button href={ "/insights?days=" (choice) } aria-current=[(choice == days).then_some("true")] { (words.with("insights-days", [("n", choice.into())])) } }
         }
-        section { (summary(words, &view)) (by_day(words, &view, days)) }
+        section { (summary(words, &view)) (by_day(words, &view, days, zone.name())) }
         section { h2 { (words.say("common-agents")) } (agents(words, &view)) }
         section { h2 { (words.say("common-missions")) } (missions(words, &view)) }
         section #rejected { h2 { (words.say("insights-rejected")) } (against(&shared, words, &view, days)) }
@@ -64,7 +66,8 @@ fn summary(words: Words, view: &InsightsView) -> Markup {
     }
 }
 
-fn by_day(words: Words, view: &InsightsView, days: i64) -> Markup {
+fn by_day(words: Words, view: &InsightsView, days: u16, zone: &str) -> Markup {
+    let count = i64::from(days);
     let kinds = |tally: &PlanTally| {
         let approved = (("approved", words.say("insights-approved").into_owned()), tally.approved);
         let rejected = (("rejected", words.say("insights-declined").into_owned()), tally.rejected);
@@ -78,14 +81,14 @@ fn by_day(words: Words, view: &InsightsView, days: i64) -> Markup {
     let (of_decisions, of_tokens) = (words.say("insights-decisions"), words.say("insights-tokens"));
     html! {
         div.pair {
-            figure { figcaption { (of_decisions) } (day_bars(words, &of_decisions, view.today, days, &decisions)) }
-            figure { figcaption { (of_tokens) } (day_bars(words, &of_tokens, view.today, days, &tokens)) }
+            figure { figcaption { (of_decisions) } (day_bars(words, &of_decisions, view.today, count, &decisions)) }
+            figure { figcaption { (of_tokens) } (day_bars(words, &of_tokens, view.today, count, &tokens)) }
         }
         @if !view.insights.days.is_empty() {
             details {
                 summary { (words.say("insights-as-table")) }
                 table.figures {
-                    thead { tr { th scope="col" { (words.say("insights-day")) } th.n scope="col" { (words.say("insights-approved")) } th.n scope="col" { (words.say("insights-declined")) } th.n scope="col" { (words.say("insights-tokens")) } } }
+                    thead { tr { th scope="col" { (words.with("insights-day", [("zone", zone.into())])) } th.n scope="col" { (words.say("insights-approved")) } th.n scope="col" { (words.say("insights-declined")) } th.n scope="col" { (words.say("insights-tokens")) } } }
                     tbody { @for (day, tally) in view.insights.days.iter().rev() { tr {
                         th scope="row" { @if let Some(date) = date_of(*day) { time datetime=(date.to_string()) { (day_in_words(words.language(), date)) } } }
                         td.n { (number(words, tally.approved)) } td.n { (number(words, tally.rejected)) } td.n { (number(words, tally.tokens)) }
@@ -142,7 +145,7 @@ fn tallies<'t>(words: Words, price: Option<&Price>, of: &str, rows: impl ExactSi
     }
 }
 
-fn against(shared: &Shared, words: Words, view: &InsightsView, days: i64) -> Markup {
+fn against(shared: &Shared, words: Words, view: &InsightsView, days: u16) -> Markup {
     html! {
         @if view.against.is_empty() { p.empty { (words.say("insights-none-rejected")) } }
         ul.plain.against { @for step in &view.against { li {

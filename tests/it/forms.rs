@@ -438,3 +438,21 @@ fn the_day_of_the_next_run_is_not_said_again_for_the_one_after() {
     assert!(then("by-day").ends_with(">09:00") && then("by-day").contains("class=\"clock\""), "{}", then("by-day"));
     assert!(!then("at-midnight").contains("class=\"clock\""), "{}", then("at-midnight"));
 }
+
+#[test]
+fn tokens_of_a_trial_are_told_with_those_of_its_agent() {
+    let model =
+        crate::common::Model::start(std::time::Duration::ZERO, |_| crate::common::Reply::Plan(json!({"summary": "s", "steps": []})));
+    let mana = Mana::new().with("MANA_LLM_URL", model.url()).with("MANA_AI_PLANNER", "json");
+    let agent = insert("u", "agents", "mira", json!({"name": "Mira", "state": "active"}));
+    let desk = Desk::with(mana, &[agent, insert("u", "aiMissions", "m", json!({"title": "m", "state": "active", "agentId": "mira"}))]);
+    let (action, mut fields) = form(&desk.page("/agents/mira"));
+    fields.retain(|(name, _)| name != "mission");
+    fields.push(("mission".to_owned(), "m".to_owned()));
+    let tried = post(&desk.served.url(&format!("{action}/try")), &desk.cookie, &fields);
+    assert!(tried.status == 200 && model.requests().len() == 1, "{}: {}", tried.status, tried.body);
+    let page = desk.page("/insights?days=7");
+    let rows: Vec<&str> = page.split("<tr>").filter(|row| row.contains(">100</td>")).collect();
+    assert!(rows.iter().any(|row| row.contains("Mira")) && rows.iter().any(|row| row.contains("<time datetime=")), "{page}");
+    assert_eq!(desk.mana.run(&["check"]).code, Some(0));
+}

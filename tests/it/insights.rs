@@ -107,12 +107,34 @@ fn what_pages_tell_of_months_is_checked_and_made_again_from_the_log() {
         "UPDATE decided_steps SET at = at + 1",
         "INSERT INTO decided_steps SELECT user_id, mission_id, 'other', step_id, at, verdict, agent_id, tool, summary, reason FROM decided_steps",
         "DELETE FROM agent_days",
+        "DELETE FROM user_quarters",
         "UPDATE mission_days SET tokens = tokens + 1",
         "INSERT INTO agent_days VALUES ('ada', 1, 'nobody', 5)",
+        "UPDATE user_quarters SET quarter = quarter + 1",
     ] {
         Connection::open(mana.dir.path().join(Store::FILE_NAME)).unwrap().execute_batch(damage).unwrap();
         assert_eq!(mana.run(&["check"]).code, Some(1), "{damage}");
         assert_eq!(mana.run(&["check", "--repair"]).code, Some(0), "{damage}");
         assert_eq!(said(&page(&mana, "/insights?days=7")), told, "{damage}");
+    }
+}
+
+/// The days are those of the reader, on whichever side of midnight UTC is.
+#[test]
+fn the_days_are_those_of_the_reader() {
+    let mana = reviewed();
+    let served = mana.serve();
+    let token = mana.run(&["token", "create", "--user", "ada"]).stdout;
+    let cookie = sign_in(&served, token.trim());
+    let page = |zone: &str| request("GET", &served.url("/insights?days=7"), &[("cookie", &format!("{cookie}; zone={zone}"))]).1;
+    // They are never in the same day.
+    for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Kathmandu"] {
+        let today = || Timestamp::now().in_tz(zone).unwrap().date();
+        let (before, page, after) = (today(), page(zone), today());
+        let rows: Vec<&str> = page.split("<th scope=\"row\"><time datetime=\"").skip(1).collect();
+        let tokens = |day: jiff::civil::Date| rows.iter().any(|row| row.starts_with(&day.to_string()) && row.contains(">100</td>"));
+        assert!(tokens(before) || tokens(after), "{zone} {before}: {page}");
+        assert!(page.contains(&format!("Day ({zone})")), "{zone}: {page}");
+        has(&said(&page), &["1 of 3 decided steps", "Mira 33 % 1/3 100", "Mission m 33 % 1/3 100"]);
     }
 }

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use mana_ai::domain::agent::Agent;
 use mana_ai::domain::browser::{BrowserName, BrowserSystem, SignInBrowser};
 use mana_ai::domain::ceilings::LogCeilings;
+use mana_ai::domain::days::ZoneDays;
 use mana_ai::domain::decision::Ceilings;
 use mana_ai::domain::ids::UserId;
 use mana_ai::domain::iterations::Iteration;
@@ -111,7 +112,7 @@ async fn belongings(store: &Store, user: &UserId) -> String {
     format!(
         "{rows:?} {missions:?} {agents:?} {runs:?} {reads:?} {tries:?} {:?} {:?}",
         store.day_of(user, Timestamp::MIN).await.unwrap(),
-        store.insights(user, 0).await.unwrap()
+        store.insights(user, ZoneDays::up_to(Timestamp::now(), &TimeZone::UTC, 1_000)).await.unwrap()
     )
 }
 
@@ -287,7 +288,7 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         }
         "deleted_missions" => shown(store.deleted_missions(user, Timestamp::MAX, 100).await),
         "deleted_agents" => shown(store.deleted_agents(user, Timestamp::MAX, 100).await),
-        "insights" => shown(store.insights(user, 0).await),
+        "insights" => shown(store.insights(user, ZoneDays::up_to(Timestamp::now(), &TimeZone::UTC, 1_000)).await),
         "steps_against" => shown(store.steps_against(user, Timestamp::MAX, 100).await),
         "day_of" => shown(store.day_of(user, Timestamp::MIN).await),
         "snapshot" => shown(store.snapshot::<Mission>(user, &"m".into()).await),

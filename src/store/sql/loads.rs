@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::changes::from_text;
 use super::error::store_error;
+use super::insights::count_of_agent;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::{OpenRun, Store, StoreResult};
 use crate::domain::decision::{Used, day};
@@ -90,9 +91,16 @@ impl Store {
     /// # Errors
     /// When the database cannot be written.
     pub async fn add_trial(&self, user: &UserId, agent: &AgentId, at: Timestamp, tokens: u64, calls: u32) -> StoreResult<()> {
-        let (user, agent, tokens) = (user.to_owned(), agent.to_owned(), i64::try_from(tokens).unwrap_or(i64::MAX));
+        let (user, agent) = (user.to_owned(), agent.to_owned());
         let insert = "INSERT INTO trials (user_id, agent_id, finished_at, total_tokens, calls) VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.write(move |tx| tx.sql(|c| c.execute(insert, params![user, agent, time::to_micros(at), tokens, calls]).map(drop))).await
+        self.write(move |tx| {
+            tx.sql(|c| {
+                let all = i64::try_from(tokens).unwrap_or(i64::MAX);
+                c.execute(insert, params![user, agent, time::to_micros(at), all, calls])?;
+                count_of_agent(c, &user, agent.as_str(), at, tokens)
+            })
+        })
+        .await
     }
 
     /// Tokens that an agent used in the 24 hours before `now`.

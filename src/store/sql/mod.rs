@@ -56,7 +56,7 @@ pub use cards::{AgentCard, MissionCard, RowCard, SHOWN_OF_ROW};
 pub use check::{Check, Finding};
 pub(super) use error::store_error;
 pub use event_key::EventKey;
-pub use insights::{DECISIONS_COUNTED, Insights, PlanTally, StepAgainst, day_number};
+pub use insights::{DECISIONS_COUNTED, Insights, PlanTally, StepAgainst};
 pub use linked::{Bounds, Linked, Wanted};
 pub use loads::{LoadQuery, UserLoad};
 pub use mission_list::{MissionSort, MissionsWanted, WhichMissions};

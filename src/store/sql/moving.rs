@@ -41,7 +41,7 @@ const LOG: MovedTable = moved("sync_changes", COLUMNS, 0, Way::Appended);
 
 /// Everything but `user_log`, which follows from the log. People who are being removed come last, since nothing of theirs comes in.
 #[rustfmt::skip]
-const TABLES: [MovedTable; 25] = [
+const TABLES: [MovedTable; 26] = [
     LOG,
     moved("decrypt_audit", "id, user_id, mission_id, iteration_id, table_name, record_id, status, reason, ts", 1, Way::Appended),
     moved("agent_snapshots", "user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, name_key, max_tokens, \
@@ -56,6 +56,7 @@ const TABLES: [MovedTable; 25] = [
         completion_tokens, total_tokens, error, prompt_chars, calls", 2, Way::Continued),
     moved("decided_steps", "user_id, mission_id, iteration_id, step_id, at, verdict, agent_id, tool, summary, reason", 4, Way::Continued),
     moved("agent_days", "user_id, day, agent_id, tokens", 3, Way::Continued),
+    moved("user_quarters", "user_id, quarter, tokens", 2, Way::Continued),
     moved("mission_days", "user_id, mission_id, day, tokens", 3, Way::Continued),
     moved("record_lists", "user_id, app_id, table_name, shape, read_to", 3, Way::Continued),
     moved("record_cards", "user_id, app_id, table_name, record_id, changed_at, deleted, owned_id, title_key, day_key, facets, shown, search",

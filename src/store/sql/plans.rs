@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use super::audit::{BY_MISSION, BY_USER};
 use super::cards::{AGENT as AGENT_CARD, AGENTS, AGENTS_NAMED, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
-use super::insights::{AGAINST, AGENT_DAYS, DECISIONS, MISSION_DAYS, TOKENS_OF_MISSION};
+use super::insights::{AGAINST, AGENT_DAYS, DECISIONS, EARLIER_OF_AGENTS, EARLIER_OF_MISSIONS, MISSION_DAYS, TOKENS_OF_MISSION, USER_QUARTERS};
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::mission_list::{BAD_SCHEDULE, MissionSort, TOO_MANY_PLANS, WhichMissions, agent_held, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
@@ -174,10 +174,18 @@ fn pages_read_only_what_they_show() {
 
 #[test]
 fn insights_read_days_and_decisions_of_their_user() {
+    check(USER_QUARTERS, 3, "SEARCH user_quarters USING PRIMARY KEY (user_id=? AND quarter>? AND quarter<?)");
     check(AGENT_DAYS, 2, "SEARCH agent_days USING PRIMARY KEY (user_id=? AND day>?)");
+    let found = plan(EARLIER_OF_AGENTS, 3);
+    for index in ["run_attempts USING INDEX run_attempts_user", "trials USING INDEX trials_of_user"] {
+        assert!(found.contains(&format!("SEARCH {index} (user_id=? AND finished_at>? AND finished_at<?)")), "{found}");
+    }
+    let found = plan(EARLIER_OF_MISSIONS, 3);
+    let range = "SEARCH a USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>? AND finished_at<?)";
+    assert!(found.contains(range) && found.contains("SEARCH r USING INDEX sqlite_autoindex_runs_1 (id=?)"), "{found}");
     check(MISSION_DAYS, 3, "SEARCH mission_days USING COVERING INDEX mission_days_by_day (user_id=? AND day>?)");
     check(TOKENS_OF_MISSION, 3, "SEARCH mission_days USING PRIMARY KEY (user_id=? AND mission_id=? AND day>?)");
-    check(DECISIONS, 3, "SEARCH decided_steps USING COVERING INDEX decided_steps_by_time (user_id=? AND at>?)");
+    check(DECISIONS, 4, "SEARCH decided_steps USING COVERING INDEX decided_steps_by_time (user_id=? AND at>? AND at<?)");
     let found = plan(AGAINST, 3);
     assert!(found.starts_with("SEARCH d USING INDEX decided_steps_against (user_id=? AND at<?)"), "{found}");
     assert!(found.contains("SEARCH r USING INDEX runs_by_iteration (iteration_id=?)"), "{found}");

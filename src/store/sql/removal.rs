@@ -41,7 +41,7 @@ struct OwnedRows {
 }
 
 /// Every table with rows of users, in the order in which these go: what acts by itself first. A run goes after its attempts.
-const OWNED: [OwnedRows; 20] = [
+const OWNED: [OwnedRows; 21] = [
     OwnedRows { table: "sessions", key: "key_hash", bytes: "0" },
     OwnedRows { table: "sign_in_links", key: "code_hash", bytes: "0" },
     OwnedRows { table: "people", key: "user_id", bytes: "0" },
@@ -52,6 +52,7 @@ const OWNED: [OwnedRows; 20] = [
     OwnedRows { table: "runs", key: "id", bytes: "coalesce(octet_length(iteration), 0)" },
     OwnedRows { table: "decided_steps", key: "user_id, mission_id, iteration_id, step_id", bytes: "octet_length(reason)" },
     OwnedRows { table: "agent_days", key: "user_id, day, agent_id", bytes: "0" },
+    OwnedRows { table: "user_quarters", key: "user_id, quarter", bytes: "0" },
     OwnedRows { table: "mission_days", key: "user_id, mission_id, day", bytes: "0" },
     OwnedRows { table: "record_lists", key: "user_id, app_id, table_name", bytes: "0" },
     OwnedRows { table: "record_cards", key: "user_id, app_id, table_name, record_id", bytes: "octet_length(search) + octet_length(shown)" },

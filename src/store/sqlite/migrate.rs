@@ -11,7 +11,7 @@ use crate::store::{StoreError, StoreResult};
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 25;
+pub const SCHEMA_VERSION: i64 = 26;
 
 /// The migration that writes the log anew.
 const LOG_ANEW: i64 = 11;

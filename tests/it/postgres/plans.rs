@@ -8,7 +8,7 @@ use super::engine::{Server, run};
 use crate::store_story::story;
 
 /// Tables that grow with what users do.
-const LARGE: [&str; 17] = [
+const LARGE: [&str; 18] = [
     "log_order",
     "sync_changes",
     "mission_snapshots",
@@ -18,6 +18,7 @@ const LARGE: [&str; 17] = [
     "decrypt_audit",
     "decided_steps",
     "agent_days",
+    "user_quarters",
     "mission_days",
     "record_cards",
     "record_lists",
