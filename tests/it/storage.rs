@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use crate::common::{Mana, append, change, insert};
+use mana_ai::domain::change::Change;
 use mana_ai::store::Store;
 use rusqlite::Connection;
 use serde_json::json;
@@ -152,10 +153,10 @@ fn the_write_ahead_log_does_not_grow_without_bound() {
     let wal = mana.dir.path().join("mana-ai.db-wal");
     let (mut most, mut written) = (0, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    for n in 0..24 {
+    let row = change(&insert("u", "notes", "n", json!({"text": "x".repeat(1 << 20)})));
+    for _ in 0..24 {
         // Each commit writes more than 8 MB.
-        let text = "x".repeat(1 << 20);
-        runtime.block_on(append(&store, (0..8).map(|k| change(&insert("u", "notes", &format!("{n}-{k}"), json!({"text": text}))))));
+        runtime.block_on(append(&store, (0..8).map(|_| Change { event_id: uuid::Uuid::new_v4().to_string(), ..row.clone() })));
         written += 8 << 20;
         most = most.max(std::fs::metadata(&wal).map_or(0, |about| about.len()));
     }

@@ -67,7 +67,7 @@ pub fn examine(data_dir: &Path, now: Timestamp) -> StoreResult<Option<Examined>>
     let connection = open(&path).map_err(sqlite)?;
     connection.pragma_update(None, "query_only", true).map_err(sqlite)?;
     connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
-    let version = migrate::verify(&connection, &path)?;
+    let version = migrate::verify(&connection, &path)?.version;
     let said: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(sqlite)?;
     if said != "ok" {
         return Err(StoreError::Corrupt { path, reason: said.lines().next().unwrap_or_default().to_owned() });

@@ -10,6 +10,9 @@ use crate::store::{StoreError, StoreResult};
 
 static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 
+/// What all migrations make together: a new database needs none of the way there.
+const WHOLE: &str = include_str!("../../../schema/whole.sql");
+
 /// The number of the last migration that this program knows.
 pub const SCHEMA_VERSION: i64 = 26;
 
@@ -36,11 +39,11 @@ fn migrations() -> Vec<(i64, &'static str)> {
 
 /// Checks that a database is one of this program, with all that its version defines and nothing that would run by itself: a
 /// copy may come from anywhere, and a trigger of its own would run with ours. Further tables and indexes do no harm, such as
-/// those of a replicator. Answers the version.
+/// those of a replicator.
 ///
 /// # Errors
 /// A file that is not ours, that a newer program wrote, or that defines what it must not.
-pub(in crate::store) fn verify(connection: &Connection, path: &Path) -> StoreResult<i64> {
+pub(in crate::store) fn verify(connection: &Connection, path: &Path) -> StoreResult<Verified> {
     let sqlite = |error| store_error(path, error);
     let found = version(connection).map_err(sqlite)?;
     if pragma(connection, "application_id").map_err(sqlite)? != APPLICATION_ID {
@@ -54,17 +57,23 @@ pub(in crate::store) fn verify(connection: &Connection, path: &Path) -> StoreRes
     if let Some(missing) = ours.iter().find(|object| !there.contains(object)) {
         return Err(altered(format!("lacks the {} {} of mana-ai, or has another of that name", missing.kind, missing.name)));
     }
-    match there.iter().find(|object| !ours.contains(object) && !object.is_harmless()) {
+    let additions: Vec<Object> = there.into_iter().filter(|object| !ours.contains(object)).collect();
+    match additions.iter().find(|object| !object.is_harmless()) {
         Some(object) => Err(altered(format!("has a {} {}, which is not of mana-ai", object.kind, object.name))),
-        None => Ok(found),
+        None => Ok(Verified { version: found, additions }),
     }
 }
 
-/// Takes away what a copy has besides what this program defines.
-pub(in crate::store) fn drop_additions(connection: &Connection) -> rusqlite::Result<()> {
-    let ours = schema(&fresh(SCHEMA_VERSION)?)?;
-    let additions = schema(connection)?.into_iter().filter(|object| !ours.contains(object) && !object.name.starts_with("sqlite_"));
-    for Object { kind, name, .. } in additions {
+/// A database of this program.
+pub(in crate::store) struct Verified {
+    pub version: i64,
+    /// What it has besides what that version defines.
+    additions: Vec<Object>,
+}
+
+/// Takes away what a copy has besides what its version defines.
+pub(in crate::store) fn drop_additions(connection: &Connection, verified: &Verified) -> rusqlite::Result<()> {
+    for Object { kind, name, .. } in verified.additions.iter().filter(|object| !object.name.starts_with("sqlite_")) {
         connection.execute_batch(&format!("DROP {kind} IF EXISTS \"{}\"", name.replace('"', "\"\"")))?;
     }
     Ok(())
@@ -73,6 +82,10 @@ pub(in crate::store) fn drop_additions(connection: &Connection) -> rusqlite::Res
 /// An empty database of a version.
 pub(in crate::store) fn fresh(version: i64) -> rusqlite::Result<Connection> {
     let connection = Connection::open_in_memory()?;
+    if version == SCHEMA_VERSION {
+        connection.execute_batch(WHOLE)?;
+        return Ok(connection);
+    }
     for (_, sql) in migrations().into_iter().filter(|(number, _)| *number <= version) {
         connection.execute_batch(sql)?;
     }
@@ -124,12 +137,16 @@ pub(in crate::store) fn migrate(connection: &mut Connection, path: &Path) -> Sto
     if found > SCHEMA_VERSION {
         return Err(StoreError::TooNew { path: path.to_owned(), found, known: SCHEMA_VERSION });
     }
+    if empty {
+        apply(connection, 0, SCHEMA_VERSION, WHOLE).map_err(sqlite)?;
+    }
+    let found = version(connection).map_err(sqlite)?;
     for (number, sql) in migrations().into_iter().filter(|(number, _)| *number > found) {
         let rows = if number == LOG_ANEW && found > 0 { rows_to_copy(connection, path, found)? } else { 0 };
         if rows >= MANY_ROWS {
             tracing::warn!(path = %path.display(), from = found, to = number, rows, "rewriting the change log; this takes a while, and an interruption loses nothing");
         }
-        apply(connection, number, sql).map_err(sqlite)?;
+        apply(connection, number - 1, number, sql).map_err(sqlite)?;
         if rows >= MANY_ROWS {
             tracing::warn!(path = %path.display(), rows, "the change log is rewritten");
         }
@@ -154,12 +171,12 @@ fn rows_to_copy(connection: &Connection, path: &Path, from: i64) -> StoreResult<
     Ok(rows)
 }
 
-fn apply(connection: &mut Connection, number: i64, sql: &str) -> rusqlite::Result<()> {
+fn apply(connection: &mut Connection, from: i64, to: i64, sql: &str) -> rusqlite::Result<()> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have been first.
-    if version(&tx)? < number {
+    if version(&tx)? == from {
         tx.execute_batch(sql)?;
-        tx.pragma_update(None, "user_version", number)?;
+        tx.pragma_update(None, "user_version", to)?;
         tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     tx.commit()
@@ -181,5 +198,48 @@ mod tests {
     fn migrations_are_numbered_without_gaps_up_to_the_known_version() {
         let numbers: Vec<i64> = migrations().into_iter().map(|(number, _)| number).collect();
         assert_eq!(numbers, (1..=SCHEMA_VERSION).collect::<Vec<_>>());
+    }
+
+    /// The statements that make a database like this one: each table with its indexes and triggers, and last the rows.
+    fn statements(c: &Connection) -> String {
+        let objects = "SELECT sql FROM sqlite_schema o WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+             ORDER BY (SELECT rowid FROM sqlite_schema WHERE type = 'table' AND name = o.tbl_name), rowid";
+        let mut made: Vec<String> = texts(c, objects);
+        let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
+        for table in texts(c, tables) {
+            let columns = texts(c, &format!("SELECT name FROM pragma_table_info('{table}')"));
+            let values: Vec<String> = columns.iter().map(|column| format!("quote({column})")).collect();
+            let rows = texts(c, &format!("SELECT '(' || {} || ')' FROM {table}", values.join(" || ', ' || ")));
+            if !rows.is_empty() {
+                made.push(format!("INSERT INTO {table} ({}) VALUES {}", columns.join(", "), rows.join(", ")));
+            }
+        }
+        made.iter().map(|sql| format!("{sql};\n")).collect()
+    }
+
+    fn texts(c: &Connection, query: &str) -> Vec<String> {
+        let mut statement = c.prepare(query).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn a_new_database_is_what_the_migrations_make() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/whole.sql");
+        let migrated = Connection::open_in_memory().unwrap();
+        for (_, sql) in migrations() {
+            migrated.execute_batch(sql).unwrap();
+        }
+        let expected = format!(
+            "-- What all migrations make together. It is written by a test: MANA_WRITE_README=1 cargo test --lib a_new_database\n\n{}",
+            statements(&migrated)
+        );
+        if std::env::var_os("MANA_WRITE_README").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        assert!(std::fs::read_to_string(path).unwrap() == expected, "write it anew with MANA_WRITE_README=1");
+        let new = Connection::open_in_memory().unwrap();
+        new.execute_batch(&expected).unwrap();
+        assert_eq!(statements(&new), statements(&migrated));
+        assert!(schema(&new).unwrap() == schema(&migrated).unwrap());
     }
 }

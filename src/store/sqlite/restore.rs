@@ -109,13 +109,13 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         connection.pragma_update(None, "trusted_schema", false).map_err(sqlite)?;
         // Takes in a write-ahead log that was copied too; afterwards the database is one file.
         connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(())).map_err(sqlite)?;
-        migrate::verify(&connection, draft)?;
+        let verified = migrate::verify(&connection, draft)?;
         let found = check::file_and_log(&(&connection).into()).map_err(sqlite)?;
         if let Some(finding) = found.findings.first() {
             return Err(refused(finding.text.clone()));
         }
+        migrate::drop_additions(&connection, &verified).map_err(sqlite)?;
         migrate::migrate(&mut connection, draft)?;
-        migrate::drop_additions(&connection).map_err(sqlite)?;
         connection.execute_batch(ANEW).map_err(sqlite)?;
         let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
         let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;

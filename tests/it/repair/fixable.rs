@@ -30,7 +30,7 @@ fn records_that_were_forged_are_folded_again() {
         ),
         ("UPDATE mission_snapshots SET record = '{\"id\": \"ended\"}' WHERE mission_id = 'ended'", "aiMissions ended of user ada"),
     ] {
-        fixes(world.path(), sql, named);
+        fixes(&world, sql, named);
     }
 }
 
@@ -39,9 +39,9 @@ fn records_that_are_no_longer_json_are_folded_again() {
     let world = world();
     for (column, text) in [("record", "not JSON"), ("record", "[1, 2]"), ("record", ""), ("record", "{"), ("field_meta", "not JSON")] {
         let sql = format!("UPDATE mission_snapshots SET {column} = '{text}' WHERE mission_id = 'two'");
-        fixes(world.path(), &sql, "aiMissions two of user ada");
+        fixes(&world, &sql, "aiMissions two of user ada");
     }
-    fixes(world.path(), "UPDATE agent_snapshots SET record = 'not JSON' WHERE agent_id = 'robin'", "agents robin of user ada");
+    fixes(&world, "UPDATE agent_snapshots SET record = 'not JSON' WHERE agent_id = 'robin'", "agents robin of user ada");
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn snapshots_that_are_missing_are_made_again() {
         ("DELETE FROM mission_snapshots", "aiMissions later of user ben"),
         ("DELETE FROM mission_snapshots; DELETE FROM agent_snapshots", "agents gone of user ada"),
     ] {
-        fixes(world.path(), sql, named);
+        fixes(&world, sql, named);
     }
 }
 
@@ -97,19 +97,19 @@ fn snapshots_without_rows_are_taken_away() {
              bad_schedule FROM mission_snapshots WHERE user_id = 'ada' AND mission_id = 'two'"
         )
     };
-    fixes(world.path(), &mission("ada", "ghost"), "aiMissions ghost of user ada");
+    fixes(&world, &mission("ada", "ghost"), "aiMissions ghost of user ada");
     // An id that only another user has.
-    fixes(world.path(), &mission("ben", "two"), "aiMissions two of user ben");
-    fixes(world.path(), &mission("nobody", "two"), "aiMissions two of user nobody");
+    fixes(&world, &mission("ben", "two"), "aiMissions two of user ben");
+    fixes(&world, &mission("nobody", "two"), "aiMissions two of user nobody");
     // A record of that name in another table, and one that only differs in its case.
-    fixes(world.path(), &mission("ada", "robin"), "aiMissions robin of user ada");
-    fixes(world.path(), &mission("ada", "n"), "aiMissions n of user ada");
-    fixes(world.path(), &mission("ada", "TWO"), "aiMissions TWO of user ada");
+    fixes(&world, &mission("ada", "robin"), "aiMissions robin of user ada");
+    fixes(&world, &mission("ada", "n"), "aiMissions n of user ada");
+    fixes(&world, &mission("ada", "TWO"), "aiMissions TWO of user ada");
     let agent = "INSERT INTO agent_snapshots SELECT 'ben', agent_id, last_seq, last_applied_at, updated_at, liveness, state, name, role, avatar, \
          field_meta, record, name_key, max_tokens FROM agent_snapshots WHERE agent_id = 'robin'";
-    fixes(world.path(), agent, "agents robin of user ben");
+    fixes(&world, agent, "agents robin of user ben");
     let tombstone = "INSERT INTO mission_snapshots VALUES ('ada', 'ghost', 1, 1, 1, 'ended', 'active', NULL, NULL, 0, NULL, 0, NULL, '', 1, '', '', '{}', '{}', 0)";
-    fixes(world.path(), tombstone, "aiMissions ghost of user ada");
+    fixes(&world, tombstone, "aiMissions ghost of user ada");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn columns_that_do_not_follow_from_the_record_are_set_again() {
     ] {
         let sql = format!("UPDATE mission_snapshots SET {set} WHERE mission_id = '{mission}'");
         println!("{sql}");
-        fixes(world.path(), &sql, &format!("aiMissions {mission} of user"));
+        fixes(&world, &sql, &format!("aiMissions {mission} of user"));
     }
     for set in [
         "state = 'paused'",
@@ -159,7 +159,7 @@ fn columns_that_do_not_follow_from_the_record_are_set_again() {
         "last_seq = 1000000",
         "last_applied_at = 0",
     ] {
-        fixes(world.path(), &format!("UPDATE agent_snapshots SET {set} WHERE agent_id = 'robin'"), "agents robin of user ada");
+        fixes(&world, &format!("UPDATE agent_snapshots SET {set} WHERE agent_id = 'robin'"), "agents robin of user ada");
     }
 }
 
@@ -172,15 +172,15 @@ fn missions_that_were_counted_wrong_are_counted_again() {
         "UPDATE mission_counts SET missions = 0",
         "UPDATE mission_counts SET missions = missions + 1 WHERE state = 'active'; UPDATE mission_counts SET missions = missions - 1 WHERE state = 'paused'",
     ] {
-        fixes(world.path(), sql, "active missions");
+        fixes(&world, sql, "active missions");
     }
 }
 
 #[test]
 fn missions_that_are_not_counted_at_all_are_counted_again() {
     let world = world();
-    fixes(world.path(), "DELETE FROM mission_counts WHERE state = 'active'", "active missions");
-    fixes(world.path(), "DELETE FROM mission_counts", "active missions");
+    fixes(&world, "DELETE FROM mission_counts WHERE state = 'active'", "active missions");
+    fixes(&world, "DELETE FROM mission_counts", "active missions");
 }
 
 #[test]
@@ -192,8 +192,8 @@ fn attempts_without_a_run_are_taken_away() {
              total_tokens) VALUES ('{run}', 1, 'ada', 'robin', 1, 1, 1, 'm', 'v', 999999)"
         )
     };
-    fixes(world.path(), &attempt("nowhere"), "attempt");
-    fixes(world.path(), &format!("{}; {}", attempt("nowhere"), attempt("nowhere else")), "attempts belong to no run");
+    fixes(&world, &attempt("nowhere"), "attempt");
+    fixes(&world, &format!("{}; {}", attempt("nowhere"), attempt("nowhere else")), "attempts belong to no run");
 }
 
 #[test]
@@ -293,12 +293,12 @@ fn everything_that_is_wrong_is_fixed_at_once() {
 
 #[test]
 fn more_damage_than_is_told_is_fixed_too() {
-    const MISSIONS: usize = 10_300;
+    const AGENTS: usize = 10_300;
     let mana = quiet();
-    mana.import(&(0..MISSIONS).map(|n| hourly("ada", &format!("m{n}"), None, DUE)).collect::<Vec<_>>());
-    mana.run(&["missions"]);
+    mana.import(&(0..AGENTS).map(|n| insert("ada", "agents", &format!("a{n}"), json!({ "name": "A" }))).collect::<Vec<_>>());
+    mana.run(&["agents"]);
     let before = state(&mana);
-    damage(&mana, "UPDATE mission_snapshots SET next_run_at = NULL, state = 'paused'");
+    damage(&mana, "UPDATE agent_snapshots SET name = 'B', state = 'paused'");
     assert_eq!(mana.run(&["check"]).code, Some(1));
     let repaired = mana.run(&["check", "--repair"]);
     assert_eq!(repaired.code, Some(0), "{}", repaired.stderr);
