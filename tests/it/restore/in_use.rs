@@ -131,7 +131,7 @@ fn whoever_looks_while_a_database_is_replaced_sees_the_old_one_or_the_new_one() 
 #[test]
 fn commands_that_meet_a_restored_database_together_all_open_it() {
     let copy = backup(&world("new", 5));
-    for round in 0..40 {
+    for round in 0..rounds(15, 40) {
         let mana = restored(&copy.file);
         std::thread::scope(|scope| {
             let looking: Vec<_> = (0..4).map(|_| scope.spawn(|| mana.run(&["tick", "--json"]))).collect();
@@ -161,7 +161,7 @@ fn a_restored_database_that_another_process_writes_is_waited_for() {
 
 #[test]
 fn commands_that_make_a_database_together_all_open_it() {
-    for round in 0..40 {
+    for round in 0..rounds(15, 40) {
         let mana = quiet();
         std::thread::scope(|scope| {
             let looking: Vec<_> = (0..4).map(|_| scope.spawn(|| mana.run(&["tick", "--json"]))).collect();
