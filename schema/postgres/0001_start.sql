@@ -293,6 +293,7 @@ CREATE TABLE run_attempts (
     error             TEXT,
     prompt_chars      BIGINT NOT NULL DEFAULT 0,
     calls             BIGINT NOT NULL DEFAULT 1,
+    error_name        TEXT,
     PRIMARY KEY (run_id, attempt)
 );
 CREATE INDEX run_attempts_budget ON run_attempts (user_id, agent_id, finished_at, total_tokens);

@@ -8,7 +8,7 @@ use super::App;
 use super::mission_list::ListedMission;
 use crate::domain::ids::{MissionId, UserId};
 use crate::runner::Outage;
-use crate::store::{Day, MissionCard, MissionSort, MissionsWanted, RunRow, StoreResult, WhichMissions};
+use crate::store::{AttemptError, Day, MissionCard, MissionSort, MissionsWanted, RunRow, StoreResult, WhichMissions};
 
 const NEXT: u32 = 50;
 const RUNS: u32 = 30;
@@ -43,7 +43,7 @@ pub enum ModelHealth {
     /// The last request of this user's missions failed.
     Failing {
         at: Timestamp,
-        error: String,
+        error: AttemptError,
     },
     /// The last request of this user's missions was answered.
     Answered(Timestamp),

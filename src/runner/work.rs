@@ -27,7 +27,7 @@ use crate::planner::provider::ProviderErrorKind;
 use crate::planner::tools::Offered;
 use crate::planner::{PlanError, Planned};
 use crate::steps::{GoAhead, StepOutcome};
-use crate::store::{Attempt, Claimed, Close, Closed, IterationEnd, LoadQuery, StoreError, StoreResult, Table};
+use crate::store::{Attempt, AttemptError, Claimed, Close, Closed, IterationEnd, LoadQuery, StoreError, StoreResult, Table};
 use crate::text;
 use crate::text::catalog::{Words, text_id};
 use crate::text::decision::compared;
@@ -184,7 +184,10 @@ impl Runner {
             usage: planned.usage,
             prompt_chars: planned.prompt_chars,
             calls: planned.rounds,
-            error: planned.outcome.as_ref().err().map(ToString::to_string),
+            error: planned.outcome.as_ref().err().map(|error| {
+                let ErrorDetails { name, message: text, .. } = error.details();
+                AttemptError { name: Some(name), text }
+            }),
         };
         let frame = Frame {
             id: run.iteration_id.clone(),

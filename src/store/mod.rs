@@ -19,7 +19,7 @@ mod tx;
 pub use error::{StoreError, StoreResult};
 pub use log::{Appended, LogRow, RowFilter, SetAside};
 pub use presence::{Presence, PresenceError};
-pub use runs::{Attempt, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
+pub use runs::{Attempt, AttemptError, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
 pub use script::{Edit, Lossy, Refreshed, search_key};
 pub use snapshots::{Due, DueKey, Projectable, Snapshot, Table};
 pub use sql::*;

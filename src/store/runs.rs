@@ -75,7 +75,15 @@ pub struct Attempt {
     /// Calls of the model that it took.
     pub calls: u32,
     /// `None`: it gave a plan.
-    pub error: Option<String>,
+    pub error: Option<AttemptError>,
+}
+
+/// Why an attempt gave no plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptError {
+    /// The kind, as iterations name it; `None` in attempts of older versions.
+    pub name: Option<String>,
+    pub text: String,
 }
 
 /// A run that a process holds.
@@ -127,7 +135,7 @@ impl RunRow {
             .map(|a| {
                 json!({
                     "startedAt": iso(a.started_at), "finishedAt": iso(a.finished_at), "latencyMs": a.latency_ms, "model": a.model,
-                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "promptChars": a.prompt_chars, "error": a.error,
+                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "promptChars": a.prompt_chars, "error": a.error.as_ref().map(|error| &error.text),
                 })
             })
             .collect();

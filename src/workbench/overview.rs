@@ -88,7 +88,7 @@ fn health((shared, who): (&Shared, &SignedIn), seen: &Overview, is_admin: bool) 
             // One answer says little; a server that is away is left alone after some.
             ModelHealth::Failing { at, error } => div.health.warm {
                 (words.say("overview-model-fails")) " " (moment(*at)) "." (test())
-                details { summary { (words.say("runs-details")) } p.hint lang="en" dir="auto" { (shorter(error, 300)) } }
+                details { summary { (words.say("runs-details")) } p.hint lang="en" dir="auto" { (shorter(&error.text, 300)) } }
             },
             ModelHealth::Answered(at) if seen.can_write => p.health.good { (words.say("overview-well")) " " (words.say("overview-answered")) " " (moment(*at)) "." },
             ModelHealth::Untried if seen.can_write => p.health.good { (words.say("overview-well")) " " (words.say("overview-untried")) },

@@ -162,7 +162,7 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): 
             @if !reads.is_empty() {
                 li { b { (words.say("runs-inputs")) } p.hint { a href={ "/audit?mission=" (path("", &run.run.mission_id).trim_start_matches('/')) } { (words.with("runs-decrypted", [("n", reads.len().into())])) } } }
             }
-            @for (n, attempt) in run.attempts.iter().take(ATTEMPTS).enumerate() { (attempted(words, n + 1, run, attempt)) }
+            @for (n, attempt) in run.attempts.iter().take(ATTEMPTS).enumerate() { (attempted(words, n + 1, attempt)) }
             @if let Some(iteration) = iteration.as_ref().filter(|iteration| iteration.error().is_none()) { (answered(words, run, iteration)) }
             (ended(words, run))
         }
@@ -177,7 +177,7 @@ fn seconds(words: Words, from: Timestamp, to: Timestamp) -> Markup {
 }
 
 /// One attempt, with the rounds that it took.
-fn attempted(words: Words, n: usize, run: &RunRow, attempt: &Attempt) -> Markup {
+fn attempted(words: Words, n: usize, attempt: &Attempt) -> Markup {
     html! {
         li {
             b { (words.with("runs-attempt", [("n", n.into())])) } " " (moment(attempt.started_at))
@@ -188,7 +188,7 @@ fn attempted(words: Words, n: usize, run: &RunRow, attempt: &Attempt) -> Markup 
             }
             @if attempt.prompt_chars > 0 { p.hint { (words.with("runs-prompt", [("n", attempt.prompt_chars.into())])) } }
             @match &attempt.error {
-                Some(error) => (of_attempt(words, run, error)),
+                Some(error) => (of_attempt(words, error)),
                 None => p.hint { (words.say("runs-answered")) },
             }
         }

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::page::{phrase, shorter};
-use crate::store::RunRow;
-use crate::text::catalog::Words;
+use crate::store::{AttemptError, RunRow};
+use crate::text::catalog::{Words, text_id};
 use crate::text::run;
 use crate::text::told::sentences;
 
@@ -47,19 +47,12 @@ pub(super) fn failure(words: Words, name: &str, text: &str) -> Markup {
 }
 
 /// Why an attempt failed.
-pub(super) fn of_attempt(words: Words, run: &RunRow, text: &str) -> Markup {
+pub(super) fn of_attempt(words: Words, error: &AttemptError) -> Markup {
     if words == Words::ENGLISH {
-        return html! { p.wrong dir="auto" { (shorter(text, 600)) } };
+        return html! { p.wrong dir="auto" { (shorter(&error.text, 600)) } };
     }
-    // Where the run says the same, it is known in short.
-    let short = sentences(words, &run.said).filter(|said| run.run.reason.as_deref() == Some(text) && !said.is_empty());
-    html! {
-        p.wrong { @match short {
-            Some(said) => @for sentence in &said { (phrase(sentence)) },
-            None => (words.say("runs-is-failed")),
-        } }
-        (in_words_of_program(words, text))
-    }
+    let short = error.name.as_deref().and_then(run::failure).unwrap_or(text_id("runs-is-failed"));
+    html! { p.wrong { (words.say(short)) } (in_words_of_program(words, &error.text)) }
 }
 
 fn in_words_of_program(words: Words, text: &str) -> Markup {

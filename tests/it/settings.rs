@@ -262,18 +262,21 @@ fn an_empty_start_page_leads_to_the_guide() {
 
 #[test]
 fn what_went_wrong_is_said_in_the_language_of_the_page() {
-    let house = House::new(Mana::new().with("MANA_LLM_URL", "http://127.0.0.1:1").with("MAX_ATTEMPTS", "1"));
+    let house = House::new(Mana::new().with("MANA_LLM_URL", "http://127.0.0.1:1").with("MAX_ATTEMPTS", "2"));
     let anna = house.signed_in("anna");
     house.mana.import(&[hourly("anna", "m", None, "2026-04-15T08:00:00.000Z")]);
-    house.mana.run(&["tick"]);
+    for now in ["2026-04-15T08:00:00Z", "2026-04-15T08:30:00Z"] {
+        house.mana.run(&["tick", "--now", now]);
+    }
     let run = house.mana.run(&["runs", "--json"]).json().remove(0);
     assert!(run["reason"].as_str().unwrap().contains("cannot be reached"), "{run}");
     let page = |path: &str| house.page(&anna, path).1;
     assert!(page("/runs").contains("cannot be reached"));
     assert_eq!(house.post(&anna, "/settings", &[("language", "de"), ("zone", "")]).status, 303);
-    for path in ["/runs".to_owned(), format!("/runs/{}", run["id"].as_str().unwrap())] {
+    // A list says it once, and the page of a run with each attempt too.
+    for (path, times) in [("/runs".to_owned(), 1), (format!("/runs/{}", run["id"].as_str().unwrap()), 3)] {
         let shown = page(&path);
-        assert!(shown.contains("Das Modell ist nicht erreichbar."), "{path}: {shown}");
+        assert_eq!(shown.matches("Das Modell ist nicht erreichbar.").count(), times, "{path}: {shown}");
         for (at, _) in shown.match_indices("cannot be reached") {
             assert!(shown[..at].rfind("<details>") > shown[..at].rfind("</details>"), "{path}: {shown}");
         }

@@ -7,7 +7,7 @@ use crate::domain::ids::{MissionId, UserId};
 use crate::domain::iteration::Usage;
 use crate::domain::time;
 use crate::store::db::{self, Db, OptionalExtension, Row, Value as Sql, params};
-use crate::store::{Attempt, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
+use crate::store::{Attempt, AttemptError, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
 use crate::text;
 use crate::text::catalog::Words;
 use crate::text::told::{Saying, Told};
@@ -215,7 +215,7 @@ pub(super) fn run_columns() -> String {
 /// Adds the attempts of each run.
 pub(super) fn attempts_of(c: &Db<'_>, runs: &mut [RunRow]) -> db::Result<()> {
     let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
-                    total_tokens, error, prompt_chars, calls FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
+                    total_tokens, error, prompt_chars, calls, error_name FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
     let mut attempts = c.prepare_cached(attempts)?;
     for run in runs {
         run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
@@ -258,7 +258,10 @@ fn attempt(row: &Row<'_>) -> db::Result<Attempt> {
         prompt_version: row.get(4)?,
         prompt_chars: natural(row, 9)?,
         usage: Usage { prompt: natural(row, 5)?, completion: natural(row, 6)?, total: natural(row, 7)? },
-        error: row.get(8)?,
+        error: match row.get(8)? {
+            Some(text) => Some(AttemptError { name: row.get(11)?, text }),
+            None => None,
+        },
         calls: u32::try_from(natural(row, 10)?).unwrap_or(u32::MAX),
     })
 }

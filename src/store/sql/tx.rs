@@ -222,9 +222,9 @@ impl Tx for SqlTx<'_> {
 
     fn add_attempt(&self, run: &Claimed, attempt: &Attempt) -> StoreResult<()> {
         let insert = "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, \
-                      prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls) \
+                      prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls, error_name) \
                       VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-                      ?13, ?14)";
+                      ?13, ?14, ?15)";
         let given = params![
             run.run_id,
             run.due.user_id,
@@ -237,9 +237,10 @@ impl Tx for SqlTx<'_> {
             integer(attempt.usage.prompt),
             integer(attempt.usage.completion),
             integer(attempt.usage.total),
-            attempt.error,
+            attempt.error.as_ref().map(|error| &error.text),
             integer(attempt.prompt_chars),
             attempt.calls,
+            attempt.error.as_ref().and_then(|error| error.name.as_deref()),
         ];
         self.run(insert, given)?;
         self.sql(|c| insights::count_tokens(c, run, attempt))
