@@ -25,6 +25,7 @@ mod logs;
 mod planner;
 mod postgres;
 mod projection;
+mod queries;
 mod records;
 mod removal;
 mod repair;

@@ -43,6 +43,8 @@ impl<'c> Db<'c> {
 
     /// A statement, prepared once for each connection.
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement<'c>> {
+        // Without its values, which are somebody's.
+        tracing::trace!(target: "mana_ai::sql", sql, "a query");
         Ok(match self.0 {
             ConnectedTo::Sqlite(connection) => Statement(Prepared::Sqlite(connection.prepare_cached(sql)?)),
             ConnectedTo::Postgres(session) => Statement(Prepared::Postgres { session, sql: sql.to_owned() }),

@@ -7,7 +7,9 @@ use rusqlite::types::Value;
 use super::audit::{BY_MISSION, BY_USER};
 use super::cards::{AGENT as AGENT_CARD, AGENTS, AGENTS_NAMED, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
-use super::insights::{AGAINST, AGENT_DAYS, DECISIONS, EARLIER_OF_AGENTS, EARLIER_OF_MISSIONS, MISSION_DAYS, TOKENS_OF_MISSION, USER_QUARTERS};
+use super::insights::{
+    AGAINST, AGENT_DAYS, DECISIONS, EARLIER_OF_AGENTS, EARLIER_OF_MISSIONS, MISSION_DAYS, TOKENS_OF_MISSION, USER_QUARTERS,
+};
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::mission_list::{BAD_SCHEDULE, MissionSort, TOO_MANY_PLANS, WhichMissions, agent_held, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
