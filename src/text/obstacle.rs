@@ -66,7 +66,8 @@ pub fn bad_text(words: Words, bad: &BadText) -> String {
         BadText::Nothing => words.say("obstacle-text-nothing").into(),
         BadText::TooMany(n) => words.with("obstacle-text-too-many", [("n", (*n).into()), ("most", MOST.into())]),
         BadText::Csv { line, why } => words.with("obstacle-text-csv", [("line", (*line).into()), ("why", why.into())]),
-        BadText::NoField { table, name } => {
+        BadText::NoField { table, called, name } => {
+            let table = module::table_called(words, table, called);
             words.with("obstacle-text-no-field", [("table", table.into()), ("name", words.quoted(name).into())])
         }
         BadText::TooDeep { line, deepest } => {
@@ -136,5 +137,7 @@ mod tests {
         }
         let own = Obstacle::Missing { param: "doorbell".into() };
         assert_eq!(told(Words::ENGLISH, &own), "“doorbell” is missing.");
+        let unknown = BadText::NoField { table: "tasks".into(), called: "Tasks".into(), name: "wann".into() };
+        assert_eq!(bad_text(german, &unknown), "Zeile 1: Aufgaben haben kein Feld „wann“");
     }
 }

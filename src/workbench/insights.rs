@@ -87,8 +87,9 @@ fn by_day(words: Words, view: &InsightsView, days: u16, zone: &str) -> Markup {
         @if !view.insights.days.is_empty() {
             details {
                 summary { (words.say("insights-as-table")) }
+                p.hint { (words.with("insights-zone", [("zone", zone.into())])) }
                 table.figures {
-                    thead { tr { th scope="col" { (words.with("insights-day", [("zone", zone.into())])) } th.n scope="col" { (words.say("insights-approved")) } th.n scope="col" { (words.say("insights-declined")) } th.n scope="col" { (words.say("insights-tokens")) } } }
+                    thead { tr { th scope="col" { (words.say("insights-day")) } th.n scope="col" { (words.say("insights-approved")) } th.n scope="col" { (words.say("insights-declined")) } th.n scope="col" { (words.say("insights-tokens")) } } }
                     tbody { @for (day, tally) in view.insights.days.iter().rev() { tr {
                         th scope="row" { @if let Some(date) = date_of(*day) { time datetime=(date.to_string()) { (day_in_words(words.language(), date)) } } }
                         td.n { (number(words, tally.approved)) } td.n { (number(words, tally.rejected)) } td.n { (number(words, tally.tokens)) }

@@ -17,7 +17,8 @@ pub fn read(columns: &TextColumns<'_>, given: &str) -> Result<Vec<Record>, BadTe
     };
     let names = reader.headers().map_err(broken)?.clone();
     let field = |name: &str| {
-        let unknown = || BadText::NoField { table: columns.table.label.clone(), name: name.to_owned() };
+        let TableSpec { table, label: called, .. } = columns.table;
+        let unknown = || BadText::NoField { table: table.clone(), called: called.clone(), name: name.to_owned() };
         columns.named(name).ok_or_else(unknown)
     };
     let fields: Vec<_> = names.iter().map(field).collect::<Result<_, _>>()?;

@@ -121,8 +121,9 @@ pub enum BadText {
     /// What no CSV has, as its reader says it.
     #[error("line {line}: {why}")]
     Csv { line: usize, why: String },
-    #[error("line 1: {table} have no field {name:?}")]
-    NoField { table: String, name: String },
+    /// `called`: the English name of the table.
+    #[error("line 1: {called} have no field {name:?}")]
+    NoField { table: String, called: String, name: String },
     #[error("line {line}: it nests more than {deepest} levels")]
     TooDeep { line: usize, deepest: usize },
     #[error("it is no iCalendar file (BEGIN:VCALENDAR … END:VCALENDAR)")]
@@ -257,6 +258,6 @@ mod tests {
         let records = read(TextForm::Csv, &columns, "title;FÄLLIG AM\nRent;2026-04-30\n", &TimeZone::UTC).unwrap();
         assert_eq!(records, [Record::from_iter([("title".into(), "Rent".into()), ("dueDate".into(), "2026-04-30".into())])]);
         let unknown = read(TextForm::Csv, &columns, "title;when\nRent;tomorrow\n", &TimeZone::UTC).unwrap_err();
-        assert_eq!(unknown, BadText::NoField { table: "Tasks".into(), name: "when".into() });
+        assert_eq!(unknown, BadText::NoField { table: "tasks".into(), called: "Tasks".into(), name: "when".into() });
     }
 }
