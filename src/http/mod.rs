@@ -22,7 +22,7 @@ mod sync;
 mod weight;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -71,7 +71,6 @@ struct ApiState {
     parsing: weight::Parsing,
     max_body_bytes: usize,
     unauthenticated: socket::Unauthenticated,
-    openapi: Bytes,
 }
 
 /// All routes.
@@ -80,8 +79,6 @@ pub fn router(api: Api) -> Router {
     let metrics = Arc::clone(api.app.metrics());
     let hosts = Arc::new(Hosts::new(api.address, &api.public_urls, &api.cors_origins));
     let budget = Arc::new(Budget::default());
-    // A document that cannot be written would show in a test.
-    let openapi = routes().merge(push_route()).merge(decision_routes()).split_for_parts().1.to_json().unwrap_or_default();
     let shared = Arc::new(ApiState {
         app: api.app,
         service_key: api.service_key,
@@ -91,7 +88,6 @@ pub fn router(api: Api) -> Router {
         parsing: weight::Parsing::default(),
         max_body_bytes: api.max_body_bytes,
         unauthenticated: socket::Unauthenticated::default(),
-        openapi: openapi.into(),
     });
     // Whoever pushes is known before anything of the body is read; only then it is unpacked.
     let push = push_route()
@@ -109,12 +105,21 @@ pub fn router(api: Api) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
         .with_state(shared)
         .merge(pages)
-        .layer(axum::middleware::from_fn_with_state(budget, answer::count))
-        .layer(CompressionLayer::new())
-        .layer(cors)
-        .layer(axum::middleware::from_fn_with_state(hosts, hosts::check))
-        .layer(axum::middleware::from_fn_with_state(metrics, measure::measure))
+        // The first is the outermost. Each call of `layer` wraps every route anew, so there is one.
+        .layer((
+            axum::middleware::from_fn_with_state(metrics, measure::measure),
+            axum::middleware::from_fn_with_state(hosts, hosts::check),
+            cors,
+            CompressionLayer::new(),
+            axum::middleware::from_fn_with_state(budget, answer::count),
+        ))
 }
+
+/// The description of all routes for programs, which is made when the first one asks.
+static OPENAPI: LazyLock<Bytes> = LazyLock::new(|| {
+    // A document that cannot be written would show in a test.
+    routes().merge(push_route()).merge(decision_routes()).split_for_parts().1.to_json().unwrap_or_default().into()
+});
 
 fn routes() -> OpenApiRouter<Arc<ApiState>> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())

@@ -8,9 +8,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::ApiState;
 use super::caller::Service;
 use super::error::{ApiError, ErrorBody, MOVED};
+use super::{ApiState, OPENAPI};
 use crate::domain::time;
 use crate::store::StoreError;
 
@@ -76,6 +76,6 @@ pub(super) async fn tick(_: Service, State(shared): State<Arc<ApiState>>) -> Res
 
 /// This document
 #[utoipa::path(get, path = "/openapi.json", tag = "operation", responses((status = 200, body = Object)))]
-pub(super) async fn openapi(State(shared): State<Arc<ApiState>>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], shared.openapi.clone()).into_response()
+pub(super) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI.clone()).into_response()
 }

@@ -18,7 +18,7 @@ pub mod tools;
 mod usage;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
@@ -41,7 +41,7 @@ pub struct Planner {
     /// May be replaced while plans are made; each plan is made with one.
     provider: RwLock<Arc<Provider>>,
     catalog: Catalog,
-    prompt_version: String,
+    prompt_version: OnceLock<String>,
     /// Tokens that the model reads and writes at most.
     context_tokens: u64,
 }
@@ -116,7 +116,7 @@ impl Planner {
     /// When the TLS side cannot be set up.
     pub fn new(settings: ProviderSettings, catalog: Catalog, context_tokens: u64) -> Result<Self, ClientError> {
         let provider = RwLock::new(Arc::new(Provider::new(settings)?));
-        Ok(Planner { provider, catalog, prompt_version: prompt::version(), context_tokens })
+        Ok(Planner { provider, catalog, prompt_version: OnceLock::new(), context_tokens })
     }
 
     /// Makes the plans that begin from now on with another model server.
@@ -149,7 +149,7 @@ impl Planner {
     }
 
     pub fn prompt_version(&self) -> &str {
-        &self.prompt_version
+        self.prompt_version.get_or_init(prompt::version)
     }
 
     /// The model that is asked for.

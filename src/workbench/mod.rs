@@ -162,8 +162,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/assets/icon-maskable.png", get(|| async { asset("image/png", &include_bytes!("assets/icon-maskable.png")[..]) }))
         .route("/assets/apple-touch-icon.png", get(|| async { asset("image/png", &include_bytes!("assets/apple-touch-icon.png")[..]) }))
         .route("/offline", get(install::offline))
-        .layer(DefaultBodyLimit::max(MAX_FORM))
-        .layer(map_response(async |response| guarded(response)))
+        .layer((map_response(async |response| guarded(response)), DefaultBodyLimit::max(MAX_FORM)))
         .with_state(workbench)
 }
 
