@@ -82,6 +82,57 @@ fn a_note_is_written_found_changed_deleted_and_brought_back() {
 }
 
 #[test]
+fn records_are_chosen_sorted_and_searched_and_what_is_deleted_stands_apart() {
+    let task = |user: &str, id: &str, data: Value| {
+        let mut row = insert(user, "tasks", id, data);
+        row["appId"] = "todo".into();
+        row
+    };
+    let desk = Desk::new(&[
+        task("ada", "rent", json!({"title": "Pay the rent", "priority": "urgent", "isCompleted": false, "dueDate": "2026-04-30"})),
+        task("ada", "bath", json!({"title": "Clean the bath", "priority": "low", "isCompleted": true, "dueDate": "2026-04-20"})),
+        task("ada", "call", json!({"title": "Call Kim", "priority": "low", "isCompleted": false, "description": "about the rent"})),
+        task("ada", "old", json!({"title": "Old", "priority": "low", "deletedAt": "2026-04-15T07:00:00.000Z"})),
+        task("ben", "bens", json!({"title": "Rent of Ben", "priority": "low"})),
+    ]);
+    let listed = |query: &str| {
+        let (status, page) = desk.get(&format!("/records/todo/tasks{query}"));
+        assert_eq!(status, 200, "{query}");
+        let ids = page.split("href=\"/records/todo/tasks/r/").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    for (query, ids) in [
+        ("?sort=title", "call bath rent"),
+        ("?sort=newest", "rent bath call"),
+        ("?sort=oldest", "bath rent call"),
+        ("?is-priority=low&sort=title", "call bath"),
+        ("?is-priority=low&is-isCompleted=false", "call"),
+        ("?is-isCompleted=true", "bath"),
+        ("?q=RENT&sort=title", "call rent"),
+        ("?q=rent&is-priority=urgent", "rent"),
+        ("?q=nowhere", ""),
+        ("?is-priority=medium", ""),
+        ("?sort=title&key=call+kim&after=call", "bath rent"),
+        // What nobody knows of is passed over.
+        ("?sort=size&is-size=2&is-priority=&key=&after=x", "bath call rent"),
+    ] {
+        let found = listed(query);
+        let unordered = |ids: &str| ids.split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+        assert!(if query.contains("sort=size") { unordered(&found) == unordered(ids) } else { found == ids }, "{query}: {found:?}");
+    }
+    assert_eq!(desk.get(&format!("/records/todo/tasks?q={}", "x".repeat(5_000))).0, 200);
+
+    let deleted = desk.get("/deleted").1;
+    assert!(deleted.contains("Old") && !deleted.contains("Pay the rent") && !deleted.contains("Ben"), "{deleted}");
+    assert_eq!(desk.post("/records/todo/tasks/r/rent/delete", &[]).0, 303);
+    let deleted = desk.get("/deleted?of=records").1;
+    assert!(deleted.contains("Pay the rent") && deleted.contains("Old") && !deleted.contains("<h2>Agents"), "{deleted}");
+    assert_eq!(desk.post("/records/todo/tasks/r/old/undelete", &[]).0, 303);
+    assert!(!desk.get("/deleted").1.contains("Old"));
+    assert_eq!(listed("?sort=title"), "call bath old");
+}
+
+#[test]
 fn an_event_has_its_block_and_a_calendar_and_goes_with_them() {
     let desk = Desk::new(&[]);
     let fields = [("title", "Dentist"), ("startTime", "2026-04-20T10:00"), ("endTime", "2026-04-20T11:00")];
