@@ -1,6 +1,6 @@
 //! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
 //!
-//! `pushes`, `crowd`, `plans`, `start`, `pages`, `attack`; all of these where none is named. `chaos` and `postgres` have to be named: they
+//! `pushes`, `crowd`, `plans`, `start`, `pages`, `growth`, `attack`; all of these where none is named. `chaos` and `postgres` have to be named: they
 //! need the programs of a Postgres server. What each does and why is told in `benches/README.md`.
 
 mod attack;
@@ -10,6 +10,7 @@ mod cluster;
 #[path = "../../benches/common/mod.rs"]
 mod common;
 mod crowd;
+mod growth;
 mod on_postgres;
 mod pages;
 mod plans;
@@ -28,18 +29,19 @@ fn main() {
         return pushes::bare_commits(dir, seconds, changes);
     }
     program::build();
-    let all: [(&str, fn()); 8] = [
+    let all: [(&str, fn()); 9] = [
         ("start", start::run),
         ("plans", plans::run),
         ("pushes", pushes::run),
         ("crowd", crowd::run),
         ("pages", pages::run),
+        ("growth", growth::run),
         ("attack", attack::run),
         ("chaos", chaos::run),
         ("postgres", on_postgres::run),
     ];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
-        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, attack, chaos, postgres");
+        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, growth, attack, chaos, postgres");
         std::process::exit(2);
     }
     for (name, run) in all {
