@@ -1,5 +1,5 @@
-//! What costs one user more when others have more: the same things, asked of a small installation and of a large one. Nothing but
-//! backup, export and check may grow. `MANA_BENCH_SHRINK` makes the large one smaller.
+//! What costs one user more when others have more: the same things, asked of a small installation and of a large one. What
+//! that user waits for must not grow; a tick decides about the missions of all. `MANA_BENCH_SHRINK` makes the large one smaller.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,29 +1,9 @@
 //! `mana-ai doctor`: what it finds, says, and leaves alone.
 
-use std::sync::OnceLock;
-
 use super::*;
 
 const CHECKS: [&str; 12] =
     ["config", "directory", "database", "disk", "clock", "time-zone", "port", "service-key", "users", "grant-key", "tools", "model"];
-
-/// The grant key of every healthy server, since making one takes longer than all else here.
-static GRANT_KEY: OnceLock<String> = OnceLock::new();
-
-/// A server that was set up and has run.
-fn healthy(model: &str) -> Mana {
-    let mana = Mana::new().with("MANA_LLM_URL", model).with("PORT", free_port());
-    std::fs::set_permissions(mana.dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-    let key = mana.dir.path().join("grant-key.pem");
-    if let Some(made) = GRANT_KEY.get() {
-        std::fs::write(&key, made).unwrap();
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
-    initialised(&mana, &[]);
-    GRANT_KEY.get_or_init(|| read(&key));
-    mana.import(&[insert("u", "agents", "a", json!({})), hourly("u", "m", Some("a"), "2026-04-15T08:00:00.000Z")]);
-    mana
-}
 
 /// Brings the database into its one file, as the last one who closes it in good order does.
 fn close(mana: &Mana) {

@@ -11,6 +11,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -184,6 +185,24 @@ fn initialised(mana: &Mana, args: &[&str]) -> Ran {
     let ran = mana.run(&[&["init"], args].concat());
     assert_eq!(ran.code, Some(0), "{ran:?}");
     ran
+}
+
+/// The grant key of every healthy server, since making one takes longer than all else here.
+static GRANT_KEY: OnceLock<String> = OnceLock::new();
+
+/// A server that was set up and has run.
+fn healthy(model: &str) -> Mana {
+    let mana = Mana::new().with("MANA_LLM_URL", model).with("PORT", free_port());
+    std::fs::set_permissions(mana.dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let key = mana.dir.path().join("grant-key.pem");
+    if let Some(made) = GRANT_KEY.get() {
+        std::fs::write(&key, made).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    initialised(&mana, &[]);
+    GRANT_KEY.get_or_init(|| read(&key));
+    mana.import(&[insert("u", "agents", "a", json!({})), hourly("u", "m", Some("a"), "2026-04-15T08:00:00.000Z")]);
+    mana
 }
 
 /// A data directory that is not there yet, and its path.
