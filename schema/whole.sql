@@ -55,7 +55,7 @@ CREATE TABLE run_attempts (
     prompt_tokens     INTEGER NOT NULL DEFAULT 0,
     completion_tokens INTEGER NOT NULL DEFAULT 0,
     total_tokens      INTEGER NOT NULL DEFAULT 0,
-    error             TEXT, prompt_chars INTEGER NOT NULL DEFAULT 0, calls INTEGER NOT NULL DEFAULT 1, error_name TEXT,                      -- null: the attempt gave a plan
+    error             TEXT, prompt_chars INTEGER NOT NULL DEFAULT 0, calls INTEGER NOT NULL DEFAULT 1, error_name TEXT, rounds TEXT, inputs INTEGER, log_seq INTEGER,                      -- null: the attempt gave a plan
     PRIMARY KEY (run_id, attempt)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_attempts_budget ON run_attempts (user_id, agent_id, finished_at, total_tokens);

@@ -294,6 +294,9 @@ CREATE TABLE run_attempts (
     prompt_chars      BIGINT NOT NULL DEFAULT 0,
     calls             BIGINT NOT NULL DEFAULT 1,
     error_name        TEXT,
+    rounds            TEXT,
+    inputs            BIGINT,
+    log_seq           BIGINT,
     PRIMARY KEY (run_id, attempt)
 );
 CREATE INDEX run_attempts_budget ON run_attempts (user_id, agent_id, finished_at, total_tokens);

@@ -68,7 +68,7 @@ pub use outbox::Outbox;
 pub use overview::{ModelHealth, Overview};
 pub use records::{Heading, Linkable, NamedRecord};
 pub use review::{DecidedStep, Given, Reopens, Reviews, StepReview, WaitingPlan};
-pub use runs::{RunFilter, RunList, RunView};
+pub use runs::{PromptView, RunFilter, RunList, RunView};
 pub use shelf::{RecordFilter, RecordList};
 pub use templates::{MadeOfTemplate, TemplateShelf};
 pub use trial::{Trial, TrialRefusal};

@@ -16,9 +16,9 @@ const OFFERED: u32 = 100;
 /// Characters of a heading.
 const HEADING: usize = 200;
 /// What finding out the titles of one table's records may cost.
-const OFFERED_BOUNDS: Bounds = Bounds { rows: 10_000, bytes: 16 << 20 };
+const OFFERED_BOUNDS: Bounds = Bounds { rows: 10_000, bytes: 16 << 20, upto: i64::MAX };
 /// What finding out those of records that a page names may cost.
-const NAMED_BOUNDS: Bounds = Bounds { rows: 5_000, bytes: 4 << 20 };
+const NAMED_BOUNDS: Bounds = Bounds { rows: 5_000, bytes: 4 << 20, upto: i64::MAX };
 
 /// What a record is called.
 #[derive(Debug, Clone, PartialEq, Eq)]

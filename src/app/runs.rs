@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::{App, AppError};
 use crate::domain::ids::{AgentId, MissionId, RunId, UserId};
 use crate::domain::iterations::Iteration;
-use crate::store::{AgentCard, AuditRow, MissionCard, RunRow, StoreResult, WhichRuns};
+use crate::runner::Recalled;
+use crate::store::{AgentCard, Attempt, AuditRow, MissionCard, RunRow, StoreResult, WhichRuns};
 
 /// Agents that a filter offers.
 const AGENTS: u32 = 200;
@@ -40,6 +41,13 @@ pub struct RunView {
     pub agent: Option<AgentCard>,
     /// Encrypted records that it read.
     pub reads: Vec<AuditRow>,
+}
+
+/// The prompt of an attempt.
+pub struct PromptView {
+    pub attempt: Attempt,
+    /// `None`: it cannot be written again.
+    pub prompt: Option<Recalled>,
 }
 
 impl App {
@@ -79,5 +87,16 @@ impl App {
             reads: reads.into_iter().filter(|read| read.iteration_id == run.iteration_id).collect(),
             run,
         })
+    }
+    /// The prompt of attempt `n` of a run, from 1, written again of what the log held then.
+    ///
+    /// # Errors
+    /// Where there is no such attempt, or the database cannot be read.
+    pub async fn run_prompt(&self, user: &UserId, id: &RunId, n: usize) -> Result<PromptView, AppError> {
+        let (mut run, _) = self.store.run(user, id).await?.ok_or(AppError::NotFound)?;
+        let at = n.checked_sub(1).filter(|at| *at < run.attempts.len()).ok_or(AppError::NotFound)?;
+        let attempt = run.attempts.swap_remove(at);
+        let prompt = self.runner.recall(&run, &attempt).await?;
+        Ok(PromptView { attempt, prompt })
     }
 }

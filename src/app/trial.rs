@@ -66,7 +66,7 @@ impl App {
         }
         let planned = self.runner.rehearse(user, &agent, &mission).await?;
         trial.tokens = planned.usage.total;
-        self.store.add_trial(user, id, self.now(), planned.usage.total, planned.rounds).await?;
+        self.store.add_trial(user, id, self.now(), planned.usage.total, planned.calls()).await?;
         trial.took = planned.latency;
         trial.outcome = planned.outcome.map_err(|error| TrialRefusal::Failed { name: error.details().name, why: error.to_string() });
         Ok(trial)

@@ -94,7 +94,7 @@ fn tell(planned: &Planned, notes: &[String], inputs: &Resolved) -> std::io::Resu
         "{} in {:.1} s: {}, {} linked inputs, a prompt of {} characters, {} tokens read and {} written.",
         safe(&planned.model),
         planned.latency.as_secs_f64(),
-        if planned.rounds == 1 { "1 question".to_owned() } else { format!("{} questions", planned.rounds) },
+        if planned.calls() == 1 { "1 question".to_owned() } else { format!("{} questions", planned.calls()) },
         inputs.inputs.len(),
         planned.prompt_chars,
         planned.usage.prompt,
@@ -110,7 +110,7 @@ fn as_json(planned: &Planned, notes: &[String], prompt: Option<Value>) -> std::i
         json!({"summary": plan.summary, "steps": plan.steps.iter().map(step).collect::<Vec<_>>()})
     });
     let mut line = json!({
-        "plan": plan, "error": planned.outcome.as_ref().err().map(ToString::to_string), "model": planned.model, "rounds": planned.rounds,
+        "plan": plan, "error": planned.outcome.as_ref().err().map(ToString::to_string), "model": planned.model, "rounds": planned.calls(),
         "notes": notes, "promptChars": planned.prompt_chars, "usage": planned.usage.to_json(),
     });
     if let Some(prompt) = prompt {

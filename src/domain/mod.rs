@@ -39,6 +39,7 @@ pub mod record_text;
 pub mod repetition;
 pub mod retention;
 pub mod review;
+pub mod round;
 pub mod schedule;
 pub mod standing;
 pub mod step;

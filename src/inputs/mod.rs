@@ -129,6 +129,8 @@ pub struct InputReader<'a> {
     pub private_key: Option<&'a PrivateKey>,
     /// How records read.
     pub kinds: &'a Kinds,
+    /// The last row of the log that is seen.
+    pub upto: i64,
     pub now: Timestamp,
 }
 
@@ -144,8 +146,8 @@ pub async fn resolve(store: &Store, reader: &InputReader<'_>) -> StoreResult<Res
     };
     let mut grant = LazyGrant { ends_at, state: InputState::Closed };
     // All records are at hand before the first is decrypted, so that no failure comes between a read and its record.
-    let replayed =
-        replay::all(store, reader.user_id, &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)], reader.kinds).await?;
+    let first = &reader.mission.inputs[..reader.mission.inputs.len().min(MAX_INPUTS)];
+    let replayed = replay::all(store, reader.user_id, first, reader.kinds, reader.upto).await?;
     let mut replayed = replayed.into_iter();
     for input in &reader.mission.inputs {
         let read = match replayed.next() {

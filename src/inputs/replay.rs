@@ -18,9 +18,9 @@ use crate::domain::{record_text, time};
 use crate::store::{Bounds, Linked, Store, StoreResult, Wanted};
 
 /// What the records of one mission may cost: a few seconds of one reader, and no more memory than a small machine has.
-const BOUNDS: Bounds = Bounds { rows: 200_000, bytes: 256 << 20 };
+const BOUNDS: Bounds = Bounds { rows: 200_000, bytes: 256 << 20, upto: i64::MAX };
 /// The same for the records that belong to them.
-const BOUNDS_BELONGING: Bounds = Bounds { rows: 20_000, bytes: 64 << 20 };
+const BOUNDS_BELONGING: Bounds = Bounds { rows: 20_000, bytes: 64 << 20, upto: i64::MAX };
 /// Records that belong to the inputs of one mission.
 const MAX_BELONGING: usize = 100;
 /// The largest part of a record that is kept, in bytes; 50 of them fit into memory.
@@ -52,13 +52,19 @@ struct KeptRecord {
     links: Vec<(Arc<RecordLink>, String)>,
 }
 
-/// The records of inputs, each or why there is none, in their order.
-pub(super) async fn all(store: &Store, user: &UserId, inputs: &[InputRef], kinds: &Kinds) -> StoreResult<Vec<Result<Replayed, Why>>> {
+/// The records of inputs as they stood after row `upto` of the log, each or why there is none, in their order.
+pub(super) async fn all(
+    store: &Store,
+    user: &UserId,
+    inputs: &[InputRef],
+    kinds: &Kinds,
+    upto: i64,
+) -> StoreResult<Vec<Result<Replayed, Why>>> {
     let kinds: Vec<Option<Arc<RecordKind>>> = inputs.iter().map(|input| kinds.find(&input.module, &input.table).cloned()).collect();
     let known: Vec<Arc<RecordKind>> = kinds.iter().flatten().cloned().collect();
     let wanted = inputs.iter().zip(&kinds).filter_map(|(input, kind)| Some(wanted(input, kind.as_deref()?))).collect();
     let keep = move |place: usize, table: &str, record: &RawRecord, stamps: &Stamps| kept(known.get(place)?, table, record, stamps);
-    let mut found = store.linked(user, wanted, BOUNDS, keep).await?.into_iter();
+    let mut found = store.linked(user, wanted, Bounds { upto, ..BOUNDS }, keep).await?.into_iter();
     let mut replayed: Vec<Result<Replayed, Why>> = Vec::with_capacity(inputs.len());
     let mut links = Vec::new();
     for kind in kinds {
@@ -77,7 +83,7 @@ pub(super) async fn all(store: &Store, user: &UserId, inputs: &[InputRef], kinds
         });
     }
     links.truncate(MAX_BELONGING);
-    for (place, belonging) in belongings(store, user, links).await? {
+    for (place, belonging) in belongings(store, user, links, upto).await? {
         if let Some(Ok(input)) = replayed.get_mut(place) {
             input.belongings.push(belonging);
         }
@@ -90,7 +96,12 @@ fn wanted(input: &InputRef, kind: &RecordKind) -> Wanted {
 }
 
 /// The records of links, each with the place of the input that names it. One that is gone or too large is passed over.
-async fn belongings(store: &Store, user: &UserId, links: Vec<(usize, Arc<RecordLink>, String)>) -> StoreResult<Vec<(usize, Belonging)>> {
+async fn belongings(
+    store: &Store,
+    user: &UserId,
+    links: Vec<(usize, Arc<RecordLink>, String)>,
+    upto: i64,
+) -> StoreResult<Vec<(usize, Belonging)>> {
     if links.is_empty() {
         return Ok(Vec::new());
     }
@@ -100,7 +111,7 @@ async fn belongings(store: &Store, user: &UserId, links: Vec<(usize, Arc<RecordL
         let link = fields.get(&n)?;
         trimmed(record, |field| uses(&link.fields, field), usize::MAX)
     };
-    let found = store.linked(user, wanted.collect(), BOUNDS_BELONGING, keep).await?;
+    let found = store.linked(user, wanted.collect(), Bounds { upto, ..BOUNDS_BELONGING }, keep).await?;
     let live = links.into_iter().zip(found).filter_map(|((place, link, id), found)| match found {
         Linked::Live(record) => Some((place, Belonging { link, id, record })),
         _ => None,

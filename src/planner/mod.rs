@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::iteration::{ErrorDetails, Plan, Usage};
 use crate::domain::policy::Policy;
+use crate::domain::round::{Round, RoundAnswer};
 use crate::text;
 use crate::text::catalog::Words;
 use crate::text::told::Told;
@@ -55,8 +56,8 @@ pub struct Planned {
     pub model: String,
     /// How long the requests took together.
     pub latency: Duration,
-    /// Questions that the model was asked: one, or two where the first answer had to be corrected.
-    pub rounds: u32,
+    /// The questions that the model was asked: one, or two where the first answer had to be corrected.
+    pub rounds: Vec<Round>,
     /// What the user should know about the plan.
     pub notes: Vec<Told>,
     /// The one of the notes that tells that the server read less than it was sent.
@@ -74,6 +75,13 @@ pub enum PlanError {
     Provider(#[from] ProviderError),
     #[error("the model's answer is not a plan that can be used, also after it was asked to correct it: {}", .0.join("; "))]
     Parse(Vec<String>),
+}
+
+impl Planned {
+    /// How often the model was asked.
+    pub fn calls(&self) -> u32 {
+        u32::try_from(self.rounds.len()).unwrap_or(u32::MAX)
+    }
 }
 
 impl PlanError {
@@ -172,11 +180,11 @@ impl Planner {
             usage: Usage::default(),
             model: provider.model().to_owned(),
             latency: Duration::ZERO,
-            rounds: 1,
+            rounds: Vec::new(),
             notes: Vec::new(),
             read_less: None,
             suspected_injections: 0,
-            prompt_chars: (prompt.system(RequestForm::Plain).chars().count() + prompt.user.chars().count()) as u64,
+            prompt_chars: prompt.chars(),
         };
         let cut = |text: String| Told::said(text, &Words::ENGLISH.phrase("runs-note-cut", [("n", prompt.cut.into())], []));
         match prompt.cut {
@@ -205,19 +213,18 @@ async fn rounds(provider: &Provider, prompt: &Prompt, material: &Material<'_>, p
     // In a small window, a short list of the tools leaves room for what the plan is about.
     let too_large = (!prompt.tools_fit && provider.may_answer_in_json()).then_some(RequestPart::Tools);
     let first = ask(provider, prompt, material, &[], too_large, planned).await?;
-    let problems = match judge(&first, material) {
+    let problems = match judge(&first, material, planned) {
         Verdict::Good(plan) => return Ok(plan),
         Verdict::Repeats(_, problems) => problems.iter().map(ToString::to_string).collect(),
         Verdict::Bad(problems) => problems,
     };
-    planned.rounds = 2;
     let said = Message { role: "assistant", content: as_text(&first) };
     let asked = Message { role: "user", content: prompt::repair(&problems) };
     // A server that answers tools with words that are no plan may do better with JSON.
     let in_words = first.form == RequestForm::Tools && first.reply.calls.is_empty() && provider.may_answer_in_json();
     let in_words = in_words.then_some(RequestPart::Tools);
     let second = ask(provider, prompt, material, &[said, asked], in_words.or(too_large), planned).await?;
-    match judge(&second, material) {
+    match judge(&second, material, planned) {
         Verdict::Good(plan) => {
             in_words.into_iter().for_each(|part| provider.leave_out(part));
             Ok(plan)
@@ -244,10 +251,22 @@ async fn ask(
         let user = Message { role: "user", content: prompt.user.clone() };
         [&[system, user], more].concat()
     };
-    let answer = provider.ask(messages, material.offered, without).await?;
-    if planned.rounds == 1
-        && let Some(cut) = PromptCut::seen(answer.sent, answer.usage.prompt)
-    {
+    let started = Instant::now();
+    let answer = provider.ask(messages, material.offered, without).await;
+    let latency_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let is_first = planned.rounds.is_empty();
+    planned.rounds.push(match &answer {
+        Ok(ModelAnswer { form, usage, .. }) => Round {
+            as_functions: *form == RequestForm::Tools,
+            latency_ms,
+            prompt_tokens: usage.prompt,
+            completion_tokens: usage.completion,
+            answer: None,
+        },
+        Err(_) => Round { as_functions: provider.form() == RequestForm::Tools, latency_ms, ..Round::default() },
+    });
+    let answer = answer?;
+    if is_first && let Some(cut) = PromptCut::seen(answer.sent, answer.usage.prompt) {
         planned.notes.push(cut.told());
         planned.read_less = Some(cut);
     }
@@ -281,22 +300,34 @@ enum Verdict {
     Bad(Vec<String>),
 }
 
-/// Reads an answer and checks its plan.
-fn judge(answer: &ModelAnswer, material: &Material<'_>) -> Verdict {
+/// Reads an answer and checks its plan. What came of it stands in the last round.
+fn judge(answer: &ModelAnswer, material: &Material<'_>, planned: &mut Planned) -> Verdict {
     let read = answer::plan(&answer.reply, material.offered);
-    let plan = match read {
-        Ok(plan) => plan,
-        Err(answer::NoPlan::Steps(problems)) => return Verdict::Bad(problems),
-        Err(no_plan) => return Verdict::Bad(vec![no_plan.to_string()]),
+    let tools: Vec<String> = match &read {
+        Ok(plan) => plan.steps.iter().map(|step| step.tool.clone()).collect(),
+        Err(_) => answer.reply.calls.iter().map(|call| call.tool.clone()).collect(),
     };
-    let problems = check::check(&plan, material.offered, &check::rejected(&material.mission.iterations));
-    if problems.is_empty() {
-        Verdict::Good(plan)
-    } else if problems.iter().all(|problem| problem.repeats) {
-        Verdict::Repeats(plan, problems)
-    } else {
-        Verdict::Bad(problems.iter().map(ToString::to_string).collect())
+    let (verdict, problems) = match read {
+        Ok(plan) => checked(plan, material),
+        Err(answer::NoPlan::Steps(problems)) => (Verdict::Bad(problems.clone()), problems),
+        Err(no_plan) => (Verdict::Bad(vec![no_plan.to_string()]), vec![no_plan.to_string()]),
+    };
+    if let Some(round) = planned.rounds.last_mut() {
+        round.answer = Some(RoundAnswer::new(answer.reply.text.chars().count(), tools.iter().map(String::as_str), &problems));
     }
+    verdict
+}
+
+/// What a plan is good for, and everything that is wrong with it.
+fn checked(plan: Plan, material: &Material<'_>) -> (Verdict, Vec<String>) {
+    let problems = check::check(&plan, material.offered, &check::rejected(&material.mission.iterations));
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let verdict = match problems.iter().all(|problem| problem.repeats) {
+        true if problems.is_empty() => Verdict::Good(plan),
+        true => Verdict::Repeats(plan, problems),
+        false => Verdict::Bad(told.clone()),
+    };
+    (verdict, told)
 }
 
 fn without(mut plan: Plan, problems: &[check::StepProblem]) -> Plan {

@@ -95,6 +95,11 @@ impl Prompt {
             _ => format!("{}\n\nTools:\n{}\n\n{JSON_DIALECT}", self.system, self.tools),
         }
     }
+
+    /// Characters of both messages, the tools in words.
+    pub fn chars(&self) -> u64 {
+        (self.system(RequestForm::Plain).chars().count() + self.user.chars().count()) as u64
+    }
 }
 
 /// What a model is told whose plan cannot be used. The reasons quote its answer, so they are data too.

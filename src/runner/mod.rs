@@ -8,6 +8,7 @@ mod lost;
 mod notes;
 mod outage;
 mod queue;
+mod recall;
 mod rehearse;
 mod scan;
 mod standings;
@@ -25,6 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 pub use explain::{Explanation, Rules, explain};
+pub use recall::Recalled;
 pub use standings::standings;
 pub use tick::{Note, Tick, TickStats};
 pub use work::{RunOutcome, RunReport};

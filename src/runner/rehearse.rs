@@ -21,8 +21,15 @@ impl Runner {
         let now = self.now();
         let mission = Mission { grant: None, ..mission.clone() };
         let iteration_id = IterationId::from(Uuid::new_v4().to_string());
-        let reader =
-            InputReader { user_id: user, mission: &mission, iteration_id: &iteration_id, private_key: None, kinds: &self.kinds, now };
+        let reader = InputReader {
+            user_id: user,
+            mission: &mission,
+            iteration_id: &iteration_id,
+            private_key: None,
+            kinds: &self.kinds,
+            upto: i64::MAX,
+            now,
+        };
         let inputs = inputs::resolve(&self.store, &reader).await?;
         let offered = self.planner.offered(&agent.policy);
         let material = Material { agent: Some(agent), mission: &mission, inputs: &inputs, offered: &offered, budget: None, now };

@@ -131,6 +131,7 @@ impl Runner {
     async fn work(&self, run: &Claimed) -> StoreResult<RunReport> {
         let now = self.now();
         let (user, id) = (&run.due.user_id, &run.due.mission_id);
+        let log_seq = self.store.last_seq().await?;
         // What the user changed since the tick counts: a grant that was taken back must not be used.
         let Some(record) = self.store.newest(Table::Missions, user, id).await? else {
             return self.close(run, None, Close::Drop { reason: text::run::deleted_before(Words::ENGLISH).into() }).await;
@@ -162,7 +163,7 @@ impl Runner {
         let span = tracing::debug_span!("plan", model = Empty, rounds = Empty, tokens = Empty, otel.status_code = Empty);
         let planned = self.planner.plan(&material).instrument(span.clone()).await;
         span.record("model", &planned.model)
-            .record("rounds", i64::from(planned.rounds))
+            .record("rounds", i64::from(planned.calls()))
             .record("tokens", planned.usage.total.cast_signed());
         if planned.outcome.is_err() {
             span.record("otel.status_code", "ERROR");
@@ -183,7 +184,10 @@ impl Runner {
             prompt_version: self.planner.prompt_version().to_owned(),
             usage: planned.usage,
             prompt_chars: planned.prompt_chars,
-            calls: planned.rounds,
+            inputs: u32::try_from(inputs.inputs.len()).ok(),
+            log_seq: Some(log_seq),
+            calls: planned.calls(),
+            rounds: planned.rounds,
             error: planned.outcome.as_ref().err().map(|error| {
                 let ErrorDetails { name, message: text, .. } = error.details();
                 AttemptError { name: Some(name), text }
@@ -213,8 +217,15 @@ impl Runner {
 
     async fn read_inputs(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Resolved> {
         let private_key = self.settings.private_key.as_deref();
-        let reader =
-            InputReader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, kinds: &self.kinds, now };
+        let reader = InputReader {
+            user_id: &run.due.user_id,
+            mission,
+            iteration_id: &run.iteration_id,
+            private_key,
+            kinds: &self.kinds,
+            upto: i64::MAX,
+            now,
+        };
         let resolved = inputs::resolve(&self.store, &reader).await?;
         Span::current().record("inputs", count(resolved.inputs.len())).record("left_out", count(resolved.left_out.len()));
         self.metrics.count_reads(&resolved.attempts);
@@ -435,7 +446,7 @@ impl Runner {
     /// Feeds the breaker and the metrics with what a request came to.
     pub(super) async fn observe(&self, agent: Option<&Agent>, planned: &Planned) {
         self.metrics.planner_request_duration_seconds.observe(planned.latency.as_secs_f64());
-        self.metrics.planner_rounds.observe(planned.rounds.into());
+        self.metrics.planner_rounds.observe(planned.calls().into());
         self.metrics.prompt_injection_suspected_total.inc_by(planned.suspected_injections as u64);
         if planned.usage.total > 0 {
             self.metrics.count_tokens(agent.map_or(actor::LEGACY_AI, |agent| agent.id.as_str()), planned.usage.total);

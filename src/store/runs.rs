@@ -9,6 +9,7 @@ use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
 use crate::domain::iteration::Usage;
 use crate::domain::iterations::Iteration;
 use crate::domain::retention::RetentionBounds;
+use crate::domain::round::Round;
 use crate::domain::time;
 use crate::steps::{GoAhead, StepOutcome};
 use crate::text::told::{Saying, Told};
@@ -72,8 +73,14 @@ pub struct Attempt {
     pub usage: Usage,
     /// Characters of the prompt.
     pub prompt_chars: u64,
+    /// Linked records that were read for it; `None` in attempts of older versions.
+    pub inputs: Option<u32>,
+    /// The last row of the log that it could know; `None` in attempts of older versions.
+    pub log_seq: Option<i64>,
     /// Calls of the model that it took.
     pub calls: u32,
+    /// The same one by one; empty in attempts of older versions.
+    pub rounds: Vec<Round>,
     /// `None`: it gave a plan.
     pub error: Option<AttemptError>,
 }
@@ -135,7 +142,8 @@ impl RunRow {
             .map(|a| {
                 json!({
                     "startedAt": iso(a.started_at), "finishedAt": iso(a.finished_at), "latencyMs": a.latency_ms, "model": a.model,
-                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "promptChars": a.prompt_chars, "error": a.error.as_ref().map(|error| &error.text),
+                    "promptVersion": a.prompt_version, "usage": a.usage.to_json(), "promptChars": a.prompt_chars, "inputs": a.inputs, "rounds": a.rounds,
+                    "error": a.error.as_ref().map(|error| &error.text),
                 })
             })
             .collect();

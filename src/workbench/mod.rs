@@ -108,6 +108,7 @@ pub fn router(workbench: Workbench) -> Router {
         .route("/deleted", get(deleted::show))
         .route("/runs", get(run::list))
         .route("/runs/{id}", get(run::show))
+        .route("/runs/{id}/prompts/{n}", get(run::prompt))
         .route("/review", get(inbox::show))
         .route("/review/all", get(inbox::list).post(inbox::decide))
         .route("/missions/{id}/log", get(changes::of_mission))

@@ -1,6 +1,7 @@
 //! Runs: the list with its filters, and one of them as a timeline.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
@@ -9,14 +10,15 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::form_zone::FormZone;
-use super::page::{Failed, Response, moment, page, path, prose, shorter};
+use super::page::{Failed, Response, moment, more_bytes, page, path, prose, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
 use super::told::{note, of_attempt, reason};
 use super::values;
-use crate::app::{RunFilter, RunView};
+use crate::app::{PromptView, RunFilter, RunView};
 use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
+use crate::domain::round::{Round, RoundAnswer};
 use crate::domain::time;
 use crate::store::{Attempt, RunRow, WhichRuns};
 use crate::text::catalog::{Words, text_id};
@@ -24,6 +26,8 @@ use crate::text::catalog::{Words, text_id};
 const SHOWN: u32 = 50;
 /// Attempts on one page.
 const ATTEMPTS: usize = 50;
+/// Bytes of a message to the model on a page.
+const MESSAGE: usize = 200_000;
 
 /// What the missions of runs are called, as far as they are still there.
 pub(super) type Titles = BTreeMap<MissionId, String>;
@@ -159,10 +163,15 @@ pub(super) async fn show(State(shared): State<Shared>, who: SignedIn, Path(id): 
                 }
                 @if run.interruptions > 0 { p.hint { (words.with("runs-interrupted", [("n", run.interruptions.into())])) } }
             }
-            @if !reads.is_empty() {
-                li { b { (words.say("runs-inputs")) } p.hint { a href={ "/audit?mission=" (path("", &run.run.mission_id).trim_start_matches('/')) } { (words.with("runs-decrypted", [("n", reads.len().into())])) } } }
+            @let inputs = run.attempts.iter().rev().find_map(|attempt| attempt.inputs).unwrap_or(0);
+            @if inputs > 0 || !reads.is_empty() {
+                li {
+                    b { (words.say("runs-inputs")) }
+                    @if inputs > 0 { p.hint { (words.with("runs-read", [("n", inputs.into())])) } }
+                    @if !reads.is_empty() { p.hint { a href={ "/audit?mission=" (path("", &run.run.mission_id).trim_start_matches('/')) } { (words.with("runs-decrypted", [("n", reads.len().into())])) } } }
+                }
             }
-            @for (n, attempt) in run.attempts.iter().take(ATTEMPTS).enumerate() { (attempted(words, n + 1, attempt)) }
+            @for (n, attempt) in run.attempts.iter().take(ATTEMPTS).enumerate() { (attempted(words, &run.run.id, n + 1, attempt)) }
             @if let Some(iteration) = iteration.as_ref().filter(|iteration| iteration.error().is_none()) { (answered(words, run, iteration)) }
             (ended(words, run))
         }
@@ -177,7 +186,7 @@ fn seconds(words: Words, from: Timestamp, to: Timestamp) -> Markup {
 }
 
 /// One attempt, with the rounds that it took.
-fn attempted(words: Words, n: usize, attempt: &Attempt) -> Markup {
+fn attempted(words: Words, run: &RunId, n: usize, attempt: &Attempt) -> Markup {
     html! {
         li {
             b { (words.with("runs-attempt", [("n", n.into())])) } " " (moment(attempt.started_at))
@@ -186,13 +195,78 @@ fn attempted(words: Words, n: usize, attempt: &Attempt) -> Markup {
                 " · " (words.with("runs-rounds", [("n", attempt.calls.into())]))
                 " · " (words.with("runs-tokens", [("prompt", attempt.usage.prompt.into()), ("answer", attempt.usage.completion.into())]))
             }
-            @if attempt.prompt_chars > 0 { p.hint { (words.with("runs-prompt", [("n", attempt.prompt_chars.into())])) } }
+            @if attempt.log_seq.is_some() { p { a href={ (path("runs", run)) "/prompts/" (n) } { (words.with("runs-show-prompt", [("n", attempt.prompt_chars.into())])) } } }
+            @if !attempt.rounds.is_empty() {
+                ol.rounds { @for (n, round) in attempt.rounds.iter().enumerate() { li { (asked(words, n + 1, round)) } } }
+            }
             @match &attempt.error {
                 Some(error) => (of_attempt(words, error)),
                 None => p.hint { (words.say("runs-answered")) },
             }
         }
     }
+}
+
+/// One question to the model: what came back, and what the check said of it.
+fn asked(words: Words, n: usize, round: &Round) -> Markup {
+    let took = values::seconds(words.language(), Duration::from_millis(round.latency_ms).as_secs_f64());
+    html! {
+        b { (words.with("runs-round", [("n", n.into())])) } " "
+        span.hint {
+            @if round.as_functions { (words.say("runs-asked-tools")) } @else { (words.say("runs-asked-json")) }
+            @if !took.is_empty() { " · " (took) }
+            " · " (words.with("runs-tokens", [("prompt", round.prompt_tokens.into()), ("answer", round.completion_tokens.into())]))
+        }
+        @match &round.answer {
+            None => p.hint { (words.say("runs-no-answer")) },
+            Some(RoundAnswer { chars, tools, problems }) => {
+                p.hint {
+                    (words.with("runs-answer", [("chars", (*chars).into()), ("calls", tools.len().into())]))
+                    @for (n, tool) in tools.iter().enumerate() { @if n == 0 { ": " } @else { ", " } code { (tool) } }
+                }
+                @if problems.is_empty() { p.hint { (words.say("runs-checked")) } }
+                @else {
+                    p.hint { (words.with("runs-found", [("n", problems.len().into())])) }
+                    // The model was told in English.
+                    ul lang="en" { @for problem in problems { li dir="auto" { (shorter(problem, 500)) } } }
+                }
+            }
+        }
+    }
+}
+
+/// The prompt of an attempt, for whoever asks.
+pub(super) async fn prompt(State(shared): State<Shared>, who: SignedIn, Path((id, n)): Path<(RunId, usize)>) -> Result<Response, Failed> {
+    let words = who.words;
+    let PromptView { attempt, prompt } = shared.app.run_prompt(&who.user, &id, n).await?;
+    let body = html! {
+        h1 { (words.with("runs-prompt-title", [("n", n.into())])) }
+        p { a href=(path("runs", &id)) { (words.say("runs-back")) } }
+        @match &prompt {
+            None => p { (words.say("runs-prompt-gone")) },
+            Some(prompt) => {
+                p.hint { (words.say("runs-prompt-again")) " " (moment(attempt.started_at)) }
+                @if prompt.sealed > 0 { p { (words.with("runs-prompt-sealed", [("n", prompt.sealed.into())])) } }
+                @if prompt.prompt_version != attempt.prompt_version { p { (words.say("runs-prompt-reworded")) } }
+                @else if prompt.chars != attempt.prompt_chars {
+                    p { (words.with("runs-prompt-differs", [("sent", attempt.prompt_chars.into()), ("now", prompt.chars.into())])) }
+                }
+                @else { p.hint { (words.with("runs-prompt-same", [("n", prompt.chars.into())])) } }
+                h2 { (words.say("runs-prompt-system")) } (message(&prompt.system))
+                @if !prompt.functions.is_empty() {
+                    p.hint { (words.with("runs-prompt-functions", [("n", prompt.functions.len().into())])) ": " @for (n, tool) in prompt.functions.iter().enumerate() { @if n > 0 { ", " } code { (tool) } } }
+                }
+                h2 { (words.say("runs-prompt-user")) } (message(&prompt.user))
+            }
+        }
+    };
+    Ok(page(&who, &words.with("runs-prompt-title", [("n", n.into())]), &body))
+}
+
+/// A message to the model, as it went out; a very long one is cut.
+fn message(text: &str) -> Markup {
+    let shown = &text[..text.floor_char_boundary(MESSAGE)];
+    html! { pre dir="auto" { (shown) } (more_bytes((text.len() - shown.len()) as u64)) }
 }
 
 fn answered(words: Words, run: &RunRow, iteration: &Iteration) -> Markup {

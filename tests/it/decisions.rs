@@ -172,7 +172,7 @@ fn what_an_older_program_counted_overflows_no_sum() {
         &mana,
         "UPDATE run_attempts SET total_tokens = 9223372036854775807, calls = 9223372036854775807;
          INSERT INTO run_attempts SELECT run_id, 2, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version,
-             -5, completion_tokens, total_tokens, error, prompt_chars, calls, error_name FROM run_attempts;",
+             -5, completion_tokens, total_tokens, error, prompt_chars, calls, error_name, rounds, inputs, log_seq FROM run_attempts;",
     );
     let stats = tick(&mana, "2026-04-15T09:00:30Z");
     assert_eq!((&stats["errors"], &stats["decisions"]), (&json!([]), &json!({"skipped-budget": 1})), "{stats}");

@@ -66,7 +66,7 @@ async fn the_log_is_read_by_user() {
         is_of(user, "replay", &format!("{:?}", store.replay(&user.into(), "notes", "notes", "n").await.unwrap()));
         assert!(store.replay(&user.into(), "notes", "notes", private(other(user))).await.unwrap().live().is_none());
         let wanted = ["n", private(other(user))].map(|id| Wanted { app: "notes".into(), tables: vec!["notes".into()], id: id.into() });
-        let bounds = Bounds { rows: 100, bytes: 1 << 20 };
+        let bounds = Bounds { rows: 100, bytes: 1 << 20, upto: i64::MAX };
         let linked = store.linked(&user.into(), wanted.to_vec(), bounds, |_, _, record, _| Some(record.clone())).await.unwrap();
         is_of(user, "linked", &format!("{:?}", linked[0]));
         assert_eq!(linked[1], Linked::Absent);

@@ -32,6 +32,7 @@ mod repair;
 mod restore;
 mod reviews;
 mod runner;
+mod runs;
 mod serve;
 mod settings;
 mod setup;

@@ -75,11 +75,11 @@ async fn each_kind_of_answer_has_its_outcome() {
             });
             let planned = plan(&planner(&model, Dialect::Auto), &json!({"title": "t"})).await;
             if case["outcome"] == "accepted" {
-                assert!(planned.outcome.is_ok() && planned.rounds == 1, "{kind}: {planned:?}");
+                assert!(planned.outcome.is_ok() && planned.calls() == 1, "{kind}: {planned:?}");
                 continue;
             }
             let reason = case["reason"].as_str().unwrap();
-            assert_eq!((planned.rounds, planned.usage.total), (2, 200), "{kind}: {planned:?}");
+            assert_eq!((planned.calls(), planned.usage.total), (2, 200), "{kind}: {planned:?}");
             let told = model.requests()[1]["messages"][3]["content"].as_str().unwrap().to_owned();
             assert!(told.contains(&reason.replace('<', "&lt;")), "{kind}: the model is told {reason:?}: {told}");
             match planned.outcome {

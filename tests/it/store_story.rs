@@ -251,7 +251,7 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "grant_end" => shown(store.grant_end(user, &json!({"wrappedKey": "AQID"})).await),
         "linked" => {
             let wanted = Wanted { app: "notes".into(), tables: vec!["notes".into()], id: "n".into() };
-            let bounds = Bounds { rows: 100, bytes: 1 << 20 };
+            let bounds = Bounds { rows: 100, bytes: 1 << 20, upto: i64::MAX };
             shown(store.linked(user, vec![wanted], bounds, |_, _, record, _| Some(record.clone())).await)
         }
         "load" => shown(store.load(load(), now).await),

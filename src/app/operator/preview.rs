@@ -45,7 +45,15 @@ impl Operator {
         };
         let readable = Mission { grant: mission.grant.clone().filter(|_| !dry_run), ..mission.clone() };
         let iteration_id = IterationId::from(Uuid::new_v4().to_string());
-        let reader = InputReader { user_id: &of.user_id, mission: &readable, iteration_id: &iteration_id, private_key: key, kinds, now };
+        let reader = InputReader {
+            user_id: &of.user_id,
+            mission: &readable,
+            iteration_id: &iteration_id,
+            private_key: key,
+            kinds,
+            upto: i64::MAX,
+            now,
+        };
         let inputs = inputs::resolve(&self.store, &reader).await?;
         Ok(PlanPreview { mission, agent, inputs, budget })
     }

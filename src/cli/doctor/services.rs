@@ -85,10 +85,10 @@ pub(super) async fn model(config: &Config) -> Diagnosis {
     let material = Material { agent: None, mission: &mission, inputs: &small, offered: one, budget: None, now: setup::now() };
     let planned = planner.plan(&material).await;
     let took = seconds(&planned);
+    let corrected = if planned.calls() > 1 { ", once it was corrected" } else { "" };
     let found = match planned.outcome {
         Ok(plan) => {
             let steps = if plan.steps.len() == 1 { "1 step".to_owned() } else { format!("{} steps", plan.steps.len()) };
-            let corrected = if planned.rounds > 1 { ", once it was corrected" } else { "" };
             format!("{} at {} gave a plan of {steps} {took}{corrected}", planned.model, planner.provider_name())
         }
         Err(PlanError::Parse(reasons)) => {

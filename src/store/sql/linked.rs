@@ -1,6 +1,6 @@
 //! Records that something names, folded out of the log within bounds (docs/design.md, section 8).
 
-use super::changes::{COLUMNS, RECORD, delta};
+use super::changes::{COLUMNS, RECORD, delta, place};
 use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::merge::{Fold, Stamps};
@@ -22,6 +22,8 @@ pub struct Bounds {
     pub rows: usize,
     /// Bytes of JSON.
     pub bytes: usize,
+    /// The last row that is seen.
+    pub upto: i64,
 }
 
 /// What became of a wanted record.
@@ -85,6 +87,9 @@ pub(super) fn fold(connection: &Db<'_>, user: &UserId, app: &str, table: &str, i
     let mut statement = connection.prepare_cached(&RECORD.replace("{}", COLUMNS))?;
     let mut rows = statement.query(params![user, app, table, id])?;
     while let Some(row) = &rows.next()? {
+        if row.get::<_, i64>(place::SEQ)? > bounds.upto {
+            break;
+        }
         let bytes = json_bytes(row)?;
         if bounds.rows == 0 || bounds.bytes < bytes {
             return Ok(None);

@@ -53,7 +53,7 @@ const TABLES: [MovedTable; 26] = [
     moved("runs", "id, user_id, mission_id, agent_id, iteration_id, scheduled_for, missed_times, owner, claimed_at, attempts, interruptions, \
         next_attempt_at, finished_at, outcome, reason, note, iteration, superseded_at, restored, asked_at, said", 1, Way::Continued),
     moved("run_attempts", "run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, \
-        completion_tokens, total_tokens, error, prompt_chars, calls, error_name", 2, Way::Continued),
+        completion_tokens, total_tokens, error, prompt_chars, calls, error_name, rounds, inputs, log_seq", 2, Way::Continued),
     moved("decided_steps", "user_id, mission_id, iteration_id, step_id, at, verdict, agent_id, tool, summary, reason", 4, Way::Continued),
     moved("agent_days", "user_id, day, agent_id, tokens", 3, Way::Continued),
     moved("user_quarters", "user_id, quarter, tokens", 2, Way::Continued),

@@ -19,7 +19,7 @@ use crate::store::db::{self, Db, OptionalExtension, Row, ToSql, params};
 /// Rows of a table that one transaction takes in.
 const BATCH: usize = 5_000;
 /// How much of the log may be read of one record.
-const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20 };
+const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20, upto: i64::MAX };
 
 pub(super) const NEW_RECORDS: &str = "SELECT record_id, sync_at FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 \
      AND sync_at > ?4 ORDER BY sync_at LIMIT ?5";

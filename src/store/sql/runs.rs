@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::Store;
+use super::changes::from_text;
 use crate::domain::ids::{MissionId, UserId};
 use crate::domain::iteration::Usage;
+use crate::domain::round::Round;
 use crate::domain::time;
 use crate::store::db::{self, Db, OptionalExtension, Row, Value as Sql, params};
 use crate::store::{Attempt, AttemptError, Claimed, FinishedRun, Held, OpenRun, RunRow, StoreResult};
@@ -215,7 +217,7 @@ pub(super) fn run_columns() -> String {
 /// Adds the attempts of each run.
 pub(super) fn attempts_of(c: &Db<'_>, runs: &mut [RunRow]) -> db::Result<()> {
     let attempts = "SELECT started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, completion_tokens, \
-                    total_tokens, error, prompt_chars, calls, error_name FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
+                    total_tokens, error, prompt_chars, calls, error_name, rounds, inputs, log_seq FROM run_attempts WHERE run_id = ?1 ORDER BY attempt";
     let mut attempts = c.prepare_cached(attempts)?;
     for run in runs {
         run.attempts = attempts.query_map([&run.run.id], attempt)?.collect::<Result<_, _>>()?;
@@ -249,6 +251,12 @@ pub(super) fn run_row(row: &Row<'_>) -> db::Result<RunRow> {
     })
 }
 
+/// Attempts of older versions have none.
+fn rounds(row: &Row<'_>, at: usize) -> db::Result<Vec<Round>> {
+    let Some(text) = row.get::<_, Option<String>>(at)? else { return Ok(Vec::new()) };
+    from_text(&text, || "the rounds of an attempt".into())
+}
+
 fn attempt(row: &Row<'_>) -> db::Result<Attempt> {
     Ok(Attempt {
         started_at: time::from_micros(row.get(0)?),
@@ -263,5 +271,8 @@ fn attempt(row: &Row<'_>) -> db::Result<Attempt> {
             None => None,
         },
         calls: u32::try_from(natural(row, 10)?).unwrap_or(u32::MAX),
+        rounds: rounds(row, 12)?,
+        inputs: row.get(13)?,
+        log_seq: row.get(14)?,
     })
 }

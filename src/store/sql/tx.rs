@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::changes::{self, log_usage};
 use super::error::store_error;
@@ -222,9 +223,9 @@ impl Tx for SqlTx<'_> {
 
     fn add_attempt(&self, run: &Claimed, attempt: &Attempt) -> StoreResult<()> {
         let insert = "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, \
-                      prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls, error_name) \
+                      prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls, error_name, rounds, inputs, log_seq) \
                       VALUES (?1, (SELECT 1 + count(*) FROM run_attempts WHERE run_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, \
-                      ?13, ?14, ?15)";
+                      ?13, ?14, ?15, ?16, ?17, ?18)";
         let given = params![
             run.run_id,
             run.due.user_id,
@@ -241,6 +242,9 @@ impl Tx for SqlTx<'_> {
             integer(attempt.prompt_chars),
             attempt.calls,
             attempt.error.as_ref().and_then(|error| error.name.as_deref()),
+            json!(attempt.rounds).to_string(),
+            attempt.inputs,
+            attempt.log_seq,
         ];
         self.run(insert, given)?;
         self.sql(|c| insights::count_tokens(c, run, attempt))

@@ -15,7 +15,7 @@ use crate::steps::UserLog;
 use crate::store::db::{self, Db, params};
 
 /// How much of the log may be read of each record that a step is about.
-const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20 };
+const BOUNDS: Bounds = Bounds { rows: 100_000, bytes: 64 << 20, upto: i64::MAX };
 /// Records that are looked through, at most.
 const LOOKED_THROUGH: u32 = 100_000;
 

@@ -267,7 +267,7 @@ fn everything_that_is_wrong_is_fixed_at_once() {
          UPDATE projection_cursors SET seq = 1000000; \
          UPDATE mission_counts SET missions = 77; \
          INSERT INTO run_attempts SELECT 'nowhere', attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, \
-         prompt_version, prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls, error_name FROM run_attempts LIMIT 1",
+         prompt_version, prompt_tokens, completion_tokens, total_tokens, error, prompt_chars, calls, error_name, rounds, inputs, log_seq FROM run_attempts LIMIT 1",
     );
     let found = says(&mana.run(&["check", "--json"]));
     let named = ["aiMissions two", "aiMissions later", "aiMissions paused", "agents ghost", "the log ends", "active missions", "no run"];

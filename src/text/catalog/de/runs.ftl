@@ -102,7 +102,45 @@ runs-rounds = { $n ->
    *[other] { $n } Aufrufe des Modells
 }
 runs-tokens = { $prompt } Tokens Eingabe, { $answer } Ausgabe
-runs-prompt = Der Prompt hatte { $n } Zeichen. Er wird nicht aufbewahrt.
+runs-show-prompt = { $n ->
+    [0] Prompt zeigen
+   *[other] Prompt zeigen ({ $n } Zeichen)
+}
+runs-read = { $n ->
+    [one] 1 verknüpfter Eintrag gelesen
+   *[other] { $n } verknüpfte Einträge gelesen
+}
+runs-round = Frage { $n }
+runs-asked-tools = Werkzeuge als Funktionen
+runs-asked-json = Antwort als JSON
+runs-no-answer = Keine Antwort.
+runs-answer = { $calls ->
+    [0] Antwort mit { $chars } Zeichen und ohne Werkzeug
+    [one] Antwort mit 1 Werkzeug
+   *[other] Antwort mit { $calls } Werkzeugen
+}
+runs-checked = Die Prüfung fand nichts auszusetzen.
+runs-found = { $n ->
+    [one] Die Prüfung fand 1 Problem:
+   *[other] Die Prüfung fand { $n } Probleme:
+}
+runs-prompt-title = Prompt von Versuch { $n }
+runs-back = Zurück zum Lauf
+runs-prompt-again = Prompts werden nicht aufbewahrt. Dieser ist neu geschrieben aus deinen Daten vom
+runs-prompt-sealed = { $n ->
+    [one] 1 verschlüsselter Eintrag bleibt hier geschlossen.
+   *[other] { $n } verschlüsselte Einträge bleiben hier geschlossen.
+}
+runs-prompt-reworded = Das Programm formuliert seine Prompts seitdem anders.
+runs-prompt-differs = Gesendet wurden { $sent } Zeichen, dieser Text hat { $now }. Werkzeuge oder Einstellungen des Servers sind seitdem andere, oder Einträge sind verschlüsselt.
+runs-prompt-same = { $n } Zeichen, so viele wie gesendet wurden.
+runs-prompt-system = System-Nachricht
+runs-prompt-functions = { $n ->
+    [one] 1 Werkzeug geht als Funktion mit
+   *[other] { $n } Werkzeuge gehen als Funktionen mit
+}
+runs-prompt-user = Nachricht
+runs-prompt-gone = Dieser Prompt lässt sich nicht neu schreiben: Die Mission gibt es nicht mehr, oder ihr Verlauf ist zu lang.
 runs-answered = Beantwortet; die Antwort hat die Prüfungen bestanden.
 runs-plan = Plan des Modells
 runs-to-plan = Plan öffnen

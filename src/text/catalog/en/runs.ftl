@@ -97,7 +97,45 @@ runs-rounds = { $n ->
    *[other] { $n } calls of the model
 }
 runs-tokens = { $prompt } input tokens, { $answer } output
-runs-prompt = The prompt had { $n } characters. It isn't kept.
+runs-show-prompt = { $n ->
+    [0] Show the prompt
+   *[other] Show the prompt ({ $n } characters)
+}
+runs-read = { $n ->
+    [one] 1 linked record read
+   *[other] { $n } linked records read
+}
+runs-round = Question { $n }
+runs-asked-tools = tools as functions
+runs-asked-json = answer as JSON
+runs-no-answer = No answer.
+runs-answer = { $calls ->
+    [0] Answered with { $chars } characters and no tool
+    [one] Answered with 1 tool
+   *[other] Answered with { $calls } tools
+}
+runs-checked = The check found nothing wrong.
+runs-found = { $n ->
+    [one] The check found 1 problem:
+   *[other] The check found { $n } problems:
+}
+runs-prompt-title = Prompt of attempt { $n }
+runs-back = Back to the run
+runs-prompt-again = Prompts aren't kept. This one is written again from your data as of
+runs-prompt-sealed = { $n ->
+    [one] 1 encrypted record stays closed here.
+   *[other] { $n } encrypted records stay closed here.
+}
+runs-prompt-reworded = The program words its prompts differently since then.
+runs-prompt-differs = { $sent } characters were sent, this text has { $now }. The server's tools or settings changed since, or records are encrypted.
+runs-prompt-same = { $n } characters, as many as were sent.
+runs-prompt-system = System message
+runs-prompt-functions = { $n ->
+    [one] 1 tool goes with it as a function
+   *[other] { $n } tools go with it as functions
+}
+runs-prompt-user = Message
+runs-prompt-gone = This prompt can't be written again: the mission is gone, or its history is too long.
 runs-answered = Answered; the answer passed the checks.
 runs-plan = Plan
 runs-to-plan = Open the plan
