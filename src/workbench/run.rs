@@ -201,7 +201,8 @@ fn attempted(words: Words, run: &RunId, n: usize, attempt: &Attempt) -> Markup {
             }
             @match &attempt.error {
                 Some(error) => (of_attempt(words, error)),
-                None => p.hint { (words.say("runs-answered")) },
+                None if attempt.rounds.is_empty() => p.hint { (words.say("runs-answered")) },
+                None => {}
             }
         }
     }
