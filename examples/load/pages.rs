@@ -98,7 +98,7 @@ fn routes() -> Vec<String> {
             Some("templates") => "habit-coach",
             _ => "m1",
         };
-        record.replace("{id}", id)
+        record.replace("{id}", id).replace("{n}", "1")
     };
     let is_page =
         |route: &str| !["/assets", "/live", "/offline", "/link", "/who", "/remove", "{form}"].iter().any(|part| route.contains(part));
@@ -144,8 +144,9 @@ fn fill(dir: &Path, missions: u64, runs: u64, notes: u64) {
     .expect("runs");
     c.execute_batch(
         "INSERT INTO run_attempts (run_id, attempt, user_id, agent_id, started_at, finished_at, latency_ms, model, prompt_version, prompt_tokens, \
-         completion_tokens, total_tokens, error, prompt_chars) SELECT id, 1, user_id, agent_id, claimed_at, finished_at, 2000, 'model', 'v', 700, 50, 750, \
-         reason, 2000 FROM runs; \
+         completion_tokens, total_tokens, error, prompt_chars, rounds, log_seq) SELECT id, 1, user_id, agent_id, claimed_at, finished_at, 2000, 'model', 'v', 700, 50, 750, \
+         reason, 2000, '[{\"asFunctions\":true,\"latencyMs\":2000,\"promptTokens\":700,\"completionTokens\":50,\"answer\":null}]', \
+         (SELECT max(seq) FROM sync_changes) FROM runs; \
          INSERT INTO user_quarters (user_id, quarter, tokens) SELECT user_id, finished_at / 900000000, sum(total_tokens) FROM run_attempts GROUP BY 1, 2; \
          INSERT INTO agent_days (user_id, day, agent_id, tokens) SELECT user_id, finished_at / 86400000000, agent_id, sum(total_tokens) FROM run_attempts \
          GROUP BY 1, 2, 3; \

@@ -126,7 +126,7 @@ pub(super) fn grouped(language: Language, number: &str) -> String {
 pub(super) fn seconds(language: Language, took: f64) -> String {
     match took {
         took if took <= 0.0 => String::new(),
-        took if took < 0.1 => format!("< {}\u{a0}s", grouped(language, "0.1")),
+        took if took < 0.1 => format!("<\u{a0}{}\u{a0}s", grouped(language, "0.1")),
         took => format!("{}\u{a0}s", grouped(language, &format!("{took:.1}"))),
     }
 }
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn times_sizes_and_amounts_are_spelled_as_the_language_does() {
         let took = |took| seconds(Language::German, took);
-        assert_eq!([took(0.0), took(0.04), took(3.25)], ["", "< 0,1\u{a0}s", "3,2\u{a0}s"]);
+        assert_eq!([took(0.0), took(0.04), took(3.25)], ["", "<\u{a0}0,1\u{a0}s", "3,2\u{a0}s"]);
         let of = |n| bytes(Language::German, n);
         assert_eq!([of(21_474_836_480), of(1_536), of(7)], ["20\u{a0}GB", "1,5\u{a0}kB", "7\u{a0}B"]);
         assert_eq!([amount(Language::German, &json!(10.9)), amount(Language::English, &json!(-1200))], ["10,90", "-1,200.00"]);

@@ -117,41 +117,37 @@ pub(super) fn fold_row<'a>(row: &'a Row<'_>) -> db::Result<FoldRow<'a>> {
 /// Writes snapshots of a table, but for those of which what is there knows more, and those of people who were removed.
 pub(super) fn put(c: &Db<'_>, table: Table, saves: &[Save], updated_at: i64) -> db::Result<Vec<bool>> {
     match c.sqlite() {
-        Some(_) => saves.iter().map(|save| Ok(!is_removed(c, save.user.as_str())? && put_one(c, save, updated_at)?)).collect(),
+        Some(_) => {
+            let mut last: Option<(&UserId, bool)> = None;
+            let mut put = Vec::with_capacity(saves.len());
+            for save in saves {
+                let is_out = match last {
+                    Some((user, is_out)) if *user == save.user => is_out,
+                    _ => is_removed(c, save.user.as_str())?,
+                };
+                last = Some((&save.user, is_out));
+                put.push(!is_out && put_one(c, save, updated_at)?);
+            }
+            Ok(put)
+        }
         None => server_snapshots::put(c, table, saves, updated_at),
     }
 }
 
 fn put_one(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
     let Save { user, id, record, stamps, liveness, state, last_seq, last_applied_at, columns, .. } = save;
-    let (before, insert, update) = match columns {
-        Columns::Agent { .. } => (AGENT_BEFORE, INSERT_AGENT, UPDATE_AGENT),
-        Columns::Mission { .. } => (MISSION_BEFORE, INSERT_MISSION, UPDATE_MISSION),
-    };
-    let counted = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let before: Option<(i64, Option<String>)> = c.prepare_cached(before)?.query_row([user.as_str(), id.as_str()], counted).optional()?;
-    if before.as_ref().is_some_and(|(seq, _)| seq >= last_seq) {
-        return Ok(false);
-    }
+    let key = params![user, id];
+    let every = params![last_seq, last_applied_at, updated_at, stamps, record];
     // An upsert would keep a journal of its own.
-    let mut statement = c.prepare_cached(if before.is_some() { update } else { insert })?;
     match columns {
-        Columns::Agent { name, role, avatar, name_key, max_tokens } => statement.execute(params![
-            user,
-            id,
-            last_seq,
-            last_applied_at,
-            updated_at,
-            liveness,
-            state,
-            stamps,
-            record,
-            name,
-            role,
-            avatar,
-            name_key,
-            max_tokens
-        ])?,
+        Columns::Agent { name, role, avatar, name_key, max_tokens } => {
+            let before: Option<i64> = c.prepare_cached(AGENT_BEFORE)?.query_row(key, |row| row.get(0)).optional()?;
+            if before.is_some_and(|seq| seq >= *last_seq) {
+                return Ok(false);
+            }
+            let listed = params![liveness, state, name, role, avatar, name_key, max_tokens];
+            c.prepare_cached(if before.is_some() { UPDATE_AGENT } else { INSERT_AGENT })?.execute([key, every, listed].concat())?;
+        }
         Columns::Mission {
             agent_id,
             next_run_at,
@@ -164,32 +160,59 @@ fn put_one(c: &Db<'_>, save: &Save, updated_at: i64) -> db::Result<bool> {
             waiting_since,
             title_key,
         } => {
-            let due = params![agent_id, next_run_at, awaiting_review, client_active_at, unscheduled];
-            let listed = params![title, objective, waiting_since, title_key, bad_schedule];
-            let common = params![user, id, last_seq, last_applied_at, updated_at, liveness, state, stamps, record];
+            let listed = params![
+                liveness,
+                state,
+                agent_id,
+                next_run_at,
+                awaiting_review,
+                client_active_at,
+                unscheduled,
+                waiting_since,
+                title_key,
+                bad_schedule
+            ];
+            let shown = params![title, objective];
+            let before = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?));
+            let before = c.prepare_cached(MISSION_BEFORE)?.query_row([key, listed].concat(), before).optional()?;
             let after = (*liveness == "live").then_some(*state);
-            count(c, before.as_ref().and_then(|(_, state)| state.as_deref()), after)?;
-            statement.execute([common, due, listed].concat())?
+            match before {
+                Some((seq, ..)) if seq >= *last_seq => return Ok(false),
+                // Most of its indexes stay as they are.
+                Some((_, _, true)) => c.prepare_cached(UPDATE_TEXTS)?.execute([key, every, shown].concat())?,
+                Some((_, state, false)) => {
+                    count(c, state.as_deref(), after)?;
+                    c.prepare_cached(UPDATE_MISSION)?.execute([key, every, shown, listed].concat())?
+                }
+                None => {
+                    count(c, None, after)?;
+                    c.prepare_cached(INSERT_MISSION)?.execute([key, every, shown, listed].concat())?
+                }
+            };
         }
     };
     Ok(true)
 }
 
-const AGENT_BEFORE: &str = "SELECT last_seq, NULL FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2";
-const MISSION_BEFORE: &str =
-    "SELECT last_seq, CASE liveness WHEN 'live' THEN state END FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2";
-const INSERT_AGENT: &str = "INSERT INTO agent_snapshots (user_id, agent_id, last_seq, last_applied_at, updated_at, liveness, state, \
-     field_meta, record, name, role, avatar, name_key, max_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-const UPDATE_AGENT: &str = "UPDATE agent_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
-     field_meta = ?8, record = ?9, name = ?10, role = ?11, avatar = ?12, name_key = ?13, max_tokens = ?14 WHERE user_id = ?1 AND agent_id = ?2";
-const INSERT_MISSION: &str = "INSERT INTO mission_snapshots (user_id, mission_id, last_seq, last_applied_at, updated_at, liveness, state, \
-     field_meta, record, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, title, objective, waiting_since, \
+const AGENT_BEFORE: &str = "SELECT last_seq FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2";
+/// Its place in the log, its state where it lives, and whether it is listed as before.
+const MISSION_BEFORE: &str = "SELECT last_seq, CASE liveness WHEN 'live' THEN state END, liveness = ?3 AND state = ?4 AND agent_id IS ?5 \
+     AND next_run_at IS ?6 AND awaiting_review = ?7 AND client_active_at IS ?8 AND unscheduled = ?9 AND waiting_since IS ?10 \
+     AND title_key = ?11 AND bad_schedule = ?12 FROM mission_snapshots WHERE user_id = ?1 AND mission_id = ?2";
+const INSERT_AGENT: &str = "INSERT INTO agent_snapshots (user_id, agent_id, last_seq, last_applied_at, updated_at, field_meta, record, \
+     liveness, state, name, role, avatar, name_key, max_tokens) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+const UPDATE_AGENT: &str = "UPDATE agent_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, field_meta = ?6, record = ?7, \
+     liveness = ?8, state = ?9, name = ?10, role = ?11, avatar = ?12, name_key = ?13, max_tokens = ?14 WHERE user_id = ?1 AND agent_id = ?2";
+const INSERT_MISSION: &str = "INSERT INTO mission_snapshots (user_id, mission_id, last_seq, last_applied_at, updated_at, field_meta, record, \
+     title, objective, liveness, state, agent_id, next_run_at, awaiting_review, client_active_at, unscheduled, waiting_since, \
      title_key, bad_schedule, next_key) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, coalesce(?11, 9223372036854775807))";
-const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, liveness = ?6, state = ?7, \
-     field_meta = ?8, record = ?9, agent_id = ?10, next_run_at = ?11, awaiting_review = ?12, client_active_at = ?13, unscheduled = ?14, \
-     title = ?15, objective = ?16, waiting_since = ?17, title_key = ?18, bad_schedule = ?19, \
-     next_key = coalesce(?11, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, coalesce(?13, 9223372036854775807))";
+const UPDATE_MISSION: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, field_meta = ?6, \
+     record = ?7, title = ?8, objective = ?9, liveness = ?10, state = ?11, agent_id = ?12, next_run_at = ?13, awaiting_review = ?14, \
+     client_active_at = ?15, unscheduled = ?16, waiting_since = ?17, title_key = ?18, bad_schedule = ?19, \
+     next_key = coalesce(?13, 9223372036854775807) WHERE user_id = ?1 AND mission_id = ?2";
+const UPDATE_TEXTS: &str = "UPDATE mission_snapshots SET last_seq = ?3, last_applied_at = ?4, updated_at = ?5, field_meta = ?6, record = ?7, \
+     title = ?8, objective = ?9 WHERE user_id = ?1 AND mission_id = ?2";
 
 /// Counts a live mission that had one state before and has another now.
 pub(super) fn count(c: &Db<'_>, before: Option<&str>, after: Option<&str>) -> db::Result<()> {
