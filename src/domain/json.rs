@@ -84,6 +84,11 @@ impl<'de> Visitor<'de> for PlainVisitor {
     }
 }
 
+/// Whether a part of a description says nothing that reading it again would not say: it is left out where it is written.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A sound text without whitespace around its parts.
 pub fn compact(text: &str) -> Cow<'_, str> {
     // Only what has parts has whitespace around them.

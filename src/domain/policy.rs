@@ -82,6 +82,11 @@ impl Policy {
         self.allow_destructive.contains(tool)
     }
 
+    /// Whether it says something of a tool or its module, and not of all that it does not name alone.
+    pub fn names(&self, tool: &str, module: &str) -> bool {
+        self.tools.contains_key(tool) || self.defaults_by_module.contains_key(module)
+    }
+
     /// The decision for one tool of one module.
     pub fn decide(&self, tool: &str, module: &str) -> ToolDecision {
         *self.tools.get(tool).or_else(|| self.defaults_by_module.get(module)).unwrap_or(&self.default_for_ai)

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::json::is_default;
 
 /// One kind of record.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordKind {
     /// The module as inputs name it; the first is the one that this program writes.
@@ -19,22 +21,22 @@ pub struct RecordKind {
     #[serde(skip)]
     pub table: String,
     /// Other names of the table: of older clients, of the client's own database, or of inputs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub aliases: Vec<String>,
     /// Characters of content that a prompt takes.
     #[serde(default = "usual_limit")]
     pub limit: usize,
     pub fields: Vec<Field>,
     /// Whether fields that are not described belong to the text too, in the words of the record.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub open: bool,
     /// Other records that belong to it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub links: Vec<RecordLink>,
 }
 
 /// What a field is for its reader.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// What the record is called.
@@ -47,7 +49,7 @@ pub enum Role {
 }
 
 /// How a value is spelled.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ValueForm {
     /// As it is; lists and objects in one line.
@@ -64,24 +66,24 @@ pub enum ValueForm {
 }
 
 /// A field of a record.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub role: Role,
     pub label: String,
     /// Where it stands: the first of these that is filled in counts; none: under its label. A dot leads into an object.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     paths: Vec<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub form: ValueForm,
     /// Whether existing clients may encrypt it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub encrypted: bool,
 }
 
 /// Records that belong to a record, which names them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordLink {
     /// The field with the id, or with a list of ids.

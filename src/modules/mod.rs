@@ -8,6 +8,7 @@ mod card;
 pub mod effects;
 pub mod forms;
 mod scene;
+mod shared;
 mod spec;
 
 use serde::Deserialize;
@@ -20,7 +21,7 @@ use crate::domain::field;
 use crate::domain::record_kind::{Kinds, RecordKind};
 
 /// Every table and tool that is described.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Modules {
     #[serde(default)]
@@ -113,6 +114,10 @@ impl Modules {
         &self.tables
     }
 
+    pub fn tools(&self) -> &[ToolSpec] {
+        &self.tools
+    }
+
     /// The tool that makes a record of a table together with others.
     fn composed(&self, table: &TableSpec) -> Option<&ToolSpec> {
         let path = format!("{}/{}", table.app, table.table);
@@ -185,7 +190,8 @@ impl Modules {
         named.or_else(|| written.iter().find_map(is_set))
     }
 
-    fn tool(&self, name: &str) -> Option<&ToolSpec> {
+    /// What a tool writes; `None`: nobody here carries it out.
+    pub fn tool(&self, name: &str) -> Option<&ToolSpec> {
         self.tools.iter().find(|spec| spec.tool == name)
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use crate::domain::json::is_default;
 use crate::domain::record_kind::{Field, RecordKind, Role};
 
 /// A table of records.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TableSpec {
     pub app: String,
@@ -16,58 +17,58 @@ pub struct TableSpec {
     /// What its records are called.
     pub label: String,
     /// Whether clients write the moment of creation into a new record.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub created_at: bool,
     /// Whether they write that of a change.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub updated_at: bool,
     /// How its records read to an agent; where nothing is said, by their fields.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) input: Option<RecordKind>,
     /// Records that are written, deleted and brought back together with one of this table.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub owns: Vec<OwnedRecord>,
     /// Whether its records are shown as parts of others alone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub hidden: bool,
     /// The flag that says that a record is done.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub done: Option<String>,
     /// In the order in which a new record has them.
     pub fields: Vec<FieldSpec>,
 }
 
 /// A record that belongs to another one, whose field has its id.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnedRecord {
     pub field: String,
     /// `app/table`
     pub table: String,
     /// Its fields that are shown and edited with the record.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shown: Vec<String>,
 }
 
 /// A field of a record.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FieldSpec {
     pub name: String,
     pub kind: FieldKind,
     /// What a new record has where nothing is given: a value, or a word that begins with `$`.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub default: Option<Value>,
     /// Whether a new record goes without it where nothing is given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub optional: bool,
     /// Whether existing clients may encrypt it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub encrypted: bool,
     /// What it is for a reader, where it is more than a fact.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub role: Option<FieldRole>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub choices: Vec<String>,
 }
 
@@ -95,7 +96,7 @@ impl FieldSpec {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldRole {
     /// What the record is called.
@@ -105,7 +106,7 @@ pub enum FieldRole {
 }
 
 /// What a field holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FieldKind {
     /// A text of one line.
@@ -131,51 +132,51 @@ pub enum FieldKind {
 }
 
 /// What a tool writes. Parameters go into the fields of their name; `set` says what else a field becomes.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ToolSpec {
     pub tool: String,
     /// `app/table` of a new record.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) create: Option<String>,
     /// `app/table` of a record that is there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) update: Option<String>,
     /// `app/table` of a record that goes: its newest, where no parameter names one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) delete: Option<String>,
     /// The parameter that names that record.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) id: Option<String>,
     /// Which records are changed, where no parameter names one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) each: Option<Each>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) set: Map<String, Value>,
     /// Another record that an update changes too.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) also: Option<Also>,
     /// A tool that is carried out before it, where there is something for it to do.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) first: Option<String>,
     /// Other records that are made with it, by the word that stands for their ids.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) with: BTreeMap<String, Beside>,
     /// Parameters that must be there, given or brought along.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) needs: Vec<String>,
     /// Parameters that a choice brings along.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) presets: Option<Presets>,
     /// A record that the new one is about, and the parameter that names it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) of: Option<Named>,
     /// Which record `$default` means.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(super) choose: Option<Choose>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
     pub(super) table: String,
@@ -183,7 +184,7 @@ pub(super) struct Named {
 }
 
 /// The first record of a table whose flag is set, else the first.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Choose {
     pub(super) table: String,
@@ -192,7 +193,7 @@ pub(super) struct Choose {
 
 /// Live records whose fields are as `where` says, whose text has the value of a parameter, in whatever case, and whose flag
 /// is not set.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Each {
     pub(super) r#where: Map<String, Value>,
@@ -202,7 +203,7 @@ pub(super) struct Each {
 }
 
 /// Another record that is changed with one, whose field has its id.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Also {
     pub(super) table: String,
@@ -211,7 +212,7 @@ pub(super) struct Also {
 }
 
 /// A parameter, and what each of its values stands for; a parameter that is given counts more.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Presets {
     pub(super) param: String,
@@ -219,7 +220,7 @@ pub(super) struct Presets {
 }
 
 /// A record that is made beside another one.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Beside {
     pub(super) create: String,

@@ -2,49 +2,53 @@
 
 use std::sync::OnceLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::domain::json::is_default;
 use crate::domain::policy::{Policy, ToolDecision};
 use crate::domain::raw::Raw;
 use crate::webhooks::WebhookSpec;
 
 /// A tool of the catalog.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     pub name: String,
     pub module: String,
     pub description: String,
     /// Whether a plan may use it once at most.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub once: bool,
     /// Whether it destroys something: then it is never carried out without review, unless an agent's policy says so.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub destructive: bool,
     /// Whether it only reads: a call changes nothing anywhere.
-    #[serde(default, rename = "readOnly")]
+    #[serde(default, rename = "readOnly", skip_serializing_if = "is_default")]
     pub read_only: bool,
     /// Who carries out its steps; where nothing is said, the log if a module describes it, else a device of the user.
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     pub execute: Option<Execute>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub parameters: Vec<Parameter>,
+    /// Whether a template brought it: it is offered only to agents whose policy names it, so that nothing changes for others.
+    #[serde(skip)]
+    pub of_template: bool,
     #[serde(skip)]
     function: OnceLock<Raw>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: ParamKind,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub required: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
-    #[serde(default, rename = "enum")]
+    #[serde(default, rename = "enum", skip_serializing_if = "is_default")]
     pub allowed: Vec<String>,
 }
 
@@ -61,7 +65,7 @@ pub enum Execute {
 }
 
 /// The type of a parameter, as JSON Schema names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ParamKind {
     String,
@@ -85,6 +89,8 @@ impl ParamKind {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     tools: Vec<Tool>,
+    /// Whether a file of the operator says which tools there are: nothing is added to them.
+    is_closed: bool,
 }
 
 /// A tool that an agent may propose, with the decision of its policy.
@@ -116,33 +122,6 @@ fn wrong(tool: &Tool, what: &str) -> BadCatalog {
     BadCatalog::Tool { tool: tool.name.clone(), what: what.into() }
 }
 
-/// Names are those that model servers take for functions.
-fn check(tool: &Tool) -> Result<(), BadCatalog> {
-    let is_name = |name: &str| (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    if !is_name(&tool.name) {
-        return Err(wrong(tool, "its `name` must be 1 to 64 letters, digits, _ or -"));
-    }
-    if tool.module.is_empty() || tool.description.trim().is_empty() {
-        return Err(wrong(tool, "`module` and `description` must say something: the policy and the model go by them"));
-    }
-    if tool.read_only && (tool.destructive || tool.execute == Some(Execute::Log)) {
-        return Err(wrong(tool, "a tool that is `readOnly` destroys nothing and writes no records"));
-    }
-    for (at, parameter) in tool.parameters.iter().enumerate() {
-        let name = &parameter.name;
-        if !is_name(name) || name == "rationale" {
-            return Err(wrong(tool, &format!("the parameter {name:?} must have a name of letters, digits, _ or -, other than rationale")));
-        }
-        if tool.parameters[..at].iter().any(|other| other.name == *name) {
-            return Err(wrong(tool, &format!("the parameter {name:?} stands twice")));
-        }
-        if parameter.kind != ParamKind::String && !parameter.allowed.is_empty() {
-            return Err(wrong(tool, &format!("the parameter {name:?} has an `enum`, which only a string may have")));
-        }
-    }
-    Ok(())
-}
-
 impl Catalog {
     /// The catalog with the tools of a user's file.
     ///
@@ -157,9 +136,9 @@ impl Catalog {
             }
             _ => (false, serde_json::from_str::<Vec<Tool>>(file).map_err(form)?),
         };
-        let mut catalog = if replace { Catalog::default() } else { self };
+        let mut catalog = if replace { Catalog { is_closed: true, ..Catalog::default() } } else { self };
         for (at, tool) in tools.iter().enumerate() {
-            check(tool)?;
+            tool.check()?;
             if tools[..at].iter().any(|other| other.name == tool.name) {
                 return Err(wrong(tool, "stands twice in the file"));
             }
@@ -172,24 +151,97 @@ impl Catalog {
     /// The catalog that comes with the program.
     pub fn builtin() -> Self {
         // A test reads it, so that it cannot be broken in a release.
-        Catalog { tools: serde_json::from_str(include_str!("tools.json")).unwrap_or_default() }
+        Catalog { tools: serde_json::from_str(include_str!("tools.json")).unwrap_or_default(), is_closed: false }
     }
 
     pub fn tools(&self) -> &[Tool] {
         &self.tools
     }
 
+    /// The same with tools of a template that are not known yet; those that are stay as they are.
+    pub fn joined(mut self, tools: &[Tool]) -> Self {
+        if !self.is_closed {
+            let unknown: Vec<&Tool> = tools.iter().filter(|tool| self.tool(&tool.name).is_none()).collect();
+            self.tools.extend(unknown.into_iter().map(|tool| Tool { of_template: true, ..tool.clone() }));
+        }
+        self
+    }
+
+    /// Whether no template can add a tool.
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    pub fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
+
     /// The tools that a policy does not deny.
     pub fn offered(&self, policy: &Policy) -> Vec<Offered<'_>> {
         self.tools
             .iter()
-            .map(|tool| Offered { tool, decision: policy.decide(&tool.name, &tool.module) })
+            .map(|tool| Offered { tool, decision: tool.decision(policy) })
             .filter(|offered| offered.decision != ToolDecision::Deny)
             .collect()
     }
 }
 
 impl Tool {
+    /// Whether it can be offered. Names are those that model servers take for functions.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), BadCatalog> {
+        let is_name = |name: &str| (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+        if !is_name(&self.name) {
+            return Err(wrong(self, "its `name` must be 1 to 64 letters, digits, _ or -"));
+        }
+        if self.module.is_empty() || self.description.trim().is_empty() {
+            return Err(wrong(self, "`module` and `description` must say something: the policy and the model go by them"));
+        }
+        if self.read_only && (self.destructive || self.execute == Some(Execute::Log)) {
+            return Err(wrong(self, "a tool that is `readOnly` destroys nothing and writes no records"));
+        }
+        for (at, parameter) in self.parameters.iter().enumerate() {
+            let name = &parameter.name;
+            if !is_name(name) || name == "rationale" {
+                return Err(wrong(
+                    self,
+                    &format!("the parameter {name:?} must have a name of letters, digits, _ or -, other than rationale"),
+                ));
+            }
+            if self.parameters[..at].iter().any(|other| other.name == *name) {
+                return Err(wrong(self, &format!("the parameter {name:?} stands twice")));
+            }
+            if parameter.kind != ParamKind::String && !parameter.allowed.is_empty() {
+                return Err(wrong(self, &format!("the parameter {name:?} has an `enum`, which only a string may have")));
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of its calls by a policy.
+    pub fn decision(&self, policy: &Policy) -> ToolDecision {
+        match self.of_template && !policy.names(&self.name, &self.module) {
+            true => ToolDecision::Deny,
+            false => policy.decide(&self.name, &self.module),
+        }
+    }
+
+    /// Whether this program may carry it out: no endpoint, and no device alone.
+    pub fn is_of_log(&self) -> bool {
+        matches!(self.execute, None | Some(Execute::Log))
+    }
+
+    /// Whether two descriptions of a tool come to the same, wherever they are from.
+    pub fn is_same(&self, other: &Tool) -> bool {
+        let carried_out = |tool: &Tool| tool.execute.clone().filter(|execute| *execute != Execute::Log);
+        (&self.name, &self.module, &self.description, &self.parameters)
+            == (&other.name, &other.module, &other.description, &other.parameters)
+            && (self.once, self.destructive, self.read_only) == (other.once, other.destructive, other.read_only)
+            && carried_out(self) == carried_out(other)
+    }
+
     /// The tool as a native function, written once. Each call must say why.
     pub fn function(&self) -> &Raw {
         self.function.get_or_init(|| {
@@ -288,6 +340,25 @@ mod tests {
             let error = Catalog::builtin().with(file).unwrap_err().to_string();
             assert!(error.contains(says), "{file}: {error}");
         }
+    }
+
+    #[test]
+    fn a_tool_of_a_template_is_offered_where_a_policy_names_it() {
+        let bike = |name: &str| serde_json::from_value::<Tool>(json!({"name": name, "module": "bikes", "description": "d"})).unwrap();
+        let catalog = Catalog::builtin().joined(&[bike("oil_bike"), bike("create_task")]);
+        let offered = |policy: Value| {
+            let offered = catalog.offered(&Policy::read(&policy).0);
+            (offered.len(), offered.iter().any(|offered| offered.tool.name == "oil_bike"))
+        };
+        assert_eq!(offered(json!({"defaultForAi": "auto"})), (24, false));
+        assert_eq!(offered(json!({"tools": {"oil_bike": null}})), (24, false));
+        assert_eq!(offered(json!({"tools": {"oil_bike": "propose"}})), (25, true));
+        assert_eq!(offered(json!({"defaultsByModule": {"bikes": "auto"}, "defaultForAi": "deny"})), (1, true));
+        assert_eq!(offered(json!({"tools": {"oil_bike": "deny"}})), (24, false));
+        // A file of the operator has the last word, and makes it everybody's.
+        let own = catalog.with(&json!([bike("oil_bike")]).to_string()).unwrap();
+        assert_eq!((own.tools().len(), own.offered(&Policy::default()).len()), (25, 25));
+        assert!(Catalog::builtin().with(r#"{"replace": true, "tools": []}"#).unwrap().joined(&[bike("oil_bike")]).tools().is_empty());
     }
 
     #[test]

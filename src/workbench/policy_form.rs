@@ -47,7 +47,8 @@ impl Preset {
 
     /// The preset that a policy comes to.
     fn of(policy: &Policy, tools: &[Tool]) -> Option<Preset> {
-        let decides = |preset: Preset| tools.iter().all(|tool| policy.decide(&tool.name, &tool.module).as_str() == preset.decides(tool));
+        let tools: Vec<&Tool> = tools.iter().filter(|tool| is_meant(policy, tool)).collect();
+        let decides = |preset: Preset| tools.iter().all(|tool| tool.decision(policy).as_str() == preset.decides(tool));
         Preset::ALL.into_iter().find(|preset| decides(*preset))
     }
 
@@ -61,6 +62,11 @@ impl Preset {
 /// Whether a tool only reads, or what it does stays among the user's own records, and can be undone.
 fn is_safe(tool: &Tool) -> bool {
     tool.read_only || (!tool.destructive && !matches!(tool.execute, Some(Execute::Webhook(_))))
+}
+
+/// Whether a preset says something of a tool: one of a template is only for the agents that name it.
+fn is_meant(policy: &Policy, tool: &Tool) -> bool {
+    !tool.of_template || policy.names(&tool.name, &tool.module)
 }
 
 /// The tools by their modules, in the order of the catalog.
@@ -77,7 +83,7 @@ fn by_module(tools: &[Tool]) -> Vec<(&str, Vec<&Tool>)> {
 
 /// The decision that all tools of a module have.
 fn common(policy: &Policy, tools: &[&Tool]) -> Option<ToolDecision> {
-    let mut decisions = tools.iter().map(|tool| policy.decide(&tool.name, &tool.module));
+    let mut decisions = tools.iter().map(|tool| tool.decision(policy));
     let first = decisions.next()?;
     decisions.all(|other| other == first).then_some(first)
 }
@@ -90,7 +96,8 @@ pub(super) fn told(words: Words, written: &Value, tools: &[Tool]) -> String {
         Some(Preset::Reads) => text_id("agents-preset-reads"),
         Some(Preset::Acts) => text_id("agents-preset-acts"),
         None => {
-            let count = |value: &str| tools.iter().filter(|tool| policy.decide(&tool.name, &tool.module).as_str() == value).count();
+            let meant = || tools.iter().filter(|tool| is_meant(&policy, tool));
+            let count = |value: &str| meant().filter(|tool| tool.decision(&policy).as_str() == value).count();
             let counts = DECISIONS.map(|(value, id)| (words.say(id), count(value)));
             let told: Vec<String> = counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{name}: {n}")).collect();
             return format!("{} ({})", words.say("agents-preset-own"), told.join(", "));
@@ -157,7 +164,8 @@ fn module_choice(words: Words, policy: &Policy, written: Option<&Map<String, Val
 fn tool_choice(words: Words, written: Option<&Map<String, Value>>, tool: &Tool) -> Markup {
     let id = format!("tool-{}", tool.name);
     let chosen = written.and_then(|policy| policy.get("tools")?.get(&tool.name)?.as_str()).unwrap_or_default();
-    let options = [("", text_id("agents-default"))].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
+    let unsaid = if tool.of_template { text_id("agents-unnamed") } else { text_id("agents-default") };
+    let options = [("", unsaid)].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
     let options: Vec<_> = options.collect();
     html! {
         div {
@@ -188,8 +196,9 @@ pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Option<
     let mut policy = old.cloned().unwrap_or_default();
     let mut chosen = policy.get("tools").and_then(Value::as_object).cloned().unwrap_or_default();
     let before = chosen.clone();
-    let preset = Preset::chosen(fields);
+    let (named, preset) = (Policy::read(&Value::Object(policy.clone())).0, Preset::chosen(fields));
     for tool in tools {
+        let preset = preset.filter(|_| is_meant(&named, tool));
         let choice = preset.map_or_else(|| choice(fields, tool), |preset| preset.decides(tool).to_owned());
         let known = DECISIONS.iter().any(|(decision, _)| *decision == choice);
         // A decision that this form has no word for counts as deny; it stays until another is chosen.
@@ -208,7 +217,7 @@ pub(super) fn read(fields: &FormFields, was: &Record, tools: &[Tool]) -> Option<
     }
     if was.is_empty() {
         // Clients list the tools of a new agent by name.
-        for tool in tools {
+        for tool in tools.iter().filter(|tool| !tool.of_template) {
             chosen.entry(&tool.name).or_insert_with(|| json!(rest));
         }
     }
@@ -274,6 +283,25 @@ mod tests {
         let policy = |decisions: &BTreeMap<String, String>| Policy::read(&json!({ "tools": decisions })).0;
         assert!(Preset::of(&policy(&acts), catalog.tools()) == Some(Preset::Acts));
         assert!(Preset::of(&policy(&asks), catalog.tools()) == Some(Preset::Asks));
+    }
+
+    #[test]
+    fn a_tool_of_a_template_is_for_the_agents_that_name_it() {
+        let tool = r#"{"name": "water", "module": "garden", "description": "d", "parameters": []}"#;
+        let catalog = Catalog::builtin().joined(&[serde_json::from_str(tool).unwrap()]);
+        let written = |choices: &[(&str, &str)], was: Record| {
+            let written = read(&sent(choices), &was, catalog.tools()).unwrap();
+            (written["tools"].get("water").cloned(), written["tools"]["create_note"].clone())
+        };
+        let was = |tools: Value| Record::from_iter([(field::POLICY.to_owned(), json!({"tools": tools, "defaultForAi": "propose"}))]);
+        // Neither a new agent nor a preset names it.
+        assert_eq!(written(&[("preset", "acts"), ("preset-was", "asks")], Record::new()), (None, json!("auto")));
+        assert_eq!(written(&[("preset", "acts"), ("preset-was", "asks")], was(json!({}))), (None, json!("auto")));
+        assert_eq!(written(&[("preset", "acts"), ("preset-was", "")], was(json!({"water": "deny"}))), (Some(json!("auto")), json!("auto")));
+        let asks = [("preset", "asks"), ("preset-was", "asks"), ("module:garden", "propose"), ("module-was:garden", "deny")];
+        assert_eq!(written(&asks, was(json!({"create_note": "deny"}))).0, Some(json!("propose")));
+        assert!(Preset::of(&Policy::default(), catalog.tools()) == Some(Preset::Asks));
+        assert!(Preset::of(&Policy::read(&json!({"tools": {"water": "deny"}})).0, catalog.tools()).is_none());
     }
 
     #[test]

@@ -37,6 +37,7 @@ agents-policy = Was er tun darf
 agents-policy-hint = Was er vorschlägt, gibst du frei. Automatische Schritte werden mit dem Plan ausgeführt, bis zu einer Grenze pro Stunde. Verbotene Werkzeuge sieht das Modell nie.
 agents-policy-rest = Alle anderen Werkzeuge
 agents-default = Standard
+agents-unnamed = Wird nicht angeboten
 agents-propose = Vorschlagen
 agents-auto = Automatisch
 agents-deny = Verbieten

@@ -37,6 +37,7 @@ agents-policy = What it may do
 agents-policy-hint = You approve what it proposes. Automatic steps are carried out with the plan, up to an hourly limit. The model never sees a denied tool.
 agents-policy-rest = All other tools
 agents-default = Default
+agents-unnamed = Not offered
 agents-propose = Propose
 agents-auto = Automatic
 agents-deny = Deny
