@@ -41,6 +41,17 @@ fn fault(words: Words, fault: &FileFault) -> String {
         FileFault::NoField { name, table } => {
             return words.with("templates-bad-table-field", [("name", words.quoted(name).into()), ("table", table.into())]);
         }
+        FileFault::Description(why) => return words.with("templates-bad-description", [("why", why.into())]),
+        FileFault::Twice(name) => return words.with("templates-bad-twice", [("name", words.quoted(name).into())]),
+        FileFault::NotDescribed(name) => return words.with("templates-bad-not-described", [("name", words.quoted(name).into())]),
+        FileFault::Otherwise(name) => return words.with("templates-bad-otherwise", [("name", words.quoted(name).into())]),
+        FileFault::OnceRestarted(name) => return words.with("templates-bad-once-restarted", [("name", words.quoted(name).into())]),
+        FileFault::ForOperator(name) => return words.with("templates-bad-for-operator", [("name", words.quoted(name).into())]),
+        FileFault::NoName => text_id("templates-bad-name"),
+        FileFault::OwnRecords => text_id("templates-bad-own-records"),
+        FileFault::OwnField => text_id("templates-bad-own-field"),
+        FileFault::Elsewhere => text_id("templates-bad-elsewhere"),
+        FileFault::Deletes => text_id("templates-bad-deletes"),
         FileFault::Depth => text_id("templates-bad-depth"),
         FileFault::Empty => text_id("templates-bad-empty"),
         FileFault::NoLine => text_id("templates-bad-line"),
@@ -72,7 +83,7 @@ mod tests {
             (r#"{"format": 1}"#, "tee.json: „name“ fehlt"),
             (
                 r#"{"format": 1, "soul": 1}"#,
-                "tee.json: hat „soul“, das dort kein Feld ist; es gibt format, name, icon, category, tagline, description, agent, records, missions",
+                "tee.json: hat „soul“, das dort kein Feld ist; es gibt format, name, icon, category, tagline, description, modules, agent, records, missions",
             ),
         ] {
             assert_eq!(german(text), says);

@@ -70,7 +70,7 @@ pub use records::{Heading, Linkable, NamedRecord};
 pub use review::{DecidedStep, Given, Reopens, Reviews, StepReview, WaitingPlan};
 pub use runs::{PromptView, RunFilter, RunList, RunView};
 pub use shelf::{RecordFilter, RecordList};
-pub use templates::{MadeOfTemplate, TemplateShelf};
+pub use templates::{MadeOfTemplate, TemplateShelf, with_templates};
 pub use trial::{Trial, TrialRefusal};
 pub use wrong::WrongValue;
 

@@ -19,9 +19,10 @@ use crate::domain::schedule::first_time;
 use crate::domain::time;
 use crate::modules::effects::{Obstacle, RecordWrite};
 use crate::modules::{FieldKind, Modules, TableSpec};
+use crate::planner::tools::Catalog;
 use crate::steps::{OwnHand, UserLog};
 use crate::store::{StoreError, StoreResult, Table};
-use crate::templates::{BadTemplate, FileFault, MAX_FILE, Suited, Template, own};
+use crate::templates::{BadTemplate, FileFault, LackingModule, MAX_FILE, Suited, Template, own};
 
 /// The directory of the server's own templates, in the data directory.
 const DIRECTORY: &str = "templates";
@@ -37,6 +38,15 @@ pub struct TemplateShelf {
     pub templates: Vec<Template>,
     /// What is wrong with the files that cannot be used.
     pub problems: Vec<BadTemplate>,
+}
+
+/// Where a template is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TemplateSource {
+    /// The program, or the operator.
+    Shelf,
+    /// A user, for whom nothing changes on the server.
+    User,
 }
 
 /// What was made of a template.
@@ -69,6 +79,14 @@ impl From<NotMade> for AppError {
     }
 }
 
+/// What a server knows that starts now: the modules and tools of its operator, with those that templates add. A file that
+/// cannot be used is left out; the page of templates says why.
+pub fn with_templates(data_dir: &Path, modules: Modules, catalog: Catalog) -> (Modules, Catalog) {
+    let files = files(&data_dir.join(DIRECTORY));
+    let all = Template::builtin().into_iter().chain(files.templates).filter(|template| !template.modules.is_empty());
+    all.fold((modules, catalog), |(modules, catalog), template| template.modules.joined(&modules, &catalog).unwrap_or((modules, catalog)))
+}
+
 impl App {
     /// All templates: those of the program, and the files of the data directory.
     ///
@@ -83,7 +101,7 @@ impl App {
             }
         }
         for template in std::mem::take(&mut shelf.templates) {
-            match self.check_template(&template) {
+            match self.check_template(&template, TemplateSource::Shelf) {
                 Ok(()) => shelf.templates.push(template),
                 Err(bad) => shelf.problems.push(BadTemplate { file: template.id, ..bad }),
             }
@@ -106,12 +124,26 @@ impl App {
     /// What is wrong with it, with its place.
     pub fn read_template(&self, file: &str, text: &str) -> Result<Template, AppError> {
         let template = Template::read(file, text.as_bytes())?;
-        self.check_template(&template)?;
+        self.check_template(&template, TemplateSource::User)?;
         Ok(template)
     }
 
+    /// Whether the modules that a template brings are those of this server.
+    fn check_modules(&self, template: &Template, source: TemplateSource) -> Result<(), BadTemplate> {
+        let (brought, catalog) = (&template.modules, &self.reviews.catalog);
+        let Some(LackingModule { place, name }) = brought.lacking(self.modules(), catalog)? else { return Ok(()) };
+        // What would stay wrong comes first.
+        brought.joined(self.modules(), catalog)?;
+        let what = match source {
+            TemplateSource::Shelf => FileFault::OnceRestarted(name),
+            TemplateSource::User => FileFault::ForOperator(name),
+        };
+        Err(BadTemplate { file: String::new(), place, what })
+    }
+
     /// Whether the tables, fields and tools of a template are known here.
-    fn check_template(&self, template: &Template) -> Result<(), BadTemplate> {
+    fn check_template(&self, template: &Template, source: TemplateSource) -> Result<(), BadTemplate> {
+        self.check_modules(template, source)?;
         let wrong = |place: String, what| Err(BadTemplate { file: String::new(), place, what });
         let decided = ["auto", "propose", "deny"].into_iter().flat_map(|decision| template.agent.tools(decision));
         for tool in decided {
@@ -145,7 +177,7 @@ impl App {
         language: Language,
         zone: Option<TimeZone>,
     ) -> Result<MadeOfTemplate, AppError> {
-        self.check_template(template)?;
+        self.check_template(template, TemplateSource::User)?;
         let mut suited = template.suited(language, self.now(), zone.as_ref().unwrap_or(self.zone()));
         if let Some(name) = zone.as_ref().and_then(TimeZone::iana_name) {
             suited
@@ -158,7 +190,7 @@ impl App {
             agent: AgentId::from(new_id()),
             missions: suited.missions.iter().map(|_| MissionId::from(new_id())).collect(),
         };
-        let tools = self.tools().iter().map(|tool| tool.name.clone()).collect();
+        let tools = self.tools().iter().filter(|tool| !tool.of_template).map(|tool| tool.name.clone()).collect();
         let maker = Maker { made: made.clone(), suited, tools };
         let (executors, now, user_id) = (self.reviews.executors().clone(), self.now(), user.to_owned());
         let rows = move |log: &dyn UserLog| {
@@ -182,7 +214,7 @@ impl App {
             missions
                 .push(self.mission_fields(user, &card.card.id, &[field::TITLE, field::OBJECTIVE, field::CONCEPT, field::CADENCE]).await?);
         }
-        own(&record, &missions).ok_or_else(|| WrongValue::NothingToShare.into())
+        own(&record, &missions, self.modules(), &self.reviews.catalog).ok_or_else(|| WrongValue::NothingToShare.into())
     }
 }
 
@@ -190,7 +222,7 @@ impl App {
 struct Maker {
     made: MadeOfTemplate,
     suited: Suited,
-    /// All tools, which clients list by name.
+    /// The tools that are everybody's, which clients list by name.
     tools: Vec<String>,
 }
 

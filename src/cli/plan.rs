@@ -36,10 +36,11 @@ pub(super) async fn run(context: Context, args: PlanArgs) -> CommandResult {
     let operator = setup::operator(&context.config).await?;
     let snapshot = operator.mission(&args.mission, args.user.as_ref()).await?;
     let (now, private_key) = (operator.now(), setup::private_key(&context.config)?);
-    let kinds = setup::modules(&context.config)?.kinds();
+    let known = setup::known(&context.config)?;
+    let kinds = known.modules.kinds();
     let preview = operator.preview(&snapshot, (private_key.as_ref(), args.dry_run), &kinds, now).await?;
     let PlanPreview { mission, agent, inputs, budget } = preview;
-    let planner = setup::planner(&context.config)?;
+    let planner = setup::planner(&context.config, known.catalog)?;
     let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
     let offered = planner.offered(&policy);
     let material = Material { agent: agent.as_ref(), mission: &mission, inputs: &inputs, offered: &offered, budget, now };

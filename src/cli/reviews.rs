@@ -161,7 +161,8 @@ fn of(steps: &[StepId], decision: StepDecision, feedback: Option<String>, iterat
 
 fn reviews(context: &Context, operator: &Operator) -> Result<Arc<Reviews>, Failure> {
     let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);
-    Ok(Arc::new(setup::reviews(&context.config, operator, metrics)?))
+    let known = setup::known(&context.config)?;
+    Ok(Arc::new(setup::reviews(&context.config, operator, &known, metrics)?))
 }
 
 async fn decide(context: &Context, user: &UserId, steps: &[StepId], review: &StepReview, json: bool) -> CommandResult {

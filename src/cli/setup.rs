@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
-use crate::app::{App, AppParts, FixedParts, ModelKeeper, Operator, Outbox, Reviews};
+use crate::app::{App, AppParts, FixedParts, ModelKeeper, Operator, Outbox, Reviews, with_templates};
 use crate::auth::{LocalKey, Users};
 use crate::config::{self, Config, FixedModel};
 use crate::domain::backoff::Backoff;
@@ -109,8 +109,9 @@ pub(super) fn now() -> Timestamp {
 
 /// The app with the configured rules, on the clock of this machine.
 pub(super) fn app(config: &Config, operator: &Operator) -> Result<Arc<App>, Failure> {
-    let runner = runner(config, operator, None)?;
-    let reviews = Arc::new(reviews(config, operator, Arc::clone(runner.metrics()))?);
+    let known = known(config)?;
+    let runner = runner(config, operator, &known, None)?;
+    let reviews = Arc::new(reviews(config, operator, &known, Arc::clone(runner.metrics()))?);
     let parts = AppParts {
         runner,
         users: Arc::new(users(config)?),
@@ -124,10 +125,20 @@ pub(super) fn app(config: &Config, operator: &Operator) -> Result<Arc<App>, Fail
     Ok(App::new(operator.store().clone(), parts, clock()))
 }
 
+/// What this server knows of records and tools: what comes with the program, the configured files, and what templates add.
+pub(super) struct KnownModules {
+    pub modules: Modules,
+    pub catalog: Catalog,
+}
+
+pub(super) fn known(config: &Config) -> Result<KnownModules, Failure> {
+    let (modules, catalog) = with_templates(&config.data_dir, modules(config)?, catalog(config)?);
+    Ok(KnownModules { modules, catalog })
+}
+
 /// The plans of users, and what decisions about them do.
-pub(super) fn reviews(config: &Config, operator: &Operator, metrics: Arc<Metrics>) -> Result<Reviews, Failure> {
-    let catalog = catalog(config)?;
-    Ok(Reviews::new(operator.store().clone(), executors(config, &catalog)?, catalog, metrics, clock()))
+pub(super) fn reviews(config: &Config, operator: &Operator, known: &KnownModules, metrics: Arc<Metrics>) -> Result<Reviews, Failure> {
+    Ok(Reviews::new(operator.store().clone(), executors(config, known), known.catalog.clone(), metrics, clock()))
 }
 
 /// Makes the calls that decisions leave behind.
@@ -136,12 +147,12 @@ pub(super) fn outbox(operator: &Operator, reviews: Arc<Reviews>, webhooks: BTree
 }
 
 /// Who carries out which tool.
-fn executors(config: &Config, catalog: &Catalog) -> Result<Executors, Failure> {
-    let named = |wanted: fn(&Tool) -> bool| catalog.tools().iter().filter(move |tool| wanted(tool)).map(|tool| tool.name.clone());
+fn executors(config: &Config, known: &KnownModules) -> Executors {
+    let named = |wanted: fn(&Tool) -> bool| known.catalog.tools().iter().filter(move |tool| wanted(tool)).map(|tool| tool.name.clone());
     let by_client: Vec<String> = named(|tool| tool.execute == Some(Execute::Client)).collect();
     let called = named(|tool| matches!(tool.execute, Some(Execute::Webhook(_)))).collect();
     let limits = AutoLimits { steps: config.auto_steps_per_hour.into(), destructive: Arc::new(named(|tool| tool.destructive).collect()) };
-    Ok(Executors::new(modules(config)?.without(&by_client), called, config.time_zone.clone(), limits))
+    Executors::new(known.modules.clone().without(&by_client), called, config.time_zone.clone(), limits)
 }
 
 /// The configured webhooks, by their tools.
@@ -157,7 +168,7 @@ pub(super) fn webhooks(config: &Config) -> Result<BTreeMap<String, Webhook>, Fai
 }
 
 /// The configured modules.
-pub(super) fn modules(config: &Config) -> Result<Modules, Failure> {
+fn modules(config: &Config) -> Result<Modules, Failure> {
     let builtin = if config.carries_out { Modules::builtin() } else { Modules::builtin().without_tools() };
     let Some(path) = &config.modules_file else { return Ok(builtin) };
     let wrong = |what: String| Failure::Usage(format!("the modules of {} (MANA_AI_MODULES) cannot be used: {what}", path.display()));
@@ -166,14 +177,14 @@ pub(super) fn modules(config: &Config) -> Result<Modules, Failure> {
 }
 
 /// A runner with the configured rules; `now` stops its clock.
-pub(super) fn runner(config: &Config, operator: &Operator, now: Option<Timestamp>) -> Result<Arc<Runner>, Failure> {
-    let planner = planner(config)?;
+pub(super) fn runner(config: &Config, operator: &Operator, known: &KnownModules, now: Option<Timestamp>) -> Result<Arc<Runner>, Failure> {
+    let planner = planner(config, known.catalog.clone())?;
     let metrics = Arc::new(Metrics::new().map_err(Failure::failed)?);
     let clock: Clock = match now {
         Some(now) => Arc::new(move || now),
         None => clock(),
     };
-    Runner::new(operator.store().clone(), planner, metrics, rules(config)?, clock).map_err(Failure::failed)
+    Runner::new(operator.store().clone(), planner, metrics, rules(config, known)?, clock).map_err(Failure::failed)
 }
 
 /// The configured model server.
@@ -207,9 +218,9 @@ pub(super) fn catalog(config: &Config) -> Result<Catalog, Failure> {
     })
 }
 
-/// A planner with the configured model server and tools.
-pub(super) fn planner(config: &Config) -> Result<Planner, Failure> {
-    Planner::new(model_server(config), catalog(config)?, config.llm_context_tokens).map_err(Failure::failed)
+/// A planner with the configured model server and some tools.
+pub(super) fn planner(config: &Config, catalog: Catalog) -> Result<Planner, Failure> {
+    Planner::new(model_server(config), catalog, config.llm_context_tokens).map_err(Failure::failed)
 }
 
 /// How the user calls this program, so that what is printed can be copied.
@@ -267,7 +278,7 @@ fn breaker(config: &Config) -> Limits {
     Limits { failures: config.breaker_failures, cooldown: signed(config.breaker_cooldown) }
 }
 
-fn rules(config: &Config) -> Result<RunnerSettings, Failure> {
+fn rules(config: &Config, known: &KnownModules) -> Result<RunnerSettings, Failure> {
     Ok(RunnerSettings {
         max_parallel: config.max_parallel_plans,
         max_attempts: config.max_attempts,
@@ -277,7 +288,7 @@ fn rules(config: &Config) -> Result<RunnerSettings, Failure> {
         breaker: breaker(config),
         ceilings: ceilings(config),
         zone: config.time_zone.clone(),
-        executors: executors(config, &catalog(config)?)?,
+        executors: executors(config, known),
         private_key: private_key(config)?.map(Arc::new),
     })
 }

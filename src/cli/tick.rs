@@ -19,7 +19,8 @@ pub(super) struct TickArgs {
 
 pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     let operator = setup::new_operator(&context.config).await?;
-    let runner = setup::runner(&context.config, &operator, args.now)?;
+    let known = setup::known(&context.config)?;
+    let runner = setup::runner(&context.config, &operator, &known, args.now)?;
     let tick = runner.tick().await?;
     let settled = tokio::select! {
         settled = tick.settle() => Some(settled),
@@ -32,7 +33,7 @@ pub(super) async fn run(context: Context, args: TickArgs) -> CommandResult {
     // Where no server runs, steps that go ahead without review and calls that failed before have nobody else.
     let webhooks = setup::webhooks(&context.config)?;
     if !webhooks.is_empty() {
-        let reviews = setup::reviews(&context.config, &operator, Arc::clone(runner.metrics()))?;
+        let reviews = setup::reviews(&context.config, &operator, &known, Arc::clone(runner.metrics()))?;
         setup::outbox(&operator, Arc::new(reviews), webhooks)?.deliver().await?;
     }
     if args.json {

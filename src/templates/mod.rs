@@ -3,6 +3,7 @@
 //! A template is data, read strictly: what is wrong is told with the file and the field. This room must not know the store,
 //! pages, or who uses a template.
 
+mod brought;
 mod own;
 mod part;
 mod read;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::language::Language;
 
+pub use brought::{LackingModule, TemplateModules};
 pub use own::{MAX_FILE, own};
 pub use part::{BadTemplate, FileFault, FilePartKind};
 pub use suited::{Sample, Suited, SuitedMission};
@@ -34,6 +36,8 @@ pub struct Template {
     pub name: Wording,
     pub tagline: Wording,
     pub description: Wording,
+    /// What it brings besides: tables and tools that a server may not have.
+    pub modules: TemplateModules,
     pub agent: TemplateAgent,
     pub records: Vec<TemplateRecord>,
     pub missions: Vec<TemplateMission>,

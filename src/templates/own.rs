@@ -2,18 +2,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::FORMAT;
+use super::{FORMAT, Template, TemplateModules};
 use crate::domain::agent::Agent;
 use crate::domain::field;
 use crate::domain::fields::is_ciphertext;
 use crate::domain::merge::Record;
+use crate::modules::Modules;
+use crate::planner::tools::Catalog;
 
 /// The largest file, in bytes.
 pub const MAX_FILE: usize = 256 * 1024;
 
-/// The file of an agent and its missions: without ids, records, plans and memory, and without texts that are encrypted.
-/// `None`: the title of no mission can be read.
-pub fn own(agent: &Record, missions: &[Record]) -> Option<String> {
+/// The file of an agent and its missions: without ids, records, plans and memory, and without texts that are encrypted, but
+/// with the modules of this server that it needs elsewhere. `None`: the title of no mission can be read.
+pub fn own(agent: &Record, missions: &[Record], modules: &Modules, catalog: &Catalog) -> Option<String> {
     let missions: Vec<Value> = missions.iter().filter_map(mission).collect();
     if missions.is_empty() {
         return None;
@@ -28,10 +30,18 @@ pub fn own(agent: &Record, missions: &[Record]) -> Option<String> {
     told.insert("policy".into(), policy(agent.get(field::POLICY)));
     told.extend(read.max_tokens_per_day.map(|tokens| ("maxTokensPerDay".to_owned(), json!(tokens))));
     let icon = plain(field::AVATAR).map(|icon| ("icon".to_owned(), json!(icon)));
-    let mut file = Map::from_iter([("format".to_owned(), json!(FORMAT)), ("name".to_owned(), json!(name))]);
-    file.extend(icon);
-    file.extend([("agent".to_owned(), Value::Object(told)), ("missions".to_owned(), missions.into())]);
-    serde_json::to_string_pretty(&file).ok()
+    let rest = [("agent".to_owned(), Value::Object(told)), ("missions".to_owned(), missions.into())];
+    let file = |modules: Option<Value>| {
+        let mut file = Map::from_iter([("format".to_owned(), json!(FORMAT)), ("name".to_owned(), json!(name))]);
+        file.extend(icon.clone());
+        file.extend(modules.map(|modules| ("modules".to_owned(), modules)));
+        file.extend(rest.clone());
+        serde_json::to_string_pretty(&file).ok()
+    };
+    // A module of the operator's may be what no template can bring.
+    let brought = TemplateModules::needed(&read.policy, modules, catalog).written();
+    let with_modules = brought.and_then(|modules| file(Some(modules)).filter(|text| Template::read("", text.as_bytes()).is_ok()));
+    with_modules.or_else(|| file(None))
 }
 
 fn mission(record: &Record) -> Option<Value> {

@@ -79,6 +79,29 @@ pub enum FileFault {
     NoTable(String),
     #[error("has {name:?}, which is no field of {table}")]
     NoField { name: String, table: String },
+    /// What the reader of modules and tools says.
+    #[error("cannot be used: {0}")]
+    Description(String),
+    #[error("must be 1 to 64 letters, digits, _ or -")]
+    NoName,
+    #[error("has {0:?} twice")]
+    Twice(String),
+    #[error("has the records of missions and agents, which no template describes")]
+    OwnRecords,
+    #[error("is a field that every record has, which no template describes")]
+    OwnField,
+    #[error("must be log: a template brings no tool that a device or an endpoint carries out")]
+    Elsewhere,
+    #[error("is {0:?}, of which modules.tools does not say what it writes")]
+    NotDescribed(String),
+    #[error("deletes records, and must be destructive")]
+    Deletes,
+    #[error("is {0:?}, which this server described otherwise when it started")]
+    Otherwise(String),
+    #[error("is {0:?}, which this server knows once it is restarted: it reads modules at its start")]
+    OnceRestarted(String),
+    #[error("is {0:?}, which this server lacks; whoever runs it can put the file into templates/ of the data directory and restart it")]
+    ForOperator(String),
 }
 
 /// What a part of a file must be.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::part::{BadTemplate, FileFault, FilePart};
-use super::{EXTENSION, FORMAT, MAX_FILE, Template, TemplateAgent, TemplateMission, TemplateRecord, suited};
+use super::{EXTENSION, FORMAT, MAX_FILE, Template, TemplateAgent, TemplateMission, TemplateModules, TemplateRecord, suited};
 use crate::domain::cadence::Cadence;
 use crate::domain::fields::{is_ciphertext, whole};
 use crate::domain::json::{self, Plain};
@@ -28,12 +28,13 @@ pub(super) fn template(file: &str, text: &[u8]) -> Result<Template, BadTemplate>
         return Err(bad(FileFault::Depth));
     }
     let top = FilePart { file, place: String::new(), value: &value };
-    top.object(&["format", "name", "icon", "category", "tagline", "description", "agent", "records", "missions"])?;
+    top.object(&["format", "name", "icon", "category", "tagline", "description", "modules", "agent", "records", "missions"])?;
     let format = top.need("format")?;
     if whole(format.value) != Some(FORMAT) {
         return Err(format.wrong(FileFault::Format(FORMAT)));
     }
     let name = top.need("name")?.heading()?;
+    let modules = top.get("modules").map(|part| TemplateModules::read(&part)).transpose()?.unwrap_or_default();
     let agent = agent(&top.need("agent")?)?;
     let records = top.list("records", MAX_RECORDS)?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
     let keys: BTreeSet<&str> = records.iter().map(|record| record.key.as_str()).collect();
@@ -51,6 +52,7 @@ pub(super) fn template(file: &str, text: &[u8]) -> Result<Template, BadTemplate>
         name,
         tagline: top.get("tagline").map(|part| part.heading()).transpose()?.unwrap_or_default(),
         description: top.get("description").map(|part| part.wording()).transpose()?.unwrap_or_default(),
+        modules,
         agent,
         records,
         missions,

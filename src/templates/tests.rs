@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::merge::Record;
+use crate::modules::Modules;
+use crate::planner::tools::Catalog;
 
 fn told(text: &str) -> String {
     match Template::read("shared.json", text.as_bytes()) {
@@ -32,6 +34,7 @@ fn each_builtin_file_reads_and_says_everything_in_both_languages() {
             }
         }
         assert_ne!(template.description.told(Language::English), template.description.told(Language::German));
+        assert_eq!(template.modules.joined(&Modules::builtin(), &Catalog::builtin()).map(drop), Ok(()), "{}", template.id);
         assert!(!template.records.is_empty() && template.missions.iter().all(|mission| !mission.inputs.is_empty()), "{}", template.id);
     }
     assert_eq!(Template::builtin().len(), BUILTIN.files().count());
@@ -88,10 +91,10 @@ fn an_agent_of_somebody_becomes_a_file_that_tells_nothing_of_them() {
     };
     let record = |value: Value| value.as_object().unwrap().clone();
     let missions = [record(mission("Tea")), record(mission("enc:1:x.y"))];
-    let file = own(&record(agent), &missions).unwrap();
+    let file = own(&record(agent), &missions, &Modules::builtin(), &Catalog::builtin()).unwrap();
     assert!(!file.contains("77") && !file.contains("enc:1:") && !file.contains("Ulm") && !file.contains("allowDestructive"), "{file}");
     let template = Template::read("again.json", file.as_bytes()).unwrap();
     assert_eq!((template.agent.tools("auto"), template.agent.tools("deny")), (vec!["create_task"], vec!["x"]));
     assert_eq!((template.missions.len(), template.missions[0].title.told(Language::German)), (1, "Tea"));
-    assert!(own(&Record::new(), &missions[1..]).is_none());
+    assert!(own(&Record::new(), &missions[1..], &Modules::builtin(), &Catalog::builtin()).is_none());
 }

@@ -1,6 +1,6 @@
 //! Templates: the shelf, what one would create, and files in and out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Path, State};
 use axum::http::header;
@@ -18,9 +18,9 @@ use super::values::amount as amount_of;
 use crate::app::{AppError, bad_template};
 use crate::domain::ids::AgentId;
 use crate::domain::repetition::Repetition;
-use crate::modules::{FieldKind, FieldRole};
+use crate::modules::{FieldKind, FieldRole, TableSpec};
 use crate::planner::tools::Tool;
-use crate::templates::{Template, TemplateRecord};
+use crate::templates::{Template, TemplateModules, TemplateRecord};
 use crate::text::catalog::{Words, text_id};
 use crate::text::{module, schedule};
 
@@ -100,6 +100,8 @@ fn detail(shared: &Shared, who: &SignedIn, template: &Template, action: &str, fi
             button { (words.say("templates-create")) }
         }
         h2 { (words.say("templates-creates")) }
+        @let modules = works_with(shared, words, template);
+        @if !modules.is_empty() { p { (words.with("templates-works-with", [("modules", modules.into())])) } }
         section {
             h3 { (words.say("templates-agent")) ": " bdi { (shorter(agent.name.told(language), 120)) } }
             p dir="auto" { (shorter(agent.role.told(language), 300)) }
@@ -118,11 +120,49 @@ fn detail(shared: &Shared, who: &SignedIn, template: &Template, action: &str, fi
             }
             @if !mission.concept.told(language).is_empty() { p.prose.hint dir="auto" { (mission.concept.told(language)) } }
         } }
+        @if !template.modules.is_empty() { (brought(words, &template.modules)) }
         @if !template.records.is_empty() { section {
             h3 { (words.say("templates-records")) }
             p.hint { (words.say("templates-records-hint")) }
             (samples(shared, who, template))
         } }
+    }
+}
+
+/// The modules of its records and of the tools that its agent may use.
+fn works_with(shared: &Shared, words: Words, template: &Template) -> String {
+    let kinds = shared.app.modules().kinds();
+    let of_record = |record: &TemplateRecord| {
+        let kind = kinds.all().iter().find(|kind| record.table.split_once('/') == Some((&kind.app, &kind.table)))?;
+        Some(module::module(words, kind.module()))
+    };
+    let of_tool = |name: &str| {
+        let tool = shared.app.tools().iter().find(|tool| tool.name == name)?;
+        Some(module::module(words, &tool.module))
+    };
+    let tools = ["auto", "propose"].into_iter().flat_map(|decision| template.agent.tools(decision));
+    let names: BTreeSet<String> = template.records.iter().filter_map(of_record).chain(tools.filter_map(of_tool)).collect();
+    names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// The tables and tools that a template brings.
+fn brought(words: Words, brought: &TemplateModules) -> Markup {
+    let fields = |table: &TableSpec| table.fields.iter().map(|field| module::field(words, field)).collect::<Vec<_>>().join(", ");
+    let names: BTreeSet<String> = brought.catalog.iter().map(|tool| module::module(words, &tool.module)).collect();
+    html! {
+        section {
+            h3 { (words.say("templates-module")) @if !names.is_empty() { ": " bdi { (names.into_iter().collect::<Vec<_>>().join(", ")) } } }
+            p.hint { (words.say("templates-module-hint")) }
+            @let shown: Vec<&TableSpec> = brought.described.tables().iter().filter(|table| !table.hidden).collect();
+            @if !shown.is_empty() {
+                p { (words.say("templates-tables")) }
+                ul { @for table in shown { li { bdi { (shorter(&module::table(words, table), 80)) } ": " bdi { (shorter(&fields(table), 300)) } } } }
+            }
+            @if !brought.catalog.is_empty() {
+                p { (words.say("templates-tools")) }
+                ul { @for tool in &brought.catalog { li dir="auto" { (module::tool(words, &tool.name, &shorter(&tool.description, 120))) } } }
+            }
+        }
     }
 }
 

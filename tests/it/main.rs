@@ -42,6 +42,7 @@ mod store_story;
 mod streams;
 mod sync;
 mod sync_model;
+mod template_modules;
 mod templates;
 mod tick;
 mod traces;

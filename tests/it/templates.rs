@@ -9,33 +9,41 @@ use serde_json::{Value, json};
 use crate::common::pages::{FormAnswer, post, sign_in};
 use crate::common::{Mana, Model, Reply, Served, hourly, insert, request};
 
-struct Desk {
-    mana: Mana,
-    served: Served,
+/// A server with somebody who is signed in.
+pub(crate) struct Desk {
+    pub mana: Mana,
+    pub served: Served,
     cookie: String,
+    pub token: String,
 }
 
 impl Desk {
-    fn new(mana: Mana) -> Self {
+    pub fn new(mana: Mana) -> Self {
         let mana = mana.with("TICK_ENABLED", "false").with("MANA_AI_TIME_ZONE", "Europe/Berlin");
         let served = mana.serve();
-        let token = mana.run(&["token", "create", "--user", "u"]).stdout;
-        let cookie = sign_in(&served, token.trim());
-        Desk { mana, served, cookie }
+        let token = mana.run(&["token", "create", "--user", "u"]).stdout.trim().to_owned();
+        let cookie = sign_in(&served, &token);
+        Desk { mana, served, cookie, token }
     }
 
-    fn page(&self, path: &str, language: &str) -> (u16, String) {
+    /// The same server, started again.
+    pub fn restarted(self) -> Self {
+        drop(self.served);
+        Desk::new(self.mana)
+    }
+
+    pub fn page(&self, path: &str, language: &str) -> (u16, String) {
         request("GET", &self.served.url(path), &[("cookie", &self.cookie), ("accept-language", language)])
     }
 
-    fn post(&self, path: &str, fields: &[(&str, &str)]) -> FormAnswer {
+    pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> FormAnswer {
         let (_, page) = self.page("/templates/import", "en");
         let csrf = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap();
         let fields = [("csrf", csrf)].into_iter().chain(fields.iter().copied()).map(|(name, value)| (name.to_owned(), value.to_owned()));
         post(&self.served.url(path), &self.cookie, &fields.collect::<Vec<_>>())
     }
 
-    fn rows(&self) -> Vec<Value> {
+    pub fn rows(&self) -> Vec<Value> {
         self.mana.run(&["export"]).json()
     }
 }
@@ -48,8 +56,9 @@ fn table(row: &Value) -> String {
 fn every_template_makes_sound_rows_and_its_first_run_ends_in_a_plan() {
     let model = Model::start(Duration::ZERO, |_| Reply::task("Do this"));
     let desk = Desk::new(Mana::new().with("MANA_LLM_URL", model.url()).with("MANA_LLM_CONTEXT_TOKENS", "32768"));
-    let modules = Modules::builtin();
     let templates = Template::builtin();
+    let known = |modules: Modules, template: &Template| modules.joined(&template.modules.described).unwrap();
+    let modules = templates.iter().fold(Modules::builtin(), known);
     assert!(templates.len() >= 12);
     for template in &templates {
         let before = desk.rows().len();

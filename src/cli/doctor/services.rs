@@ -69,7 +69,7 @@ const MOST_TOKENS: u64 = 32_768;
 pub(super) async fn model(config: &Config) -> Diagnosis {
     // Tools that cannot be read are told of by their own check.
     let usable = if setup::catalog(config).is_ok() { config.clone() } else { Config { tools_file: None, ..config.clone() } };
-    let planner = match setup::planner(&usable) {
+    let planner = match setup::catalog(&usable).and_then(|catalog| setup::planner(&usable, catalog)) {
         Ok(planner) => planner,
         Err(Failure::Usage(reason) | Failure::Failed(reason)) => return Diagnosis::fail(reason, "correct the setting that it names"),
         Err(Failure::NoReader) => return Diagnosis::ok("not looked at"),
