@@ -100,6 +100,45 @@ fn offered(request: &Value) -> Vec<String> {
 }
 
 #[test]
+fn the_gardener_waters_a_plant_and_takes_it_back() {
+    let (model, script) = scripted();
+    let desk = Desk::new(mana(&model));
+    for (language, words) in [
+        ("en", ["Works with: ", "A module of its own: <bdi>Garden", "Plants", "Record that a plant was watered, now."]),
+        ("de", ["Arbeitet mit: ", "Ein eigenes Modul: <bdi>Garten", "Pflanzen", "Festhalten, dass eine Pflanze gerade gegossen wurde."]),
+    ] {
+        let (_, page) = desk.page("/templates/garden-calendar", language);
+        assert!(words.iter().all(|word| page.contains(word)), "{page}");
+    }
+    let (_, page) = desk.page("/templates/habit-coach", "en");
+    assert!(page.contains("Works with: ") && !page.contains("A module of its own"), "{page}");
+    assert_eq!(desk.post("/templates/garden-calendar", &[]).status, 303);
+    let plants = desk.records("plants");
+    let (mint, fields) = plants.iter().find(|(_, fields)| fields["name"] == "Mint").unwrap();
+    assert_eq!((plants.len(), &fields["place"]), (4, &json!("balcony")));
+    let before = fields["wateredAt"].clone();
+    *script.lock().unwrap() = vec![json!(["water_plant", {"plantId": mint}]), json!(["add_plant", {"name": "Basil"}])];
+    let steps = desk.planned();
+    let request = model.requests().remove(0);
+    assert!(["water_plant", "add_plant"].iter().all(|tool| offered(&request).contains(&(*tool).to_owned())), "{request}");
+    let (prompt, (_, review)) = (request["messages"].to_string(), desk.page("/review", "en"));
+    assert!(prompt.contains("Had aphids last year") && prompt.contains(mint), "{prompt}");
+    assert!(review.contains("Watered at"), "{review}");
+
+    assert_eq!(desk.step(&steps[0], "approve")["status"], "approved");
+    let watered = |desk: &Desk| desk.records("plants").iter().find(|(id, _)| id == mint).unwrap().1["wateredAt"].clone();
+    assert!(watered(&desk).as_str() > before.as_str(), "{before}");
+    assert_eq!(desk.step(&steps[1], "approve")["status"], "approved");
+    let basil = desk.records("plants").pop().unwrap().1;
+    assert_eq!((&basil["name"], &basil["place"], &basil["spaceId"]), (&json!("Basil"), &json!("bed"), &json!("_personal:u")));
+    desk.step(&steps[0], "undo");
+    assert_eq!(watered(&desk), before);
+    // People keep them like all other records.
+    let (status, list) = desk.page("/records/garden/plants", "de");
+    assert!(status == 200 && list.contains("Pflanzen") && list.contains("Basil") && list.contains("Standort"), "{list}");
+}
+
+#[test]
 fn agents_that_do_not_name_the_tools_of_a_template_are_not_offered_them() {
     let (model, _) = scripted();
     let mana = mana(&model);
@@ -118,7 +157,7 @@ fn agents_that_do_not_name_the_tools_of_a_template_are_not_offered_them() {
     assert_eq!(desk.post("/templates/habit-coach", &[]).status, 303);
     let coach = desk.rows().into_iter().rev().find(|row| row["table"] == "agents").unwrap();
     let named = coach["data"]["policy"]["tools"].as_object().unwrap();
-    assert!(named.contains_key("create_note") && !named.contains_key("oil_bike"), "{coach}");
+    assert!(named.contains_key("create_note") && !named.contains_key("oil_bike") && !named.contains_key("water_plant"), "{coach}");
     desk.planned();
     let mut counts: Vec<usize> = model.requests().iter().map(|request| offered(request).len()).collect();
     counts.sort_unstable();
@@ -186,6 +225,7 @@ fn what_clashes_or_is_broken_is_told_and_keeps_nobody_from_starting() {
     let (status, page) = desk.page("/templates", "en");
     assert_eq!(status, 200);
     for says in [
+        "garden-calendar: `modules.tables[0]` is &quot;garden/plants&quot;, which this server described otherwise",
         "b: `modules.tables[0]` is &quot;bikes/bikes&quot;, which this server described otherwise",
         "c.json: `modules.tables[0].app` has the records of missions and agents",
         "d.json: `modules.catalog[1]` is &quot;oil_bike&quot;, of which modules.tools does not say what it writes",

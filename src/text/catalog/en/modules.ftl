@@ -1,4 +1,5 @@
-# What the built-in modules call their things; their names in `src/modules/builtin.json` and `src/planner/tools.json` end the ids.
+# What the built-in modules call their things; their names in `src/modules/builtin.json`, `src/planner/tools.json` and `modules` of
+# `templates/` end the ids.
 
 modules-module-todo = Tasks
 modules-module-calendar = Calendar
@@ -13,6 +14,7 @@ modules-module-contacts = Contacts
 modules-module-mood = Mood
 modules-module-finance = Finance
 modules-module-times = Time tracking
+modules-module-garden = Garden
 modules-module-tasks = Tasks
 modules-module-profile = Profile
 modules-module-kontext = Context
@@ -29,6 +31,7 @@ modules-table-contacts = Contacts
 modules-table-transactions = Transactions
 modules-table-drinkEntries = Drinks
 modules-table-companionGoals = Goals
+modules-table-plants = Plants
 modules-table-projects = Projects
 modules-table-timeBlocks = Times
 modules-table-habitLogs = Habit log
@@ -131,6 +134,10 @@ modules-field-categoryId = Category
 modules-field-clientId = Client
 modules-field-guildId = Guild
 modules-field-presetId = Preset
+modules-field-place = Place
+modules-field-sownOn = Sown on
+modules-field-wateredAt = Watered at
+modules-field-plantId = Plant
 
 modules-choice-low = low
 modules-choice-medium = medium
@@ -200,6 +207,10 @@ modules-choice-creative = creative
 modules-choice-outdoors = outdoors
 modules-choice-screen = screen
 modules-choice-chores = chores
+modules-choice-bed = bed
+modules-choice-balcony = balcony
+modules-choice-greenhouse = greenhouse
+modules-choice-windowsill = windowsill
 
 modules-tool-create_task = Add a task to the to-do list.
 modules-tool-complete_task = Tick off one task of the to-do list.
@@ -225,3 +236,5 @@ modules-tool-log_mood = Record a mood, now.
 modules-tool-add_transaction = Record money that came in or went out.
 modules-tool-start_timer = Start to track working time.
 modules-tool-stop_timer = Stop the running timer.
+modules-tool-add_plant = Add a plant to the garden.
+modules-tool-water_plant = Record that a plant was watered, now.
