@@ -83,7 +83,7 @@ impl From<NotMade> for AppError {
 /// cannot be used is left out; the page of templates says why.
 pub fn with_templates(data_dir: &Path, modules: Modules, catalog: Catalog) -> (Modules, Catalog) {
     let files = files(&data_dir.join(DIRECTORY));
-    let all = Template::builtin().into_iter().chain(files.templates).filter(|template| !template.modules.is_empty());
+    let all = Template::builtin_with_modules().into_iter().chain(files.templates).filter(|template| !template.modules.is_empty());
     all.fold((modules, catalog), |(modules, catalog), template| template.modules.joined(&modules, &catalog).unwrap_or((modules, catalog)))
 }
 

@@ -203,7 +203,6 @@ impl Runner {
         let now = self.now();
         self.metrics.ticks_total.inc();
         self.refresh().instrument(tracing::debug_span!("refresh", rows = Empty)).await?;
-        self.restore_lost().await?;
         let mut outcome = TickOutcome { stats: TickStats::new(now), notes: Vec::new(), runs: Vec::new() };
         self.upkeep(&mut progress, now, &mut outcome).await?;
         let due = progress.due.next(&self.store, now).await?;

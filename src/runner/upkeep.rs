@@ -15,7 +15,7 @@ use crate::domain::mission::Mission;
 use crate::domain::raw::{Raw, RawRecord};
 use crate::domain::schedule::{first_time, time_again};
 use crate::domain::time;
-use crate::store::{Edit, RanAhead, StoreError, StoreResult, Table};
+use crate::store::{Disorder, Edit, RanAhead, StoreError, StoreResult, Table};
 use crate::text;
 use crate::text::catalog::Words;
 
@@ -35,12 +35,28 @@ pub(super) struct ScanProgress {
 
 impl Runner {
     pub(super) async fn upkeep(&self, progress: &mut ScanProgress, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
-        self.take_over().await?;
-        self.give_strays_back(now).await?;
-        self.store.drop_orphans(now, ORPHANS).await?;
+        let future = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
+        // Most ticks find nothing.
+        let Disorder { lost, claims, waiting, unscheduled, ran_ahead } = self.store.disorder(future).await?;
+        if lost {
+            self.restore_lost().await?;
+        }
+        if claims {
+            self.take_over().await?;
+            self.give_strays_back(now).await?;
+        }
+        self.presence.sweep().await?;
         self.hear_of_outage().await?;
-        self.set_missing_times(progress, now, outcome).await?;
-        self.set_times_again(progress, now, outcome).await
+        if claims || waiting {
+            self.store.drop_orphans(now, ORPHANS).await?;
+        }
+        if unscheduled {
+            self.set_missing_times(progress, now, outcome).await?;
+        }
+        if ran_ahead {
+            self.set_times_again(progress, (now, future), outcome).await?;
+        }
+        Ok(())
     }
 
     /// Sets the first times of missions whose client left that to the server.
@@ -56,8 +72,12 @@ impl Runner {
     }
 
     /// Sets the times anew that runs set on a clock that was ahead. Such runs ended in what is the future now.
-    async fn set_times_again(&self, progress: &mut ScanProgress, now: Timestamp, outcome: &mut TickOutcome) -> StoreResult<()> {
-        let future = now.checked_add(SignedDuration::from_mins(1)).unwrap_or(Timestamp::MAX);
+    async fn set_times_again(
+        &self,
+        progress: &mut ScanProgress,
+        (now, future): (Timestamp, Timestamp),
+        outcome: &mut TickOutcome,
+    ) -> StoreResult<()> {
         let after = progress.ran_ahead.take().filter(|(at, _)| *at > future).unwrap_or((future, RunId::default()));
         let found = self.store.ran_ahead(after, now, TIMES).await?;
         progress.ran_ahead = found.last().filter(|_| found.len() == TIMES as usize).map(|run| (run.finished_at, run.run_id.clone()));
@@ -106,7 +126,7 @@ impl Runner {
                 tracing::info!(runs = released, "took over the runs of a process that ended");
             }
         }
-        self.presence.sweep().await
+        Ok(())
     }
 
     /// Frees claims of this process that no task works on any more, because their end could not be written. Where the

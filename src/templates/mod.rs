@@ -124,7 +124,19 @@ impl Template {
 
     /// The templates that come with the program, by their ids.
     pub fn builtin() -> Vec<Template> {
-        let read = |file: &include_dir::File<'_>| Template::read(file.path().to_str()?, file.contents()).ok();
+        Template::builtin_where(|_| true)
+    }
+
+    /// Those of them that bring modules. Every start needs these, and no others.
+    pub fn builtin_with_modules() -> Vec<Template> {
+        Template::builtin_where(|text| text.contains("\"modules\""))
+    }
+
+    fn builtin_where(is_wanted: impl Fn(&str) -> bool) -> Vec<Template> {
+        let read = |file: &include_dir::File<'_>| {
+            let text = file.contents_utf8().filter(|text| is_wanted(text))?;
+            Template::read(file.path().to_str()?, text.as_bytes()).ok()
+        };
         // A test reads each, so that none is missing in a release.
         let mut templates: Vec<Template> = BUILTIN.files().filter_map(read).collect();
         templates.sort_by(|a, b| a.id.cmp(&b.id));

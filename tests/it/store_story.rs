@@ -356,10 +356,10 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             shown(store.preferences(user).await)
         }
         // Of all users at once, for the runner, the operator and the sync server.
-        "append_staged" | "backup" | "check_log" | "check_projection" | "drop_orphans" | "due" | "event_key" | "fact" | "heads_after"
-        | "is_half_moved" | "last_seq" | "missions_with_id" | "move_into" | "people" | "strangers" | "probe" | "projected"
-        | "ran_ahead" | "refresh_batch" | "removals" | "repair" | "set_fact" | "stats" | "take_in_arrivals" | "unscheduled" | "users"
-        | "was_signed_in" => return None,
+        "append_staged" | "backup" | "check_log" | "check_projection" | "disorder" | "drop_orphans" | "due" | "event_key" | "fact"
+        | "heads_after" | "is_half_moved" | "last_seq" | "missions_with_id" | "move_into" | "people" | "strangers" | "probe"
+        | "projected" | "ran_ahead" | "refresh_batch" | "removals" | "repair" | "set_fact" | "stats" | "take_in_arrivals"
+        | "unscheduled" | "users" | "was_signed_in" => return None,
         other => {
             panic!("the method {other} of the store has no case here: tell what it does for one user, and that it shows nothing of another")
         }

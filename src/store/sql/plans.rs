@@ -7,6 +7,7 @@ use rusqlite::types::Value;
 use super::audit::{BY_MISSION, BY_USER};
 use super::cards::{AGENT as AGENT_CARD, AGENTS, AGENTS_NAMED, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
+use super::disorder::DISORDER;
 use super::insights::{
     AGAINST, AGENT_DAYS, DECISIONS, EARLIER_OF_AGENTS, EARLIER_OF_MISSIONS, MISSION_DAYS, TOKENS_OF_MISSION, USER_QUARTERS,
 };
@@ -70,6 +71,22 @@ fn times_that_are_to_be_set_are_found_without_a_look_at_all_missions() {
                  CORRELATED SCALAR SUBQUERY 1\n\
                  SEARCH m USING INDEX sqlite_autoindex_mission_snapshots_1 (user_id=? AND mission_id=?)";
     check(RAN_AHEAD, 4, ahead);
+}
+
+/// Each part stops at its first row, in an index that holds no others.
+#[test]
+fn a_tick_that_finds_nothing_to_put_in_order_reads_nothing() {
+    let found = plan(DISORDER, 1);
+    let reads: Vec<&str> = found.lines().filter(|line| line.starts_with("SEARCH") || line.starts_with("SCAN")).collect();
+    let expected = [
+        "SCAN CONSTANT ROW",
+        "SCAN lost_iterations",
+        "SEARCH runs USING INDEX runs_open (owner>?)",
+        "SEARCH runs USING INDEX runs_open (owner=?)",
+        "SCAN mission_snapshots USING COVERING INDEX mission_snapshots_unscheduled",
+        "SEARCH runs USING COVERING INDEX runs_by_end (finished_at>?)",
+    ];
+    assert_eq!(reads, expected);
 }
 
 #[test]
