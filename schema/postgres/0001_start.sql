@@ -196,6 +196,7 @@ CREATE TABLE agent_snapshots (
     PRIMARY KEY (user_id, agent_id)
 );
 CREATE INDEX agent_snapshots_by_name ON agent_snapshots (user_id, name_key, agent_id, state) WHERE liveness = 'live';
+CREATE INDEX agent_snapshots_by_change ON agent_snapshots (user_id, last_applied_at, agent_id, name_key, state) WHERE liveness = 'live';
 CREATE INDEX agent_snapshots_deleted ON agent_snapshots (user_id, last_applied_at, agent_id) WHERE liveness = 'deleted';
 CREATE INDEX agent_snapshots_by_state ON agent_snapshots (user_id, state, agent_id) WHERE liveness = 'live';
 CREATE INDEX agent_snapshots_limited ON agent_snapshots (user_id, agent_id, max_tokens) WHERE liveness = 'live' AND max_tokens IS NOT NULL;

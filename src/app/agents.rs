@@ -13,7 +13,7 @@ use crate::domain::field;
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::merge::Record;
 use crate::domain::raw::RawRecord;
-use crate::store::{AgentCard, StoreError, StoreResult, Table, search_key};
+use crate::store::{AgentCard, AgentsWanted, StoreError, StoreResult, Table, search_key};
 
 /// What stands around an agent: its missions, and what it used.
 pub struct AgentView {
@@ -23,13 +23,19 @@ pub struct AgentView {
 }
 
 impl App {
-    /// A user's agents whose names have a text, in the order of their names after one of them, at most `limit`.
+    /// A user's agents as they are wanted, a text of their names in whatever case, at most `limit`; and the place after which
+    /// further ones may follow.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn agents(&self, user: &UserId, search: &str, after: (String, AgentId), limit: u32) -> StoreResult<Vec<AgentCard>> {
+    pub async fn agents(
+        &self,
+        user: &UserId,
+        wanted: AgentsWanted,
+        limit: u32,
+    ) -> StoreResult<(Vec<AgentCard>, Option<(String, AgentId)>)> {
         self.refresh().await?;
-        self.store.agents_named(user, &search_key(search), (search_key(&after.0), after.1), limit).await
+        self.store.agents_where(user, AgentsWanted { search: search_key(&wanted.search), ..wanted }, limit).await
     }
 
     /// An agent's record as it is now.

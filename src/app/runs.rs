@@ -2,32 +2,34 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
 use super::{App, AppError};
-use crate::domain::ids::{AgentId, MissionId, RunId, UserId};
+use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::runner::Recalled;
-use crate::store::{AgentCard, Attempt, AuditRow, MissionCard, RunRow, StoreResult, WhichRuns};
+use crate::store::{
+    AgentCard, Attempt, AuditRow, MissionCard, MissionSort, MissionsWanted, RunRow, RunsWanted, StoreResult, WhichMissions, search_key,
+};
 
 /// Agents that a filter offers.
 const AGENTS: u32 = 200;
+/// Missions whose runs are looked into, for a text of their titles.
+const MISSIONS: u32 = 20;
 /// Reads of encrypted records that are looked through for those of a run.
 const READS: u32 = 500;
 
 /// Which runs are wanted.
 #[derive(Debug, Clone)]
 pub struct RunFilter {
-    pub mission: Option<MissionId>,
-    pub agent: Option<AgentId>,
-    pub which: WhichRuns,
-    /// Claimed before this time.
-    pub before: Timestamp,
+    /// A part of the title of their missions, in whatever case.
+    pub search: String,
+    pub wanted: RunsWanted,
 }
 
 /// Some runs, their missions, as far as these are still there, and the agents that there are.
 pub struct RunList {
     pub runs: Vec<RunRow>,
+    /// Whether more missions have the text that was sought than were looked into.
+    pub is_cut: bool,
     pub missions: Vec<MissionCard>,
     pub agents: Vec<AgentCard>,
 }
@@ -51,20 +53,49 @@ pub struct PromptView {
 }
 
 impl App {
-    /// A user's runs, the newest first.
+    /// A user's runs, at most `limit`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn runs_list(&self, user: &UserId, filter: RunFilter, limit: u32) -> StoreResult<RunList> {
+    pub async fn runs_list(&self, user: &UserId, RunFilter { search, wanted }: RunFilter, limit: u32) -> StoreResult<RunList> {
         self.refresh().await?;
-        let RunFilter { mission, agent, which, before } = filter;
-        let runs = self.store.runs_where(user, mission, agent, which, before, limit).await?;
+        let search = search_key(&search);
+        let (runs, is_cut) = match search.is_empty() || wanted.mission.is_some() {
+            true => (self.store.runs_where(user, wanted, limit).await?, false),
+            false => self.runs_of_titled(user, search, wanted, limit).await?,
+        };
         let ids: BTreeSet<MissionId> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
         Ok(RunList {
             missions: self.store.mission_cards_of(user, ids.into_iter().collect()).await?,
             agents: self.store.agent_cards(user, "", AGENTS).await?,
             runs,
+            is_cut,
         })
+    }
+
+    /// Runs of the missions whose titles have a text; and whether there are more missions than were looked into.
+    async fn runs_of_titled(&self, user: &UserId, search: String, wanted: RunsWanted, limit: u32) -> StoreResult<(Vec<RunRow>, bool)> {
+        let titled = MissionsWanted {
+            search,
+            state: None,
+            agent: None,
+            which: WhichMissions::All,
+            ceilings: self.rules.ceilings,
+            now: self.now(),
+            sort: MissionSort::Changed,
+            after: None,
+        };
+        let (missions, more) = self.store.missions_where(user, titled, MISSIONS).await?;
+        let mut runs = Vec::new();
+        for mission in missions {
+            runs.extend(self.store.runs_where(user, RunsWanted { mission: Some(mission.id), ..wanted.clone() }, limit).await?);
+        }
+        runs.sort_by_key(|run| run.claimed_at);
+        if !wanted.oldest_first {
+            runs.reverse();
+        }
+        runs.truncate(limit as usize);
+        Ok((runs, more.is_some()))
     }
 
     /// A run with everything that is told about it.

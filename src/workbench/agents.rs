@@ -19,14 +19,18 @@ use crate::domain::agent::{Agent, AgentState};
 use crate::domain::field;
 use crate::domain::ids::{AgentId, MissionId};
 use crate::domain::merge::Record;
-use crate::store::AgentCard;
+use crate::store::{AgentCard, AgentSort, AgentsWanted};
 use crate::text::catalog::{Words, text_id};
 
 #[derive(Deserialize)]
-pub(super) struct CardsAfter {
+pub(super) struct AgentsAsked {
     #[serde(default)]
     q: String,
-    /// The name and the id after which agents are wanted.
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    sort: String,
+    /// The key in that order, and the id, after which agents are wanted.
     #[serde(default)]
     key: String,
     #[serde(default)]
@@ -35,15 +39,29 @@ pub(super) struct CardsAfter {
 
 /// Agents that need no search.
 const FEW: usize = 8;
+const STATES: [(&str, &str); 4] = [
+    ("", text_id("mission-any-state")),
+    ("active", text_id("mission-active")),
+    ("paused", text_id("mission-paused")),
+    ("archived", text_id("mission-archived")),
+];
+const SORTS: [(&str, &str); 2] = [("", text_id("agents-by-name")), ("changed", text_id("mission-by-change"))];
 
-pub(super) async fn list(
-    State(shared): State<Shared>,
-    who: SignedIn,
-    Query(CardsAfter { q, key, after }): Query<CardsAfter>,
-) -> Result<Response, Failed> {
+pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(asked): Query<AgentsAsked>) -> Result<Response, Failed> {
     let words = who.words;
-    let rows = shared.app.agents(&who.user, &q, (key, after.clone()), PAGE).await?;
-    let is_part = !q.is_empty() || !after.is_empty();
+    let AgentsAsked { q, state, sort, key, after } = asked;
+    let wanted = AgentsWanted {
+        search: q.clone(),
+        state: AgentState::parse(&state),
+        sort: if sort == "changed" { AgentSort::Changed } else { AgentSort::Name },
+        after: (!after.is_empty()).then(|| (key, after.clone())),
+    };
+    let (rows, next) = shared.app.agents(&who.user, wanted, PAGE).await?;
+    let is_chosen = !state.is_empty() || !sort.is_empty();
+    let is_part = !q.is_empty() || !after.is_empty() || is_chosen;
+    let options = |all: &[(&'static str, &'static str)], chosen: &str| {
+        html! { @for (value, id) in all { option value=(value) selected[*value == chosen] { (words.say(id)) } } }
+    };
     let body = html! {
         div.head { h1 { (words.say("common-agents")) } div.actions { a.button href="/templates" { (words.say("templates-start")) } a.button href="/insights" { (words.say("insights-title")) } a.button.primary href="/agents/new" { (words.say("agents-new")) } } }
         // Who has few agents sees them all.
@@ -54,14 +72,23 @@ pub(super) async fn list(
                     input #q type="search" name="q" value=(q) placeholder=(words.say("agents-search")) maxlength="200" dir="auto";
                     button { (words.say("runs-filter")) }
                 }
+                details open[is_chosen] {
+                    summary { (words.say("mission-filter")) }
+                    div.columns {
+                        div { label for="state" { (words.say("runs-state")) } select #state name="state" { (options(&STATES, &state)) } }
+                        div { label for="sort" { (words.say("mission-sort")) } select #sort name="sort" { (options(&SORTS, &sort)) } }
+                    }
+                    div.actions { button { (words.say("runs-filter")) } }
+                }
             }
         }
         @if rows.is_empty() {
             p.empty { @if is_part { (words.say("agents-none-found")) " " a href="/agents" { (words.say("mission-show-all")) } } @else { (words.say("agents-none")) } }
         }
         ul.cards { @for row in &rows { (card(words, row)) } }
-        @if let Some(last) = rows.last().filter(|_| rows.len() == PAGE as usize) {
-            p { a.button href={ "/agents?q=" (segment(&q)) "&key=" (segment(&last.name)) "&after=" (segment(&last.id)) } { (words.say("common-more")) } }
+        @if let Some((key, id)) = &next {
+            @let same = [("q", &q), ("state", &state), ("sort", &sort)].map(|(name, value)| format!("&{name}={}", segment(value))).concat();
+            p { a.button href={ "/agents?key=" (segment(key)) "&after=" (segment(id)) (same) } { (words.say("common-more")) } }
         }
         p { a href="/deleted?of=agents" { (words.say("records-deleted-link")) } }
     };

@@ -18,6 +18,7 @@ use crate::domain::cadence::Cadence;
 use crate::domain::field;
 use crate::domain::merge::Record;
 use crate::domain::time;
+use crate::store::AgentsWanted;
 use crate::text::catalog::Words;
 use crate::text::module;
 
@@ -35,7 +36,7 @@ pub(super) struct Choices {
 }
 
 pub(super) async fn choices(shared: &Shared, who: &SignedIn, record: &Record) -> Result<Choices, Failed> {
-    let agents = shared.app.agents(&who.user, "", Default::default(), OFFERED).await?;
+    let agents = shared.app.agents(&who.user, AgentsWanted::default(), OFFERED).await?.0;
     let mut agents: Vec<(String, String)> = agents.iter().map(|agent| (agent.id.to_string(), shorter(&agent.name, 80))).collect();
     let chosen = shown(record, field::AGENT_ID);
     if !chosen.is_empty() && !agents.iter().any(|(id, _)| id == chosen) {

@@ -20,7 +20,7 @@ use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
 use crate::domain::round::{Round, RoundAnswer};
 use crate::domain::time;
-use crate::store::{Attempt, RunRow, WhichRuns};
+use crate::store::{Attempt, RunRow, RunsWanted, WhichRuns};
 use crate::text::catalog::{Words, text_id};
 
 const SHOWN: u32 = 50;
@@ -34,6 +34,9 @@ pub(super) type Titles = BTreeMap<MissionId, String>;
 
 #[derive(Deserialize)]
 pub(super) struct RunsAsked {
+    /// A part of the title of their missions.
+    #[serde(default)]
+    q: String,
     #[serde(default)]
     state: String,
     #[serde(default)]
@@ -43,8 +46,11 @@ pub(super) struct RunsAsked {
     /// Runs that began on this day or before.
     #[serde(default)]
     until: String,
-    /// Runs claimed before this, microseconds.
-    before: Option<i64>,
+    #[serde(default)]
+    sort: String,
+    /// Runs claimed before this, or after it where the oldest come first, microseconds.
+    #[serde(alias = "before")]
+    from: Option<i64>,
 }
 
 const STATES: [(&str, &str); 5] = [
@@ -55,32 +61,52 @@ const STATES: [(&str, &str); 5] = [
     ("dropped", text_id("runs-dropped")),
 ];
 
+const SORTS: [(&str, &str); 2] = [("", text_id("runs-newest-first")), ("oldest", text_id("runs-oldest-first"))];
+
 pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(asked): Query<RunsAsked>) -> Result<Response, Failed> {
     let words = who.words;
     let day_end = || {
         let next = asked.until.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
         Some(next.to_zoned(FormZone::of(&who, &shared.app).zone().clone()).ok()?.timestamp())
     };
-    let filter = RunFilter {
+    let oldest_first = asked.sort == "oldest";
+    let from = asked.from.map(time::from_micros);
+    let before = from.filter(|_| !oldest_first).or_else(day_end).unwrap_or(Timestamp::MAX);
+    let wanted = RunsWanted {
         mission: Some(MissionId::from(asked.mission.clone())).filter(|id| !id.is_empty()),
         agent: Some(AgentId::from(asked.agent.clone())).filter(|id| !id.is_empty()),
         which: WhichRuns::parse(&asked.state),
-        before: asked.before.map(time::from_micros).or_else(day_end).unwrap_or(Timestamp::MAX),
+        between: (from.filter(|_| oldest_first).unwrap_or(Timestamp::MIN), before),
+        oldest_first,
     };
-    let found = shared.app.runs_list(&who.user, filter, SHOWN).await?;
+    let found = shared.app.runs_list(&who.user, RunFilter { search: asked.q.clone(), wanted }, SHOWN).await?;
     let titles: Titles = found.missions.iter().map(|card| (card.id.clone(), shorter(card.label(), 80))).collect();
     let query = |name: &str, value: &str| match value {
         "" => String::new(),
         value => format!("&{name}={}", path("", value).trim_start_matches('/')),
     };
-    let same =
-        [("state", &asked.state), ("mission", &asked.mission), ("agent", &asked.agent)].map(|(name, value)| query(name, value)).concat();
+    let chosen = [
+        ("q", &asked.q),
+        ("state", &asked.state),
+        ("mission", &asked.mission),
+        ("agent", &asked.agent),
+        ("until", &asked.until),
+        ("sort", &asked.sort),
+    ];
+    let same = chosen.map(|(name, value)| query(name, value)).concat();
     let body = html! {
         h1 { (words.say("runs-title")) }
         form.filter method="get" action="/runs" {
             @if !asked.mission.is_empty() {
                 input type="hidden" name="mission" value=(asked.mission);
                 p { (words.say("runs-of")) " " a href=(path("missions", &asked.mission)) { bdi { (titles.get(&*asked.mission).map_or(asked.mission.as_str(), String::as_str)) } } " · " a href="/runs" { (words.say("runs-of-all")) } }
+            }
+            @else {
+                div.row {
+                    label.aside for="q" { (words.say("mission-search")) }
+                    input #q type="search" name="q" value=(asked.q) placeholder=(words.say("mission-search")) maxlength="200" dir="auto";
+                    button { (words.say("runs-filter")) }
+                }
             }
             div.columns.narrow {
                 div { label for="state" { (words.say("runs-state")) } select #state name="state" {
@@ -91,12 +117,17 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
                     @for agent in &found.agents { option value=(agent.id) selected[*agent.id == *asked.agent] { (shorter(&agent.name, 60)) } }
                 } }
                 div { label for="until" { (words.say("runs-until")) } input #until type="date" name="until" value=(asked.until); }
+                div { label for="sort" { (words.say("mission-sort")) } select #sort name="sort" {
+                    @for (value, id) in SORTS { option value=(value) selected[value == asked.sort] { (words.say(id)) } }
+                } }
                 div.go { button { (words.say("runs-filter")) } }
             }
         }
+        @if found.is_cut { p.hint { (words.say("runs-cut")) } }
         (list_of_runs(&who, &found.runs, Some(&titles)))
         @if let Some(last) = found.runs.last().filter(|_| found.runs.len() == SHOWN as usize) {
-            p { a.button href={ "/runs?before=" (time::to_micros(last.claimed_at)) (same) } { (words.say("runs-older")) } }
+            @let further = if oldest_first { text_id("runs-newer") } else { text_id("runs-older") };
+            p { a.button href={ "/runs?from=" (time::to_micros(last.claimed_at)) (same) } { (words.say(further)) } }
         }
     };
     Ok(page(&who, &words.say("runs-title"), &body))

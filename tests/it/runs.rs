@@ -128,3 +128,61 @@ fn a_prompt_that_is_asked_for_opens_nothing_that_is_encrypted() {
     assert!(page.contains("characters were sent") && page.contains("Tidy the shelf"), "{page}");
     assert_eq!(shown.page("").1.matches("1 attempt to read an encrypted record").count(), 1, "to look is no read");
 }
+
+/// Where parts stand in a page, in their order; `None`: one is not there.
+fn order(page: &str, parts: &[&str]) -> Option<bool> {
+    let main = page.split_once("<main").unwrap().1;
+    let places: Option<Vec<usize>> = parts.iter().map(|part| main.find(part)).collect();
+    Some(places?.is_sorted())
+}
+
+#[test]
+fn runs_are_sought_by_the_title_of_their_mission_and_sorted_by_their_time() {
+    let model = Model::start(Duration::ZERO, |_| Reply::task("dust"));
+    let mana = Mana::new().with("MANA_LLM_URL", model.url()).with("TICK_ENABLED", "false");
+    let [agent, shelf] = mission(&[]);
+    let mut garden = hourly("ada", "g", None, "2026-04-15T09:00:00.000Z");
+    garden["data"]["title"] = "Water the garden".into();
+    let mut others = hourly("ben", "b", None, DUE);
+    others["data"]["title"] = "The shelf of Ben".into();
+    mana.import(&[agent, shelf, garden, others]);
+    for now in ["2026-04-15T08:00:30Z", "2026-04-15T09:00:30Z"] {
+        mana.run(&["tick", "--now", now]);
+    }
+    let served = mana.serve();
+    let cookie = sign_in(&served, mana.run(&["token", "create", "--user", "ada"]).stdout.trim());
+    let page = |query: &str| request("GET", &served.url(&format!("/runs?{query}")), &[("cookie", &cookie)]).1;
+    let links = |query: &str, title: &str| page(query).matches(&format!("<bdi>{title}</bdi>")).count();
+    assert_eq!((links("", "Tidy the shelf"), links("", "Water the garden")), (2, 1));
+    assert_eq!((links("q=SHELF", "Tidy the shelf"), links("q=SHELF", "Water the garden"), links("q=shelf", "The shelf of Ben")), (2, 0, 0));
+    assert_eq!((links("q=nothing", "Tidy the shelf"), page("q=nothing").contains("No runs.")), (0, true));
+    assert_eq!(links("q=garden&state=failed", "Water the garden"), 0);
+    let id = |title: &str| if title == "garden" { "Water the garden" } else { "Tidy the shelf" };
+    assert_eq!(order(&page("sort=oldest"), &["<ul class=\"plain\"", id("shelf"), id("garden")]), Some(true));
+    assert!(page("sort=oldest&q=e").contains("value=\"oldest\" selected"));
+    let newest = page("q=e");
+    let runs: Vec<&str> = newest.match_indices("href=\"/runs/").map(|(at, _)| &newest[at..at + 50]).collect();
+    let oldest = page("q=e&sort=oldest");
+    let turned: Vec<&str> = oldest.match_indices("href=\"/runs/").map(|(at, _)| &oldest[at..at + 50]).collect();
+    assert!(runs.len() == 3 && runs.first() == turned.last() && runs.last() == turned.first(), "{runs:?} {turned:?}");
+}
+
+#[test]
+fn agents_are_sought_by_name_chosen_by_state_and_sorted_by_their_last_change() {
+    let mana = Mana::new().with("TICK_ENABLED", "false");
+    let agent = |id: &str, name: &str, state: &str| insert("ada", "agents", id, json!({"name": name, "state": state}));
+    mana.import(&[agent("1", "Zora", "active"), agent("2", "Mira", "paused"), agent("3", "Anna", "active")]);
+    let mut changed = edit("ada", "2", json!({"role": "cook"}), "2027-01-01T00:00:00.000Z");
+    changed["table"] = "agents".into();
+    mana.import(&[changed]);
+    let served = mana.serve();
+    let cookie = sign_in(&served, mana.run(&["token", "create", "--user", "ada"]).stdout.trim());
+    let page = |query: &str| request("GET", &served.url(&format!("/agents?{query}")), &[("cookie", &cookie)]).1;
+    assert_eq!(order(&page(""), &["<bdi>Anna", "<bdi>Mira", "<bdi>Zora"]), Some(true));
+    assert_eq!(order(&page("sort=changed"), &["<bdi>Mira", "<bdi>Anna", "<bdi>Zora"]), Some(true));
+    let active = page("state=active");
+    assert!(order(&active, &["<bdi>Anna", "<bdi>Zora"]) == Some(true) && !active.contains("<bdi>Mira"), "{active}");
+    let paused = page("state=paused&q=MIR&sort=changed");
+    assert!(paused.contains("<bdi>Mira") && !paused.contains("<bdi>Anna") && paused.contains("value=\"paused\" selected"), "{paused}");
+    assert!(page("state=archived").contains("No agent is called like that."));
+}

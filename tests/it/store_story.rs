@@ -20,9 +20,9 @@ use mana_ai::domain::raw::{Raw, RawRecord};
 use mana_ai::domain::retention::{self, RetentionBounds};
 use mana_ai::steps::{Effects, OutboxCall, StepKey};
 use mana_ai::store::{
-    Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, ListedTable, LoadQuery, Longest, Lossy, MissionSort, MissionsWanted,
-    NewSession, Options, Pull, ReadAttempt, ReadFor, ReadStatus, RecordSort, RecordsWanted, RemovalStart, RowFilter, Store, StoreError,
-    StoreResult, Table, Wanted, WhichMissions, WhichRuns, WhichSessions,
+    AgentsWanted, Bounds, Candidate, Claim, Claimed, Close, Due, Edit, IterationEnd, ListedTable, LoadQuery, Longest, Lossy, MissionSort,
+    MissionsWanted, NewSession, Options, Pull, ReadAttempt, ReadFor, ReadStatus, RecordSort, RecordsWanted, RemovalStart, RowFilter,
+    RunsWanted, Store, StoreError, StoreResult, Table, Wanted, WhichMissions, WhichRuns, WhichSessions,
 };
 use regex::Regex;
 use serde_json::{Value, json};
@@ -267,7 +267,11 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         }
         "runs" => shown(store.runs(Some(user.clone()), Some("m".into()), 100).await),
         "runs_before" => shown(store.runs_before(user, None, Timestamp::MAX, 100).await),
-        "runs_where" => shown(store.runs_where(user, None, None, WhichRuns::All, Timestamp::MAX, 100).await),
+        "runs_where" => {
+            let between = (Timestamp::MIN, Timestamp::MAX);
+            let wanted = RunsWanted { mission: None, agent: None, which: WhichRuns::All, between, oldest_first: false };
+            shown(store.runs_where(user, wanted, 100).await)
+        }
         "run" => {
             let id = store.runs(Some(user.clone()), None, 1).await.unwrap().pop().map(|run| run.run.id).unwrap_or_default();
             assert_eq!(shown(store.run(&"eve".into(), &id).await), "None");
@@ -276,7 +280,7 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "mission_of_iteration" => shown(store.mission_of_iteration(user, &"it".into()).await),
         "place_of_step" => shown(store.place_of_step(user, "it-0").await),
         "records" => shown(store.records(user, "notes", "notes", 100).await),
-        "agents_named" => shown(store.agents_named(user, "", Default::default(), 10).await),
+        "agents_where" => shown(store.agents_where(user, AgentsWanted::default(), 10).await),
         "refresh_records" | "records_where" | "records_count" | "deleted_records" => {
             let modules = mana_ai::modules::Modules::builtin();
             let listed = ListedTable { table: modules.table("notes/notes").unwrap().clone(), owned: Vec::new() };

@@ -43,9 +43,6 @@ macro_rules! agents {
 
 pub(super) const AGENTS: &str = agents!("AND agent_id > ?2 ORDER BY agent_id LIMIT ?3");
 pub(super) const AGENT: &str = agents!("AND agent_id = ?2");
-/// By name, after a place in that order.
-pub(super) const AGENTS_NAMED: &str =
-    agents!("AND (name_key, agent_id) > (?2, ?3) AND (?4 = '' OR instr(name_key, ?4) > 0) ORDER BY name_key, agent_id LIMIT ?5");
 /// Rows of one record before a row.
 pub(super) const ROWS_OF: &str = "SELECT seq, sync_at, op, substr(client_id, 1, 200), CASE WHEN octet_length(actor) <= 8192 THEN actor END, \
      CASE WHEN octet_length(field_meta) <= 8192 THEN field_meta END, coalesce(octet_length(data), 0), substr(data, 1, ?6) \
@@ -168,15 +165,6 @@ impl Store {
     pub async fn agent_cards(&self, user: &UserId, after: &str, limit: u32) -> StoreResult<Vec<AgentCard>> {
         let (user, after) = (user.to_owned(), after.to_owned());
         self.read(move |c| c.prepare_cached(AGENTS)?.query_map(params![user, after, limit], agent)?.collect()).await
-    }
-
-    /// Live agents of a user whose names have a text, in the order of their names after one of them.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub async fn agents_named(&self, user: &UserId, search: &str, after: (String, AgentId), limit: u32) -> StoreResult<Vec<AgentCard>> {
-        let (user, search, (key, id)) = (user.to_owned(), search.to_owned(), after);
-        self.read(move |c| c.prepare_cached(AGENTS_NAMED)?.query_map(params![user, key, id, search, limit], agent)?.collect()).await
     }
 
     /// Those of some ids that are live agents of a user.

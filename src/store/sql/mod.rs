@@ -3,6 +3,7 @@
 //! One thread writes and answers only after the commit is durable; a pool of readers serves the rest. The methods are async
 //! and keep the database on blocking threads.
 
+mod agent_list;
 mod audit;
 mod automatic;
 mod cards;
@@ -52,6 +53,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
+pub use agent_list::{AgentSort, AgentsWanted};
 pub use audit::{AuditRow, ReadAttempt, ReadFor, ReadStatus};
 pub use cards::{AgentCard, MissionCard, RowCard, SHOWN_OF_ROW};
 pub use check::{Check, Finding};
@@ -73,7 +75,7 @@ pub use schedule::RanAhead;
 pub use sessions::{LINK_HOURS, NewSession, SESSION_HOURS, SecretHash, Session, SignInLink, WhichSessions};
 pub use staging::Staging;
 pub use stats::Stats;
-pub use views::{Day, WhichRuns};
+pub use views::{Day, RunsWanted, WhichRuns};
 pub(super) use writer::{End, Transactions};
 
 use error::no_reader;

@@ -4,8 +4,9 @@ use rusqlite::Connection;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
+use super::agent_list::{AgentSort, agents_where};
 use super::audit::{BY_MISSION, BY_USER};
-use super::cards::{AGENT as AGENT_CARD, AGENTS, AGENTS_NAMED, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
+use super::cards::{AGENT as AGENT_CARD, AGENTS, MISSION, MISSIONS, MISSIONS_OF, NEXT, ROWS_OF, TO_REVIEW, TO_REVIEW_COUNT};
 use super::changes::RECORD;
 use super::disorder::DISORDER;
 use super::insights::{
@@ -146,13 +147,16 @@ fn pages_read_only_what_they_show() {
     check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (mission_id=? AND user_id=? AND claimed_at<?)");
     check(&RUNS.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_user (user_id=? AND claimed_at<?)");
     for (of_mission, of_agent, which, index) in [
-        (true, false, WhichRuns::All, "runs_by_mission (mission_id=? AND user_id=? AND claimed_at<?)"),
-        (false, true, WhichRuns::All, "runs_by_agent (user_id=? AND agent_id=? AND claimed_at<?)"),
-        (false, false, WhichRuns::Failed, "runs_by_outcome (user_id=? AND outcome=? AND claimed_at<?)"),
-        (false, false, WhichRuns::Open, "runs_by_outcome (user_id=? AND outcome=? AND claimed_at<?)"),
-        (false, false, WhichRuns::All, "runs_by_user (user_id=? AND claimed_at<?)"),
+        (true, false, WhichRuns::All, "runs_by_mission (mission_id=? AND user_id=?"),
+        (false, true, WhichRuns::All, "runs_by_agent (user_id=? AND agent_id=?"),
+        (false, false, WhichRuns::Failed, "runs_by_outcome (user_id=? AND outcome=?"),
+        (false, false, WhichRuns::Open, "runs_by_outcome (user_id=? AND outcome=?"),
+        (false, false, WhichRuns::All, "runs_by_user (user_id=?"),
     ] {
-        check(&runs_where(of_mission, of_agent, which).replace("{}", "*"), 5, &format!("SEARCH runs USING INDEX {index}"));
+        for oldest_first in [false, true] {
+            let query = runs_where(of_mission, of_agent, which, oldest_first).replace("{}", "*");
+            check(&query, 6, &format!("SEARCH runs USING INDEX {index} AND claimed_at>? AND claimed_at<?)"));
+        }
     }
     check(&RUN.replace("{}", "*"), 2, "SEARCH runs USING INDEX sqlite_autoindex_runs_1 (id=?)");
     let limited_agents = "agent_snapshots_limited (user_id=?)";
@@ -222,7 +226,10 @@ fn lists_of_records_and_deleted_things_are_ranges_of_indexes() {
     check(DELETED_RECORDS, 3, "SEARCH record_cards USING INDEX record_cards_deleted (user_id=? AND changed_at<?)");
     check(DELETED_MISSIONS, 3, "SEARCH mission_snapshots USING INDEX mission_snapshots_deleted (user_id=? AND last_applied_at<?)");
     check(DELETED_AGENTS, 3, "SEARCH agent_snapshots USING INDEX agent_snapshots_deleted (user_id=? AND last_applied_at<?)");
-    check(AGENTS_NAMED, 5, "SEARCH agent_snapshots USING INDEX agent_snapshots_by_name (user_id=? AND (name_key,agent_id)>(?,?))");
+    let by_name = "SEARCH agent_snapshots USING INDEX agent_snapshots_by_name (user_id=? AND (name_key,agent_id)>(?,?))";
+    check(&agents_where(AgentSort::Name), 6, by_name);
+    let by_change = "SEARCH agent_snapshots USING INDEX agent_snapshots_by_change (user_id=? AND (last_applied_at,agent_id)<(?,?))";
+    check(&agents_where(AgentSort::Changed), 6, by_change);
     for (sort, index) in [
         (RecordSort::Changed, "record_cards_by_change"),
         (RecordSort::Title, "record_cards_by_title"),

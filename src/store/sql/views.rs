@@ -67,12 +67,24 @@ impl WhichRuns {
     }
 }
 
-/// Runs before a moment, the newest first: each filter by itself is a range of an index; `{}` are the columns.
-pub(super) fn runs_where(of_mission: bool, of_agent: bool, which: WhichRuns) -> String {
-    let mission = if of_mission { " AND mission_id = ?4" } else { " AND CAST(?4 AS TEXT) IS NULL" };
-    let agent = if of_agent { " AND agent_id = ?5" } else { " AND CAST(?5 AS TEXT) IS NULL" };
+/// What is asked of the list of runs.
+#[derive(Debug, Clone)]
+pub struct RunsWanted {
+    pub mission: Option<MissionId>,
+    pub agent: Option<AgentId>,
+    pub which: WhichRuns,
+    /// Claimed after the first of these moments, and before the second.
+    pub between: (Timestamp, Timestamp),
+    pub oldest_first: bool,
+}
+
+/// Runs between two moments: each filter by itself is a range of an index; `{}` are the columns.
+pub(super) fn runs_where(of_mission: bool, of_agent: bool, which: WhichRuns, oldest_first: bool) -> String {
+    let mission = if of_mission { " AND mission_id = ?5" } else { " AND CAST(?5 AS TEXT) IS NULL" };
+    let agent = if of_agent { " AND agent_id = ?6" } else { " AND CAST(?6 AS TEXT) IS NULL" };
+    let order = if oldest_first { "" } else { " DESC" };
     format!(
-        "SELECT {{}} FROM runs WHERE user_id = ?1 AND claimed_at < ?2{mission}{agent}{} ORDER BY claimed_at DESC LIMIT ?3",
+        "SELECT {{}} FROM runs WHERE user_id = ?1 AND claimed_at > ?2 AND claimed_at < ?3{mission}{agent}{} ORDER BY claimed_at{order} LIMIT ?4",
         which.filter()
     )
 }
@@ -103,24 +115,18 @@ impl Store {
         .await
     }
 
-    /// Runs of a user that were claimed before a moment, the newest first.
+    /// Runs of a user as they are wanted, at most `limit`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn runs_where(
-        &self,
-        user: &UserId,
-        mission: Option<MissionId>,
-        agent: Option<AgentId>,
-        which: WhichRuns,
-        before: Timestamp,
-        limit: u32,
-    ) -> StoreResult<Vec<RunRow>> {
+    pub async fn runs_where(&self, user: &UserId, wanted: RunsWanted, limit: u32) -> StoreResult<Vec<RunRow>> {
         let user = user.to_owned();
         self.read(move |c| {
-            let query = runs_where(mission.is_some(), agent.is_some(), which).replace("{}", &run_columns());
+            let RunsWanted { mission, agent, which, between, oldest_first } = wanted;
+            let query = runs_where(mission.is_some(), agent.is_some(), which, oldest_first).replace("{}", &run_columns());
+            let (after, before) = (time::to_micros(between.0), time::to_micros(between.1));
             let mut statement = c.prepare_cached(&query)?;
-            let runs = statement.query_map(params![user, time::to_micros(before), limit, mission, agent], run_row)?;
+            let runs = statement.query_map(params![user, after, before, limit, mission, agent], run_row)?;
             let mut runs: Vec<RunRow> = runs.collect::<Result<_, _>>()?;
             attempts_of(c, &mut runs)?;
             Ok(runs)

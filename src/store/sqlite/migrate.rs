@@ -14,7 +14,7 @@ static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 const WHOLE: &str = include_str!("../../../schema/whole.sql");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 28;
+pub const SCHEMA_VERSION: i64 = 29;
 
 /// The migration that writes the log anew.
 const LOG_ANEW: i64 = 11;

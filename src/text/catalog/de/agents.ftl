@@ -4,6 +4,7 @@ agents-new = Neuer Agent
 agents-create = Agent anlegen
 agents-none = Noch keine Agenten. Ein Agent hat eine Rolle, ein Gedächtnis und ein Budget und plant deine Missionen.
 agents-search = Nach Namen suchen
+agents-by-name = Namen
 agents-none-found = So heißt kein Agent.
 agents-pause = Pausieren
 agents-resume = Fortsetzen

@@ -4,6 +4,7 @@ agents-new = New agent
 agents-create = Create agent
 agents-none = No agents yet. An agent has a role, a memory and a budget, and plans your missions.
 agents-search = Search by name
+agents-by-name = Name
 agents-none-found = No agent is called like that.
 agents-pause = Pause
 agents-resume = Resume
