@@ -18,7 +18,7 @@ const LARGEST: usize = 500_000;
 const TIMES: usize = 15;
 
 /// Pages that stand for a route with parts, or that a route has in several ways.
-const MORE: [&str; 17] = [
+const MORE: [&str; 20] = [
     "/missions?q=mission%20777",
     "/missions?q=nowhere",
     "/missions?sort=changed",
@@ -27,6 +27,9 @@ const MORE: [&str; 17] = [
     "/runs?state=failed",
     "/runs?mission=m1",
     "/runs?agent=a1",
+    "/runs?q=mission%207",
+    "/runs?sort=oldest&state=failed",
+    "/agents?sort=changed&state=active",
     "/insights?days=7",
     "/insights?days=90",
     "/deleted?of=records",
