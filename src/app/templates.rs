@@ -83,7 +83,10 @@ impl From<NotMade> for AppError {
 /// cannot be used is left out; the page of templates says why.
 pub fn with_templates(data_dir: &Path, modules: Modules, catalog: Catalog) -> (Modules, Catalog) {
     let files = files(&data_dir.join(DIRECTORY));
-    let all = Template::builtin_with_modules().into_iter().chain(files.templates).filter(|template| !template.modules.is_empty());
+    // A file of the operator stands in for a template of the program, here as on the shelf.
+    let is_free = |template: &Template| files.templates.iter().all(|file| file.id != template.id);
+    let builtin: Vec<Template> = Template::builtin_with_modules().into_iter().filter(is_free).collect();
+    let all = builtin.into_iter().chain(files.templates).filter(|template| !template.modules.is_empty());
     all.fold((modules, catalog), |(modules, catalog), template| template.modules.joined(&modules, &catalog).unwrap_or((modules, catalog)))
 }
 
@@ -145,7 +148,8 @@ impl App {
     fn check_template(&self, template: &Template, source: TemplateSource) -> Result<(), BadTemplate> {
         self.check_modules(template, source)?;
         let wrong = |place: String, what| Err(BadTemplate { file: String::new(), place, what });
-        let decided = ["auto", "propose", "deny"].into_iter().flat_map(|decision| template.agent.tools(decision));
+        // What is denied may be unknown.
+        let decided = ["auto", "propose"].into_iter().flat_map(|decision| template.agent.tools(decision));
         for tool in decided {
             if !self.tools().iter().any(|known| known.name == tool) {
                 return wrong("agent.policy.tools".into(), FileFault::NoTool(tool.to_owned()));

@@ -24,6 +24,10 @@ impl Modules {
             if let Some(path) = spec.tables().find(|path| joined.table(path).is_none()) {
                 return Err(BadModules::Tool { tool: spec.tool.clone(), what: format!("the table {path:?} is not described") });
             }
+            // Its own word says whether it destroys something, and nobody would look for it here.
+            if spec.first.as_deref().and_then(|first| joined.tool(first)).is_some_and(ToolSpec::deletes) {
+                return Err(BadModules::Tool { tool: spec.tool.clone(), what: "`first` must not name a tool that deletes".into() });
+            }
         }
         joined.check()?;
         Ok(joined)
@@ -124,6 +128,11 @@ mod tests {
             (json!({"tools": [{"tool": "x", "create": "cars/cars"}]}), "\"cars/cars\" is not described"),
             (json!({"tools": [{"tool": "x", "create": "todo/tasks", "of": {"table": "cars/cars", "id": "c"}}]}), "\"cars/cars\""),
             (json!({"tools": [{"tool": "x", "create": "todo/tasks", "first": "y"}]}), "`first` must name a tool"),
+            (json!({"tools": [{"tool": "x", "create": "todo/tasks", "first": "undo_drink"}]}), "`first` must not name a tool that deletes"),
+            (
+                json!({"tools": [{"tool": "x", "create": "todo/tasks", "first": "y"}, {"tool": "y", "delete": "todo/tasks"}]}),
+                "`first` must not name a tool that deletes",
+            ),
         ] {
             let error = known.joined(&modules(what)).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");

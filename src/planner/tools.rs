@@ -186,13 +186,17 @@ impl Catalog {
     }
 }
 
+/// Whether model servers take a name for a function or a parameter.
+pub fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter))
+}
+
 impl Tool {
     /// Whether it can be offered. Names are those that model servers take for functions.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), BadCatalog> {
-        let is_name = |name: &str| (1..=64).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
         if !is_name(&self.name) {
             return Err(wrong(self, "its `name` must be 1 to 64 letters, digits, _ or -"));
         }

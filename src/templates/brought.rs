@@ -7,10 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::part::{BadTemplate, FileFault, FilePart};
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, ToolDecision};
 use crate::domain::record_kind::BOOKKEEPING;
 use crate::modules::{Modules, TableSpec, ToolSpec};
-use crate::planner::tools::{Catalog, Execute, Tool};
+use crate::planner::tools::{Catalog, Execute, Tool, is_name};
 
 const MAX_TABLES: usize = 20;
 const MAX_TOOLS: usize = 40;
@@ -88,6 +88,10 @@ impl TemplateModules {
             if known.is_none() && catalog.is_closed() {
                 return Err(bad(place_of("catalog", n), FileFault::NoTool(tool.name.clone())));
             }
+            let is_of_others = |other: &&Tool| other.module == tool.module && self.catalog.iter().all(|own| own.name != other.name);
+            if catalog.tools().iter().any(|other| is_of_others(&other)) {
+                return Err(bad(format!("{}.module", place_of("catalog", n)), FileFault::ModuleTaken(tool.module.clone())));
+            }
             note(place_of("catalog", n), &tool.name, known)?;
         }
         Ok(lacking)
@@ -108,7 +112,8 @@ impl TemplateModules {
     /// this program carries out.
     pub(super) fn needed(policy: &Policy, modules: &Modules, catalog: &Catalog) -> Self {
         let builtin = Catalog::builtin();
-        let is_named = |tool: &&Tool| policy.names(&tool.name, &tool.module) && builtin.tool(&tool.name).is_none();
+        let is_used = |tool: &Tool| policy.names(&tool.name, &tool.module) && tool.decision(policy) != ToolDecision::Deny;
+        let is_named = |tool: &&Tool| is_used(tool) && builtin.tool(&tool.name).is_none();
         let is_of_log = |tool: &&Tool| tool.is_of_log() && modules.tool(&tool.name).is_some();
         let named: Vec<&Tool> = catalog.tools().iter().filter(is_named).filter(is_of_log).collect();
         let names: Vec<&str> = named.iter().map(|tool| tool.name.as_str()).collect();
@@ -157,6 +162,13 @@ fn table(part: &FilePart<'_>) -> Result<TableSpec, BadTemplate> {
     if spec.app == OWN_APP {
         return Err(app.wrong(FileFault::OwnRecords));
     }
+    // Else it would stand before what missions read as the records of others.
+    for module in part.get("input").map_or(Ok(Vec::new()), |input| input.list("modules", MAX_PARTS))? {
+        let name = module.text()?;
+        if name != spec.app {
+            return Err(module.wrong(FileFault::OtherModule(name)));
+        }
+    }
     for field in part.list("fields", MAX_PARTS)? {
         field.list("choices", MAX_PARTS)?.iter().try_for_each(|choice| choice.line().map(drop))?;
         let called = field.need("name")?;
@@ -198,9 +210,7 @@ fn tool(part: &FilePart<'_>, described: &[ToolSpec]) -> Result<Tool, BadTemplate
 
 /// A name that stands in addresses and in calls.
 fn name(part: &FilePart<'_>) -> Result<(), BadTemplate> {
-    let text = part.text()?;
-    let is_name = (1..=64).contains(&text.len()) && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter));
-    if is_name { Ok(()) } else { Err(part.wrong(FileFault::NoName)) }
+    if is_name(&part.text()?) { Ok(()) } else { Err(part.wrong(FileFault::NoName)) }
 }
 
 fn short(part: &FilePart<'_>) -> Result<(), BadTemplate> {

@@ -155,16 +155,17 @@ fn module_choice(words: Words, policy: &Policy, written: Option<&Map<String, Val
             }
             details open[decision.is_empty()] {
                 summary { (words.with("agents-tools", [("count", tools.len().into())])) }
-                div.columns { @for tool in tools { (tool_choice(words, written, tool)) } }
+                div.columns { @for tool in tools { (tool_choice(words, policy, written, tool)) } }
             }
         }
     }
 }
 
-fn tool_choice(words: Words, written: Option<&Map<String, Value>>, tool: &Tool) -> Markup {
+fn tool_choice(words: Words, policy: &Policy, written: Option<&Map<String, Value>>, tool: &Tool) -> Markup {
     let id = format!("tool-{}", tool.name);
     let chosen = written.and_then(|policy| policy.get("tools")?.get(&tool.name)?.as_str()).unwrap_or_default();
-    let unsaid = if tool.of_template { text_id("agents-unnamed") } else { text_id("agents-default") };
+    let is_of_module = !tool.of_template || policy.names("", &tool.module);
+    let unsaid = if is_of_module { text_id("agents-default") } else { text_id("agents-unnamed") };
     let options = [("", unsaid)].into_iter().chain(DECISIONS).map(|(value, id)| (value, words.say(id)));
     let options: Vec<_> = options.collect();
     html! {

@@ -191,6 +191,21 @@ fn a_file_of_the_operator_brings_its_module_with_the_next_start() {
     assert!(desk.records("bikes")[0].1["oiledAt"].is_string());
 }
 
+/// A copy of a template of the program that says something else stands in for it.
+#[test]
+fn a_file_of_the_operator_stands_in_for_a_template_that_brings_modules() {
+    let mana = Mana::new();
+    let mut garden: Value = serde_json::from_str(include_str!("../../templates/garden-calendar.json")).unwrap();
+    garden["name"] = "My garden".into();
+    garden["modules"]["tables"][0]["fields"].as_array_mut().unwrap().push(json!({"name": "soil", "kind": "line", "optional": true}));
+    put(&mana, &[("garden-calendar.json", &garden)]);
+    let desk = Desk::new(mana);
+    let (_, page) = desk.page("/templates", "en");
+    assert!(page.contains("My garden") && !page.contains("Garden calendar") && !page.contains("described otherwise"), "{page}");
+    assert_eq!(desk.post("/templates/garden-calendar", &[]).status, 303);
+    assert!(desk.page("/records/garden/plants", "en").1.contains("Soil"));
+}
+
 #[test]
 fn what_clashes_or_is_broken_is_told_and_keeps_nobody_from_starting() {
     let mana = Mana::new();

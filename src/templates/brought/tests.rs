@@ -46,6 +46,11 @@ fn modules_are_read_strictly_and_a_mistake_is_told_with_its_place() {
         ("/tables/0/app", json!("my bikes"), "`modules.tables[0].app` must be 1 to 64 letters"),
         ("/tables/0/table", json!("a/b"), "`modules.tables[0].table` must be 1 to 64 letters"),
         ("/tables/0/label", json!("a\nb"), "`modules.tables[0].label` must be one line"),
+        (
+            "/tables/0",
+            json!({"app": "bikes", "table": "contacts", "label": "x", "input": {"modules": ["contacts"], "fields": []}, "fields": []}),
+            "`modules.tables[0].input.modules[0]` is \"contacts\", but what a template's records read as must be of their own app",
+        ),
         ("/tables/0/fields/0/name", json!("spaceId"), "`modules.tables[0].fields[0].name` is a field that every record has"),
         ("/tables/0/fields/0/kind", json!("wheel"), "`modules.tables[0]` cannot be used: unknown variant `wheel`"),
         ("/tables/0/fields/1/choices", json!(vec!["x"; 61]), "`modules.tables[0].fields[1].choices` has 61 items"),
@@ -107,6 +112,9 @@ fn a_template_does_not_take_over_the_tools_of_others() {
     let nowhere = read(&json!({"tools": [{"tool": "fly", "create": "birds/birds"}]})).unwrap();
     let error = nowhere.joined(&Modules::builtin(), &Catalog::builtin()).unwrap_err().to_string();
     assert_eq!(error, "`modules` cannot be used: tool \"fly\": the table \"birds/birds\" is not described");
+    let of_todo = read(&with("/catalog/0/module", json!("todo"))).unwrap();
+    let error = of_todo.joined(&Modules::builtin(), &Catalog::builtin()).unwrap_err().to_string();
+    assert!(error.starts_with("`modules.catalog[0].module` is \"todo\", of which other tools are"), "{error}");
     // Who says which tools there are, has no others.
     let closed = Catalog::builtin().with(r#"{"replace": true, "tools": []}"#).unwrap();
     let error = read(&bikes()).unwrap().joined(&Modules::builtin(), &closed).unwrap_err().to_string();
@@ -121,7 +129,7 @@ fn what_a_policy_names_goes_along_and_comes_back_as_it_was() {
     let catalog = catalog.with(hook).unwrap();
     let needed = |policy: Value| TemplateModules::needed(&Policy::read(&policy).0, &modules, &catalog);
     assert_eq!(needed(json!({"tools": {"create_task": "auto", "honk": "auto"}, "defaultForAi": "auto"})).written(), None);
-    let one = needed(json!({"tools": {"oil_bike": "propose"}}));
+    let one = needed(json!({"tools": {"oil_bike": "propose", "add_bike": "deny", "sell_bike": "deny"}}));
     assert_eq!((one.catalog.len(), one.described.tools().len(), one.described.tables().len()), (1, 1, 1));
     let all = needed(json!({"defaultsByModule": {"bikes": "propose"}}));
     let written = all.written().unwrap();
