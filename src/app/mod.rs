@@ -68,7 +68,7 @@ pub use outbox::Outbox;
 pub use overview::{ModelHealth, Overview};
 pub use records::{Heading, Linkable, NamedRecord};
 pub use review::{DecidedStep, Given, Reopens, Reviews, StepReview, WaitingPlan};
-pub use runs::{PromptView, RunFilter, RunList, RunView};
+pub use runs::{PromptView, RunFilter, RunList, RunView, TITLED};
 pub use shelf::{RecordFilter, RecordList};
 pub use templates::{MadeOfTemplate, TemplateShelf, with_templates};
 pub use trial::{Trial, TrialRefusal};
@@ -103,6 +103,8 @@ pub struct App {
     push_rates: Mutex<PushRates>,
     /// Trials of agents: each holds a request for as long as the model takes.
     trials: tokio::sync::Semaphore,
+    /// Prompts are written again one at a time.
+    recalls: tokio::sync::Semaphore,
     trial_rates: Mutex<PushRates>,
     /// The last write probe and when it was made.
     probe: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
@@ -154,6 +156,7 @@ impl App {
             hub: Arc::default(),
             push_rates: Mutex::default(),
             trials: tokio::sync::Semaphore::new(trial::TRIALS),
+            recalls: tokio::sync::Semaphore::new(1),
             trial_rates: Mutex::default(),
             probe: tokio::sync::Mutex::default(),
             scrape: tokio::sync::Mutex::default(),

@@ -7,13 +7,14 @@ use crate::domain::ids::{MissionId, RunId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::runner::Recalled;
 use crate::store::{
-    AgentCard, Attempt, AuditRow, MissionCard, MissionSort, MissionsWanted, RunRow, RunsWanted, StoreResult, WhichMissions, search_key,
+    AgentCard, Attempt, AuditRow, MissionCard, MissionSort, MissionsWanted, RunRow, RunsWanted, StoreError, StoreResult, WhichMissions,
+    search_key,
 };
 
 /// Agents that a filter offers.
 const AGENTS: u32 = 200;
 /// Missions whose runs are looked into, for a text of their titles.
-const MISSIONS: u32 = 20;
+pub const TITLED: u32 = 20;
 /// Reads of encrypted records that are looked through for those of a run.
 const READS: u32 = 500;
 
@@ -60,10 +61,14 @@ impl App {
     pub async fn runs_list(&self, user: &UserId, RunFilter { search, wanted }: RunFilter, limit: u32) -> StoreResult<RunList> {
         self.refresh().await?;
         let search = search_key(&search);
-        let (runs, is_cut) = match search.is_empty() || wanted.mission.is_some() {
-            true => (self.store.runs_where(user, wanted, limit).await?, false),
-            false => self.runs_of_titled(user, search, wanted, limit).await?,
+        let (wanted, is_cut) = match search.is_empty() || wanted.missions.is_some() {
+            true => (wanted, false),
+            false => {
+                let (titled, is_cut) = self.titled(user, search).await?;
+                (RunsWanted { missions: Some(titled), ..wanted }, is_cut)
+            }
         };
+        let runs = self.store.runs_where(user, wanted, limit).await?;
         let ids: BTreeSet<MissionId> = runs.iter().map(|run| run.run.mission_id.clone()).collect();
         Ok(RunList {
             missions: self.store.mission_cards_of(user, ids.into_iter().collect()).await?,
@@ -73,8 +78,8 @@ impl App {
         })
     }
 
-    /// Runs of the missions whose titles have a text; and whether there are more missions than were looked into.
-    async fn runs_of_titled(&self, user: &UserId, search: String, wanted: RunsWanted, limit: u32) -> StoreResult<(Vec<RunRow>, bool)> {
+    /// The missions whose titles have a text, those that changed last first; and whether there are more than were looked into.
+    async fn titled(&self, user: &UserId, search: String) -> StoreResult<(Vec<MissionId>, bool)> {
         let titled = MissionsWanted {
             search,
             state: None,
@@ -85,17 +90,10 @@ impl App {
             sort: MissionSort::Changed,
             after: None,
         };
-        let (missions, more) = self.store.missions_where(user, titled, MISSIONS).await?;
-        let mut runs = Vec::new();
-        for mission in missions {
-            runs.extend(self.store.runs_where(user, RunsWanted { mission: Some(mission.id), ..wanted.clone() }, limit).await?);
-        }
-        runs.sort_by_key(|run| run.claimed_at);
-        if !wanted.oldest_first {
-            runs.reverse();
-        }
-        runs.truncate(limit as usize);
-        Ok((runs, more.is_some()))
+        let (mut missions, _) = self.store.missions_where(user, titled, TITLED + 1).await?;
+        let is_cut = missions.len() > TITLED as usize;
+        missions.truncate(TITLED as usize);
+        Ok((missions.into_iter().map(|mission| mission.id).collect(), is_cut))
     }
 
     /// A run with everything that is told about it.
@@ -127,6 +125,8 @@ impl App {
         let (mut run, _) = self.store.run(user, id).await?.ok_or(AppError::NotFound)?;
         let at = n.checked_sub(1).filter(|at| *at < run.attempts.len()).ok_or(AppError::NotFound)?;
         let attempt = run.attempts.swap_remove(at);
+        // It may read as much as a run does, and whoever reloads it must not hold up others.
+        let Ok(_permit) = self.recalls.acquire().await else { return Err(StoreError::Stopped.into()) };
         let prompt = self.runner.recall(&run, &attempt).await?;
         Ok(PromptView { attempt, prompt })
     }

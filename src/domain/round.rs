@@ -4,11 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::iteration::MAX_STEPS;
 
-/// Characters of a tool's name, which the model may have made up.
-const NAME: usize = 64;
-/// Characters of a problem: as many as the model is told.
-const PROBLEM: usize = 500;
-
 /// A question to the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,38 +17,58 @@ pub struct Round {
     pub answer: Option<RoundAnswer>,
 }
 
-/// What the model answered. Its words are not kept: they may tell what was encrypted.
+/// What the model answered, without a word of it: it may tell what was encrypted, and would outlive the grant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundAnswer {
     /// Characters of its text.
     pub chars: u64,
-    /// Tools that it called, or that its plan names, in its order.
-    pub tools: Vec<String>,
-    /// What was wrong with it, as the model was told; none: it is the plan.
-    pub problems: Vec<String>,
+    /// Tools that it called, or that its plan names, in its order; `None`: one that was not offered.
+    pub tools: Vec<Option<String>>,
+    /// What was wrong with it; none: it is the plan.
+    pub problems: Vec<RoundProblem>,
 }
 
 impl RoundAnswer {
     /// An answer of which no more is kept than a page shows.
-    pub fn new<'a>(chars: usize, tools: impl Iterator<Item = &'a str>, problems: &[String]) -> Self {
-        let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
-        RoundAnswer {
-            chars: chars as u64,
-            tools: tools.take(MAX_STEPS).map(|name| cut(name, NAME)).collect(),
-            problems: problems.iter().take(MAX_STEPS).map(|problem| cut(problem, PROBLEM)).collect(),
-        }
+    pub fn new(chars: usize, mut tools: Vec<Option<String>>, mut problems: Vec<RoundProblem>) -> Self {
+        tools.truncate(MAX_STEPS);
+        problems.truncate(MAX_STEPS);
+        RoundAnswer { chars: chars as u64, tools, problems }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What was wrong with an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundProblem {
+    /// Which step, from 1; `None`: the whole answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u64>,
+    pub kind: RoundFault,
+    /// The parameter of an offered tool that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+}
 
-    #[test]
-    fn no_more_of_an_answer_is_kept_than_a_page_shows() {
-        let long = "ä".repeat(10_000);
-        let answer = RoundAnswer::new(7, std::iter::repeat_n(long.as_str(), 100), &vec![long.clone(); 100]);
-        assert_eq!((answer.chars, answer.tools.len(), answer.problems.len()), (7, MAX_STEPS, MAX_STEPS));
-        assert_eq!((answer.tools[0].chars().count(), answer.problems[0].chars().count()), (NAME, PROBLEM));
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RoundFault {
+    NoJson,
+    BrokenJson,
+    /// JSON of another form than that of a plan, or of a step.
+    WrongForm,
+    TooManySteps,
+    CutOff,
+    OnlyThoughts,
+    UnknownTool,
+    NoRationale,
+    /// A parameter that is missing or empty.
+    Missing,
+    WrongType,
+    NoChoice,
+    /// Parameters that are too long or nest too deep.
+    TooLarge,
+    /// A tool that a plan may use once.
+    Twice,
+    /// A step that the user rejected before.
+    Rejected,
 }

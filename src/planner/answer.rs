@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::check::{StepFault, StepProblem};
 use super::response::{Call, Reply};
 use super::tools::Offered;
 use super::{text_calls, thoughts};
@@ -9,6 +10,7 @@ use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_STEPS, Plan, Step};
 use crate::domain::json::{self, Plain};
 use crate::domain::limits::{MAX_PARAMS_DEPTH, nests_deeper};
+use crate::domain::round::{RoundFault, RoundProblem};
 
 /// How often arguments may be encoded over again.
 const ENCODED: usize = 3;
@@ -26,8 +28,8 @@ pub enum NoPlan {
     NoSteps(Found),
     #[error("the plan has more than {MAX_STEPS} steps; keep those that matter most")]
     TooMany,
-    #[error("{}", .0.join("; "))]
-    Steps(Vec<String>),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Steps(Vec<StepProblem>),
     #[error(
         "the answer was cut off at the server's limit of tokens, so its plan is not whole; answer shorter, or raise that limit \
          (max_tokens, num_predict, or the context window) in the model server"
@@ -83,15 +85,33 @@ pub fn read_calls(calls: &[Call], said: &str, offered: &[Offered<'_>]) -> Result
     Ok(Plan { summary, steps })
 }
 
-fn step_of_call(call: &Call, offered: &[Offered<'_>]) -> Result<Step, String> {
+impl NoPlan {
+    /// The same one by one, without a word of the answer.
+    pub fn told(&self) -> Vec<RoundProblem> {
+        let kind = match self {
+            NoPlan::Steps(problems) => return problems.iter().map(StepProblem::told).collect(),
+            NoPlan::NoJson => RoundFault::NoJson,
+            NoPlan::BrokenJson(_) => RoundFault::BrokenJson,
+            NoPlan::NotAnObject(_) | NoPlan::NoSteps(_) => RoundFault::WrongForm,
+            NoPlan::TooMany => RoundFault::TooManySteps,
+            NoPlan::Cut => RoundFault::CutOff,
+            NoPlan::OnlyThoughts => RoundFault::OnlyThoughts,
+        };
+        vec![RoundProblem { step: None, kind, param: None }]
+    }
+}
+
+fn step_of_call(call: &Call, offered: &[Offered<'_>]) -> Result<Step, StepFault> {
     let tool = text_calls::tool_named(&call.tool, offered).unwrap_or(&call.tool);
-    let params = arguments(&call.arguments).map_err(|error| format!("the arguments of {tool} are no JSON: {error}"))?;
+    let broken = |error: serde_json::Error| StepFault::BrokenArguments { tool: tool.to_owned(), error: error.to_string() };
+    let params = arguments(&call.arguments).map_err(broken)?;
     let Value::Object(mut params) = params else {
-        return Err(format!("the arguments of {tool} are {}, but must be an object", Found::value(&params)));
+        let what = format!("the arguments of {tool}");
+        return Err(StepFault::WrongArguments { what, verb: "are", found: Found::value(&params) });
     };
     let rationale = match params.remove("rationale") {
         Some(Value::String(text)) if !text.trim().is_empty() => text.trim().to_owned(),
-        _ => return Err("`rationale` is missing".into()),
+        _ => return Err(StepFault::NoRationale),
     };
     params.retain(|_, value| !value.is_null());
     let params = shallow(params, &format!("the arguments of {}", call.tool))?;
@@ -101,9 +121,9 @@ fn step_of_call(call: &Call, offered: &[Offered<'_>]) -> Result<Step, String> {
 }
 
 /// Parameters that nest no deeper than the log takes them.
-fn shallow(params: Map<String, Value>, what: &str) -> Result<Map<String, Value>, String> {
+fn shallow(params: Map<String, Value>, what: &str) -> Result<Map<String, Value>, StepFault> {
     let is_deep = params.values().any(|value| nests_deeper(value, MAX_PARAMS_DEPTH - 1));
-    if is_deep { Err(format!("{what} nest more than {MAX_PARAMS_DEPTH} levels deep")) } else { Ok(params) }
+    if is_deep { Err(StepFault::TooDeep { what: what.to_owned() }) } else { Ok(params) }
 }
 
 /// Arguments as JSON, also where they were encoded more than once.
@@ -118,13 +138,13 @@ fn arguments(text: &str) -> Result<Value, serde_json::Error> {
 }
 
 /// All steps, or everything that is wrong with them. Exact copies of a call are one step.
-fn all(steps: impl Iterator<Item = Result<Step, String>>) -> Result<Vec<Step>, NoPlan> {
+fn all(steps: impl Iterator<Item = Result<Step, StepFault>>) -> Result<Vec<Step>, NoPlan> {
     let (mut read, mut problems) = (Vec::<Step>::new(), Vec::new());
-    for (n, step) in steps.enumerate() {
+    for (at, step) in steps.enumerate() {
         match step {
             Ok(step) if read.iter().any(|other| other.tool == step.tool && other.params == step.params) => {}
             Ok(step) => read.push(step),
-            Err(problem) => problems.push(format!("step {}: {problem}", n + 1)),
+            Err(what) => problems.push(StepProblem { at, what }),
         }
         if read.len() + problems.len() > MAX_STEPS {
             return Err(NoPlan::TooMany);
@@ -159,23 +179,25 @@ fn json_part(text: &str) -> Option<&str> {
     Some(text.trim()).filter(|text| text.starts_with('{'))
 }
 
-fn step(value: &Value, offered: &[Offered<'_>]) -> Result<Step, String> {
-    let Value::Object(object) = value else { return Err(format!("it is {}, but must be an object", Found::value(value))) };
+fn step(value: &Value, offered: &[Offered<'_>]) -> Result<Step, StepFault> {
+    let Value::Object(object) = value else { return Err(StepFault::NoObject(Found::value(value))) };
     let text = |field: &str| object.get(field).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let tool = text("toolName").ok_or("`toolName` is missing")?;
+    let tool = text("toolName").ok_or(StepFault::NoTool)?;
     if !offered.iter().any(|offered| offered.tool.name == tool) {
-        return Err(format!("the tool {tool:?} does not exist or is not offered"));
+        return Err(StepFault::UnknownTool(tool.to_owned()));
     }
     let params = match object.get("params") {
         None | Some(Value::Null) => Map::new(),
         Some(Value::Object(params)) => params.clone(),
-        Some(other) => return Err(format!("`params` is {}, but must be an object", Found::value(other))),
+        Some(other) => {
+            return Err(StepFault::WrongArguments { what: "`params`".into(), verb: "is", found: Found::value(other) });
+        }
     };
     Ok(Step {
         summary: text("summary").unwrap_or(tool).to_owned(),
         tool: tool.to_owned(),
         params: shallow(params, "`params`")?,
-        rationale: text("rationale").ok_or("`rationale` is missing")?.to_owned(),
+        rationale: text("rationale").ok_or(StepFault::NoRationale)?.to_owned(),
     })
 }
 

@@ -6,19 +6,32 @@ use super::tools::{Offered, ParamKind, Parameter, Tool};
 use crate::domain::change::Found;
 use crate::domain::iteration::{MAX_PARAMS_BYTES, Plan};
 use crate::domain::iterations::Iteration;
+use crate::domain::limits::MAX_PARAMS_DEPTH;
+use crate::domain::round::{RoundFault, RoundProblem};
 use crate::domain::step::StepStatus;
 
 /// A step that its user rejected before.
 pub type Rejected<'a> = (&'a str, &'a Map<String, Value>);
 
-/// What is wrong with a plan, in words for the model.
+/// What is wrong with a step of a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepProblem {
     /// Which step, from 0.
     pub at: usize,
-    pub what: String,
+    pub what: StepFault,
+}
+
+impl StepProblem {
     /// Whether the step is sound in itself, and only repeats what was rejected.
-    pub repeats: bool,
+    pub fn repeats(&self) -> bool {
+        self.what == StepFault::Rejected
+    }
+
+    /// The same without a word of the answer.
+    pub fn told(&self) -> RoundProblem {
+        let (kind, param) = self.what.kind();
+        RoundProblem { step: Some(self.at as u64 + 1), kind, param }
+    }
 }
 
 impl std::fmt::Display for StepProblem {
@@ -27,27 +40,80 @@ impl std::fmt::Display for StepProblem {
     }
 }
 
+/// The same in words for the model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum StepFault {
+    #[error("it is {0}, but must be an object")]
+    NoObject(Found),
+    #[error("`toolName` is missing")]
+    NoTool,
+    #[error("the tool {0:?} does not exist or is not offered")]
+    UnknownTool(String),
+    /// What the reader says.
+    #[error("the arguments of {tool} are no JSON: {error}")]
+    BrokenArguments { tool: String, error: String },
+    #[error("{what} {verb} {found}, but must be an object")]
+    WrongArguments { what: String, verb: &'static str, found: Found },
+    #[error("{what} nest more than {MAX_PARAMS_DEPTH} levels deep")]
+    TooDeep { what: String },
+    #[error("`rationale` is missing")]
+    NoRationale,
+    #[error("from here on, the parameters of the plan are longer than {MAX_PARAMS_BYTES} bytes")]
+    TooLong,
+    #[error(transparent)]
+    Unfit(#[from] UnfitParam),
+    #[error("{0} may be used once in a plan")]
+    Twice(String),
+    #[error("the user rejected this very step before; change it or leave it out")]
+    Rejected,
+}
+
+impl StepFault {
+    /// Its kind, and the parameter that it is about.
+    fn kind(&self) -> (RoundFault, Option<String>) {
+        let kind = match self {
+            StepFault::NoObject(_) | StepFault::NoTool | StepFault::BrokenArguments { .. } | StepFault::WrongArguments { .. } => {
+                RoundFault::WrongForm
+            }
+            StepFault::UnknownTool(_) => RoundFault::UnknownTool,
+            StepFault::NoRationale => RoundFault::NoRationale,
+            StepFault::TooDeep { .. } | StepFault::TooLong => RoundFault::TooLarge,
+            StepFault::Twice(_) => RoundFault::Twice,
+            StepFault::Rejected => RoundFault::Rejected,
+            StepFault::Unfit(unfit) => {
+                let kind = match unfit.fault {
+                    ParamFault::Missing | ParamFault::Empty => RoundFault::Missing,
+                    ParamFault::Kind { .. } => RoundFault::WrongType,
+                    ParamFault::Choice { .. } => RoundFault::NoChoice,
+                };
+                return (kind, Some(unfit.param.clone()));
+            }
+        };
+        (kind, None)
+    }
+}
+
 /// Everything that is wrong.
 pub fn check(plan: &Plan, offered: &[Offered<'_>], rejected: &[Rejected<'_>]) -> Vec<StepProblem> {
     let mut problems = Vec::new();
     let mut bytes = 0;
     for (at, step) in plan.steps.iter().enumerate() {
-        let mut found = |what: String, repeats: bool| problems.push(StepProblem { at, what, repeats });
+        let mut found = |what: StepFault| problems.push(StepProblem { at, what });
         let Some(offer) = offered.iter().find(|offered| offered.tool.name == step.tool) else {
-            found(format!("the tool {:?} does not exist or is not offered", step.tool), false);
+            found(StepFault::UnknownTool(step.tool.clone()));
             continue;
         };
         let before = bytes;
         bytes += step.params.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>();
         if bytes > MAX_PARAMS_BYTES && before <= MAX_PARAMS_BYTES {
-            found(format!("from here on, the parameters of the plan are longer than {MAX_PARAMS_BYTES} bytes"), false);
+            found(StepFault::TooLong);
         }
-        unfit(offer.tool, &step.params).into_iter().for_each(|unfit| found(unfit.to_string(), false));
+        unfit(offer.tool, &step.params).into_iter().for_each(|unfit| found(unfit.into()));
         if offer.tool.once && plan.steps[..at].iter().any(|other| other.tool == step.tool) {
-            found(format!("{} may be used once in a plan", step.tool), false);
+            found(StepFault::Twice(step.tool.clone()));
         }
         if rejected.iter().any(|(tool, params)| *tool == step.tool && **params == step.params) {
-            found("the user rejected this very step before; change it or leave it out".into(), true);
+            found(StepFault::Rejected);
         }
     }
     problems

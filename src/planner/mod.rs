@@ -303,31 +303,36 @@ enum Verdict {
 /// Reads an answer and checks its plan. What came of it stands in the last round.
 fn judge(answer: &ModelAnswer, material: &Material<'_>, planned: &mut Planned) -> Verdict {
     let read = answer::plan(&answer.reply, material.offered);
-    let tools: Vec<String> = match &read {
-        Ok(plan) => plan.steps.iter().map(|step| step.tool.clone()).collect(),
-        Err(_) => answer.reply.calls.iter().map(|call| call.tool.clone()).collect(),
+    let is_offered = |name: &&str| material.offered.iter().any(|offered| offered.tool.name == *name);
+    let named: Vec<&str> = match &read {
+        Ok(plan) => plan.steps.iter().map(|step| step.tool.as_str()).collect(),
+        Err(_) => answer.reply.calls.iter().map(|call| call.tool.as_str()).collect(),
     };
+    let tools = named.into_iter().map(|name| Some(name).filter(is_offered).map(str::to_owned)).collect();
     let (verdict, problems) = match read {
-        Ok(plan) => checked(plan, material),
-        Err(answer::NoPlan::Steps(problems)) => (Verdict::Bad(problems.clone()), problems),
-        Err(no_plan) => (Verdict::Bad(vec![no_plan.to_string()]), vec![no_plan.to_string()]),
+        Ok(plan) => {
+            let problems = check::check(&plan, material.offered, &check::rejected(&material.mission.iterations));
+            let told = problems.iter().map(check::StepProblem::told).collect();
+            let verdict = match problems.iter().all(check::StepProblem::repeats) {
+                true if problems.is_empty() => Verdict::Good(plan),
+                true => Verdict::Repeats(plan, problems),
+                false => Verdict::Bad(problems.iter().map(ToString::to_string).collect()),
+            };
+            (verdict, told)
+        }
+        Err(no_plan) => {
+            let told = no_plan.told();
+            let words = match no_plan {
+                answer::NoPlan::Steps(problems) => problems.iter().map(ToString::to_string).collect(),
+                no_plan => vec![no_plan.to_string()],
+            };
+            (Verdict::Bad(words), told)
+        }
     };
     if let Some(round) = planned.rounds.last_mut() {
-        round.answer = Some(RoundAnswer::new(answer.reply.text.chars().count(), tools.iter().map(String::as_str), &problems));
+        round.answer = Some(RoundAnswer::new(answer.reply.text.chars().count(), tools, problems));
     }
     verdict
-}
-
-/// What a plan is good for, and everything that is wrong with it.
-fn checked(plan: Plan, material: &Material<'_>) -> (Verdict, Vec<String>) {
-    let problems = check::check(&plan, material.offered, &check::rejected(&material.mission.iterations));
-    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    let verdict = match problems.iter().all(|problem| problem.repeats) {
-        true if problems.is_empty() => Verdict::Good(plan),
-        true => Verdict::Repeats(plan, problems),
-        false => Verdict::Bad(told.clone()),
-    };
-    (verdict, told)
 }
 
 fn without(mut plan: Plan, problems: &[check::StepProblem]) -> Plan {

@@ -151,8 +151,10 @@ impl Runner {
             let reason = compared(Words::ENGLISH, &Condition::Provider { closed_until: Some(until) }, None).into();
             return self.close(run, None, Close::Release { at: Some(until), reason }).await;
         }
-        let inputs =
-            self.read_inputs(run, &mission, now).instrument(tracing::debug_span!("inputs", inputs = Empty, left_out = Empty)).await?;
+        let inputs = self
+            .read_inputs(run, &mission, (log_seq, now))
+            .instrument(tracing::debug_span!("inputs", inputs = Empty, left_out = Empty))
+            .await?;
         let policy = agent.as_ref().map(|agent| agent.policy.clone()).unwrap_or_default();
         let offered = self.planner.offered(&policy);
         let budget = agent.as_ref().and_then(|agent| Some((tokens, agent.max_tokens_per_day?)));
@@ -215,17 +217,10 @@ impl Runner {
         }
     }
 
-    async fn read_inputs(&self, run: &Claimed, mission: &Mission, now: Timestamp) -> StoreResult<Resolved> {
+    async fn read_inputs(&self, run: &Claimed, mission: &Mission, (upto, now): (i64, Timestamp)) -> StoreResult<Resolved> {
         let private_key = self.settings.private_key.as_deref();
-        let reader = InputReader {
-            user_id: &run.due.user_id,
-            mission,
-            iteration_id: &run.iteration_id,
-            private_key,
-            kinds: &self.kinds,
-            upto: i64::MAX,
-            now,
-        };
+        let reader =
+            InputReader { user_id: &run.due.user_id, mission, iteration_id: &run.iteration_id, private_key, kinds: &self.kinds, upto, now };
         let resolved = inputs::resolve(&self.store, &reader).await?;
         Span::current().record("inputs", count(resolved.inputs.len())).record("left_out", count(resolved.left_out.len()));
         self.metrics.count_reads(&resolved.attempts);

@@ -4,6 +4,7 @@ use super::catalog::{Words, text_id};
 use super::phrase::Phrase;
 use super::told::Told;
 use crate::domain::cadence::BadCadence;
+use crate::domain::round::{RoundFault, RoundProblem};
 use crate::domain::write_back::DropReason;
 
 /// Why a plan was dropped.
@@ -62,6 +63,34 @@ pub fn failure(name: &str) -> Option<&'static str> {
         "ResultLost" => text_id("runs-failure-lost"),
         _ => return None,
     })
+}
+
+/// What was wrong with an answer of the model.
+pub fn problem(words: Words, problem: &RoundProblem) -> String {
+    let what = words.say(match problem.kind {
+        RoundFault::NoJson => text_id("runs-problem-no-json"),
+        RoundFault::BrokenJson => text_id("runs-problem-broken-json"),
+        RoundFault::WrongForm => text_id("runs-problem-form"),
+        RoundFault::TooManySteps => text_id("runs-problem-many"),
+        RoundFault::CutOff => text_id("runs-problem-cut"),
+        RoundFault::OnlyThoughts => text_id("runs-problem-thoughts"),
+        RoundFault::UnknownTool => text_id("runs-problem-tool"),
+        RoundFault::NoRationale => text_id("runs-problem-rationale"),
+        RoundFault::Missing => text_id("runs-problem-missing"),
+        RoundFault::WrongType => text_id("runs-problem-type"),
+        RoundFault::NoChoice => text_id("runs-problem-choice"),
+        RoundFault::TooLarge => text_id("runs-problem-large"),
+        RoundFault::Twice => text_id("runs-problem-twice"),
+        RoundFault::Rejected => text_id("runs-problem-rejected"),
+    });
+    let what = match &problem.param {
+        None => what.into_owned(),
+        Some(param) => words.with("runs-problem-param", [("what", what.into()), ("param", param.into())]),
+    };
+    match problem.step {
+        None => what,
+        Some(step) => words.with("runs-problem-step", [("n", step.into()), ("what", what.into())]),
+    }
 }
 
 /// Why a mission has no next time after a run.

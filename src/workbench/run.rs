@@ -10,17 +10,18 @@ use serde::Deserialize;
 
 use super::Shared;
 use super::form_zone::FormZone;
-use super::page::{Failed, Response, moment, more_bytes, page, path, prose, shorter};
+use super::page::{Failed, Response, moment, more_bytes, page, path, prose, segment, shorter};
 use super::plan::{anchor, state as step_state};
 use super::session::SignedIn;
 use super::told::{note, of_attempt, reason};
 use super::values;
-use crate::app::{PromptView, RunFilter, RunView};
+use crate::app::{PromptView, RunFilter, RunView, TITLED};
 use crate::domain::ids::{AgentId, MissionId, RunId};
 use crate::domain::iterations::Iteration;
 use crate::domain::round::{Round, RoundAnswer};
 use crate::domain::time;
 use crate::store::{Attempt, RunRow, RunsWanted, WhichRuns};
+use crate::text;
 use crate::text::catalog::{Words, text_id};
 
 const SHOWN: u32 = 50;
@@ -48,9 +49,10 @@ pub(super) struct RunsAsked {
     until: String,
     #[serde(default)]
     sort: String,
-    /// Runs claimed before this, or after it where the oldest come first, microseconds.
-    #[serde(alias = "before")]
-    from: Option<i64>,
+    /// When the run was claimed after which further ones are wanted, microseconds, and its id.
+    at: Option<i64>,
+    #[serde(default)]
+    after: RunId,
 }
 
 const STATES: [(&str, &str); 5] = [
@@ -70,20 +72,19 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
         Some(next.to_zoned(FormZone::of(&who, &shared.app).zone().clone()).ok()?.timestamp())
     };
     let oldest_first = asked.sort == "oldest";
-    let from = asked.from.map(time::from_micros);
-    let before = from.filter(|_| !oldest_first).or_else(day_end).unwrap_or(Timestamp::MAX);
     let wanted = RunsWanted {
-        mission: Some(MissionId::from(asked.mission.clone())).filter(|id| !id.is_empty()),
+        missions: Some(vec![MissionId::from(asked.mission.clone())]).filter(|_| !asked.mission.is_empty()),
         agent: Some(AgentId::from(asked.agent.clone())).filter(|id| !id.is_empty()),
         which: WhichRuns::parse(&asked.state),
-        between: (from.filter(|_| oldest_first).unwrap_or(Timestamp::MIN), before),
+        before: day_end().unwrap_or(Timestamp::MAX),
         oldest_first,
+        after: asked.at.map(|at| (time::from_micros(at), asked.after.clone())),
     };
     let found = shared.app.runs_list(&who.user, RunFilter { search: asked.q.clone(), wanted }, SHOWN).await?;
     let titles: Titles = found.missions.iter().map(|card| (card.id.clone(), shorter(card.label(), 80))).collect();
     let query = |name: &str, value: &str| match value {
         "" => String::new(),
-        value => format!("&{name}={}", path("", value).trim_start_matches('/')),
+        value => format!("&{name}={}", segment(value)),
     };
     let chosen = [
         ("q", &asked.q),
@@ -123,11 +124,11 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
                 div.go { button { (words.say("runs-filter")) } }
             }
         }
-        @if found.is_cut { p.hint { (words.say("runs-cut")) } }
+        @if found.is_cut { p.hint { (words.with("runs-cut", [("n", TITLED.into())])) } }
         (list_of_runs(&who, &found.runs, Some(&titles)))
         @if let Some(last) = found.runs.last().filter(|_| found.runs.len() == SHOWN as usize) {
             @let further = if oldest_first { text_id("runs-newer") } else { text_id("runs-older") };
-            p { a.button href={ "/runs?from=" (time::to_micros(last.claimed_at)) (same) } { (words.say(further)) } }
+            p { a.button href={ "/runs?at=" (time::to_micros(last.claimed_at)) "&after=" (segment(&last.run.id)) (same) } { (words.say(further)) } }
         }
     };
     Ok(page(&who, &words.say("runs-title"), &body))
@@ -254,13 +255,15 @@ fn asked(words: Words, n: usize, round: &Round) -> Markup {
             Some(RoundAnswer { chars, tools, problems }) => {
                 p.hint {
                     (words.with("runs-answer", [("chars", (*chars).into()), ("calls", tools.len().into())]))
-                    @for (n, tool) in tools.iter().enumerate() { @if n == 0 { ": " } @else { ", " } code { (tool) } }
+                    @for (n, tool) in tools.iter().enumerate() {
+                        @if n == 0 { ": " } @else { ", " }
+                        @match tool { Some(tool) => code { (tool) }, None => (words.say("runs-unknown-tool")) }
+                    }
                 }
                 @if problems.is_empty() { p.hint { (words.say("runs-checked")) } }
                 @else {
                     p.hint { (words.with("runs-found", [("n", problems.len().into())])) }
-                    // The model was told in English.
-                    ul lang="en" { @for problem in problems { li dir="auto" { (shorter(problem, 500)) } } }
+                    ul { @for problem in problems { li { (text::run::problem(words, problem)) } } }
                 }
             }
         }

@@ -268,8 +268,8 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         "runs" => shown(store.runs(Some(user.clone()), Some("m".into()), 100).await),
         "runs_before" => shown(store.runs_before(user, None, Timestamp::MAX, 100).await),
         "runs_where" => {
-            let between = (Timestamp::MIN, Timestamp::MAX);
-            let wanted = RunsWanted { mission: None, agent: None, which: WhichRuns::All, between, oldest_first: false };
+            let before = Timestamp::MAX;
+            let wanted = RunsWanted { missions: None, agent: None, which: WhichRuns::All, before, oldest_first: false, after: None };
             shown(store.runs_where(user, wanted, 100).await)
         }
         "run" => {

@@ -1,7 +1,7 @@
 //! Agents by name and state, in an order that an index gives (docs/design.md, section 9).
 
 use super::cards::agent;
-use super::{AgentCard, Store, StoreResult};
+use super::{AgentCard, LAST, Store, StoreResult};
 use crate::domain::agent::AgentState;
 use crate::domain::ids::{AgentId, UserId};
 use crate::store::db::{Row, Value as Sql, params};
@@ -25,9 +25,6 @@ pub struct AgentsWanted {
     /// A place in the order: the key and the id of an agent.
     pub after: Option<(String, AgentId)>,
 }
-
-/// After every id.
-const LAST: &str = "\u{10ffff}";
 
 pub(super) fn agents_where(sort: AgentSort) -> String {
     let (key, after, order) = match sort {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::cards::{MISSION, mission};
 use super::loads::{TOKENS_OF_AGENT, used};
-use super::{MissionCard, Store, StoreResult};
+use super::{LAST, MissionCard, Store, StoreResult};
 use crate::domain::decision::{Ceilings, day};
 use crate::domain::ids::{AgentId, MissionId, UserId};
 use crate::domain::mission::MissionState;
@@ -115,9 +115,6 @@ pub(super) fn missions_where(sort: MissionSort, which: WhichMissions) -> String 
          AND (?6 = '' OR instr(title_key, ?6) > 0){which} ORDER BY {order} LIMIT ?7"
     )
 }
-
-/// After every id.
-const LAST: &str = "\u{10ffff}";
 
 impl Store {
     /// Missions of a user as they are wanted, at most `limit`, and the place after which further ones may follow.

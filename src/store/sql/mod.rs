@@ -90,6 +90,9 @@ use crate::store::db::{self, Db};
 use crate::store::sqlite::files::{self, FileId};
 use crate::store::sqlite::{self, FileTransactions, ProcessLock, migrate};
 
+/// After every id and every text.
+const LAST: &str = "\u{10ffff}";
+
 /// How often who waits looks whether the server answers anybody.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::cards::{agent, mission};
 use super::changes::times_rows_went;
 use super::linked::{Bounds, fold};
-use super::{AgentCard, MissionCard, Store, StoreResult};
+use super::{AgentCard, LAST, MissionCard, Store, StoreResult};
 use crate::domain::ids::UserId;
 use crate::domain::merge::{Fold, Record};
 use crate::domain::time;
@@ -97,9 +97,6 @@ pub(super) fn records_where(sort: RecordSort, without_day: bool, facets: usize) 
          AND ({key}, record_id) {after} (?4, ?5) {part}{chosen} AND (?6 = '' OR instr(search, ?6) > 0) ORDER BY {order} LIMIT ?7"
     )
 }
-
-/// After every id and every key.
-const LAST: &str = "\u{10ffff}";
 
 impl Store {
     /// Brings the list of a table up to date with the log.

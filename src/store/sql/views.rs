@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::loads::tokens;
 use super::runs::{attempts_of, run_columns, run_row};
 use super::snapshots::{all_query, snapshot};
-use super::{RunRow, Snapshot, Store, StoreResult, Table};
+use super::{LAST, RunRow, Snapshot, Store, StoreResult, Table};
 use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, UserId};
 use crate::domain::iterations::Iteration;
 use crate::domain::mission::Mission;
@@ -70,21 +70,25 @@ impl WhichRuns {
 /// What is asked of the list of runs.
 #[derive(Debug, Clone)]
 pub struct RunsWanted {
-    pub mission: Option<MissionId>,
+    /// Those of some missions; `None`: of all.
+    pub missions: Option<Vec<MissionId>>,
     pub agent: Option<AgentId>,
     pub which: WhichRuns,
-    /// Claimed after the first of these moments, and before the second.
-    pub between: (Timestamp, Timestamp),
+    /// Claimed before this.
+    pub before: Timestamp,
     pub oldest_first: bool,
+    /// A place in that order: when a run was claimed, and which. A tick claims many at one moment.
+    pub after: Option<(Timestamp, RunId)>,
 }
 
-/// Runs between two moments: each filter by itself is a range of an index; `{}` are the columns.
+/// Runs after a place in their order: each filter by itself is a range of an index; `{}` are the columns.
 pub(super) fn runs_where(of_mission: bool, of_agent: bool, which: WhichRuns, oldest_first: bool) -> String {
-    let mission = if of_mission { " AND mission_id = ?5" } else { " AND CAST(?5 AS TEXT) IS NULL" };
-    let agent = if of_agent { " AND agent_id = ?6" } else { " AND CAST(?6 AS TEXT) IS NULL" };
-    let order = if oldest_first { "" } else { " DESC" };
+    let mission = if of_mission { " AND mission_id = ?6" } else { " AND CAST(?6 AS TEXT) IS NULL" };
+    let agent = if of_agent { " AND agent_id = ?7" } else { " AND CAST(?7 AS TEXT) IS NULL" };
+    let (after, order) = if oldest_first { (">", "") } else { ("<", " DESC") };
     format!(
-        "SELECT {{}} FROM runs WHERE user_id = ?1 AND claimed_at > ?2 AND claimed_at < ?3{mission}{agent}{} ORDER BY claimed_at{order} LIMIT ?4",
+        "SELECT {{}} FROM runs WHERE user_id = ?1 AND (claimed_at, id) {after} (?2, ?3) AND claimed_at < ?4{mission}{agent}{} \
+         ORDER BY claimed_at{order}, id{order} LIMIT ?5",
         which.filter()
     )
 }
@@ -122,12 +126,23 @@ impl Store {
     pub async fn runs_where(&self, user: &UserId, wanted: RunsWanted, limit: u32) -> StoreResult<Vec<RunRow>> {
         let user = user.to_owned();
         self.read(move |c| {
-            let RunsWanted { mission, agent, which, between, oldest_first } = wanted;
-            let query = runs_where(mission.is_some(), agent.is_some(), which, oldest_first).replace("{}", &run_columns());
-            let (after, before) = (time::to_micros(between.0), time::to_micros(between.1));
+            let RunsWanted { missions, agent, which, before, oldest_first, after } = wanted;
+            let first = if oldest_first { (i64::MIN, RunId::default()) } else { (i64::MAX, RunId::from(LAST)) };
+            let (at, id) = after.map_or(first, |(at, id)| (time::to_micros(at), id));
+            let before = time::to_micros(before);
+            let query = runs_where(missions.is_some(), agent.is_some(), which, oldest_first).replace("{}", &run_columns());
             let mut statement = c.prepare_cached(&query)?;
-            let runs = statement.query_map(params![user, after, before, limit, mission, agent], run_row)?;
-            let mut runs: Vec<RunRow> = runs.collect::<Result<_, _>>()?;
+            let mut runs: Vec<RunRow> = Vec::new();
+            for mission in missions.map_or_else(|| vec![None], |missions| missions.into_iter().map(Some).collect()) {
+                for run in statement.query_map(params![user, at, id, before, limit, mission, agent], run_row)? {
+                    runs.push(run?);
+                }
+            }
+            runs.sort_by(|a, b| (a.claimed_at, &a.run.id).cmp(&(b.claimed_at, &b.run.id)));
+            if !oldest_first {
+                runs.reverse();
+            }
+            runs.truncate(limit as usize);
             attempts_of(c, &mut runs)?;
             Ok(runs)
         })

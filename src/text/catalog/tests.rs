@@ -8,7 +8,7 @@ use super::*;
 use crate::architecture::files;
 
 /// Messages that are the same in English and German.
-const SAME: [&str; 9] = [
+const SAME: [&str; 10] = [
     "access-mission",
     "agents-name",
     "decision-title-agent",
@@ -18,6 +18,7 @@ const SAME: [&str; 9] = [
     "missions-agent",
     "missions-minute",
     "modules-field-name",
+    "runs-problem-param",
 ];
 
 /// What a message says, as it is written, by its id.

@@ -76,7 +76,7 @@ runs-older = Ältere Läufe
 runs-newer = Neuere Läufe
 runs-newest-first = Neueste zuerst
 runs-oldest-first = Älteste zuerst
-runs-cut = Gezeigt sind nur die Läufe der 20 Missionen, die sich zuletzt geändert haben.
+runs-cut = Gezeigt sind nur die Läufe der { $n } Missionen, die sich zuletzt geändert haben.
 runs-again = Nächster Versuch
 runs-is-running = läuft
 runs-is-open = im Gange
@@ -128,6 +128,23 @@ runs-found = { $n ->
     [one] Die Prüfung fand 1 Problem:
    *[other] Die Prüfung fand { $n } Probleme:
 }
+runs-problem-no-json = Darin steht kein JSON-Objekt.
+runs-problem-broken-json = Das JSON ist nicht lesbar.
+runs-problem-form = Die Form ist eine andere als verlangt.
+runs-problem-many = Das sind zu viele Schritte.
+runs-problem-cut = Die Antwort wurde abgeschnitten.
+runs-problem-thoughts = Die Antwort besteht nur aus Gedanken.
+runs-problem-tool = Das genannte Werkzeug wurde nicht angeboten.
+runs-problem-rationale = Die Begründung fehlt.
+runs-problem-missing = Ein nötiger Wert fehlt.
+runs-problem-type = Ein Wert ist von der falschen Art.
+runs-problem-choice = Ein Wert gehört nicht zur Auswahl.
+runs-problem-large = Die Werte sind zu groß.
+runs-problem-twice = Das Werkzeug darf in einem Plan nur einmal vorkommen.
+runs-problem-rejected = Denselben Schritt hast du schon abgelehnt.
+runs-problem-param = { $what } ({ $param })
+runs-problem-step = Schritt { $n }: { $what }
+runs-unknown-tool = unbekanntes Werkzeug
 runs-prompt-title = Prompt von Versuch { $n }
 runs-back = Zurück zum Lauf
 runs-prompt-again = Prompts werden nicht aufbewahrt. Dieser ist neu geschrieben aus deinen Daten vom
@@ -136,7 +153,7 @@ runs-prompt-sealed = { $n ->
    *[other] { $n } verschlüsselte Einträge bleiben hier geschlossen.
 }
 runs-prompt-reworded = Das Programm formuliert seine Prompts seitdem anders.
-runs-prompt-differs = Gesendet wurden { $sent } Zeichen, dieser Text hat { $now }. Werkzeuge oder Einstellungen des Servers sind seitdem andere, oder Einträge sind verschlüsselt.
+runs-prompt-differs = Gesendet wurden { $sent } Zeichen, dieser Text hat { $now }. Einträge sind verschlüsselt, inzwischen änderte sich etwas, oder Werkzeuge oder Einstellungen des Servers sind seitdem andere.
 runs-prompt-same = { $n } Zeichen, so viele wie gesendet wurden.
 runs-prompt-system = System-Nachricht
 runs-prompt-functions = { $n ->

@@ -71,7 +71,7 @@ runs-older = Older runs
 runs-newer = Newer runs
 runs-newest-first = Newest first
 runs-oldest-first = Oldest first
-runs-cut = Only the runs of the 20 missions that changed last are shown.
+runs-cut = Only the runs of the { $n } missions that changed last are shown.
 runs-again = Next attempt
 runs-is-running = running
 runs-is-open = under way
@@ -123,6 +123,23 @@ runs-found = { $n ->
     [one] The check found 1 problem:
    *[other] The check found { $n } problems:
 }
+runs-problem-no-json = No JSON object is in it.
+runs-problem-broken-json = Its JSON can't be read.
+runs-problem-form = It has another form than asked for.
+runs-problem-many = It has too many steps.
+runs-problem-cut = It was cut off.
+runs-problem-thoughts = It holds only thoughts.
+runs-problem-tool = It names a tool that wasn't offered.
+runs-problem-rationale = The reason is missing.
+runs-problem-missing = A required value is missing.
+runs-problem-type = A value has the wrong type.
+runs-problem-choice = A value is none of the choices.
+runs-problem-large = The values are too large.
+runs-problem-twice = The tool may be used only once in a plan.
+runs-problem-rejected = You rejected the same step before.
+runs-problem-param = { $what } ({ $param })
+runs-problem-step = Step { $n }: { $what }
+runs-unknown-tool = unknown tool
 runs-prompt-title = Prompt of attempt { $n }
 runs-back = Back to the run
 runs-prompt-again = Prompts aren't kept. This one is written again from your data as of
@@ -130,8 +147,8 @@ runs-prompt-sealed = { $n ->
     [one] 1 encrypted record stays closed here.
    *[other] { $n } encrypted records stay closed here.
 }
-runs-prompt-reworded = The program words its prompts differently since then.
-runs-prompt-differs = { $sent } characters were sent, this text has { $now }. The server's tools or settings changed since, or records are encrypted.
+runs-prompt-reworded = The program has worded its prompts differently since.
+runs-prompt-differs = { $sent } characters were sent, this text has { $now }. Records are encrypted, something changed meanwhile, or the server's tools or settings have changed since.
 runs-prompt-same = { $n } characters, as many as were sent.
 runs-prompt-system = System message
 runs-prompt-functions = { $n ->
