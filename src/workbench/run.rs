@@ -97,7 +97,7 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
     let same = chosen.map(|(name, value)| query(name, value)).concat();
     let body = html! {
         h1 { (words.say("runs-title")) }
-        form.filter method="get" action="/runs" {
+        form.filter method="get" action="/runs" role="search" {
             @if !asked.mission.is_empty() {
                 input type="hidden" name="mission" value=(asked.mission);
                 p { (words.say("runs-of")) " " a href=(path("missions", &asked.mission)) { bdi { (titles.get(&*asked.mission).map_or(asked.mission.as_str(), String::as_str)) } } " · " a href="/runs" { (words.say("runs-of-all")) } }
@@ -109,19 +109,22 @@ pub(super) async fn list(State(shared): State<Shared>, who: SignedIn, Query(aske
                     button { (words.say("runs-filter")) }
                 }
             }
-            div.columns.narrow {
-                div { label for="state" { (words.say("runs-state")) } select #state name="state" {
-                    @for (value, id) in STATES { option value=(value) selected[value == asked.state] { (words.say(id)) } }
-                } }
-                div { label for="agent" { (words.say("mission-agent")) } select #agent name="agent" {
-                    option value="" { (words.say("runs-all")) }
-                    @for agent in &found.agents { option value=(agent.id) selected[*agent.id == *asked.agent] { (shorter(&agent.name, 60)) } }
-                } }
-                div { label for="until" { (words.say("runs-until")) } input #until type="date" name="until" value=(asked.until); }
-                div { label for="sort" { (words.say("mission-sort")) } select #sort name="sort" {
-                    @for (value, id) in SORTS { option value=(value) selected[value == asked.sort] { (words.say(id)) } }
-                } }
-                div.go { button { (words.say("runs-filter")) } }
+            details open[[&asked.state, &asked.agent, &asked.until, &asked.sort].iter().any(|chosen| !chosen.is_empty())] {
+                summary { (words.say("mission-filter")) }
+                div.columns {
+                    div { label for="state" { (words.say("runs-state")) } select #state name="state" {
+                        @for (value, id) in STATES { option value=(value) selected[value == asked.state] { (words.say(id)) } }
+                    } }
+                    div { label for="agent" { (words.say("mission-agent")) } select #agent name="agent" {
+                        option value="" { (words.say("runs-all")) }
+                        @for agent in &found.agents { option value=(agent.id) selected[*agent.id == *asked.agent] { (shorter(&agent.name, 60)) } }
+                    } }
+                    div { label for="until" { (words.say("runs-until")) } input #until type="date" name="until" value=(asked.until); }
+                    div { label for="sort" { (words.say("mission-sort")) } select #sort name="sort" {
+                        @for (value, id) in SORTS { option value=(value) selected[value == asked.sort] { (words.say(id)) } }
+                    } }
+                }
+                div.actions { button { (words.say("runs-filter")) } }
             }
         }
         @if found.is_cut { p.hint { (words.with("runs-cut", [("n", TITLED.into())])) } }
