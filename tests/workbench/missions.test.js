@@ -114,12 +114,13 @@ test("a run is cancelled, and the next one is told as a timeline", async () => {
   await page.getByRole("main").locator("a[href^='/runs/']").first().click();
   await page.getByRole("heading", { level: 1, name: "Run of Do it now" }).waitFor();
   for (const text of ["Due", "Started", "Attempt 1", "Plan", "Saved in the mission"]) await page.locator(".timeline").getByText(text, { exact: true }).waitFor();
-  await page.getByText(/The prompt had [\d,]+ characters/).waitFor();
-  await page.getByText("700 input tokens, 50 output").waitFor();
+  await page.getByText(/^Show the prompt \([\d,]+ characters\)$/).waitFor();
+  await page.getByText("700 input tokens, 50 output").first().waitFor();
   await look(page, "run", { languages: ["en", "de"] });
   await page.goto(`${world.base}/runs`);
   const badges = () => page.locator("main .plain .badge").allTextContents();
   assert.deepEqual(await badges(), ["plan made", "dropped"]);
+  await page.getByText("Filter and sort").click();
   await page.getByLabel("State").selectOption("Dropped");
   await page.getByRole("button", { name: "Show" }).last().click();
   await page.waitForURL(/state=dropped/);
