@@ -91,7 +91,8 @@ mod advice {
     pub const BACKUP: &str = "choose a new file in a directory that you may write to, with room for it";
     pub const EXISTS: &str = "--replace puts the copy in its place and keeps the old database beside it";
     pub const IN_USE: &str = "stop mana-ai and whatever else has it open, then try again. Nothing was changed";
-    pub const NO_DATABASE: &str = "name its directory with --data-dir or MANA_AI_DATA_DIR, or start with `mana-ai init`";
+    pub const NO_DATABASE: &str =
+        "name its directory with --data-dir or MANA_AI_DATA_DIR; a new one is set up by `mana-ai init` and made by `mana-ai serve`";
     pub const LOST_DATABASE: &str = "put the database back, or move the log away to begin anew";
     pub const BEING_RESTORED: &str = "try again when that is done";
     pub const ALTERED: &str = "was it changed by another program?";
