@@ -48,7 +48,7 @@ fn fault(words: Words, fault: &FileFault) -> String {
         FileFault::OnceRestarted(name) => return words.with("templates-bad-once-restarted", [("name", words.quoted(name).into())]),
         FileFault::ForOperator(name) => return words.with("templates-bad-for-operator", [("name", words.quoted(name).into())]),
         FileFault::NoName => text_id("templates-bad-name"),
-        FileFault::OtherModule(name) => return words.with("templates-bad-other-module", [("name", words.quoted(name).into())]),
+        FileFault::OtherApp(name) => return words.with("templates-bad-other-app", [("name", words.quoted(name).into())]),
         FileFault::ModuleTaken(name) => return words.with("templates-bad-module-taken", [("name", words.quoted(name).into())]),
         FileFault::OwnRecords => text_id("templates-bad-own-records"),
         FileFault::OwnField => text_id("templates-bad-own-field"),

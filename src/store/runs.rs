@@ -75,7 +75,7 @@ pub struct Attempt {
     pub prompt_chars: u64,
     /// Linked records that were read for it; `None` in attempts of older versions.
     pub inputs: Option<u32>,
-    /// The last row of the log that it could know; `None` in attempts of older versions.
+    /// The last row of the log that its inputs could know; `None` in attempts of older versions.
     pub log_seq: Option<i64>,
     /// Calls of the model that it took.
     pub calls: u32,

@@ -166,7 +166,15 @@ fn table(part: &FilePart<'_>) -> Result<TableSpec, BadTemplate> {
     for module in part.get("input").map_or(Ok(Vec::new()), |input| input.list("modules", MAX_PARTS))? {
         let name = module.text()?;
         if name != spec.app {
-            return Err(module.wrong(FileFault::OtherModule(name)));
+            return Err(module.wrong(FileFault::OtherApp(name)));
+        }
+    }
+    // What is owned goes with its owner, and nobody would look for records of others there.
+    for owned in part.list("owns", MAX_PARTS)? {
+        let table = owned.need("table")?;
+        let path = table.text()?;
+        if path.split_once('/').is_none_or(|(app, _)| app != spec.app) {
+            return Err(table.wrong(FileFault::OtherApp(path)));
         }
     }
     for field in part.list("fields", MAX_PARTS)? {

@@ -90,8 +90,8 @@ pub enum FileFault {
     OwnRecords,
     #[error("is a field that every record has, which no template describes")]
     OwnField,
-    #[error("is {0:?}, but what a template's records read as must be of their own app")]
-    OtherModule(String),
+    #[error("is {0:?}, but a template's table goes no further than its own app")]
+    OtherApp(String),
     #[error("is {0:?}, of which other tools are: agents that name it did not mean this one")]
     ModuleTaken(String),
     #[error("must be log: a template brings no tool that a device or an endpoint carries out")]

@@ -49,7 +49,12 @@ fn modules_are_read_strictly_and_a_mistake_is_told_with_its_place() {
         (
             "/tables/0",
             json!({"app": "bikes", "table": "contacts", "label": "x", "input": {"modules": ["contacts"], "fields": []}, "fields": []}),
-            "`modules.tables[0].input.modules[0]` is \"contacts\", but what a template's records read as must be of their own app",
+            "`modules.tables[0].input.modules[0]` is \"contacts\", but a template's table goes no further than its own app",
+        ),
+        (
+            "/tables/0",
+            json!({"app": "bikes", "table": "bikes", "label": "x", "owns": [{"field": "taskId", "table": "todo/tasks"}], "fields": []}),
+            "`modules.tables[0].owns[0].table` is \"todo/tasks\", but a template's table goes no further than its own app",
         ),
         ("/tables/0/fields/0/name", json!("spaceId"), "`modules.tables[0].fields[0].name` is a field that every record has"),
         ("/tables/0/fields/0/kind", json!("wheel"), "`modules.tables[0]` cannot be used: unknown variant `wheel`"),
