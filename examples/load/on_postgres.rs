@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::common::world::Log;
 use crate::common::{Report, Samples, grouped, number, percentiles, shown};
 use crate::program::{Server, output_with, runtime, tick, token};
-use crate::pushes;
+use crate::pushes::{self, counted};
 
 const CLIENTS: [usize; 3] = [1, 16, 64];
 const INSTANCES: [usize; 2] = [2, 4];
@@ -62,10 +62,6 @@ fn pushes(cluster: &Cluster) {
         row(format!("Postgres alone by pgbench, {}", counted(clients)), bare(cluster, clients, seconds));
     }
     report.print();
-}
-
-fn counted(clients: usize) -> String {
-    format!("{clients} client{}", if clients == 1 { "" } else { "s" })
 }
 
 /// Clients that push, each to one of so many instances.

@@ -1,5 +1,5 @@
-//! Durable pushes of one change each: 64 clients at the same time against one commit for each change, on the disk as it
-//! is and on one whose sync takes 8 ms, a turn of a hard disk.
+//! Durable pushes of one change each: 1, 16 and 64 clients at the same time against one commit for each change, on the disk
+//! as it is and on one whose sync takes 8 ms, a turn of a hard disk.
 //!
 //! Target: at least 20 times the commits of one-commit-per-change, where the disk is what one waits for.
 
@@ -13,7 +13,9 @@ use serde_json::json;
 use crate::common::{Report, Samples, number, percentiles};
 use crate::program::{Server, output, runtime, token};
 
-const CLIENTS: usize = 64;
+const CLIENTS: [usize; 3] = [1, 16, 64];
+/// Changes of a large commit of SQLite alone: what 64 clients may share.
+const GROUP: usize = 64;
 /// The argument with which this program runs the loop of bare commits alone, under another disk.
 pub const BARE: &str = "bare-commits";
 
@@ -26,6 +28,11 @@ pub fn run() {
         "Durable pushes of one change, on a disk whose sync takes 8 ms",
         &[("LD_PRELOAD", slow.as_str()), ("MANA_SYNC_MICROS", "8000")],
     );
+}
+
+/// How many clients, in words.
+pub fn counted(clients: usize) -> String {
+    format!("{clients} client{}", if clients == 1 { "" } else { "s" })
 }
 
 /// Builds what makes each sync slower.
@@ -45,10 +52,10 @@ fn measure(title: &str, disk: &[(&str, &str)]) {
         rate
     };
     let bare = row("SQLite alone, a commit for each change", 1, commits(seconds, 1, disk));
-    let groups = row("SQLite alone, 64 changes a commit", CLIENTS, commits(seconds, CLIENTS, disk));
-    row("1 client", 1, clients(1, seconds, disk));
-    let crowd = row("64 clients", 1, clients(CLIENTS, seconds, disk));
+    let groups = row("SQLite alone, 64 changes a commit", GROUP, commits(seconds, GROUP, disk));
+    let rates = CLIENTS.map(|count| row(&counted(count), 1, clients(count, seconds, disk)));
     report.print();
+    let crowd = rates[CLIENTS.len() - 1];
     println!(
         "\n64 clients push {:.1} times as many changes as SQLite commits one by one; SQLite alone could commit {:.1} times as many",
         crowd / bare,
@@ -57,7 +64,7 @@ fn measure(title: &str, disk: &[(&str, &str)]) {
 }
 
 /// A bare loop over the same table and indexes, with the same durability, in a process of its own.
-fn commits(length: Duration, changes: usize, disk: &[(&str, &str)]) -> (Vec<Duration>, f64) {
+pub fn commits(length: Duration, changes: usize, disk: &[(&str, &str)]) -> (Vec<Duration>, f64) {
     let dir = tempfile::tempdir().expect("a directory");
     output(dir.path(), &["tick"]);
     let mut command = Command::new(std::env::current_exe().expect("a path of its own"));
@@ -82,8 +89,8 @@ pub fn bare_commits(dir: &str, seconds: &str, changes: &str) {
         for _ in 0..changes {
             n += 1;
             tx.prepare_cached(
-                "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
-                 VALUES (?1, 'notes', 'notes', ?1, 'u', 'insert', ?2, 'c', ?3, ?3)",
+                "INSERT INTO log_rows (user_no, app_no, table_no, client_no, sync_at, schema_version, op, id, record_id, field_meta, data) \
+                 VALUES (1, 1, 1, 1, ?3, 1, 'insert', ?1, ?1, '{}', ?2)",
             )
             .and_then(|mut insert| insert.execute(params![format!("id-{n}"), data(n).to_string(), n]))
             .expect("a row");

@@ -32,7 +32,7 @@ use mana_ai::domain::mission::Mission;
 use mana_ai::metrics::Metrics;
 use mana_ai::planner::{Planner, provider, tools::Catalog};
 use mana_ai::runner::{Runner, RunnerSettings};
-use mana_ai::store::{Options, Store, StoreError};
+use mana_ai::store::{Options, Pull, Store, StoreError};
 use serde_json::{Value, json};
 
 #[derive(Parser, Clone)]
@@ -170,7 +170,9 @@ async fn play(args: Args, store: Store) {
 /// Pushes a change, and answers how long that took.
 async fn push(store: &Store, change: Change) -> Duration {
     let (started, user) = (Instant::now(), change.user_id.clone());
-    store.push(user, vec![admit(change).expect("within the limits")], LogCeilings::default()).await.expect("a push");
+    // Continues from the end: this is about writing.
+    let then = Pull { user_id: user, app_id: change.app_id.clone(), since: i64::MAX, limit: 5_000, ..Pull::default() };
+    store.push(vec![admit(change).expect("within the limits")], LogCeilings::default(), then).await.expect("a push");
     started.elapsed()
 }
 

@@ -36,18 +36,19 @@ impl App {
         self.store.event_key().await
     }
 
-    /// Takes a user's changes in, all or none. They are on disk when this answers.
+    /// Takes the changes of a client in, all or none. They are on disk when this answers, with what the client asks for afterwards
+    /// where that is short.
     ///
     /// # Errors
     /// When the user has reached a ceiling, a change is refused, or the database cannot be written.
-    pub async fn push(&self, user: &UserId, changes: Vec<Admitted>) -> StoreResult<()> {
+    pub async fn push(&self, changes: Vec<Admitted>, then: Pull) -> StoreResult<Option<Page>> {
         let rows = changes.len() as u64;
         let counted = {
             let mut rates = self.push_rates.lock().unwrap_or_else(PoisonError::into_inner);
-            rates.count(user, rows, self.ceilings.rows_per_minute, self.now())
+            rates.count(&then.user_id, rows, self.ceilings.rows_per_minute, self.now())
         };
         counted.map_err(StoreError::OverCeiling)?;
-        self.store.push(user.to_owned(), changes, self.ceilings).await.map(drop)
+        self.store.push(changes, self.ceilings, then).await.map(|taken| taken.page)
     }
 
     /// A page of the log from a cursor.

@@ -24,7 +24,7 @@ use super::weight;
 use crate::domain::ids::UserId;
 use crate::domain::json;
 use crate::domain::time;
-use crate::store::{EventKey, Pull};
+use crate::store::{EventKey, Page, Pull};
 use crate::sync::{Answer, Cursor, Push, Pushed, Sender};
 
 /// Bodies up to this size are read where they are; others would hold up whoever shares the thread.
@@ -84,11 +84,6 @@ pub(super) async fn push(
     let now = shared.app.now();
     let (pushed, share) = apart(received.bytes.len(), move || read(received, &sender, &event_key, now)).await?;
     let since = cursor(&pushed.since)?;
-    let has_changes = !pushed.changes.is_empty();
-    if has_changes {
-        shared.app.push(&caller.user, pushed.changes).await?;
-    }
-    drop((turn, share));
     let pull = Pull {
         user_id: caller.user,
         app_id: app,
@@ -97,7 +92,10 @@ pub(super) async fn push(
         not_client: Some(pushed.client_id),
         limit: PUSH_ROWS,
     };
-    match answer(&shared, pull).await {
+    let has_changes = !pushed.changes.is_empty();
+    let page = if has_changes { shared.app.push(pushed.changes, pull.clone()).await? } else { None };
+    drop((turn, share));
+    match answer(&shared, pull, page).await {
         // The changes are on disk, and a refusal would say that they are not.
         Err(why) if has_changes => {
             tracing::warn!(%why, "a push is kept; what others changed is to be pulled");
@@ -131,11 +129,14 @@ async fn apart<T: Send + 'static>(size: usize, work: impl FnOnce() -> Result<T, 
     tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(&error))?
 }
 
-/// A page of the log as an answer.
-async fn answer(shared: &ApiState, pull: Pull) -> Result<Response, ApiError> {
+/// A page of the log as an answer: one that was read with a push, or the one that is asked for.
+async fn answer(shared: &ApiState, pull: Pull, page: Option<Page>) -> Result<Response, ApiError> {
     let mut share = shared.budget.share(Owner::User(pull.user_id.to_string()));
     // Who has no room left hears it before the log is read; turns bound what is read until its size is known.
     share.grow_to(LEAST_ANSWER)?;
+    if let Some(page) = page {
+        return answer::json(&Answer::new(page), share);
+    }
     let turn = shared.turns.take(&pull.user_id).await?;
     let page = shared.app.pull(pull).await?;
     let size = if page.rows.is_empty() { 0 } else { PAGE };
@@ -195,7 +196,7 @@ pub(super) async fn pull(
         not_client: client_id(&headers).map(str::to_owned),
         limit: PULL_ROWS,
     };
-    answer(&shared, pull).await
+    answer(&shared, pull, None).await
 }
 
 pub(super) fn cursor(text: &str) -> Result<Cursor, ApiError> {

@@ -1,5 +1,7 @@
 //! Rows of the change log, as they are appended and read (docs/design.md, section 2).
 
+use std::collections::BTreeSet;
+
 use crate::domain::change::Change;
 use crate::domain::ids::UserId;
 use crate::domain::limits::Unusable;
@@ -28,6 +30,39 @@ impl Appended {
             self.known += u64::from(!is_new);
         }
     }
+}
+
+/// What a client asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Pull {
+    pub user_id: UserId,
+    pub app_id: String,
+    /// Only these tables; none: all of the app.
+    pub tables: BTreeSet<String>,
+    /// The cursor: rows after this `sync_at`, in microseconds.
+    pub since: i64,
+    /// The client that asks; its own rows are passed over.
+    pub not_client: Option<String>,
+    /// Rows that a page has at most.
+    pub limit: usize,
+}
+
+/// Rows in the order of the log, and the cursor that accounts for all that were looked at.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    pub rows: Vec<LogRow>,
+    /// Microseconds.
+    pub synced_until: i64,
+    /// Whether there may be more.
+    pub has_more: bool,
+}
+
+/// What a push did.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct PushOutcome {
+    pub appended: Appended,
+    /// What is new for the client, where it was read with the push: it is short, and the client was here a moment ago.
+    pub page: Option<Page>,
 }
 
 /// A row with its place in the log.

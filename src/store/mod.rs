@@ -17,7 +17,7 @@ mod sqlite;
 mod tx;
 
 pub use error::{StoreError, StoreResult};
-pub use log::{Appended, LogRow, RowFilter, SetAside};
+pub use log::{Appended, LogRow, Page, Pull, PushOutcome, RowFilter, SetAside};
 pub use presence::{Presence, PresenceError};
 pub use runs::{Attempt, AttemptError, Candidate, Claim, Claimed, Close, Closed, FinishedRun, Held, IterationEnd, OpenRun, RunRow};
 pub use script::{Edit, Lossy, Refreshed, search_key};

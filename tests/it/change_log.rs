@@ -60,15 +60,16 @@ async fn pushes_that_wait_together_have_outcomes_of_their_own() {
         let (user, device) = (format!("u{}", n % 10), n / 10);
         let changes = vec![pushed(&user, device, "made by each"), pushed(&user, 9, "made by one")];
         let rows = (user == "u0").then_some(0);
-        store.push(user.into(), changes, LogCeilings { rows, ..LogCeilings::default() })
+        let then = Pull { user_id: user.into(), ..Pull::default() };
+        store.push(changes, LogCeilings { rows, ..LogCeilings::default() }, then)
     });
     let outcomes = join_all(pushes).await;
     for (n, outcome) in outcomes.iter().enumerate() {
         match n % 10 {
             0 => assert!(matches!(outcome, Err(StoreError::OverCeiling(_))), "{n}: {outcome:?}"),
             _ => assert_eq!(
-                outcome.as_ref().ok(),
-                Some(&Appended { added: if n < 10 { 2 } else { 1 }, known: u64::from(n >= 10) }),
+                outcome.as_ref().ok().map(|taken| taken.appended),
+                Some(Appended { added: if n < 10 { 2 } else { 1 }, known: u64::from(n >= 10) }),
                 "{n}: {outcome:?}"
             ),
         }
@@ -80,6 +81,48 @@ async fn pushes_that_wait_together_have_outcomes_of_their_own() {
         let stamped: Vec<bool> = of_each.map(|row| !row.change.field_meta.is_empty()).collect();
         assert_eq!(stamped, [false, true, true], "a later insert that says no time counts from the time of its row");
     }
+}
+
+/// A client that was here a moment ago gets what others wrote with the answer to its push, as a pull would tell it.
+#[tokio::test]
+async fn what_is_new_is_read_with_a_push_where_it_is_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = || "2026-04-15T09:00:00Z".parse().unwrap();
+    let store = Store::open(dir.path(), &Options { clock: now, ..Options::default() }).unwrap();
+    let of = |client: &str, event: u32| {
+        let mut line = line(event);
+        line["clientId"] = client.into();
+        admit(change(&line)).unwrap()
+    };
+    let (recent, long_ago) = (mana_ai::domain::time::to_micros(now()) - 1_000_000, 0);
+    let pull = |since: i64| Pull {
+        user_id: "u".into(),
+        app_id: "ai".into(),
+        tables: BTreeSet::new(),
+        since,
+        limit: 5_000,
+        not_client: Some("phone".into()),
+    };
+    let push = |events: Vec<(&'static str, u32)>, since: i64| {
+        let changes = events.into_iter().map(|(client, event)| of(client, event)).collect();
+        store.push(changes, LogCeilings::default(), pull(since))
+    };
+    let taken = push(vec![("desk", 1), ("phone", 2), ("desk", 3)], recent).await.unwrap();
+    let page = taken.page.unwrap();
+    assert_eq!(page.rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(page, store.pull(pull(recent)).await.unwrap());
+    // One that comes after a while, and one for which there is much, ask again.
+    assert_eq!(push(vec![("phone", 4)], long_ago).await.unwrap().page, None);
+    push((5..205).map(|n| ("desk", n)).collect(), recent).await.unwrap();
+    assert_eq!(push(vec![("phone", 300)], recent).await.unwrap().page, None);
+    assert_eq!(store.pull(pull(recent)).await.unwrap().rows.len(), 202);
+    // So does one for which there is a large row, which the writer does not keep for it.
+    let end = store.pull(pull(recent)).await.unwrap().synced_until;
+    let mut large = line(301);
+    large["data"]["text"] = "x".repeat(70_000).into();
+    append(&store, [change(&large)]).await;
+    assert_eq!(push(vec![("phone", 302)], end).await.unwrap().page, None);
+    assert_eq!(store.pull(pull(end)).await.unwrap().rows.len(), 1);
 }
 
 #[tokio::test]
@@ -112,7 +155,16 @@ async fn no_statement_changes_or_removes_a_row() {
     let direct = Connection::open(store.path()).unwrap();
     for statement in [
         "UPDATE sync_changes SET data = NULL",
+        "UPDATE log_rows SET data = NULL",
+        "UPDATE log_tables SET user_id = 'eve'",
+        "UPDATE log_clients SET client_id = 'other'",
         "DELETE FROM sync_changes",
+        "DELETE FROM log_rows",
+        "DELETE FROM log_tables",
+        "DELETE FROM log_clients",
+        "INSERT OR REPLACE INTO log_rows SELECT * FROM log_rows",
+        "INSERT OR REPLACE INTO log_tables SELECT * FROM log_tables",
+        "INSERT OR REPLACE INTO log_clients SELECT * FROM log_clients",
         "INSERT OR REPLACE INTO sync_changes SELECT * FROM sync_changes",
         "INSERT OR REPLACE INTO sync_changes SELECT 9, id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, client_id, created_at, sync_at + 1, schema_version, actor, origin FROM sync_changes",
     ] {

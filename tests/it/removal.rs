@@ -21,7 +21,7 @@ fn world(user: &str) -> Vec<Value> {
 /// Every row of every table as text, by its table.
 fn rows(mana: &Mana) -> Vec<(String, String)> {
     let c = Connection::open(mana.dir.path().join("mana-ai.db")).unwrap();
-    let query = "SELECT name FROM sqlite_schema WHERE type = 'table'";
+    let query = "SELECT name FROM sqlite_schema WHERE type = 'table' OR name = 'sync_changes'";
     let tables: Vec<String> = c.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
     let mut all = Vec::new();
     for table in tables {

@@ -135,9 +135,11 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
     let load = || LoadQuery { user_id: user.clone(), agents: ["a".into()].into() };
     Some(match method {
         "append" => shown(store.append(vec![Ok::<_, StoreError>(note("n1", format!("appended for {user}")))]).await),
-        "push" => shown(
-            store.push(user.clone(), vec![note("n2", format!("pushed by {user}")), note("n3", "x".into())], LogCeilings::default()).await,
-        ),
+        "push" => {
+            let changes = vec![note("n2", format!("pushed by {user}")), note("n3", "x".into())];
+            let then = Pull { user_id: user.clone(), app_id: "notes".into(), limit: 10, ..Pull::default() };
+            shown(store.push(changes, LogCeilings::default(), then).await.map(|taken| taken.appended))
+        }
         "append_decided" => {
             let row = note("n4", "x".into());
             let decided = move |log: &dyn mana_ai::steps::UserLog| {

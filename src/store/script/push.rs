@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::tx::{NewRow, Tx};
-use super::super::{Appended, StoreError, StoreResult};
+use super::super::{Appended, Pull, StoreError, StoreResult};
 use crate::domain::ceilings::LogCeilings;
 use crate::domain::change::{Change, Op};
 use crate::domain::ids::UserId;
@@ -17,6 +17,8 @@ pub struct ClientPush {
     pub user: UserId,
     pub changes: Vec<Admitted>,
     pub ceilings: LogCeilings,
+    /// What the client asks for afterwards.
+    pub then: Pull,
 }
 
 /// Appends what clients pushed, as far as the ceilings of each user allow, and answers what each push did.

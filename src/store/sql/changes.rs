@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::Unreadable;
 use super::removal::is_removed;
-use super::{LogRow, RowFilter, SetAside, Store, StoreResult, server_rows};
+use super::{LogRow, RowFilter, SetAside, Store, StoreResult, log_rows, server_rows};
 use crate::domain::ceilings::LogUsage;
 use crate::domain::change::{Change, Verbatim};
 use crate::domain::ids::UserId;
@@ -54,10 +54,6 @@ const EXPORT_BYTES: usize = 8 * 1024 * 1024;
 /// The rows of one record.
 pub(super) const RECORD: &str =
     "SELECT {} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND table_name = ?3 AND record_id = ?4 ORDER BY seq";
-
-/// Its triggers make it several writes; where one fails with FAIL, nothing was written, and SQLite keeps no journal for it.
-const INSERT: &str = "INSERT OR FAIL INTO sync_changes (seq, id, app_id, table_name, record_id, user_id, space_id, op, data, field_meta, \
-     client_id, created_at, sync_at, schema_version, actor, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 impl Store {
     /// What a user has in the log.
@@ -218,7 +214,7 @@ pub(super) fn look_up(c: &Db<'_>, rows: &[NewRow<'_>]) -> db::Result<Vec<KnownRo
     if c.sqlite().is_none() {
         return server_rows::look_up(c, rows);
     }
-    let mut is_there = c.prepare_cached("SELECT 1 FROM sync_changes WHERE user_id = ?1 AND id = ?2")?;
+    let mut is_there = c.prepare_cached(log_rows::EVENT)?;
     let mut last = None;
     let known = rows.iter().map(|NewRow { row, .. }| {
         // Most come from one user.
@@ -237,28 +233,7 @@ pub(super) fn insert(c: &Db<'_>, rows: &[PlacedRow<'_>]) -> db::Result<()> {
     if c.sqlite().is_none() {
         return server_rows::insert(c, rows);
     }
-    let mut insert = c.prepare_cached(INSERT)?;
-    for PlacedRow { seq, new: NewRow { row, created_at, sync_at } } in rows {
-        insert.execute(params![
-            seq,
-            row.event_id,
-            row.app_id,
-            row.table,
-            row.record_id,
-            row.user_id,
-            row.space_id,
-            row.op,
-            row.data,
-            row.field_meta,
-            row.client_id,
-            created_at,
-            sync_at,
-            row.schema_version,
-            row.actor,
-            row.origin,
-        ])?;
-    }
-    Ok(())
+    log_rows::insert(c, rows)
 }
 
 /// Writes rows as another database has them, of the values of [`COLUMNS`].
@@ -398,7 +373,7 @@ pub(super) fn record_from_text(text: &str, what: impl FnOnce() -> String) -> db:
 
 /// What has the place of every row. On Postgres a row may be gone whose place is still there.
 pub(super) fn places(connection: &Db<'_>) -> &'static str {
-    if connection.sqlite().is_some() { "sync_changes" } else { "log_order" }
+    if connection.sqlite().is_some() { "log_rows" } else { "log_order" }
 }
 
 /// Counts how often rows went.

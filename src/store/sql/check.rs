@@ -3,6 +3,7 @@
 use super::Store;
 use super::changes::{COLUMNS, from_text, log_end, log_row, place};
 use super::insights::{days_are_right, decisions_are};
+use super::log_rows;
 use super::refresh::{cursor, fold};
 use super::snapshots::columns_of;
 use crate::domain::ids::UserId;
@@ -115,6 +116,12 @@ pub(in crate::store) fn file_and_log(connection: &Db<'_>) -> db::Result<Check> {
     let mut check = Check::default();
     if let Some(connection) = connection.sqlite() {
         file(connection, &mut check)?;
+    }
+    if connection.sqlite().is_some() {
+        for text in log_rows::misfiled(connection)? {
+            check.log_in_doubt = true;
+            check.found(None, text);
+        }
     }
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM sync_changes ORDER BY seq"))?;
     let mut rows = statement.query(params![])?;

@@ -13,11 +13,12 @@ use super::insights::{
     AGAINST, AGENT_DAYS, DECISIONS, EARLIER_OF_AGENTS, EARLIER_OF_MISSIONS, MISSION_DAYS, TOKENS_OF_MISSION, USER_QUARTERS,
 };
 use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
+use super::log_rows::EVENT;
 use super::mission_list::{BAD_SCHEDULE, MissionSort, TOO_MANY_PLANS, WhichMissions, agent_held, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
-use super::pull::{HEADS, NEWEST_OF_APP, pull_query};
+use super::pull::{HEADS, newest_of_app_query, pull_query};
 use super::record_list::{DELETED_AGENTS, DELETED_MISSIONS, DELETED_RECORDS, NEW_RECORDS, OWNERS, RecordSort, records_where};
-use super::refresh::{NEW_ROWS, NEW_ROWS_OF_RECORD};
+use super::refresh::{NEW_ROWS_OF_FILE, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
 use super::schedule::{RAN_AHEAD, UNSCHEDULED};
 use super::snapshots::{DUE, WITH_ID, all_query};
@@ -90,24 +91,36 @@ fn a_tick_that_finds_nothing_to_put_in_order_reads_nothing() {
     assert_eq!(reads, expected);
 }
 
+/// Checks how rows of the log are found; the names that they show are looked up by their numbers.
+fn check_log(query: &str, parameters: usize, expected: &[&str]) {
+    let found = plan(query, parameters);
+    let by_number = |step: &&str| {
+        let is_name =
+            ["SEARCH t USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN", "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"].contains(step);
+        is_name || step.contains("SCALAR SUBQUERY")
+    };
+    let steps: Vec<&str> = found.lines().filter(|step| !by_number(step)).collect();
+    assert_eq!(steps, expected, "{query}");
+}
+
+/// How a table of a user is found.
+const TABLE: &str = "SEARCH t USING COVERING INDEX sqlite_autoindex_log_tables_1 (user_id=? AND app_id=? AND table_name=?)";
+
 #[test]
 fn a_refresh_reads_only_new_rows_of_its_table() {
-    check(NEW_ROWS, 3, "SEARCH sync_changes USING INDEX sync_changes_projected (table_name=? AND seq>?)");
-    let of_record =
-        "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid>?)";
-    check(NEW_ROWS_OF_RECORD, 4, of_record);
+    check_log(NEW_ROWS_OF_FILE, 3, &["SEARCH r USING INDEX log_rows_projected (projection=? AND rowid>?)"]);
+    check_log(NEW_ROWS_OF_RECORD, 4, &[TABLE, "SEARCH r USING INDEX log_rows_of_record (table_no=? AND record_id=? AND rowid>?)"]);
 }
 
 #[test]
 fn pulls_read_only_new_rows_of_their_user() {
-    check(&pull_query(false), 4, "SEARCH sync_changes USING INDEX sync_changes_pull_app (user_id=? AND app_id=? AND sync_at>?)");
-    check(
-        &pull_query(true),
-        5,
-        "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
-    );
-    check(NEWEST_OF_APP, 2, "SEARCH sync_changes USING COVERING INDEX sync_changes_pull_app (user_id=? AND app_id=?)");
-    check(HEADS, 2, "SEARCH sync_changes USING INTEGER PRIMARY KEY (rowid>?)");
+    let app = "SEARCH log_tables USING INDEX sqlite_autoindex_log_tables_1 (user_id=? AND app_id=?)";
+    check_log(&pull_query(true, false), 4, &["SEARCH r USING INDEX log_rows_of_app (app_no=? AND sync_at>?)", app]);
+    check_log(&pull_query(true, true), 5, &[TABLE, "SEARCH r USING INDEX log_rows_of_table (table_no=? AND sync_at>?)"]);
+    check_log(&newest_of_app_query(true), 2, &["SEARCH log_rows USING COVERING INDEX log_rows_of_app (app_no=?)", app]);
+    check_log(HEADS, 2, &["SEARCH r USING INTEGER PRIMARY KEY (rowid>?)"]);
+    let user = "SEARCH log_tables USING INDEX sqlite_autoindex_log_tables_1 (user_id=?)";
+    check_log(EVENT, 2, &["SEARCH log_rows USING COVERING INDEX log_rows_event (user_no=? AND id=?)", user]);
 }
 
 #[test]
@@ -118,11 +131,7 @@ fn an_audit_reads_only_rows_of_its_user() {
 
 #[test]
 fn a_record_is_read_without_those_of_other_users() {
-    check(
-        &RECORD.replace("{}", "*"),
-        4,
-        "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=?)",
-    );
+    check_log(&RECORD.replace("{}", "*"), 4, &[TABLE, "SEARCH r USING INDEX log_rows_of_record (table_no=? AND record_id=?)"]);
 }
 
 /// No page reads more for a longer log: each query is a range of the index that gives its order.
@@ -141,9 +150,7 @@ fn pages_read_only_what_they_show() {
     for (query, parameters) in [(AGENTS, 3), (AGENT_CARD, 2)] {
         assert!(plan(query, parameters).starts_with("SEARCH agent_snapshots USING INDEX sqlite_autoindex_agent_snapshots_1 (user_id=?"));
     }
-    let rows =
-        "SEARCH sync_changes USING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=? AND record_id=? AND rowid<?)";
-    check(ROWS_OF, 6, rows);
+    check_log(ROWS_OF, 6, &[TABLE, "SEARCH r USING INDEX log_rows_of_record (table_no=? AND record_id=? AND rowid<?)"]);
     check(&RUNS_OF.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_mission (mission_id=? AND user_id=? AND claimed_at<?)");
     check(&RUNS.replace("{}", "*"), 4, "SEARCH runs USING INDEX runs_by_user (user_id=? AND claimed_at<?)");
     for (of_mission, of_agent, which, index) in [
@@ -195,7 +202,7 @@ fn pages_read_only_what_they_show() {
     assert!(found.starts_with("SEARCH runs USING COVERING INDEX runs_by_user (user_id=? AND claimed_at>?)"), "{found}");
     let found = plan(TOKENS, 2);
     assert!(found.starts_with("SEARCH run_attempts USING COVERING INDEX run_attempts_user (user_id=? AND finished_at>?)"), "{found}");
-    check(RECORDS, 4, "SEARCH sync_changes USING COVERING INDEX sync_changes_user_record (user_id=? AND app_id=? AND table_name=?)");
+    check_log(RECORDS, 4, &[TABLE, "SEARCH r USING COVERING INDEX log_rows_of_record (table_no=?)"]);
 }
 
 #[test]
@@ -219,11 +226,7 @@ fn insights_read_days_and_decisions_of_their_user() {
 
 #[test]
 fn lists_of_records_and_deleted_things_are_ranges_of_indexes() {
-    check(
-        NEW_RECORDS,
-        5,
-        "SEARCH sync_changes USING INDEX sync_changes_pull_table (user_id=? AND app_id=? AND table_name=? AND sync_at>?)",
-    );
+    check_log(NEW_RECORDS, 5, &[TABLE, "SEARCH r USING INDEX log_rows_of_table (table_no=? AND sync_at>?)"]);
     let owned = "record_cards_owned (user_id=? AND app_id=? AND table_name=? AND owned_id=?)";
     check(OWNERS, 4, &format!("SEARCH record_cards USING INDEX {owned}"));
     check(DELETED_RECORDS, 3, "SEARCH record_cards USING INDEX record_cards_deleted (user_id=? AND changed_at<?)");

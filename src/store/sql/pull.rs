@@ -1,41 +1,29 @@
 //! Reading the log from a cursor, for sync clients (docs/design.md, section 9).
 
-use std::collections::BTreeSet;
+use jiff::{SignedDuration, Timestamp};
 
-use super::changes::{COLUMNS, log_end, log_row, places};
-use super::{LogRow, Store, StoreResult};
+use super::changes::{COLUMNS, log_end, log_row, place};
+use super::{Store, StoreResult};
 use crate::domain::ids::UserId;
+use crate::domain::time;
 use crate::store::db::{self, Db, DbRows, OptionalExtension, Row, params};
+use crate::store::{Page, Pull};
 
-/// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
-const LOOKED_AT: usize = 20_000;
-/// Bytes of data after which a page ends, so that an answer that is not read holds little; a row that is larger comes alone.
-const PAGE_BYTES: usize = 1024 * 1024;
-
-/// What a client asks for.
-#[derive(Debug, Clone, Default)]
-pub struct Pull {
-    pub user_id: UserId,
-    pub app_id: String,
-    /// Only these tables; none: all of the app.
-    pub tables: BTreeSet<String>,
-    /// The cursor: rows after this `sync_at`, in microseconds.
-    pub since: i64,
-    /// The client that asks; its own rows are passed over.
-    pub not_client: Option<String>,
-    /// Rows that a page has at most.
-    pub limit: usize,
+/// How much one pull reads.
+struct PageBounds {
+    /// Rows that it looks at, so that a client with a million rows of its own does not hold a reader.
+    looked_at: usize,
+    /// Bytes of data after which it ends, so that an answer that is not read holds little.
+    bytes: usize,
+    /// Whether a row that is larger comes alone.
+    takes_large: bool,
 }
 
-/// Rows in the order of the log, and the cursor that accounts for all that were looked at.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Page {
-    pub rows: Vec<LogRow>,
-    /// Microseconds.
-    pub synced_until: i64,
-    /// Whether there may be more.
-    pub has_more: bool,
-}
+const WHOLE_PAGE: PageBounds = PageBounds { looked_at: 20_000, bytes: 1024 * 1024, takes_large: true };
+/// What is read in less time than a reader takes to begin.
+const SHORT_PAGE: PageBounds = PageBounds { looked_at: 64, bytes: 64 * 1024, takes_large: false };
+/// Rows that are younger were just written, and are in memory.
+const JUST_WRITTEN: SignedDuration = SignedDuration::from_mins(1);
 
 /// Which record a row is about, without its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +35,25 @@ pub struct Head {
     pub client_id: String,
 }
 
-/// Pulls of a whole app, or of one table of it. The data of the client's own rows, which it does not get, stays where it is.
-pub(super) fn pull_query(of_table: bool) -> String {
+/// Pulls of a whole app, or of one table of it: [`COLUMNS`]. The data of the client's own rows, which it does not get, stays where it is.
+pub(super) fn pull_query(of_file: bool, of_table: bool) -> String {
     let columns = COLUMNS.replacen("data", "CASE WHEN client_id = ?4 THEN NULL ELSE data END AS data", 1);
-    let table = if of_table { " AND table_name = ?5" } else { "" };
-    format!("SELECT {columns} FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 AND sync_at > ?3{table} ORDER BY sync_at")
+    let (rows, of) = match (of_table, of_file) {
+        (true, _) => ("sync_changes", "user_id = ?1 AND app_id = ?2 AND table_name = ?5"),
+        (false, false) => ("sync_changes", "user_id = ?1 AND app_id = ?2"),
+        (false, true) => ("log_entries", APP_OF_FILE),
+    };
+    format!("SELECT {columns} FROM {rows} WHERE {of} AND sync_at > ?3 ORDER BY sync_at")
 }
 
-pub(super) const NEWEST_OF_APP: &str = "SELECT sync_at FROM sync_changes WHERE user_id = ?1 AND app_id = ?2 ORDER BY sync_at DESC LIMIT 1";
+/// The rows of an app, where a file holds the log.
+const APP_OF_FILE: &str = "app_no = (SELECT app_no FROM log_tables WHERE user_id = ?1 AND app_id = ?2 LIMIT 1)";
+
+pub(super) fn newest_of_app_query(of_file: bool) -> String {
+    let (rows, of) = if of_file { ("log_rows", APP_OF_FILE) } else { ("log_order", "user_id = ?1 AND app_id = ?2") };
+    format!("SELECT sync_at FROM {rows} WHERE {of} ORDER BY sync_at DESC LIMIT 1")
+}
+
 pub(super) const HEADS: &str = "SELECT seq, user_id, app_id, table_name, client_id FROM sync_changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
 
 impl Store {
@@ -67,14 +66,7 @@ impl Store {
         self.read(move |c| {
             // One state of the log for all that follows.
             let _state = c.one_state()?;
-            let (mut named, more) = (pull.tables.iter(), pull.tables.len() > 1);
-            let table = named.next().filter(|_| !more);
-            let mut statement = c.prepare_cached(&pull_query(table.is_some()))?;
-            let rows = match table {
-                Some(table) => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client, table])?,
-                None => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client])?,
-            };
-            page(c, &pull, rows)
+            read_page(c, &pull, &WHOLE_PAGE)
         })
         .await
     }
@@ -102,18 +94,45 @@ impl Store {
     }
 }
 
-fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Page> {
+/// Reads the page of a client that was here a moment ago, in the transaction that takes in what it pushed; `None` where it is
+/// not read so soon. What fails here shows in the pull that follows.
+pub(super) fn short_page(c: &Db<'_>, now: Timestamp, pull: &Pull) -> Option<Page> {
+    let recent = now.checked_sub(JUST_WRITTEN).ok()?;
+    if c.sqlite().is_none() || pull.since < time::to_micros(recent) {
+        return None;
+    }
+    read_page(c, pull, &SHORT_PAGE).ok().filter(|page| !page.has_more)
+}
+
+fn read_page(c: &Db<'_>, pull: &Pull, bounds: &PageBounds) -> db::Result<Page> {
+    let (mut named, more) = (pull.tables.iter(), pull.tables.len() > 1);
+    let table = named.next().filter(|_| !more);
+    let mut statement = c.prepare_cached(&pull_query(c.sqlite().is_some(), table.is_some()))?;
+    let rows = match table {
+        Some(table) => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client, table])?,
+        None => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client])?,
+    };
+    page(c, pull, bounds, rows)
+}
+
+fn page(connection: &Db<'_>, pull: &Pull, bounds: &PageBounds, mut rows: DbRows<'_>) -> db::Result<Page> {
     let mut page = Page { synced_until: pull.since, ..Page::default() };
     let (mut looked_at, mut bytes) = (0, 0);
     while let Some(row) = &rows.next()? {
-        if page.rows.len() >= pull.limit || looked_at >= LOOKED_AT || bytes >= PAGE_BYTES {
+        if page.rows.len() >= pull.limit || looked_at >= bounds.looked_at || bytes >= bounds.bytes {
+            page.has_more = true;
+            break;
+        }
+        let is_asked_for = is_asked_for(pull, row)?;
+        let size = if is_asked_for { row.get_ref(place::DATA)?.as_bytes_or_null()?.map_or(0, <[u8]>::len) } else { 0 };
+        if size > bounds.bytes && !bounds.takes_large {
             page.has_more = true;
             break;
         }
         looked_at += 1;
-        page.synced_until = row.get("sync_at")?;
-        if is_asked_for(pull, row)? {
-            bytes += row.get_ref("data")?.as_bytes_or_null()?.map_or(0, <[u8]>::len);
+        page.synced_until = row.get(place::SYNC_AT)?;
+        if is_asked_for {
+            bytes += size;
             // The cursor moves past a row that is set aside, so that it holds up no client.
             page.rows.extend(log_row(row)?);
         }
@@ -136,11 +155,11 @@ fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Pa
 /// was looked at, since the page came to the end: it is in the page, or is the client's own, or of a table for which
 /// this cursor does not speak.
 fn newest_of_app(connection: &Db<'_>, pull: &Pull) -> db::Result<Option<i64>> {
-    let newest = NEWEST_OF_APP.replace("sync_changes", places(connection));
+    let newest = newest_of_app_query(connection.sqlite().is_some());
     connection.prepare_cached(&newest)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0)).optional()
 }
 
 fn is_asked_for(pull: &Pull, row: &Row<'_>) -> db::Result<bool> {
-    let own = pull.not_client.as_deref() == Some(row.get_ref("client_id")?.as_str()?);
-    Ok(!own && (pull.tables.is_empty() || pull.tables.contains(row.get_ref("table_name")?.as_str()?)))
+    let own = pull.not_client.as_deref() == Some(row.get_ref(place::CLIENT_ID)?.as_str()?);
+    Ok(!own && (pull.tables.is_empty() || pull.tables.contains(row.get_ref(place::TABLE)?.as_str()?)))
 }

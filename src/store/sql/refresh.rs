@@ -23,6 +23,10 @@ pub(super) const NEW_ROWS: &str = concat!(
      ORDER BY seq LIMIT ?3"
 );
 
+/// The same where a file holds the log; the table is its number.
+pub(super) const NEW_ROWS_OF_FILE: &str =
+    concat!("SELECT ", columns!(), " FROM log_entries WHERE projection = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3");
+
 /// New rows of one record, for a write that cannot wait for the refresh; by the record, since the refresh may be far behind.
 pub(super) const NEW_ROWS_OF_RECORD: &str = concat!(
     "SELECT ",

@@ -5,7 +5,7 @@
 
 use super::changes::{note_end, note_rows_went};
 use super::refresh::count;
-use super::{Store, StoreResult, others};
+use super::{Store, StoreResult, log_rows, others};
 use crate::domain::ids::UserId;
 use crate::domain::time;
 use crate::store::db::{self, Db, params};
@@ -124,6 +124,9 @@ impl Store {
                     // Who is let in again finds nothing of what was.
                     note_rows_went(c)?;
                     c.execute(USER_LOG, [&user])?;
+                    if c.sqlite().is_some() {
+                        log_rows::forget(c, &user)?;
+                    }
                     if !(c.sqlite().is_none() && others::let_in_again(c, &user)?) {
                         c.execute("UPDATE removals SET done_at = ?2 WHERE user_id = ?1", params![user, now])?;
                     }
@@ -233,7 +236,9 @@ mod tests {
         );
         assert!(of_users.len() > 10, "{of_users:?}");
         for table in of_users {
-            let known = OWNED.iter().any(|owned| owned.table == table) || ["removals", "user_log"].contains(&table.as_str());
+            // The log is a view of three; what is named there goes with its last row.
+            let others = ["removals", "user_log", "log_rows", "log_tables", "log_clients"];
+            let known = OWNED.iter().any(|owned| owned.table == table) || others.contains(&table.as_str());
             assert!(known, "{table} has rows of users that a removal would leave");
         }
     }
@@ -250,6 +255,13 @@ mod tests {
                 .collect::<Result<_, _>>()
                 .unwrap();
             let plan = plan.join("\n");
+            if owned.table == "sync_changes" {
+                // What is scanned afterwards are the rows that were found: its view deletes them one by one.
+                let found =
+                    plan.starts_with("SEARCH r USING INTEGER PRIMARY KEY (rowid=?)") && plan.contains("SEARCH t USING COVERING INDEX");
+                assert!(found && !plan.contains("SCAN r") && !plan.contains("SCAN t"), "{plan}");
+                continue;
+            }
             assert!(!plan.contains(&format!("SCAN {}", owned.table)) && plan.contains("(user_id=?"), "{}: {plan}", owned.table);
         }
     }

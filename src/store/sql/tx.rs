@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::changes::{self, log_usage};
 use super::error::store_error;
-use super::refresh::{self, NEW_ROWS, NEW_ROWS_OF_RECORD, fold_row};
+use super::log_rows::projection_no;
+use super::refresh::{self, NEW_ROWS, NEW_ROWS_OF_FILE, NEW_ROWS_OF_RECORD, fold_row};
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::user_log::Logged;
 use super::writer::SqlTx;
@@ -19,7 +20,7 @@ use crate::domain::decided::JudgedStep;
 use crate::domain::ids::{AgentId, IterationId, MissionId, RunId, StepId, UserId};
 use crate::domain::time;
 use crate::steps::{OutboxCall, StepKey, UserLog};
-use crate::store::db::{self, Db, OptionalExtension, Row, params};
+use crate::store::db::{self, Db, OptionalExtension, Row, ToSql, params};
 use crate::store::script::{Folded, Save};
 use crate::store::tx::{FoldRow, NewRow, Reads, RunEnd, Tx};
 use crate::store::{Attempt, Candidate, Claimed, Due, OpenRun, StoreError, StoreResult, Table};
@@ -53,8 +54,12 @@ impl Reads for SqlReads<'_> {
     fn new_rows(&self, table: Table, after: i64, limit: u32, visit: &mut dyn FnMut(FoldRow<'_>) -> StoreResult<bool>) -> StoreResult<()> {
         let mut seen = Ok(true);
         self.sql(|c| {
-            let mut statement = c.prepare_cached(NEW_ROWS)?;
-            let mut rows = statement.query(params![table.log_name(), after, limit])?;
+            let (query, of): (_, &dyn ToSql) = match c.sqlite() {
+                Some(_) => (NEW_ROWS_OF_FILE, &projection_no(table)),
+                None => (NEW_ROWS, &table.log_name()),
+            };
+            let mut statement = c.prepare_cached(query)?;
+            let mut rows = statement.query(params![of, after, limit])?;
             while matches!(seen, Ok(true))
                 && let Some(row) = &rows.next()?
             {

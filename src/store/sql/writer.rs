@@ -11,17 +11,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::changes::{self, LogEnd, log_end};
 use super::error::store_error;
+use super::pull::short_page;
 use super::{StoreError, StoreResult};
 use crate::domain::time;
-use crate::store::Appended;
 use crate::store::db;
 use crate::store::script::{self, ClientPush};
 use crate::store::tx::{NewRow, PlacedRow};
+use crate::store::{Appended, PushOutcome};
 
 /// At most this many jobs share a commit.
 const GROUP: usize = 64;
 /// No group waits longer for more jobs.
 const LONGEST_WAIT: Duration = Duration::from_millis(5);
+/// Where a sync is quicker, no group waits: a wait ends late by as much.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 /// Jobs that may wait before their callers wait to hand them in.
 const QUEUE: usize = 1_024;
@@ -105,7 +107,7 @@ type WriteScript = Box<dyn FnOnce(StoreResult<&SqlTx<'_>>) -> JobAnswer + Send>;
 
 enum WriteJob {
     Script(WriteScript),
-    Pushes(Vec<ClientPush>, Vec<oneshot::Sender<StoreResult<Appended>>>),
+    Pushes(Vec<ClientPush>, Vec<oneshot::Sender<StoreResult<PushOutcome>>>),
 }
 
 pub(super) struct Writer {
@@ -135,9 +137,9 @@ impl Writer {
                 let mut group = vec![first];
                 pace.gather(&mut inbox, &mut group);
                 waiting.fetch_sub(group.len(), Ordering::Relaxed);
-                let (size, started) = (group.len(), Instant::now());
-                commit_group(&mut transactions, &path, clock, &counted, group);
-                pace.committed(size, started.elapsed());
+                let size = group.len();
+                let took = commit_group(&mut transactions, &path, clock, &counted, group);
+                pace.committed(size, took);
                 // Nobody may be listening.
                 let _ = committed.send(());
             }
@@ -183,7 +185,7 @@ impl Writer {
     }
 
     /// Appends what a client pushed; pushes that wait together go into the log together.
-    pub async fn push(&self, push: ClientPush) -> StoreResult<Appended> {
+    pub async fn push(&self, push: ClientPush) -> StoreResult<PushOutcome> {
         let (sender, receiver) = oneshot::channel();
         self.hand_in(WriteJob::Pushes(vec![push], vec![sender])).await?;
         receiver.await.unwrap_or(Err(StoreError::Stopped))
@@ -199,12 +201,13 @@ impl Writer {
 }
 
 /// How the last groups went. Callers that were answered together tend to come back together, but not at once: a wait of at
-/// most what a commit takes brings them into one group, which saves a whole commit.
+/// most what a sync takes brings them into one group, which saves a whole sync. What their rows cost, no wait saves.
 #[derive(Default)]
 struct GroupCommit {
     /// Jobs in the last group, and in the one before.
     sizes: [usize; 2],
-    commit: Duration,
+    /// About the shortest that a commit took of late: what it takes with hardly a row.
+    sync: Duration,
 }
 
 impl GroupCommit {
@@ -220,7 +223,7 @@ impl GroupCommit {
             {
                 group.push(job);
             }
-            if group.len() >= expected || started.elapsed() >= self.commit.min(LONGEST_WAIT) {
+            if group.len() >= expected || started.elapsed() + LOOK_EVERY > self.sync.min(LONGEST_WAIT) {
                 return;
             }
             std::thread::sleep(LOOK_EVERY);
@@ -229,7 +232,7 @@ impl GroupCommit {
 
     fn committed(&mut self, size: usize, took: Duration) {
         self.sizes = [size, self.sizes[0]];
-        self.commit = took;
+        self.sync = if self.sync.is_zero() { took } else { took.min(self.sync + self.sync / 8) };
     }
 }
 
@@ -282,15 +285,21 @@ impl WriteJob {
     }
 }
 
-/// Appends pushes together; where one of them fails, each by itself.
-fn push_all(tx: StoreResult<&SqlTx<'_>>, pushes: &[ClientPush]) -> Vec<StoreResult<Appended>> {
+/// Appends pushes together, and reads for each what is new; where one of them fails, each by itself.
+fn push_all(tx: StoreResult<&SqlTx<'_>>, pushes: &[ClientPush]) -> Vec<StoreResult<PushOutcome>> {
     let appended = tx.clone().and_then(|tx| in_savepoint(tx, |tx| script::push(tx, pushes)));
     match (appended, tx.and_then(SqlTx::unless_lost)) {
-        (Ok(appended), _) => appended.into_iter().map(Ok).collect(),
+        (Ok(appended), Ok(tx)) => {
+            let taken = |(push, appended): (&ClientPush, Appended)| PushOutcome {
+                appended,
+                page: short_page(&tx.connection, tx.now(), &push.then),
+            };
+            pushes.iter().zip(appended).map(|pushed| Ok(taken(pushed))).collect()
+        }
         (Err(_), Ok(tx)) if pushes.len() > 1 => {
             pushes.iter().flat_map(|push| push_all(tx.unless_lost(), std::slice::from_ref(push))).collect()
         }
-        (Err(error), _) => pushes.iter().map(|_| Err(error.clone())).collect(),
+        (Err(error), _) | (Ok(_), Err(error)) => pushes.iter().map(|_| Err(error.clone())).collect(),
     }
 }
 
@@ -318,21 +327,30 @@ pub(in crate::store) trait Transactions: Send + 'static {
     fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> StoreResult<()>;
 }
 
-/// Runs a group in one transaction and answers all after the commit. Where the commit fails, all hear of it; where the
-/// engine gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
-fn commit_group(transactions: &mut dyn Transactions, path: &Path, clock: fn() -> Timestamp, oddities: &Oddities, group: Vec<WriteJob>) {
-    let (mut group, mut answers) = (Some(group), Vec::new());
+/// Runs a group in one transaction, answers all after the commit, and tells how long the commit itself took. Where it fails, all
+/// hear of it; where the engine gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
+fn commit_group(
+    transactions: &mut dyn Transactions,
+    path: &Path,
+    clock: fn() -> Timestamp,
+    oddities: &Oddities,
+    group: Vec<WriteJob>,
+) -> Duration {
+    let (mut group, mut answers, mut ran) = (Some(group), Vec::new(), Instant::now());
     let committed = transactions.run(&mut |connection| {
         let jobs = group.take().unwrap_or_default();
         let (is_alone, has_failed, end) = (jobs.len() == 1, Cell::new(false), Cell::new(None));
         let tx = SqlTx { connection, path, clock, is_alone, has_failed, end, oddities };
         answers = joined(jobs).into_iter().flat_map(|job| job.run(tx.unless_lost())).collect();
+        ran = Instant::now();
         tx.unless_lost().map(|tx| if tx.has_failed.get() { End::RollBack } else { End::Commit })
     });
+    let took = ran.elapsed();
     if let (Some(group), Err(error)) = (group, &committed) {
         answers = group.into_iter().flat_map(|job| job.run(Err(error.clone()))).collect();
     }
     for answer in answers {
         answer(committed.clone());
     }
+    took
 }

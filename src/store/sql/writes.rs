@@ -11,7 +11,7 @@ use crate::domain::raw::RawRecord;
 use crate::domain::retention::RetentionBounds;
 use crate::steps::{Effects, UserLog};
 use crate::store::script::{self, ClientPush};
-use crate::store::{Appended, Attempt, Candidate, Claim, Claimed, Close, Closed, Edit, Lossy, StoreError, StoreResult};
+use crate::store::{Appended, Attempt, Candidate, Claim, Claimed, Close, Closed, Edit, Lossy, Pull, PushOutcome, StoreError, StoreResult};
 
 /// Changes that are appended together, at most.
 const ROWS_AT_ONCE: usize = 200;
@@ -39,13 +39,14 @@ impl Store {
         .await
     }
 
-    /// Appends what a client pushed, all or nothing, as far as the ceilings of the user allow; changes whose event id is known
-    /// are passed over.
+    /// Appends what a client of the user of `then` pushed, all or nothing, as far as the ceilings of the user allow; changes whose event id is known
+    /// are passed over. Answers what the client asks for afterwards as well, where that is short.
     ///
     /// # Errors
     /// The ceiling that the push would pass, and when the database cannot be written; nothing is kept then.
-    pub async fn push(&self, user: UserId, changes: Vec<Admitted>, ceilings: LogCeilings) -> StoreResult<Appended> {
-        self.while_answered(true, self.shared.writer.push(ClientPush { user, changes, ceilings })).await
+    pub async fn push(&self, changes: Vec<Admitted>, ceilings: LogCeilings, then: Pull) -> StoreResult<PushOutcome> {
+        let user = then.user_id.clone();
+        self.while_answered(true, self.shared.writer.push(ClientPush { user, changes, ceilings, then })).await
     }
 
     /// Writes the fields that `decide` makes of the live record, `None` where there is none yet; no fields write nothing.

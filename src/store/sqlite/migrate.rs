@@ -5,6 +5,7 @@ use std::path::Path;
 use include_dir::{Dir, include_dir};
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::move_log::move_log;
 use crate::store::sql::error::store_error;
 use crate::store::{StoreError, StoreResult};
 
@@ -14,10 +15,12 @@ static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 const WHOLE: &str = include_str!("../../../schema/whole.sql");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 29;
+pub const SCHEMA_VERSION: i64 = 31;
 
 /// The migration that writes the log anew.
 const LOG_ANEW: i64 = 11;
+/// The migration before which the rows of the log have to move.
+const LOG_MOVED: i64 = 31;
 /// A log with fewer rows is written anew in less than a moment, and nobody has to be told.
 const MANY_ROWS: i64 = 10_000;
 
@@ -146,6 +149,9 @@ pub(in crate::store) fn migrate(connection: &mut Connection, path: &Path) -> Sto
         if rows >= MANY_ROWS {
             tracing::warn!(path = %path.display(), from = found, to = number, rows, "rewriting the change log; this takes a while, and an interruption loses nothing");
         }
+        if number == LOG_MOVED {
+            move_log(connection, path, |c| Ok(version(c)? == LOG_MOVED - 1)).map_err(sqlite)?;
+        }
         apply(connection, number - 1, number, sql).map_err(sqlite)?;
         if rows >= MANY_ROWS {
             tracing::warn!(path = %path.display(), rows, "the change log is rewritten");
@@ -203,7 +209,7 @@ mod tests {
     /// The statements that make a database like this one: each table with its indexes and triggers, and last the rows.
     fn statements(c: &Connection) -> String {
         let objects = "SELECT sql FROM sqlite_schema o WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-             ORDER BY (SELECT rowid FROM sqlite_schema WHERE type = 'table' AND name = o.tbl_name), rowid";
+             ORDER BY (SELECT rowid FROM sqlite_schema WHERE type IN ('table', 'view') AND name = o.tbl_name), rowid";
         let mut made: Vec<String> = texts(c, objects);
         let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
         for table in texts(c, tables) {

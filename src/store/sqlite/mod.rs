@@ -4,6 +4,7 @@ mod backup;
 mod examine;
 pub(in crate::store) mod files;
 pub(in crate::store) mod migrate;
+mod move_log;
 mod process_lock;
 mod readers;
 mod restore;

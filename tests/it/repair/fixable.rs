@@ -346,7 +346,7 @@ fn an_index_that_misses_a_row_is_made_again() {
     let row = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
          SELECT '11111111-1111-4111-8111-111111111111', 'ai', 'aiMissions', 'hidden', 'ada', 'insert', '{\"title\": \"hidden\"}', 'phone', \
          sync_at + 1, sync_at + 1 FROM sync_changes ORDER BY seq DESC LIMIT 1";
-    behind_the_index(&mana, "sync_changes_projected", row);
+    behind_the_index(&mana, "log_rows_projected", row);
     let before = log(&mana);
     assert_eq!(mana.run(&["check"]).code, Some(1));
     assert_eq!(mana.run(&["check", "--repair"]).code, Some(0));

@@ -5,13 +5,17 @@ use super::*;
 /// Changes the log as only a damage can.
 fn rewrite(mana: &Mana, sql: &str) {
     let connection = direct(mana);
-    let query = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'sync_changes_no_%'";
-    let triggers: Vec<String> = connection.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    assert_eq!(triggers.len(), 3);
-    let drop = "DROP TRIGGER sync_changes_no_update; DROP TRIGGER sync_changes_no_delete; DROP TRIGGER sync_changes_no_replace";
-    connection.execute_batch(drop).unwrap();
+    let query = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'log_%_no_%'";
+    let triggers = connection.prepare(query).unwrap().query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().collect();
+    let triggers: Vec<(String, String)> = Result::unwrap(triggers);
+    assert_eq!(triggers.len(), 9);
+    for (name, _) in &triggers {
+        connection.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
+    }
     connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    connection.execute_batch(&triggers.join(";")).unwrap();
+    for (_, sql) in &triggers {
+        connection.execute_batch(sql).unwrap();
+    }
 }
 
 /// Checks that a repair does not pretend, leaves the log as it is, and says that a backup is needed.
@@ -68,12 +72,12 @@ fn values_that_are_odd_are_no_findings() {
 fn a_log_that_is_out_of_order_is_not_fixed() {
     let world = world();
     let mana = laid(world.path());
-    rewrite(&mana, "UPDATE sync_changes SET sync_at = 1 WHERE seq = 4");
+    rewrite(&mana, "UPDATE log_rows SET sync_at = 1 WHERE seq = 4");
     let said = needs_a_backup(&mana, "row 4 of the log");
     assert!(!said["repaired"].to_string().contains("of the log"), "{said}");
 
     let mana = laid(world.path());
-    rewrite(&mana, "UPDATE sync_changes SET sync_at = (SELECT sync_at FROM sync_changes WHERE seq = 2) WHERE seq = 3");
+    rewrite(&mana, "UPDATE log_rows SET sync_at = (SELECT sync_at FROM log_rows WHERE seq = 2) WHERE seq = 3");
     needs_a_backup(&mana, "row 3 of the log");
 }
 
@@ -81,7 +85,7 @@ fn a_log_that_is_out_of_order_is_not_fixed() {
 fn what_can_be_fixed_is_fixed_beside_what_cannot() {
     let world = world();
     let mana = laid(world.path());
-    rewrite(&mana, "UPDATE sync_changes SET sync_at = 1 WHERE seq = 4");
+    rewrite(&mana, "UPDATE log_rows SET sync_at = 1 WHERE seq = 4");
     damage(&mana, "UPDATE mission_snapshots SET record = '{}' WHERE mission_id = 'later'; UPDATE mission_counts SET missions = 9");
     let ran = mana.run(&["check", "--repair", "--json"]);
     let said = says(&ran);
@@ -92,33 +96,39 @@ fn what_can_be_fixed_is_fixed_beside_what_cannot() {
 }
 
 #[test]
+fn rows_that_are_filed_under_others_are_not_fixed() {
+    let world = world();
+    for (sql, named) in [
+        ("UPDATE log_rows SET app_no = app_no + 1 WHERE seq = 4", "row 4 of the log"),
+        ("UPDATE log_rows SET user_no = user_no + 1 WHERE seq = 4", "row 4 of the log"),
+        ("UPDATE log_rows SET projection = NULL WHERE seq = 4", "row 4 of the log"),
+        ("UPDATE log_rows SET client_no = 1000 WHERE seq = 4", "row 4 of the log"),
+        ("UPDATE log_rows SET table_no = 1000 WHERE seq = 4", "row 4 of the log"),
+        ("UPDATE log_tables SET user_id = 'eve' WHERE no = (SELECT table_no FROM log_rows WHERE seq = 4)", "the log of user"),
+    ] {
+        let mana = laid(world.path());
+        rewrite(&mana, sql);
+        println!("{sql}");
+        needs_a_backup(&mana, named);
+    }
+}
+
+#[test]
 fn an_event_that_is_twice_in_the_log_is_not_fixed() {
     let world = world();
     let mana = laid(world.path());
     let connection = direct(&mana);
-    let index = "sqlite_autoindex_sync_changes_1";
-    let (root, text): (i64, String) = connection
-        .query_row(
-            "SELECT i.rootpage, t.sql FROM sqlite_schema i, sqlite_schema t WHERE i.name = ?1 AND t.name = 'sync_changes'",
-            [index],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-        .unwrap();
+    let index = "log_rows_event";
+    let query = "SELECT rootpage, sql FROM sqlite_schema WHERE name = ?1";
+    let (root, text): (i64, String) = connection.query_row(query, [index], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
     connection.execute_batch("PRAGMA writable_schema = on").unwrap();
     connection.execute("DELETE FROM sqlite_schema WHERE name = ?1", [index]).unwrap();
-    connection
-        .execute(
-            "UPDATE sqlite_schema SET sql = replace(sql, ',' || char(10) || '    UNIQUE (user_id, id)', '') WHERE name = 'sync_changes'",
-            [],
-        )
-        .unwrap();
     drop(connection);
-    rewrite(&mana, "UPDATE sync_changes SET id = (SELECT id FROM sync_changes WHERE seq = 2) WHERE seq = 3");
+    rewrite(&mana, "UPDATE log_rows SET id = (SELECT id FROM log_rows WHERE seq = 2) WHERE seq = 3");
     let connection = direct(&mana);
     connection.execute_batch("PRAGMA writable_schema = on").unwrap();
-    connection.execute("UPDATE sqlite_schema SET sql = ?1 WHERE name = 'sync_changes'", [text]).unwrap();
-    let back = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage) VALUES ('index', ?1, 'sync_changes', ?2)";
-    connection.execute(back, rusqlite::params![index, root]).unwrap();
+    let back = "INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('index', ?1, 'log_rows', ?2, ?3)";
+    connection.execute(back, rusqlite::params![index, root, text]).unwrap();
     drop(connection);
     assert_ne!(mana.integrity(), "ok");
     // Rows are found by indexes, so nothing is made again while one of them is wrong.
@@ -134,7 +144,13 @@ fn rows_of_the_log_that_cannot_be_read_are_not_fixed() {
     for column in ["data", "field_meta", "client_id", "actor", "space_id", "user_id", "record_id", "id"] {
         for text in ["CAST(x'7b22ff227d' AS TEXT)", "'not JSON'", "'{\"open'"] {
             let mana = laid(world.path());
-            rewrite(&mana, &format!("UPDATE sync_changes SET {column} = {text} WHERE seq = 4"));
+            let of_row = |no: &str| format!("no = (SELECT {no} FROM log_rows WHERE seq = 4)");
+            let (table, row) = match column {
+                "user_id" => ("log_tables", of_row("table_no")),
+                "client_id" => ("log_clients", of_row("client_no")),
+                _ => ("log_rows", "seq = 4".to_owned()),
+            };
+            rewrite(&mana, &format!("UPDATE {table} SET {column} = {text} WHERE {row}"));
             let [exported, check, repaired] = [&["export"][..], &["check"], &["check", "--repair"]].map(|args| mana.run(args));
             for ran in [&exported, &check, &repaired] {
                 assert!(!ran.stderr.contains("panicked"), "{column} = {text}: {ran:?}");
@@ -158,7 +174,7 @@ fn rows_of_the_log_that_are_no_json_are_found() {
     let mut wrong = Vec::new();
     for column in ["data", "field_meta", "actor"] {
         let mana = laid(world.path());
-        rewrite(&mana, &format!("UPDATE sync_changes SET {column} = '{{\"title\": \"cut of' WHERE seq = 4"));
+        rewrite(&mana, &format!("UPDATE log_rows SET {column} = '{{\"title\": \"cut of' WHERE seq = 4"));
         for args in [&["check"][..], &["check", "--repair"]] {
             let ran = mana.run(args);
             if ran.code != Some(1) {
@@ -179,7 +195,7 @@ fn a_damaged_page_of_the_log_is_not_fixed_and_made_no_worse() {
     settle(&mana);
     let page: usize = {
         let connection = direct(&mana);
-        let leaf = "SELECT pageno FROM dbstat WHERE name = 'sync_changes' AND pagetype = 'leaf' LIMIT 1 OFFSET 5";
+        let leaf = "SELECT pageno FROM dbstat WHERE name = 'log_rows' AND pagetype = 'leaf' LIMIT 1 OFFSET 5";
         connection.query_row(leaf, [], |row| row.get(0)).unwrap()
     };
     let mut bytes = std::fs::read(database(&mana)).unwrap();

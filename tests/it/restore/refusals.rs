@@ -107,11 +107,12 @@ fn a_copy_with_a_schema_of_its_own_is_refused() {
     for sql in [
         // What would run when the program reads or writes.
         "CREATE TRIGGER more AFTER DELETE ON sessions BEGIN DELETE FROM facts; END",
-        "CREATE TRIGGER more AFTER INSERT ON sync_changes BEGIN UPDATE mission_counts SET missions = 0; END",
+        "CREATE TRIGGER more AFTER INSERT ON log_rows BEGIN UPDATE mission_counts SET missions = 0; END",
         "CREATE VIEW more AS SELECT * FROM sync_changes",
+        "DROP VIEW sync_changes; CREATE VIEW sync_changes AS SELECT * FROM log_entries",
         "ALTER TABLE facts RENAME TO other; CREATE VIEW facts AS SELECT * FROM other",
         "CREATE VIRTUAL TABLE more USING fts5(x)",
-        "CREATE INDEX more ON sync_changes (upper(actor))",
+        "CREATE INDEX more ON log_rows (upper(actor))",
         "CREATE UNIQUE INDEX more ON runs (mission_id)",
         "CREATE TABLE more (x, y GENERATED ALWAYS AS (upper(x)))",
         "ALTER TABLE runs ADD COLUMN more TEXT",
@@ -119,10 +120,10 @@ fn a_copy_with_a_schema_of_its_own_is_refused() {
         "ALTER TABLE runs DROP COLUMN note",
         "ALTER TABLE runs RENAME COLUMN note TO more",
         // What would be missing.
-        "DROP TRIGGER sync_changes_no_delete",
+        "DROP TRIGGER log_rows_no_delete",
         "DROP INDEX runs_one_open_per_mission",
         "DROP TABLE facts",
-        "DROP TRIGGER sync_changes_no_update; CREATE TRIGGER sync_changes_no_update BEFORE UPDATE ON sync_changes BEGIN SELECT 1; END",
+        "DROP TRIGGER log_rows_no_update; CREATE TRIGGER log_rows_no_update BEFORE UPDATE ON log_rows BEGIN SELECT 1; END",
         // Versions whose schema is another.
         "PRAGMA user_version = 1",
         "PRAGMA user_version = 0",
@@ -139,7 +140,7 @@ fn a_copy_with_a_schema_of_its_own_is_refused() {
 fn what_a_replicator_or_an_operator_added_does_no_harm_and_is_left_behind() {
     let copy = forged(
         "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER); CREATE TABLE _litestream_lock (id INTEGER); \
-         CREATE INDEX by_actor ON sync_changes (actor); ANALYZE",
+         CREATE INDEX by_actor ON log_rows (actor); ANALYZE",
     );
     let mana = quiet();
     restores(&mana, &copy.file, &[]);
@@ -161,11 +162,11 @@ fn a_copy_whose_catalog_was_forged_is_refused() {
     let whole = std::fs::read(&copy.file).unwrap();
     for sql in [
         // Two names for one table.
-        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'sync_changes') WHERE name = 'facts'",
+        "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'log_rows') WHERE name = 'facts'",
         "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'facts') WHERE name = 'sessions'",
         "UPDATE sqlite_schema SET rootpage = 100000 WHERE name = 'runs'",
         "UPDATE sqlite_schema SET rootpage = 0 WHERE name = 'runs'",
-        "UPDATE sqlite_schema SET tbl_name = 'runs' WHERE name = 'sync_changes_no_delete'",
+        "UPDATE sqlite_schema SET tbl_name = 'runs' WHERE name = 'log_rows_no_delete'",
         "UPDATE sqlite_schema SET sql = NULL WHERE name = 'runs'",
         "DELETE FROM sqlite_schema WHERE name = 'mission_snapshots_due'",
         "INSERT INTO sqlite_schema SELECT * FROM sqlite_schema WHERE name = 'runs_by_time'",
@@ -182,11 +183,11 @@ fn a_copy_whose_catalog_was_forged_is_refused() {
 
 #[test]
 fn a_copy_whose_log_is_out_of_order_is_refused() {
-    let order = "SELECT sql FROM sqlite_schema WHERE name = 'sync_changes_no_update'";
+    let order = "SELECT sql FROM sqlite_schema WHERE name = 'log_rows_no_update'";
     let copy = backup(&world("new", 5));
     let connection = Connection::open(&copy.file).unwrap();
     let trigger: String = connection.query_row(order, [], |row| row.get(0)).unwrap();
-    connection.execute_batch("DROP TRIGGER sync_changes_no_update; UPDATE sync_changes SET sync_at = 1 WHERE seq = 4").unwrap();
+    connection.execute_batch("DROP TRIGGER log_rows_no_update; UPDATE log_rows SET sync_at = 1 WHERE seq = 4").unwrap();
     connection.execute_batch(&trigger).unwrap();
     drop(connection);
     refuses(&copy.file, "row 4 of the log");
