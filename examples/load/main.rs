@@ -1,6 +1,6 @@
 //! Load on the real program, through real sockets, on a real disk: `cargo run --release --example load -- [NAME …]`.
 //!
-//! `pushes`, `crowd`, `plans`, `start`, `pages`, `growth`, `attack`; all of these where none is named. `chaos` and `postgres` have to be named: they
+//! `start`, `disk`, `plans`, `pushes`, `pulls`, `crowd`, `pages`, `growth`, `attack`; all of these where none is named. `chaos` and `postgres` have to be named: they
 //! need the programs of a Postgres server. What each does and why is told in `benches/README.md`.
 
 mod attack;
@@ -10,11 +10,13 @@ mod cluster;
 #[path = "../../benches/common/mod.rs"]
 mod common;
 mod crowd;
+mod disk;
 mod growth;
 mod on_postgres;
 mod pages;
 mod plans;
 mod program;
+mod pulls;
 mod pushes;
 mod start;
 
@@ -29,10 +31,12 @@ fn main() {
         return pushes::bare_commits(dir, seconds, changes);
     }
     program::build();
-    let all: [(&str, fn()); 9] = [
+    let all: [(&str, fn()); 11] = [
         ("start", start::run),
+        ("disk", disk::run),
         ("plans", plans::run),
         ("pushes", pushes::run),
+        ("pulls", pulls::run),
         ("crowd", crowd::run),
         ("pages", pages::run),
         ("growth", growth::run),
@@ -41,7 +45,8 @@ fn main() {
         ("postgres", on_postgres::run),
     ];
     if let Some(unknown) = wanted.iter().find(|wanted| !all.iter().any(|(name, _)| name == wanted)) {
-        eprintln!("load: there is no {unknown:?}; choose among start, plans, pushes, crowd, pages, growth, attack, chaos, postgres");
+        let names = all.map(|(name, _)| name).join(", ");
+        eprintln!("load: there is no {unknown:?}; choose among {names}");
         std::process::exit(2);
     }
     for (name, run) in all {
