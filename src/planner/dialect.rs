@@ -2,7 +2,6 @@
 //! section 7).
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::tools::Offered;
 use crate::domain::iteration::MAX_STEPS;
@@ -57,7 +56,56 @@ pub struct RequestFields<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tools: Vec<&'a Raw>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response_format: Option<Value>,
+    response_format: Option<ResponseFormat<'a>>,
+}
+
+/// What the answer has to be.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ResponseFormat<'a> {
+    JsonObject,
+    JsonSchema { json_schema: NamedSchema<'a> },
+}
+
+#[derive(Debug, Serialize)]
+struct NamedSchema<'a> {
+    name: &'static str,
+    strict: bool,
+    schema: ObjectSchema<PlanProperties<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ObjectSchema<P> {
+    r#type: &'static str,
+    properties: P,
+    required: &'static [&'static str],
+}
+
+#[derive(Debug, Serialize)]
+struct PlanProperties<'a> {
+    summary: TextSchema,
+    steps: StepsSchema<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct TextSchema {
+    r#type: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct StepsSchema<'a> {
+    r#type: &'static str,
+    #[serde(rename = "maxItems")]
+    max_items: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<AnyOf<'a>>,
+}
+
+/// A step, held to the parameters of its tool.
+#[derive(Debug, Serialize)]
+struct AnyOf<'a> {
+    #[serde(rename = "anyOf")]
+    any_of: Vec<&'a Raw>,
 }
 
 impl RequestForm {
@@ -69,36 +117,27 @@ impl RequestForm {
                 RequestFields { tools: offered.iter().map(|offered| offered.tool.function()).collect(), ..RequestFields::default() }
             }
             RequestForm::Schema => {
-                let schema = json!({"name": "plan", "strict": false, "schema": plan_schema(offered)});
-                RequestFields { response_format: Some(json!({"type": "json_schema", "json_schema": schema})), ..RequestFields::default() }
+                let json_schema = NamedSchema { name: "plan", strict: false, schema: plan_schema(offered) };
+                RequestFields { response_format: Some(ResponseFormat::JsonSchema { json_schema }), ..RequestFields::default() }
             }
-            RequestForm::Object => RequestFields { response_format: Some(json!({"type": "json_object"})), ..RequestFields::default() },
+            RequestForm::Object => RequestFields { response_format: Some(ResponseFormat::JsonObject), ..RequestFields::default() },
             RequestForm::Plain => RequestFields::default(),
         }
     }
 }
 
-/// The schema of a plan, each step held to the parameters of its tool.
-fn plan_schema(offered: &[Offered<'_>]) -> Value {
-    let step = |offered: &Offered<'_>| {
-        json!({
-            "type": "object",
-            "properties": {
-                "summary": {"type": "string"}, "toolName": {"type": "string", "enum": [offered.tool.name]},
-                "params": offered.tool.schema(), "rationale": {"type": "string"},
-            },
-            "required": ["summary", "toolName", "params", "rationale"],
-        })
-    };
-    let mut steps = json!({"type": "array", "maxItems": if offered.is_empty() { 0 } else { MAX_STEPS }});
-    if !offered.is_empty() {
-        steps["items"] = json!({"anyOf": offered.iter().map(step).collect::<Vec<_>>()});
-    }
-    json!({"type": "object", "properties": {"summary": {"type": "string"}, "steps": steps}, "required": ["summary", "steps"]})
+/// The schema of a plan; one without tools has no steps.
+fn plan_schema<'a>(offered: &[Offered<'a>]) -> ObjectSchema<PlanProperties<'a>> {
+    let any_of: Vec<&Raw> = offered.iter().map(|offered| offered.tool.step()).collect();
+    let (max_items, items) = if any_of.is_empty() { (0, None) } else { (MAX_STEPS, Some(AnyOf { any_of })) };
+    let (summary, steps) = (TextSchema { r#type: "string" }, StepsSchema { r#type: "array", max_items, items });
+    ObjectSchema { r#type: "object", properties: PlanProperties { summary, steps }, required: &["summary", "steps"] }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::domain::policy::Policy;
     use crate::planner::tools::Catalog;

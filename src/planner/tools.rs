@@ -36,6 +36,8 @@ pub struct Tool {
     pub of_template: bool,
     #[serde(skip)]
     function: OnceLock<Raw>,
+    #[serde(skip)]
+    step: OnceLock<Raw>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -261,8 +263,22 @@ impl Tool {
         })
     }
 
+    /// The JSON Schema of a step that calls it, written once.
+    pub fn step(&self) -> &Raw {
+        self.step.get_or_init(|| {
+            Raw::of(&json!({
+                "type": "object",
+                "properties": {
+                    "summary": {"type": "string"}, "toolName": {"type": "string", "enum": [self.name]},
+                    "params": self.schema(), "rationale": {"type": "string"},
+                },
+                "required": ["summary", "toolName", "params", "rationale"],
+            }))
+        })
+    }
+
     /// The JSON Schema of its parameters.
-    pub fn schema(&self) -> Value {
+    fn schema(&self) -> Value {
         let properties: Map<String, Value> = self.parameters.iter().map(|parameter| (parameter.name.clone(), parameter.schema())).collect();
         let required: Vec<&str> = self.parameters.iter().filter(|parameter| parameter.required).map(|parameter| &*parameter.name).collect();
         json!({"type": "object", "properties": properties, "required": required})
