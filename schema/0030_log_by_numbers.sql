@@ -102,9 +102,17 @@ CREATE TRIGGER sync_changes_no_update INSTEAD OF UPDATE ON sync_changes
 BEGIN SELECT RAISE(ABORT, 'the change log is append-only: no update'); END;
 CREATE TRIGGER sync_changes_delete INSTEAD OF DELETE ON sync_changes
 BEGIN DELETE FROM log_rows WHERE seq = OLD.seq; END;
+-- Until all rows have moved, nothing else comes in by the view: an older program that still runs would number its rows by what it
+-- sees there.
+CREATE TRIGGER sync_changes_moving INSTEAD OF INSERT ON sync_changes
+WHEN NOT EXISTS (SELECT 1 FROM old_sync_changes WHERE seq = NEW.seq AND user_id = NEW.user_id AND id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'the change log moves into a newer form; stop older programs, and try again later'); END;
 -- What no program of ours needs, which writes the numbers itself.
 CREATE TRIGGER sync_changes_insert INSTEAD OF INSERT ON sync_changes
 BEGIN
+    SELECT RAISE(ABORT, 'the change log is append-only: no replace') WHERE EXISTS (
+        SELECT 1 FROM log_rows WHERE seq = NEW.seq
+        UNION ALL SELECT 1 FROM log_tables t JOIN log_rows r ON r.user_no = t.user_no AND r.id = NEW.id WHERE t.user_id = NEW.user_id);
     INSERT INTO log_tables (no, user_no, app_no, user_id, app_id, table_name)
     SELECT n, coalesce((SELECT user_no FROM log_tables WHERE user_id = NEW.user_id LIMIT 1), n),
            coalesce((SELECT app_no FROM log_tables WHERE user_id = NEW.user_id AND app_id = NEW.app_id LIMIT 1), n),
@@ -123,6 +131,7 @@ BEGIN
     FROM log_tables t JOIN log_clients c ON c.user_no = t.user_no AND c.client_id = NEW.client_id
     WHERE t.user_id = NEW.user_id AND t.app_id = NEW.app_id AND t.table_name = NEW.table_name;
     INSERT INTO user_log (user_id, rows, bytes)
-    VALUES (NEW.user_id, 1, coalesce(octet_length(NEW.data), 0) + octet_length(coalesce(NEW.field_meta, '{}')) + coalesce(octet_length(NEW.actor), 0))
+    SELECT NEW.user_id, 1, coalesce(octet_length(NEW.data), 0) + octet_length(coalesce(NEW.field_meta, '{}')) + coalesce(octet_length(NEW.actor), 0)
+    WHERE changes() = 1
     ON CONFLICT (user_id) DO UPDATE SET rows = rows + 1, bytes = bytes + excluded.bytes;
 END;

@@ -37,7 +37,8 @@ pub const LARGE: [&str; 19] = [
 ];
 
 /// Checks of everything read all on purpose, and the last row of the log is found at once.
-const WHOLE: [&str; 9] = [
+const WHOLE: [&str; 10] = [
+    "FROM log_clients c WHERE c.no NOT BETWEEN",
     "EXCEPT",
     "FROM log_rows r LEFT JOIN log_tables t",
     "SELECT user_id FROM log_tables GROUP BY user_id HAVING",

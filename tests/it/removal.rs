@@ -117,6 +117,13 @@ async fn a_removal_that_is_cut_short_goes_on() {
     let (dir, store) = store();
     append(&store, [world("anna"), world(GONE)].concat().iter().map(change)).await;
     append(&store, (0..2000).map(|n| change(&insert(GONE, "things", &n.to_string(), json!({"n": n}))))).await;
+    // Names are hers as well.
+    let named = |n: u32| {
+        let mut line = insert(GONE, &format!("table {n}"), "r", json!({}));
+        line["clientId"] = format!("client {n}").into();
+        change(&line)
+    };
+    append(&store, (0..700).map(named)).await;
     mana_ai::projection::refresh(&store).await.unwrap();
     let gone = GONE.into();
     assert_eq!(store.begin_removal(&"nobody".into()).await.unwrap(), RemovalStart::NoPerson);
@@ -144,4 +151,7 @@ async fn a_removal_that_is_cut_short_goes_on() {
     let store = open(mana.dir.path());
     assert_eq!(store.stats().await.unwrap().log_rows, 3);
     assert!(store.check_projection(store.check_log().await.unwrap()).await.unwrap().findings.is_empty());
+    let c = Connection::open(store.path()).unwrap();
+    let users = "SELECT group_concat(DISTINCT user_id) || ' ' || (SELECT count(*) FROM log_clients WHERE client_id LIKE 'client %') FROM log_tables";
+    assert_eq!(c.query_row(users, [], |row| row.get::<_, String>(0)).unwrap(), "anna 0");
 }

@@ -69,6 +69,11 @@ impl<'c> Db<'c> {
         }
     }
 
+    /// Rows that this connection has written so far; `None` where the engine does not count them.
+    pub fn changes(&self) -> Option<u64> {
+        self.sqlite().map(rusqlite::Connection::total_changes)
+    }
+
     /// Whether the engine gave up the transaction by itself.
     pub fn is_lost(&self) -> bool {
         self.sqlite().is_some_and(rusqlite::Connection::is_autocommit)

@@ -12,12 +12,11 @@ use crate::domain::limits::Admitted;
 use crate::domain::merge::{future_stamps, own_stamp};
 use crate::domain::time;
 
-/// What a user's client pushed.
+/// What a client of a user pushed.
 pub struct ClientPush {
-    pub user: UserId,
     pub changes: Vec<Admitted>,
     pub ceilings: LogCeilings,
-    /// What the client asks for afterwards.
+    /// What the client asks for afterwards; it names the user.
     pub then: Pull,
 }
 
@@ -27,7 +26,7 @@ pub fn push(tx: &impl Tx, pushes: &[ClientPush]) -> StoreResult<Vec<Appended>> {
     let mut are_new = append_pushed(tx, &changes)?.into_iter();
     let appended: Vec<Appended> = pushes.iter().map(|push| Appended::of(are_new.by_ref().take(push.changes.len()))).collect();
     let grown = pushes.iter().zip(&appended).filter(|(_, appended)| appended.added > 0);
-    check_ceilings(tx, &grown.map(|(push, _)| (&push.user, &push.ceilings)).collect())?;
+    check_ceilings(tx, &grown.map(|(push, _)| (&push.then.user_id, &push.ceilings)).collect())?;
     Ok(appended)
 }
 

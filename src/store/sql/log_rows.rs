@@ -26,6 +26,7 @@ const NEW_CLIENT: &str = "INSERT INTO log_clients (user_no, client_id) VALUES (?
 const COUNT: &str = "INSERT INTO user_log (user_id, rows, bytes) VALUES (?1, ?2, ?3) \
      ON CONFLICT (user_id) DO UPDATE SET rows = rows + excluded.rows, bytes = bytes + excluded.bytes";
 
+/// The row of an event; none where its user has no rows.
 pub(super) const EVENT: &str =
     "SELECT 1 FROM log_rows WHERE user_no = (SELECT user_no FROM log_tables WHERE user_id = ?1 LIMIT 1) AND id = ?2";
 
@@ -118,11 +119,16 @@ fn client_number(c: &Db<'_>, user: i64, client: &str) -> db::Result<i64> {
 const MISFILED: &str = "SELECT r.seq FROM log_rows r LEFT JOIN log_tables t ON t.no = r.table_no LEFT JOIN log_clients c ON c.no = r.client_no \
      WHERE r.user_no IS NOT t.user_no OR r.app_no IS NOT t.app_no OR c.user_no IS NOT t.user_no OR r.projection IS NOT \
      CASE WHEN t.app_id = 'ai' THEN CASE t.table_name WHEN 'agents' THEN 1 WHEN 'aiMissions' THEN 2 END END ORDER BY r.seq LIMIT 100";
-/// Numbers of two users or apps, and users or apps of two numbers.
+/// Users whose log has two numbers, or one that is, or could come to be, another's: it has to be that of a table of theirs.
 const SHARED: &str = "SELECT user_id FROM log_tables GROUP BY user_id HAVING count(DISTINCT user_no) > 1 \
-     UNION SELECT user_id FROM log_tables GROUP BY user_no HAVING count(DISTINCT user_id) > 1 \
      UNION SELECT user_id FROM log_tables GROUP BY user_id, app_id HAVING count(DISTINCT app_no) > 1 \
-     UNION SELECT user_id FROM log_tables GROUP BY app_no HAVING count(DISTINCT user_id || char(0) || app_id) > 1 ORDER BY user_id LIMIT 100";
+     UNION SELECT user_id FROM log_tables t WHERE t.no NOT BETWEEN 1 AND 4611686018427387903 \
+     OR NOT EXISTS (SELECT 1 FROM log_tables f WHERE f.no = t.user_no AND f.user_id = t.user_id) \
+     OR NOT EXISTS (SELECT 1 FROM log_tables f WHERE f.no = t.app_no AND f.user_id = t.user_id AND f.app_id = t.app_id) \
+     ORDER BY user_id LIMIT 100";
+/// Clients of nobody, which would become those of whoever gets the number.
+const OF_NOBODY: &str = "SELECT count(*) FROM log_clients c WHERE c.no NOT BETWEEN 1 AND 4611686018427387903 \
+     OR NOT EXISTS (SELECT 1 FROM log_tables f WHERE f.no = c.user_no AND f.user_no = c.user_no)";
 
 /// What is wrong with how rows are filed: they would be read by others, or by nobody. A copy that an older program made has
 /// one table, in which nothing can be.
@@ -139,11 +145,21 @@ pub(super) fn misfiled(c: &Db<'_>) -> db::Result<Vec<String>> {
     for text in c.prepare_cached(SHARED)?.query_map(params![], user)? {
         found.push(text?);
     }
+    let of_nobody: i64 = c.prepare_cached(OF_NOBODY)?.query_row(params![], |row| row.get(0))?;
+    if of_nobody > 0 {
+        found.push(format!("{of_nobody} clients of the log belong to no user"));
+    }
     Ok(found)
 }
 
-/// Forgets the names of somebody whose rows have gone.
-pub(super) fn forget(c: &Db<'_>, user: &UserId) -> db::Result<()> {
-    c.execute("DELETE FROM log_clients WHERE user_no IN (SELECT user_no FROM log_tables WHERE user_id = ?1)", [user])?;
-    c.execute("DELETE FROM log_tables WHERE user_id = ?1", [user]).map(drop)
+/// Forgets names of somebody whose rows have gone, at most `limit`, and answers how many; 0 once there are none. The first table
+/// goes last, since its number is that of the user.
+pub(super) fn forget(c: &Db<'_>, user: &UserId, limit: usize) -> db::Result<usize> {
+    let clients = "DELETE FROM log_clients WHERE no IN (SELECT no FROM log_clients \
+                   WHERE user_no = (SELECT user_no FROM log_tables WHERE user_id = ?1 LIMIT 1) LIMIT ?2)";
+    let tables = "DELETE FROM log_tables WHERE no IN (SELECT no FROM log_tables WHERE user_id = ?1 ORDER BY no DESC LIMIT ?2)";
+    match c.execute(clients, params![user, limit])? {
+        0 => c.execute(tables, params![user, limit]),
+        gone => Ok(gone),
+    }
 }

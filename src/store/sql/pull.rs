@@ -13,7 +13,7 @@ use crate::store::{Page, Pull};
 struct PageBounds {
     /// Rows that it looks at, so that a client with a million rows of its own does not hold a reader.
     looked_at: usize,
-    /// Bytes of data after which it ends, so that an answer that is not read holds little.
+    /// Bytes of its rows after which it ends, so that an answer that is not read holds little.
     bytes: usize,
     /// Whether a row that is larger comes alone.
     takes_large: bool,
@@ -124,8 +124,8 @@ fn page(connection: &Db<'_>, pull: &Pull, bounds: &PageBounds, mut rows: DbRows<
             break;
         }
         let is_asked_for = is_asked_for(pull, row)?;
-        let size = if is_asked_for { row.get_ref(place::DATA)?.as_bytes_or_null()?.map_or(0, <[u8]>::len) } else { 0 };
-        if size > bounds.bytes && !bounds.takes_large {
+        let size = if is_asked_for { size(row)? } else { 0 };
+        if bytes + size > bounds.bytes && !bounds.takes_large {
             page.has_more = true;
             break;
         }
@@ -157,6 +157,12 @@ fn page(connection: &Db<'_>, pull: &Pull, bounds: &PageBounds, mut rows: DbRows<
 fn newest_of_app(connection: &Db<'_>, pull: &Pull) -> db::Result<Option<i64>> {
     let newest = newest_of_app_query(connection.sqlite().is_some());
     connection.prepare_cached(&newest)?.query_row(params![pull.user_id, pull.app_id], |row| row.get(0)).optional()
+}
+
+/// The bytes of what clients wrote into a row.
+fn size(row: &Row<'_>) -> db::Result<usize> {
+    let bytes = |at: usize| -> db::Result<usize> { Ok(row.get_ref(at)?.as_bytes_or_null()?.map_or(0, <[u8]>::len)) };
+    Ok(bytes(place::DATA)? + bytes(place::FIELD_META)? + bytes(place::ACTOR)?)
 }
 
 fn is_asked_for(pull: &Pull, row: &Row<'_>) -> db::Result<bool> {

@@ -124,9 +124,6 @@ impl Store {
                     // Who is let in again finds nothing of what was.
                     note_rows_went(c)?;
                     c.execute(USER_LOG, [&user])?;
-                    if c.sqlite().is_some() {
-                        log_rows::forget(c, &user)?;
-                    }
                     if !(c.sqlite().is_none() && others::let_in_again(c, &user)?) {
                         c.execute("UPDATE removals SET done_at = ?2 WHERE user_id = ?1", params![user, now])?;
                     }
@@ -179,6 +176,9 @@ fn remove(c: &Db<'_>, user: &UserId) -> db::Result<RemovedBatch> {
         if !gone.is_empty() && owned.bytes != "0" {
             break;
         }
+    }
+    if rows == 0 && c.sqlite().is_some() {
+        rows = log_rows::forget(c, user, ROWS)?;
     }
     Ok(RemovedBatch { rows, done: rows == 0 })
 }

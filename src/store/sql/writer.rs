@@ -139,7 +139,7 @@ impl Writer {
                 waiting.fetch_sub(group.len(), Ordering::Relaxed);
                 let size = group.len();
                 let took = commit_group(&mut transactions, &path, clock, &counted, group);
-                pace.committed(size, took);
+                pace.answered(size, took);
                 // Nobody may be listening.
                 let _ = committed.send(());
             }
@@ -230,9 +230,12 @@ impl GroupCommit {
         }
     }
 
-    fn committed(&mut self, size: usize, took: Duration) {
+    /// Notes a group, and how long its commit took where it wrote anything.
+    fn answered(&mut self, size: usize, took: Option<Duration>) {
         self.sizes = [size, self.sizes[0]];
-        self.sync = if self.sync.is_zero() { took } else { took.min(self.sync + self.sync / 8) };
+        if let Some(took) = took {
+            self.sync = if self.sync.is_zero() { took } else { took.min(self.sync + self.sync / 8) };
+        }
     }
 }
 
@@ -327,25 +330,27 @@ pub(in crate::store) trait Transactions: Send + 'static {
     fn run(&mut self, jobs: &mut dyn FnMut(db::Db<'_>) -> StoreResult<End>) -> StoreResult<()>;
 }
 
-/// Runs a group in one transaction, answers all after the commit, and tells how long the commit itself took. Where it fails, all
-/// hear of it; where the engine gave up the whole transaction during a job (a full disk), so do the jobs that ran before it.
+/// Runs a group in one transaction, answers all after the commit, and tells how long the commit itself took; `None` where nothing
+/// was written. Where it fails, all hear of it; where the engine gave up the whole transaction during a job (a full disk), so do
+/// the jobs that ran before it.
 fn commit_group(
     transactions: &mut dyn Transactions,
     path: &Path,
     clock: fn() -> Timestamp,
     oddities: &Oddities,
     group: Vec<WriteJob>,
-) -> Duration {
-    let (mut group, mut answers, mut ran) = (Some(group), Vec::new(), Instant::now());
+) -> Option<Duration> {
+    let (mut group, mut answers, mut ran) = (Some(group), Vec::new(), None);
     let committed = transactions.run(&mut |connection| {
         let jobs = group.take().unwrap_or_default();
         let (is_alone, has_failed, end) = (jobs.len() == 1, Cell::new(false), Cell::new(None));
         let tx = SqlTx { connection, path, clock, is_alone, has_failed, end, oddities };
+        let changes = connection.changes();
         answers = joined(jobs).into_iter().flat_map(|job| job.run(tx.unless_lost())).collect();
-        ran = Instant::now();
+        ran = (changes.is_none() || connection.changes() != changes).then(Instant::now);
         tx.unless_lost().map(|tx| if tx.has_failed.get() { End::RollBack } else { End::Commit })
     });
-    let took = ran.elapsed();
+    let took = ran.filter(|_| committed.is_ok()).map(|ran| ran.elapsed());
     if let (Some(group), Err(error)) = (group, &committed) {
         answers = group.into_iter().flat_map(|job| job.run(Err(error.clone()))).collect();
     }

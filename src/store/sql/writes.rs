@@ -39,14 +39,13 @@ impl Store {
         .await
     }
 
-    /// Appends what a client of the user of `then` pushed, all or nothing, as far as the ceilings of the user allow; changes whose event id is known
-    /// are passed over. Answers what the client asks for afterwards as well, where that is short.
+    /// Appends what a client pushed, all or nothing, as far as the ceilings of its user allow; changes whose event id is known are
+    /// passed over. Answers as well what the client asks for afterwards (`then`, which names the user), where that is short.
     ///
     /// # Errors
     /// The ceiling that the push would pass, and when the database cannot be written; nothing is kept then.
     pub async fn push(&self, changes: Vec<Admitted>, ceilings: LogCeilings, then: Pull) -> StoreResult<PushOutcome> {
-        let user = then.user_id.clone();
-        self.while_answered(true, self.shared.writer.push(ClientPush { user, changes, ceilings, then })).await
+        self.while_answered(true, self.shared.writer.push(ClientPush { changes, ceilings, then })).await
     }
 
     /// Writes the fields that `decide` makes of the live record, `None` where there is none yet; no fields write nothing.

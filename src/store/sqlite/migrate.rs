@@ -19,10 +19,10 @@ pub const SCHEMA_VERSION: i64 = 31;
 
 /// The migration that writes the log anew.
 const LOG_ANEW: i64 = 11;
-/// The migration before which the rows of the log have to move.
-const LOG_MOVED: i64 = 31;
+/// The version in which rows of the log may still have to move.
+pub(in crate::store) const LOG_MOVES: i64 = 30;
 /// A log with fewer rows is written anew in less than a moment, and nobody has to be told.
-const MANY_ROWS: i64 = 10_000;
+pub(super) const MANY_ROWS: i64 = 10_000;
 
 /// Marks a SQLite file as ours: "MANA" in ASCII.
 const APPLICATION_ID: i64 = 0x4d41_4e41;
@@ -149,8 +149,8 @@ pub(in crate::store) fn migrate(connection: &mut Connection, path: &Path) -> Sto
         if rows >= MANY_ROWS {
             tracing::warn!(path = %path.display(), from = found, to = number, rows, "rewriting the change log; this takes a while, and an interruption loses nothing");
         }
-        if number == LOG_MOVED {
-            move_log(connection, path, |c| Ok(version(c)? == LOG_MOVED - 1)).map_err(sqlite)?;
+        if number == LOG_MOVES + 1 {
+            move_log(connection, path, |c| Ok(version(c)? == LOG_MOVES)).map_err(sqlite)?;
         }
         apply(connection, number - 1, number, sql).map_err(sqlite)?;
         if rows >= MANY_ROWS {

@@ -110,12 +110,17 @@ fn take(from: &Path, draft: &Path, progress: Progress) -> StoreResult<Restored> 
         // Takes in a write-ahead log that was copied too; afterwards the database is one file.
         connection.pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(())).map_err(sqlite)?;
         let verified = migrate::verify(&connection, draft)?;
-        let found = check::file_and_log(&(&connection).into()).map_err(sqlite)?;
-        if let Some(finding) = found.findings.first() {
-            return Err(refused(finding.text.clone()));
-        }
+        let look = |connection: &Connection| {
+            let found = check::file_and_log(&connection.into()).map_err(sqlite)?;
+            found.findings.first().map_or(Ok(()), |finding| Err(refused(finding.text.clone()))).map(|()| found)
+        };
+        let mut found = look(&connection)?;
         migrate::drop_additions(&connection, &verified).map_err(sqlite)?;
         migrate::migrate(&mut connection, draft)?;
+        if verified.version == migrate::LOG_MOVES {
+            // Rows that were still to move have not been looked at.
+            found = look(&connection)?;
+        }
         connection.execute_batch(ANEW).map_err(sqlite)?;
         let last = "SELECT sync_at FROM sync_changes ORDER BY seq DESC LIMIT 1";
         let last: Option<i64> = connection.query_row(last, [], |row| row.get(0)).optional().map_err(sqlite)?;

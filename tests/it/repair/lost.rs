@@ -105,6 +105,13 @@ fn rows_that_are_filed_under_others_are_not_fixed() {
         ("UPDATE log_rows SET client_no = 1000 WHERE seq = 4", "row 4 of the log"),
         ("UPDATE log_rows SET table_no = 1000 WHERE seq = 4", "row 4 of the log"),
         ("UPDATE log_tables SET user_id = 'eve' WHERE no = (SELECT table_no FROM log_rows WHERE seq = 4)", "the log of user"),
+        // A number that whoever comes next would get.
+        (
+            "UPDATE log_tables SET user_no = user_no + 100, app_no = app_no + 100; UPDATE log_clients SET user_no = user_no + 100; \
+             UPDATE log_rows SET user_no = user_no + 100, app_no = app_no + 100",
+            "the log of user",
+        ),
+        ("INSERT INTO log_clients (no, user_no, client_id) VALUES (900, 100, 'phone')", "clients of the log"),
     ] {
         let mana = laid(world.path());
         rewrite(&mana, sql);

@@ -121,9 +121,13 @@ fn of_version(version: i64) -> tempfile::TempDir {
     }
     connection.pragma_update(None, "user_version", version).unwrap();
     connection.pragma_update(None, "application_id", 0x4d41_4e41).unwrap();
-    let row = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
-         VALUES ('b3dd6b24-6f0c-4d0c-8b36-1f8f8f7f6a01', 'ai', 'aiMissions', 'm', 'ada', 'insert', '{\"title\": \"old\"}', 'phone', 1, 1)";
-    connection.execute(row, []).unwrap();
+    // In this version, rows wait there to be moved.
+    let log = if version == 30 { "old_sync_changes" } else { "sync_changes" };
+    let row = format!(
+        "INSERT INTO {log} (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
+         VALUES ('b3dd6b24-6f0c-4d0c-8b36-1f8f8f7f6a01', 'ai', 'aiMissions', 'm', 'ada', 'insert', '{{\"title\": \"old\"}}', 'phone', 1, 1)"
+    );
+    connection.execute(&row, []).unwrap();
     dir
 }
 
@@ -142,4 +146,30 @@ fn a_copy_of_every_older_version_is_brought_up_to_date() {
         let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(found, SCHEMA_VERSION);
     }
+}
+
+/// While rows move, nothing else comes in; and a copy that was made then is looked at as a whole.
+#[test]
+fn a_copy_whose_rows_had_not_all_moved_is_checked_with_those_that_had_not() {
+    let dir = of_version(30);
+    let file = dir.path().join("copy.db");
+    let connection = Connection::open(&file).unwrap();
+    let row = |log: &str, id: u32, sync_at: i64| {
+        let row = format!(
+            "INSERT INTO {log} (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
+             VALUES ('b3dd6b24-6f0c-4d0c-8b36-1f8f8f7f6a{id:02}', 'ai', 'aiMissions', 'm', 'ada', 'update', '{{}}', 'phone', {sync_at}, {sync_at})"
+        );
+        connection.execute(&row, [])
+    };
+    let refused = row("sync_changes", 9, 9).unwrap_err().to_string();
+    assert!(refused.contains("stop older programs"), "{refused}");
+    row("old_sync_changes", 2, 2).unwrap();
+    let mana = quiet();
+    let said = restores(&mana, &file, &[]);
+    assert!(said.stderr.contains("2 rows"), "{said:?}");
+    assert_sound(&mana);
+
+    row("old_sync_changes", 3, 1).unwrap();
+    drop(connection);
+    refuses(&file, "row 3 of the log");
 }
