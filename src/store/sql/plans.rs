@@ -16,7 +16,7 @@ use super::loads::{AGENT, OPEN_OF, TOKENS_OF_AGENT, USED};
 use super::log_rows::EVENT;
 use super::mission_list::{BAD_SCHEDULE, MissionSort, TOO_MANY_PLANS, WhichMissions, agent_held, few_where, missions_where};
 use super::parts::{COUNTS, ITERATION, ITERATIONS, PLACES, WAITING, fields_query};
-use super::pull::{HEADS, newest_of_app_query, pull_query};
+use super::pull::{HEADS, new_of_app_query, newest_of_app_query, pull_query};
 use super::record_list::{DELETED_AGENTS, DELETED_MISSIONS, DELETED_RECORDS, NEW_RECORDS, OWNERS, RecordSort, records_where};
 use super::refresh::{NEW_ROWS_OF_FILE, NEW_ROWS_OF_RECORD};
 use super::runs::latest;
@@ -118,6 +118,11 @@ fn pulls_read_only_new_rows_of_their_user() {
     check_log(&pull_query(true, false), 4, &["SEARCH r USING INDEX log_rows_of_app (app_no=? AND sync_at>?)", app]);
     check_log(&pull_query(true, true), 5, &[TABLE, "SEARCH r USING INDEX log_rows_of_table (table_no=? AND sync_at>?)"]);
     check_log(&newest_of_app_query(true), 2, &["SEARCH log_rows USING COVERING INDEX log_rows_of_app (app_no=?)", app]);
+    check_log(
+        &new_of_app_query(),
+        3,
+        &["CO-ROUTINE (subquery-2)", "SEARCH log_rows USING INDEX log_rows_of_app (app_no=? AND sync_at>?)", app, "SCAN (subquery-2)"],
+    );
     check_log(HEADS, 2, &["SEARCH r USING INTEGER PRIMARY KEY (rowid>?)"]);
     let user = "SEARCH log_tables USING INDEX sqlite_autoindex_log_tables_1 (user_id=?)";
     check_log(EVENT, 2, &["SEARCH log_rows USING COVERING INDEX log_rows_event (user_no=? AND id=?)", user]);

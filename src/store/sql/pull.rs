@@ -9,19 +9,13 @@ use crate::domain::time;
 use crate::store::db::{self, Db, DbRows, OptionalExtension, Row, params};
 use crate::store::{Page, Pull};
 
-/// How much one pull reads.
-struct PageBounds {
-    /// Rows that it looks at, so that a client with a million rows of its own does not hold a reader.
-    looked_at: usize,
-    /// Bytes of its rows after which it ends, so that an answer that is not read holds little.
-    bytes: usize,
-    /// Whether a row that is larger comes alone.
-    takes_large: bool,
-}
-
-const WHOLE_PAGE: PageBounds = PageBounds { looked_at: 20_000, bytes: 1024 * 1024, takes_large: true };
-/// What is read in less time than a reader takes to begin.
-const SHORT_PAGE: PageBounds = PageBounds { looked_at: 64, bytes: 64 * 1024, takes_large: false };
+/// Rows that one pull looks at, so that a client with a million rows of its own does not hold a reader.
+const LOOKED_AT: usize = 20_000;
+/// Bytes of rows after which a page ends, so that an answer that is not read holds little; a row that is larger comes alone.
+const PAGE_BYTES: usize = 1024 * 1024;
+/// Rows and bytes that are read in less time than a reader takes to begin.
+const SHORT_ROWS: u64 = 64;
+const SHORT_BYTES: u64 = 64 * 1024;
 /// Rows that are younger were just written, and are in memory.
 const JUST_WRITTEN: SignedDuration = SignedDuration::from_mins(1);
 
@@ -46,6 +40,15 @@ pub(super) fn pull_query(of_file: bool, of_table: bool) -> String {
     format!("SELECT {columns} FROM {rows} WHERE {of} AND sync_at > ?3 ORDER BY sync_at")
 }
 
+/// How much there is for a client, its own rows included, as far as it may be little; nothing is read for it but lengths.
+pub(super) fn new_of_app_query() -> String {
+    format!(
+        "SELECT count(*), coalesce(sum(bytes), 0) FROM (SELECT coalesce(octet_length(data), 0) + octet_length(field_meta) \
+         + coalesce(octet_length(actor), 0) AS bytes FROM log_rows WHERE {APP_OF_FILE} AND sync_at > ?3 LIMIT {})",
+        SHORT_ROWS + 1
+    )
+}
+
 /// The rows of an app, where a file holds the log.
 const APP_OF_FILE: &str = "app_no = (SELECT app_no FROM log_tables WHERE user_id = ?1 AND app_id = ?2 LIMIT 1)";
 
@@ -66,7 +69,7 @@ impl Store {
         self.read(move |c| {
             // One state of the log for all that follows.
             let _state = c.one_state()?;
-            read_page(c, &pull, &WHOLE_PAGE)
+            read_page(c, &pull)
         })
         .await
     }
@@ -101,10 +104,16 @@ pub(super) fn short_page(c: &Db<'_>, now: Timestamp, pull: &Pull) -> Option<Page
     if c.sqlite().is_none() || pull.since < time::to_micros(recent) {
         return None;
     }
-    read_page(c, pull, &SHORT_PAGE).ok().filter(|page| !page.has_more)
+    let read = || -> db::Result<Option<Page>> {
+        let new = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (rows, bytes): (u64, u64) =
+            c.prepare_cached(&new_of_app_query())?.query_row(params![pull.user_id, pull.app_id, pull.since], new)?;
+        if rows <= SHORT_ROWS && bytes <= SHORT_BYTES { read_page(c, pull).map(Some) } else { Ok(None) }
+    };
+    read().ok().flatten()
 }
 
-fn read_page(c: &Db<'_>, pull: &Pull, bounds: &PageBounds) -> db::Result<Page> {
+fn read_page(c: &Db<'_>, pull: &Pull) -> db::Result<Page> {
     let (mut named, more) = (pull.tables.iter(), pull.tables.len() > 1);
     let table = named.next().filter(|_| !more);
     let mut statement = c.prepare_cached(&pull_query(c.sqlite().is_some(), table.is_some()))?;
@@ -112,27 +121,21 @@ fn read_page(c: &Db<'_>, pull: &Pull, bounds: &PageBounds) -> db::Result<Page> {
         Some(table) => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client, table])?,
         None => statement.query(params![pull.user_id, pull.app_id, pull.since, pull.not_client])?,
     };
-    page(c, pull, bounds, rows)
+    page(c, pull, rows)
 }
 
-fn page(connection: &Db<'_>, pull: &Pull, bounds: &PageBounds, mut rows: DbRows<'_>) -> db::Result<Page> {
+fn page(connection: &Db<'_>, pull: &Pull, mut rows: DbRows<'_>) -> db::Result<Page> {
     let mut page = Page { synced_until: pull.since, ..Page::default() };
     let (mut looked_at, mut bytes) = (0, 0);
     while let Some(row) = &rows.next()? {
-        if page.rows.len() >= pull.limit || looked_at >= bounds.looked_at || bytes >= bounds.bytes {
-            page.has_more = true;
-            break;
-        }
-        let is_asked_for = is_asked_for(pull, row)?;
-        let size = if is_asked_for { size(row)? } else { 0 };
-        if bytes + size > bounds.bytes && !bounds.takes_large {
+        if page.rows.len() >= pull.limit || looked_at >= LOOKED_AT || bytes >= PAGE_BYTES {
             page.has_more = true;
             break;
         }
         looked_at += 1;
         page.synced_until = row.get(place::SYNC_AT)?;
-        if is_asked_for {
-            bytes += size;
+        if is_asked_for(pull, row)? {
+            bytes += size(row)?;
             // The cursor moves past a row that is set aside, so that it holds up no client.
             page.rows.extend(log_row(row)?);
         }
