@@ -79,14 +79,35 @@ fn plans() -> String {
 #[allow(clippy::too_many_arguments)]
 fn insert(c: &Connection, app: &str, table: &str, prefix: &str, data: &str, op: &str, count: u64, log: &Log) {
     let records = if op == "update" { log.missions.max(1) } else { count };
+    let users = "WITH RECURSIVE u (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM u WHERE i + 1 < min(?1, ?2)), users (id) AS (SELECT 'u' || i FROM u)";
+    // By the numbers of users and tables, as the program writes rows; a view of names would take several times as long.
+    let tables = format!(
+        "{users}, base (n) AS (SELECT coalesce(max(no), 0) FROM log_tables), \
+         new (no, id) AS (SELECT n + row_number() OVER (), id FROM users, base \
+         WHERE NOT EXISTS (SELECT 1 FROM log_tables WHERE user_id = id AND app_id = ?3 AND table_name = ?4)) \
+         INSERT INTO log_tables (no, user_no, app_no, user_id, app_id, table_name) \
+         SELECT no, coalesce((SELECT user_no FROM log_tables t WHERE t.user_id = new.id LIMIT 1), no), \
+         coalesce((SELECT app_no FROM log_tables t WHERE t.user_id = new.id AND t.app_id = ?3 LIMIT 1), no), id, ?3, ?4 FROM new WHERE ?1 > 0"
+    );
+    c.execute(&tables, params![count, log.users, app, table]).expect("tables");
+    let clients = "INSERT INTO log_clients (user_no, client_id) SELECT DISTINCT user_no, 'bench' FROM log_tables t \
+                   WHERE NOT EXISTS (SELECT 1 FROM log_clients c WHERE c.user_no = t.user_no AND c.client_id = 'bench')";
+    c.execute(clients, []).expect("clients");
+    let before: i64 = c.query_row("SELECT coalesce(max(seq), 0) FROM log_rows", [], |row| row.get(0)).expect("a number");
     let query = format!(
         "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1), \
-         base (at) AS (SELECT coalesce(max(sync_at), 1770000000000000) + 1 FROM sync_changes), \
+         base (at) AS (SELECT coalesce(max(sync_at), 1770000000000000) + 1 FROM log_rows), \
          numbered (k, i) AS (SELECT i, i % ?2 FROM n) \
-         INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, field_meta, client_id, created_at, sync_at) \
-         SELECT lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6))), ?3, ?4, ?5 || i, 'u' || (i % ?6), ?7, {data}, \
-         iif(?7 = 'update', json_object('title', strftime('%Y-%m-%dT%H:%M:%fZ', (at + k) / 1000000.0, 'unixepoch')), '{{}}'), \
-         'bench', at + k, at + k FROM numbered, base WHERE ?1 > 0"
+         INSERT OR FAIL INTO log_rows (user_no, app_no, table_no, client_no, projection, sync_at, schema_version, op, id, record_id, field_meta, data) \
+         SELECT t.user_no, t.app_no, t.no, c.no, CASE ?3 || '/' || ?4 WHEN 'ai/agents' THEN 1 WHEN 'ai/aiMissions' THEN 2 END, at + k, 1, ?7, \
+         lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6))), ?5 || i, \
+         iif(?7 = 'update', json_object('title', strftime('%Y-%m-%dT%H:%M:%fZ', (at + k) / 1000000.0, 'unixepoch')), '{{}}'), {data} \
+         FROM numbered, base CROSS JOIN log_tables t ON t.user_id = 'u' || (i % ?6) AND t.app_id = ?3 AND t.table_name = ?4 \
+         CROSS JOIN log_clients c ON c.user_no = t.user_no AND c.client_id = 'bench' WHERE ?1 > 0"
     );
     c.execute(&query, params![count, records, app, table, prefix, log.users, op]).expect("rows");
+    let counted = "INSERT INTO user_log (user_id, rows, bytes) SELECT t.user_id, count(*), sum(octet_length(data) + octet_length(field_meta)) \
+                   FROM log_rows r JOIN log_tables t ON t.no = r.table_no WHERE r.seq > ?1 GROUP BY t.user_id \
+                   ON CONFLICT (user_id) DO UPDATE SET rows = rows + excluded.rows, bytes = bytes + excluded.bytes";
+    c.execute(counted, [before]).expect("counts");
 }

@@ -151,7 +151,10 @@ async fn a_removal_that_is_cut_short_goes_on() {
     let store = open(mana.dir.path());
     assert_eq!(store.stats().await.unwrap().log_rows, 3);
     assert!(store.check_projection(store.check_log().await.unwrap()).await.unwrap().findings.is_empty());
-    let c = Connection::open(store.path()).unwrap();
-    let users = "SELECT group_concat(DISTINCT user_id) || ' ' || (SELECT count(*) FROM log_clients WHERE client_id LIKE 'client %') FROM log_tables";
-    assert_eq!(c.query_row(users, [], |row| row.get::<_, String>(0)).unwrap(), "anna 0");
+    // A file names users and clients in tables of their own.
+    if store.is_file() {
+        let c = Connection::open(store.path()).unwrap();
+        let users = "SELECT group_concat(DISTINCT user_id) || ' ' || (SELECT count(*) FROM log_clients WHERE client_id LIKE 'client %') FROM log_tables";
+        assert_eq!(c.query_row(users, [], |row| row.get::<_, String>(0)).unwrap(), "anna 0");
+    }
 }
