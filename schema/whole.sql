@@ -399,7 +399,7 @@ BEGIN
     SELECT n, coalesce((SELECT user_no FROM log_tables WHERE user_id = NEW.user_id LIMIT 1), n),
            coalesce((SELECT app_no FROM log_tables WHERE user_id = NEW.user_id AND app_id = NEW.app_id LIMIT 1), n),
            NEW.user_id, NEW.app_id, NEW.table_name
-    FROM (SELECT coalesce(max(no), 0) + 1 AS n FROM log_tables)
+    FROM (SELECT coalesce((SELECT max(no) FROM log_tables), 0) + 1 AS n)
     WHERE NOT EXISTS (SELECT 1 FROM log_tables WHERE user_id = NEW.user_id AND app_id = NEW.app_id AND table_name = NEW.table_name);
     INSERT INTO log_clients (user_no, client_id)
     SELECT user_no, NEW.client_id FROM log_tables t WHERE user_id = NEW.user_id AND app_id = NEW.app_id AND table_name = NEW.table_name

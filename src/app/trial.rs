@@ -53,7 +53,7 @@ impl App {
             return Ok(trial);
         }
         let (agent, _) = Agent::read(id, &agent.into());
-        let used = self.store.load(LoadQuery { user_id: user.clone(), agents: [].into() }, self.now()).await?.used;
+        let used = self.store.load(LoadQuery { user_id: user.clone(), agents: [].into(), ..LoadQuery::default() }, self.now()).await?.used;
         let of_agent = self.store.tokens_of(user, id, self.now()).await?;
         let is_over = agent.max_tokens_per_day.is_some_and(|most| of_agent >= most);
         if is_over || self.rules.ceilings.are_reached(used) {

@@ -112,7 +112,7 @@ pub(super) fn situation<'a>(
 pub async fn explain(store: &Store, snapshot: &Snapshot<Mission>, plans: Plans, now: Timestamp, rules: &Rules) -> StoreResult<Explanation> {
     let (user, id) = (&snapshot.user_id, &snapshot.id);
     let mission = snapshot.read();
-    let wanted = LoadQuery { user_id: user.clone(), agents: mission.agent_id.iter().cloned().collect() };
+    let wanted = LoadQuery { user_id: user.clone(), agents: mission.agent_id.iter().cloned().collect(), ..LoadQuery::default() };
     let load = store.load(wanted, now).await?;
     let agent = mission.agent_id.as_ref().and_then(|id| Some((Agent::read(id, &load.agents.get(id)?.0).0, load.agents.get(id)?.1)));
     let run = load.open.iter().find(|run| &run.mission_id == id);

@@ -19,7 +19,7 @@ use crate::store::{LoadQuery, Longest, MissionCard, Store, StoreResult, Table};
 /// When the database cannot be read.
 pub async fn standings(store: &Store, user: &UserId, cards: &[MissionCard], now: Timestamp, rules: &Rules) -> StoreResult<Vec<Standing>> {
     let agents = cards.iter().filter_map(|card| card.agent_id.clone()).collect();
-    let load = store.load(LoadQuery { user_id: user.clone(), agents }, now).await?;
+    let load = store.load(LoadQuery { user_id: user.clone(), agents, ..LoadQuery::default() }, now).await?;
     let closed_until = outage::closed_until(store, &rules.provider, &rules.breaker, now).await?;
     let mut standings = Vec::with_capacity(cards.len());
     for card in cards {

@@ -407,7 +407,12 @@ pub(super) fn pending(run: &OpenRun) -> PendingRun {
 fn wanted(due: &[Due]) -> Vec<LoadQuery> {
     let mut users: BTreeMap<&UserId, LoadQuery> = BTreeMap::new();
     for due in due {
-        let wanted = users.entry(&due.user_id).or_insert_with(|| LoadQuery { user_id: due.user_id.clone(), ..LoadQuery::default() });
+        let wanted = users.entry(&due.user_id).or_insert_with(|| LoadQuery {
+            user_id: due.user_id.clone(),
+            rest_decides: true,
+            ..LoadQuery::default()
+        });
+        wanted.rest_decides &= due.agent_id.is_some();
         wanted.agents.extend(due.agent_id.clone());
     }
     users.into_values().collect()

@@ -242,7 +242,8 @@ impl Runner {
             Some(id) => self.store.newest(Table::Agents, user, id).await?,
         };
         let agent = mission.agent_id.as_ref().zip(record).map(|(id, record)| Agent::read(id, &record).0);
-        let wanted = LoadQuery { user_id: user.clone(), agents: agent.iter().map(|agent| agent.id.clone()).collect() };
+        let wanted =
+            LoadQuery { user_id: user.clone(), agents: agent.iter().map(|agent| agent.id.clone()).collect(), ..LoadQuery::default() };
         let load = self.store.load(wanted, now).await?;
         let tokens = agent.as_ref().and_then(|agent| load.agents.get(&agent.id)).map_or(0, |(_, tokens)| *tokens);
         let situation = Situation {

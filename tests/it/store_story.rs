@@ -132,7 +132,7 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
         admit(change(&line)).unwrap()
     };
     let title = |title: String| RawRecord::from_iter([("title".to_owned(), Raw::from(title))]);
-    let load = || LoadQuery { user_id: user.clone(), agents: ["a".into()].into() };
+    let load = || LoadQuery { user_id: user.clone(), agents: ["a".into()].into(), ..LoadQuery::default() };
     Some(match method {
         "append" => shown(store.append(vec![Ok::<_, StoreError>(note("n1", format!("appended for {user}")))]).await),
         "push" => {
@@ -342,7 +342,7 @@ async fn told(store: &Store, method: &str, user: &UserId) -> Option<String> {
             let before = store.tokens_of(user, &agent, now).await.unwrap();
             store.add_trial(user, &agent, now, 7, 1).await.unwrap();
             assert_eq!(store.tokens_of(user, &agent, now).await.unwrap(), before + 7);
-            shown(store.load(LoadQuery { user_id: user.clone(), agents: [].into() }, now).await)
+            shown(store.load(LoadQuery { user_id: user.clone(), agents: [].into(), ..LoadQuery::default() }, now).await)
         }
         "begin_removal" | "remove_batch" => {
             let gone = UserId::from(format!("another of {user}"));

@@ -78,11 +78,6 @@ impl<'c> Db<'c> {
     pub fn is_lost(&self) -> bool {
         self.sqlite().is_some_and(rusqlite::Connection::is_autocommit)
     }
-
-    /// Holds one state of the database for all questions until it is dropped. On Postgres each reader has one anyway.
-    pub fn one_state(&self) -> Result<Option<rusqlite::Transaction<'c>>> {
-        self.sqlite().map(|connection| connection.unchecked_transaction()).transpose()
-    }
 }
 
 /// A prepared statement.

@@ -77,7 +77,6 @@ impl Store {
     pub async fn check_log(&self) -> StoreResult<Check> {
         let path = self.path().to_owned();
         self.read(move |c| {
-            let _state = c.one_state()?;
             let mut check = file_and_log(c)?;
             // A copy of it would be refused.
             if let Some(Err(error)) = c.sqlite().map(|c| crate::store::sqlite::migrate::verify(c, &path)) {
@@ -94,8 +93,6 @@ impl Store {
     /// When the database cannot be read.
     pub async fn check_projection(&self, mut check: Check) -> StoreResult<Check> {
         self.read(move |c| {
-            // One state of the database for all questions.
-            let _state = c.one_state()?;
             for table in [Table::Agents, Table::Missions] {
                 snapshots(c, table, &mut check)?;
             }

@@ -104,11 +104,7 @@ impl Store {
     /// When the database cannot be read.
     pub async fn insights(&self, user: &UserId, days: ZoneDays) -> StoreResult<Insights> {
         let user = user.to_owned();
-        self.read(move |c| {
-            let _state = c.one_state()?;
-            insights(c, &user, &days)
-        })
-        .await
+        self.read(move |c| insights(c, &user, &days)).await
     }
 
     /// Steps that a user rejected or took back before a moment, the last first.

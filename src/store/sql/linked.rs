@@ -54,7 +54,6 @@ impl Store {
     ) -> StoreResult<Vec<Linked<T>>> {
         let user = user.to_owned();
         self.read(move |c| {
-            let _state = c.one_state()?;
             let mut found = Vec::with_capacity(wanted.len());
             for (place, wanted) in wanted.iter().enumerate() {
                 found.push(one(c, &user, wanted, &mut bounds, |table, record, stamps| keep(place, table, record, stamps))?);

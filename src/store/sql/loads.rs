@@ -9,6 +9,7 @@ use super::error::store_error;
 use super::insights::count_of_agent;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::{OpenRun, Store, StoreResult};
+use crate::domain::agent::AgentState;
 use crate::domain::decision::{Used, day};
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::raw::RawRecord;
@@ -20,6 +21,8 @@ use crate::store::db::{self, Db, params};
 pub struct LoadQuery {
     pub user_id: UserId,
     pub agents: BTreeSet<AgentId>,
+    /// Whether only their missions are decided about, where one that rests needs no more: what was used is left out of it.
+    pub rest_decides: bool,
 }
 
 /// What decides about the missions of one user.
@@ -42,7 +45,7 @@ pub(super) use tokens;
 
 /// Without its index, all runs that the user ever had would be read.
 pub(super) const OPEN_OF: &str = "SELECT {} FROM runs INDEXED BY runs_one_open_per_mission WHERE user_id = ?1 AND outcome IS NULL";
-pub(super) const AGENT: &str = "SELECT record FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live'";
+pub(super) const AGENT: &str = "SELECT record, state FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live'";
 /// What runs took in a time, and what trials did.
 pub(super) const TOKENS_OF_AGENT: &str = concat!(
     "SELECT (SELECT ",
@@ -115,17 +118,22 @@ impl Store {
 
 fn load(c: &Db<'_>, wanted: &LoadQuery, now: Timestamp) -> db::Result<UserLoad> {
     let user = &wanted.user_id;
-    let mut load = UserLoad::default();
+    let (mut load, mut at_rest) = (UserLoad::default(), 0);
     for agent in &wanted.agents {
         let mut statement = c.prepare_cached(AGENT)?;
         if let Some(row) = statement.query(params![user, agent])?.next()? {
             let record = from_text(row.get_ref(0)?.as_str()?, || format!("the snapshot of agent {agent} of user {user}"))?;
-            load.agents.insert(agent.clone(), (record, tokens_of(c, user, agent, now)?));
+            let rests = wanted.rest_decides && row.get_ref(1)?.as_str()? != AgentState::Active.as_str();
+            at_rest += usize::from(rests);
+            let tokens = if rests { 0 } else { tokens_of(c, user, agent, now)? };
+            load.agents.insert(agent.clone(), (record, tokens));
         }
     }
     let open = OPEN_OF.replace("{}", OPEN_COLUMNS);
     load.open = c.prepare_cached(&open)?.query_map([user], open_run)?.collect::<Result<_, _>>()?;
-    load.used = used(c, user, now)?;
+    if !wanted.rest_decides || at_rest < wanted.agents.len() {
+        load.used = used(c, user, now)?;
+    }
     Ok(load)
 }
 
@@ -145,5 +153,45 @@ impl UserLoad {
     /// Runs of an agent that a process works on.
     pub fn in_flight(&self, agent: &AgentId) -> u64 {
         self.open.iter().filter(|run| run.owner.is_some() && run.agent_id.as_deref() == Some(agent)).count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::change;
+    use crate::domain::limits::admit;
+    use crate::store::{Options, StoreError};
+
+    #[tokio::test]
+    async fn what_was_used_is_left_out_where_all_agents_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &Options::default()).unwrap();
+        let (user, now) = (UserId::from("anna"), Timestamp::now());
+        for (id, state) in [("awake", "active"), ("resting", "paused"), ("old", "archived")] {
+            let line = json!({
+                "appId": "ai", "table": "agents", "recordId": id, "userId": "anna", "op": "insert", "data": {"name": id, "state": state},
+                "createdAt": "2026-04-15T07:00:00.000000Z", "clientId": "test",
+            });
+            let change = change::from_json(line.as_object().unwrap().into(), || uuid::Uuid::new_v4().to_string()).unwrap();
+            store.append([Ok::<_, StoreError>(admit(change).unwrap())]).await.unwrap();
+            store.add_trial(&user, &id.into(), now, 7, 1).await.unwrap();
+        }
+        crate::projection::refresh(&store).await.unwrap();
+        let later = now + jiff::SignedDuration::from_secs(1);
+        let load = async |agents: &[&str], rest_decides| {
+            let agents = agents.iter().map(|id| AgentId::from(*id)).collect();
+            let load = store.load(LoadQuery { user_id: user.clone(), agents, rest_decides }, later).await.unwrap();
+            let mut tokens: Vec<_> = load.agents.into_iter().map(|(id, (_, tokens))| (id.to_string(), tokens)).collect();
+            tokens.sort();
+            (tokens, load.used.tokens)
+        };
+        let of = |id: &str, tokens| (id.to_owned(), tokens);
+        assert_eq!(load(&["resting", "old"], true).await, (vec![of("old", 0), of("resting", 0)], 0));
+        assert_eq!(load(&["resting", "old"], false).await, (vec![of("old", 7), of("resting", 7)], 21));
+        assert_eq!(load(&["resting", "awake"], true).await, (vec![of("awake", 7), of("resting", 0)], 21));
+        assert_eq!(load(&["resting", "gone"], true).await, (vec![of("resting", 0)], 21), "a mission whose agent is gone runs");
     }
 }

@@ -261,7 +261,7 @@ impl Store {
         self.shared.writer.commits()
     }
 
-    /// Runs a query on a reader. The permits keep waiting queries from filling the blocking threads.
+    /// Runs queries on a reader, all as of the same moment. The permits keep waiting queries from filling the blocking threads.
     async fn read<T: Send + 'static>(&self, query: impl FnOnce(&Db<'_>) -> db::Result<T> + Send + 'static) -> StoreResult<T> {
         let shared = Arc::clone(&self.shared);
         let reading = async move {
@@ -293,17 +293,13 @@ impl Store {
         }
     }
 
-    /// Runs a script on a reader, all as of the same moment.
+    /// Runs a script on a reader.
     async fn read_as_of_now<T: Send + 'static>(
         &self,
         script: impl FnOnce(&SqlReads<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         let path = self.path().to_owned();
-        self.read(move |c| {
-            let _state = c.one_state()?;
-            Ok(script(&SqlReads { connection: *c, path: &path }))
-        })
-        .await?
+        self.read(move |c| Ok(script(&SqlReads { connection: *c, path: &path }))).await?
     }
 
     /// Runs `job` in the next group of writes and answers when that group is durable. A job that fails leaves nothing.
@@ -317,7 +313,7 @@ impl Store {
 }
 
 impl StoreInner {
-    /// Runs a query on a reader. It blocks.
+    /// Runs queries on a reader. It blocks.
     fn read<T>(&self, query: impl FnOnce(&Db<'_>) -> db::Result<T>) -> StoreResult<T> {
         let fail = |error| store_error(&self.path, error);
         match &self.engine {
@@ -327,6 +323,8 @@ impl StoreInner {
                     return Err(StoreError::Moved { path: self.path.clone() });
                 }
                 let connection = readers.get().map_err(|error| no_reader(&self.path, &error))?;
+                // One state of the database for all of them, and one lock.
+                let _state = connection.unchecked_transaction().map_err(fail)?;
                 query(&Db::from(&*connection)).map_err(fail)
             }
             Engine::Server { readers, .. } => {

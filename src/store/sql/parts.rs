@@ -160,8 +160,6 @@ impl Store {
             }
             let (name, key) = columns_of(table);
             let live = format!("SELECT 1 FROM {name} WHERE user_id = ?1 AND {key} = ?2 AND liveness = 'live'");
-            // One state of the record for both.
-            let _state = c.one_state()?;
             if !c.prepare_cached(&live)?.exists(params![user, id])? {
                 return Ok(None);
             }
@@ -203,7 +201,6 @@ impl Store {
             if c.sqlite().is_none() {
                 return whole::some_plans(c, &user, &id, skip, limit);
             }
-            let _state = c.one_state()?;
             let counts = |row: &Row<'_>| {
                 let client_active_at = row.get::<_, Option<i64>>(1)?.map(time::from_micros);
                 Ok((Plans { awaiting_review: row.get(0)?, client_active_at }, row.get::<_, usize>(2)?))

@@ -66,12 +66,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub async fn pull(&self, pull: Pull) -> StoreResult<Page> {
-        self.read(move |c| {
-            // One state of the log for all that follows.
-            let _state = c.one_state()?;
-            read_page(c, &pull)
-        })
-        .await
+        self.read(move |c| read_page(c, &pull)).await
     }
 
     /// The heads of rows after `seq`, oldest first, at most `limit`.

@@ -106,13 +106,7 @@ impl Store {
     pub async fn refresh_records(&self, user: &UserId, listed: &ListedTable) -> StoreResult<()> {
         loop {
             let (of, table) = (user.clone(), listed.clone());
-            let Some(batch) = self
-                .read(move |c| {
-                    let _state = c.one_state()?;
-                    ListBatch::read(c, &of, &table)
-                })
-                .await?
-            else {
+            let Some(batch) = self.read(move |c| ListBatch::read(c, &of, &table)).await? else {
                 return Ok(());
             };
             let (of, table, more) = (user.clone(), listed.table.clone(), batch.more);

@@ -39,7 +39,6 @@ impl Store {
     ) -> StoreResult<T> {
         let user = user.to_owned();
         self.read(move |c| {
-            let _state = c.one_state()?;
             let log = Logged::new(*c, &user, now);
             let seen = look(&log);
             log.end().map(|()| seen)

@@ -15,7 +15,7 @@ static SCHEMA: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/schema");
 const WHOLE: &str = include_str!("../../../schema/whole.sql");
 
 /// The number of the last migration that this program knows.
-pub const SCHEMA_VERSION: i64 = 31;
+pub const SCHEMA_VERSION: i64 = 32;
 
 /// The migration that writes the log anew.
 const LOG_ANEW: i64 = 11;
@@ -198,6 +198,8 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::{StatementStatus, params};
+
     use super::*;
 
     #[test]
@@ -247,5 +249,20 @@ mod tests {
         new.execute_batch(&expected).unwrap();
         assert_eq!(statements(&new), statements(&migrated));
         assert!(schema(&new).unwrap() == schema(&migrated).unwrap());
+    }
+    #[test]
+    fn a_row_that_comes_in_by_the_view_reads_nothing_of_others() {
+        let c = fresh(SCHEMA_VERSION).unwrap();
+        let insert = "INSERT INTO sync_changes (id, app_id, table_name, record_id, user_id, op, data, client_id, created_at, sync_at) \
+                      VALUES (?1, 'notes', 'notes', 'n', ?2, 'insert', '{}', 'c', ?1, ?1)";
+        let mut statement = c.prepare(insert).unwrap();
+        let mut scanned = |row: u32, user: &str| {
+            statement.execute(params![row, user]).unwrap();
+            statement.reset_status(StatementStatus::FullscanStep)
+        };
+        for row in 1..=100 {
+            scanned(row, &format!("user {row}"));
+        }
+        assert!(scanned(101, "user 1") < 10 && scanned(102, "another") < 10, "not with the tables of all users");
     }
 }

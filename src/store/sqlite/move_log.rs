@@ -18,6 +18,9 @@ const CACHE_KIB: i64 = 128 << 10;
 /// Rows after which it is told how far it has come.
 const TOLD_EACH: i64 = 250_000;
 
+/// The trigger by which rows come in, as it became later.
+const NEXT_NUMBER: &str = include_str!("../../../schema/0032_next_number.sql");
+
 /// Moves all rows; `is_due` says of a transaction whether they still have to, since another process may do the same.
 pub(super) fn move_log(
     connection: &mut Connection,
@@ -70,8 +73,12 @@ fn move_all(connection: &mut Connection, path: &Path, is_due: impl Fn(&Connectio
 /// How many rows of the next batch have moved.
 fn move_batch(tx: &Transaction<'_>) -> rusqlite::Result<i64> {
     let Some(last) = last_of_batch(tx)? else { return Ok(0) };
+    // The trigger of this version reads the tables of all users for each row. Outside the transaction it stays as it is.
+    let of_version: String = tx.query_row("SELECT sql FROM sqlite_schema WHERE name = 'sync_changes_insert'", [], |row| row.get(0))?;
+    tx.execute_batch(NEXT_NUMBER)?;
     let moved = format!("INSERT INTO sync_changes ({COLUMNS}) SELECT {COLUMNS} FROM old_sync_changes WHERE seq <= ?1 ORDER BY seq");
     tx.execute(&moved, [last])?;
+    tx.execute_batch(&format!("DROP TRIGGER sync_changes_insert; {of_version}"))?;
     // Its own count tells the rows of the table, not those of what its inserts set off.
     tx.execute("DELETE FROM old_sync_changes WHERE seq <= ?1", [last]).map(|rows| i64::try_from(rows).unwrap_or(i64::MAX))
 }
@@ -95,7 +102,7 @@ fn last_of_batch(tx: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sqlite::migrate::{SCHEMA_VERSION, fresh, migrate};
+    use crate::store::sqlite::migrate::{SCHEMA_VERSION, fresh, migrate, verify};
 
     /// A file of schema 29 with the rows of a few users, and another of what comes after it.
     fn old(path: &Path, rows: u32) -> Connection {
@@ -141,6 +148,7 @@ mod tests {
         let first = move_batch(&tx).unwrap();
         assert!(first > 40 && first < i64::from(ROWS) / 2, "{first}");
         tx.commit().unwrap();
+        verify(&connection, &path).unwrap();
         // The second never commits.
         connection.transaction().and_then(|tx| move_batch(&tx)).unwrap();
         drop(connection);
