@@ -13,6 +13,7 @@ mod rehearse;
 mod scan;
 mod standings;
 mod tick;
+mod told;
 mod upkeep;
 mod work;
 

@@ -54,6 +54,11 @@ impl Scan {
         }
     }
 
+    /// Whether the last tick came to the end of a round.
+    pub fn is_at_start(&self) -> bool {
+        self.after.is_none()
+    }
+
     /// Goes through a page; `true` where a bound ended it.
     fn take(&mut self, page: Vec<Due>, tick: &mut InTick) -> bool {
         let last = page.last().map(Due::key);

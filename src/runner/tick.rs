@@ -212,11 +212,16 @@ impl Runner {
         self.claim_and_start(admitted, now, &mut outcome).await?;
         let TickOutcome { mut stats, notes, runs } = outcome;
         for note in &notes {
-            note.log();
+            if progress.told.is_news(&note.user_id, &note.mission_id, &note.decision) {
+                note.log();
+            }
             stats.count_decision(note);
             if let Some(label) = note.decision.label().filter(|_| note.agent.is_some()) {
                 self.metrics.agent_decisions_total.with_label_values(&[label.as_str()]).inc();
             }
+        }
+        if progress.due.is_at_start() {
+            progress.told.end_round();
         }
         self.metrics.last_tick_timestamp_seconds.set(now.as_second() as f64);
         Ok(Tick { stats, notes, started, runs, duration: self.metrics.tick_duration_seconds.clone() })

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::scan::Scan;
 use super::tick::TickOutcome;
+use super::told::ToldDecisions;
 use super::{Runner, lock};
 use crate::domain::actor;
 use crate::domain::change::RUNNER_CLIENT;
@@ -27,6 +28,7 @@ const TIMES: u32 = 500;
 #[derive(Debug, Default)]
 pub(super) struct ScanProgress {
     pub due: Scan,
+    pub told: ToldDecisions,
     /// User and mission.
     unscheduled: (UserId, MissionId),
     /// When a run ended, and which.
