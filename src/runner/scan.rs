@@ -59,6 +59,11 @@ impl Scan {
         self.after.is_none()
     }
 
+    /// Whether a user has more due missions than a round takes, and the next one goes on with them.
+    pub fn goes_on_with(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// Goes through a page; `true` where a bound ended it.
     fn take(&mut self, page: Vec<Due>, tick: &mut InTick) -> bool {
         let last = page.last().map(Due::key);

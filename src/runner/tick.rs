@@ -12,6 +12,7 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::queue::in_turns;
+use super::upkeep::ScanProgress;
 use super::work::{PlanJob, RunOutcome, RunReport};
 use super::{Runner, count, lock};
 use crate::domain::agent::Agent;
@@ -212,7 +213,7 @@ impl Runner {
         self.claim_and_start(admitted, now, &mut outcome).await?;
         let TickOutcome { mut stats, notes, runs } = outcome;
         for note in &notes {
-            if progress.told.is_news(&note.user_id, &note.mission_id, &note.decision) {
+            if progress.told.is_news(note) {
                 note.log();
             }
             stats.count_decision(note);
@@ -220,8 +221,9 @@ impl Runner {
                 self.metrics.agent_decisions_total.with_label_values(&[label.as_str()]).inc();
             }
         }
-        if progress.due.is_at_start() {
-            progress.told.end_round();
+        let ScanProgress { due, told, .. } = &mut *progress;
+        if due.is_at_start() {
+            told.end_round(|user| due.goes_on_with(user));
         }
         self.metrics.last_tick_timestamp_seconds.set(now.as_second() as f64);
         Ok(Tick { stats, notes, started, runs, duration: self.metrics.tick_duration_seconds.clone() })
@@ -421,4 +423,24 @@ fn wanted(due: &[Due]) -> Vec<LoadQuery> {
         wanted.agents.extend(due.agent_id.clone());
     }
     users.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decision::Plans;
+
+    #[test]
+    fn an_agent_at_rest_decides_nothing_about_a_mission_without_one() {
+        let due = |user: &str, agent: Option<&str>| Due {
+            user_id: user.into(),
+            mission_id: "m".into(),
+            agent_id: agent.map(AgentId::from),
+            scheduled_for: Timestamp::UNIX_EPOCH,
+            plans: Plans::default(),
+        };
+        let wanted = wanted(&[due("anna", Some("a")), due("ben", Some("a")), due("anna", None), due("ben", Some("b"))]);
+        let wanted: Vec<_> = wanted.iter().map(|load| (load.user_id.as_str(), load.agents.len(), load.rest_decides)).collect();
+        assert_eq!(wanted, [("anna", 1, false), ("ben", 2, true)]);
+    }
 }

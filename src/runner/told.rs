@@ -1,37 +1,49 @@
-//! What the log says about due missions: when a decision changes, and not at each tick that it stays as it was.
+//! What the log says about due missions: when a decision changes, and not at each tick while it stays the same.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 
+use super::tick::Note;
 use crate::domain::decision::{Condition, Decision};
-use crate::domain::ids::{MissionId, UserId};
+use crate::domain::ids::{AgentId, MissionId, UserId};
 
-/// The decisions that the log of this process has; those of missions that are not due any more are forgotten.
+/// The decisions that the log of this process has; those about missions that are not due any more are forgotten.
 #[derive(Debug, Default)]
-pub(super) struct ToldDecisions {
-    in_round: WaitKinds,
-    before: WaitKinds,
+pub(super) struct ToldDecisions(HashMap<UserId, ToldUser>);
+
+#[derive(Debug, Default)]
+struct ToldUser {
+    /// Since all due missions of the user were gone through.
+    now: HashMap<MissionId, WaitKind>,
+    before: HashMap<MissionId, WaitKind>,
 }
 
-/// What a mission waits for; `None`: it ran.
-type WaitKinds = HashMap<(UserId, MissionId), Option<Discriminant<Condition>>>;
+/// The agent, and what the mission waits for; `None`: it ran.
+type WaitKind = (Option<AgentId>, Option<Discriminant<Condition>>);
 
 impl ToldDecisions {
     /// Whether a decision is another than the last one about that mission. A run always is.
-    pub fn is_news(&mut self, user: &UserId, mission: &MissionId, decision: &Decision) -> bool {
-        let kind = match decision {
+    pub fn is_news(&mut self, note: &Note) -> bool {
+        let condition = match &note.decision {
             Decision::Run => None,
             Decision::Wait(condition) => Some(discriminant(condition)),
         };
-        let key = (user.clone(), mission.clone());
-        let last = self.in_round.get(&key).or_else(|| self.before.get(&key)).copied();
-        self.in_round.insert(key, kind);
-        kind.is_none() || last != Some(kind)
+        let kind = (note.agent_id.clone(), condition);
+        let ToldUser { now, before } = self.0.entry(note.user_id.clone()).or_default();
+        let before = before.remove(&note.mission_id);
+        let last = now.insert(note.mission_id.clone(), kind.clone()).or(before);
+        condition.is_none() || last != Some(kind)
     }
 
-    /// Ends a round through all due missions.
-    pub fn end_round(&mut self) {
-        self.before = std::mem::take(&mut self.in_round);
+    /// Ends a round through due missions; `goes_on` says of a user whether there are more of theirs than it took.
+    pub fn end_round(&mut self, goes_on: impl Fn(&UserId) -> bool) {
+        self.0.retain(|user, of_user| {
+            if goes_on(user) {
+                return true;
+            }
+            of_user.before = std::mem::take(&mut of_user.now);
+            !of_user.before.is_empty()
+        });
     }
 }
 
@@ -40,20 +52,48 @@ mod tests {
     use super::*;
     use crate::domain::agent::AgentState;
 
+    const PAUSED: Decision = Decision::Wait(Condition::NotPaused(AgentState::Paused));
+
+    fn note(mission: &str, agent: &str, decision: Decision) -> Note {
+        Note {
+            user_id: "anna".into(),
+            mission_id: mission.into(),
+            agent_id: Some(agent.into()),
+            agent: None,
+            run_id: None,
+            decision,
+            reason: None,
+        }
+    }
+
     #[test]
     fn a_decision_is_told_when_it_changes_and_a_run_each_time() {
         let mut told = ToldDecisions::default();
-        let paused = Decision::Wait(Condition::NotPaused(AgentState::Paused));
         let budget = |used| Decision::Wait(Condition::Budget { used, allowed: Some(1) });
-        let mut tick = |decided: &[(&str, Decision)]| -> Vec<bool> {
-            let news = decided.iter().map(|(mission, decision)| told.is_news(&"anna".into(), &(*mission).into(), decision)).collect();
-            told.end_round();
+        let mut tick = |decided: &[(&str, &str, Decision)]| -> Vec<bool> {
+            let news = decided.iter().map(|(mission, agent, decision)| told.is_news(&note(mission, agent, *decision))).collect();
+            told.end_round(|_| false);
             news
         };
-        assert_eq!(tick(&[("m", paused), ("n", paused)]), [true, true]);
-        assert_eq!(tick(&[("m", paused), ("n", budget(1))]), [false, true]);
-        assert_eq!(tick(&[("m", Decision::Run), ("n", budget(2))]), [true, false], "a mission may run again, and figures are no news");
-        assert_eq!(tick(&[("m", Decision::Run)]), [true]);
-        assert_eq!(tick(&[("m", paused), ("n", budget(2))]), [true, true], "one that was not due meanwhile is told again");
+        assert_eq!(tick(&[("m", "a", PAUSED), ("n", "a", PAUSED)]), [true, true]);
+        assert_eq!(tick(&[("m", "a", PAUSED), ("n", "a", budget(1))]), [false, true]);
+        assert_eq!(tick(&[("m", "b", PAUSED), ("n", "a", budget(2))]), [true, false], "another agent is news, and figures are not");
+        assert_eq!(tick(&[("m", "b", Decision::Run)]), [true]);
+        assert_eq!(tick(&[("m", "b", Decision::Run)]), [true], "a mission may run again");
+        assert_eq!(tick(&[("m", "b", PAUSED), ("n", "a", budget(2))]), [true, true], "one that was not due meanwhile is told again");
+        assert_eq!((tick(&[]), told.0.len()), (vec![], 0));
+    }
+
+    #[test]
+    fn whoever_has_more_than_a_round_takes_is_told_them_once() {
+        let mut told = ToldDecisions::default();
+        let mut news = Vec::new();
+        // The last round finds that nothing is left, and the next begins anew.
+        for round in [&["a", "b"][..], &["c"], &[]].into_iter().cycle().take(9) {
+            // A round may take several ticks.
+            news.push(round.iter().chain(round).filter(|mission| told.is_news(&note(mission, "x", PAUSED))).count());
+            told.end_round(|_| !round.is_empty());
+        }
+        assert_eq!(news, [2, 1, 0, 0, 0, 0, 0, 0, 0]);
     }
 }

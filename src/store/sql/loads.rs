@@ -9,7 +9,7 @@ use super::error::store_error;
 use super::insights::count_of_agent;
 use super::runs::{OPEN_COLUMNS, open_run};
 use super::{OpenRun, Store, StoreResult};
-use crate::domain::agent::AgentState;
+use crate::domain::agent::{Agent, AgentState};
 use crate::domain::decision::{Used, day};
 use crate::domain::ids::{AgentId, UserId};
 use crate::domain::raw::RawRecord;
@@ -21,14 +21,15 @@ use crate::store::db::{self, Db, params};
 pub struct LoadQuery {
     pub user_id: UserId,
     pub agents: BTreeSet<AgentId>,
-    /// Whether only their missions are decided about, where one that rests needs no more: what was used is left out of it.
+    /// Only missions of these agents are decided about. For one that is paused or archived that alone decides, so its tokens are
+    /// told as 0, and where all of them are, so is `used`.
     pub rest_decides: bool,
 }
 
 /// What decides about the missions of one user.
 #[derive(Debug, Clone, Default)]
 pub struct UserLoad {
-    /// The wanted agents that live, each with the tokens that it used in the last 24 hours.
+    /// The wanted agents that live, each with the tokens that it used in the last 24 hours, as far as they matter.
     pub agents: HashMap<AgentId, (RawRecord, u64)>,
     /// Runs that have not ended.
     pub open: Vec<OpenRun>,
@@ -45,7 +46,7 @@ pub(super) use tokens;
 
 /// Without its index, all runs that the user ever had would be read.
 pub(super) const OPEN_OF: &str = "SELECT {} FROM runs INDEXED BY runs_one_open_per_mission WHERE user_id = ?1 AND outcome IS NULL";
-pub(super) const AGENT: &str = "SELECT record, state FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live'";
+pub(super) const AGENT: &str = "SELECT record FROM agent_snapshots WHERE user_id = ?1 AND agent_id = ?2 AND liveness = 'live'";
 /// What runs took in a time, and what trials did.
 pub(super) const TOKENS_OF_AGENT: &str = concat!(
     "SELECT (SELECT ",
@@ -123,7 +124,7 @@ fn load(c: &Db<'_>, wanted: &LoadQuery, now: Timestamp) -> db::Result<UserLoad> 
         let mut statement = c.prepare_cached(AGENT)?;
         if let Some(row) = statement.query(params![user, agent])?.next()? {
             let record = from_text(row.get_ref(0)?.as_str()?, || format!("the snapshot of agent {agent} of user {user}"))?;
-            let rests = wanted.rest_decides && row.get_ref(1)?.as_str()? != AgentState::Active.as_str();
+            let rests = wanted.rest_decides && Agent::read(agent, &record).0.state != AgentState::Active;
             at_rest += usize::from(rests);
             let tokens = if rests { 0 } else { tokens_of(c, user, agent, now)? };
             load.agents.insert(agent.clone(), (record, tokens));
@@ -131,7 +132,7 @@ fn load(c: &Db<'_>, wanted: &LoadQuery, now: Timestamp) -> db::Result<UserLoad> 
     }
     let open = OPEN_OF.replace("{}", OPEN_COLUMNS);
     load.open = c.prepare_cached(&open)?.query_map([user], open_run)?.collect::<Result<_, _>>()?;
-    if !wanted.rest_decides || at_rest < wanted.agents.len() {
+    if at_rest == 0 || at_rest < wanted.agents.len() {
         load.used = used(c, user, now)?;
     }
     Ok(load)

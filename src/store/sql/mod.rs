@@ -343,3 +343,26 @@ impl StoreInner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_read_sees_one_state_and_the_next_one_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), &Options { readers: 1, ..Options::default() }).unwrap();
+        let facts = |c: &Db<'_>| c.query_row("SELECT count(*) FROM facts", db::params![], |row| row.get::<_, i64>(0));
+        let before = store.read(facts).await.unwrap();
+        let writer = rusqlite::Connection::open(store.path()).unwrap();
+        let write = move |name: &str| writer.execute("INSERT INTO facts (name, value) VALUES (?1, '')", [name]);
+        let seen = store.read(move |c| Ok((facts(c)?, write("during it")?, facts(c)?))).await.unwrap();
+        assert_eq!(seen, (before, 1, before));
+        assert_eq!(store.read(facts).await.unwrap(), before + 1);
+
+        let failed = store.read(move |c| facts(c).and(Err::<(), _>(db::Error::QueryReturnedNoRows))).await;
+        assert!(failed.is_err());
+        store.set_fact("after it failed", String::new()).await.unwrap();
+        assert_eq!(store.read(facts).await.unwrap(), before + 2, "it let go of its state");
+    }
+}

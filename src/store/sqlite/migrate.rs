@@ -250,6 +250,7 @@ mod tests {
         assert_eq!(statements(&new), statements(&migrated));
         assert!(schema(&new).unwrap() == schema(&migrated).unwrap());
     }
+
     #[test]
     fn a_row_that_comes_in_by_the_view_reads_nothing_of_others() {
         let c = fresh(SCHEMA_VERSION).unwrap();
