@@ -12,7 +12,6 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::queue::in_turns;
-use super::upkeep::ScanProgress;
 use super::work::{PlanJob, RunOutcome, RunReport};
 use super::{Runner, count, lock};
 use crate::domain::agent::Agent;
@@ -221,9 +220,9 @@ impl Runner {
                 self.metrics.agent_decisions_total.with_label_values(&[label.as_str()]).inc();
             }
         }
-        let ScanProgress { due, told, .. } = &mut *progress;
-        if due.is_at_start() {
-            told.end_round(|user| due.goes_on_with(user));
+        let progress = &mut *progress;
+        if progress.due.is_at_start() {
+            progress.told.end_round(|user| progress.due.goes_on_with(user));
         }
         self.metrics.last_tick_timestamp_seconds.set(now.as_second() as f64);
         Ok(Tick { stats, notes, started, runs, duration: self.metrics.tick_duration_seconds.clone() })

@@ -7,14 +7,18 @@ use super::tick::Note;
 use crate::domain::decision::{Condition, Decision};
 use crate::domain::ids::{AgentId, MissionId, UserId};
 
+/// Missions of a user that are remembered; decisions about further ones are told each time.
+const MOST_OF_USER: usize = 10_000;
+
 /// The decisions that the log of this process has; those about missions that are not due any more are forgotten.
 #[derive(Debug, Default)]
 pub(super) struct ToldDecisions(HashMap<UserId, ToldUser>);
 
 #[derive(Debug, Default)]
 struct ToldUser {
-    /// Since all due missions of the user were gone through.
+    /// Told since the user's due missions were last gone through to the end.
     now: HashMap<MissionId, WaitKind>,
+    /// Told before that, and not come to again yet.
     before: HashMap<MissionId, WaitKind>,
 }
 
@@ -30,9 +34,12 @@ impl ToldDecisions {
         };
         let kind = (note.agent_id.clone(), condition);
         let ToldUser { now, before } = self.0.entry(note.user_id.clone()).or_default();
-        let before = before.remove(&note.mission_id);
-        let last = now.insert(note.mission_id.clone(), kind.clone()).or(before);
-        condition.is_none() || last != Some(kind)
+        let last = now.remove(&note.mission_id).or_else(|| before.remove(&note.mission_id));
+        let is_news = condition.is_none() || last.as_ref() != Some(&kind);
+        if now.len() + before.len() < MOST_OF_USER {
+            now.insert(note.mission_id.clone(), kind);
+        }
+        is_news
     }
 
     /// Ends a round through due missions; `goes_on` says of a user whether there are more of theirs than it took.
@@ -95,5 +102,18 @@ mod tests {
             told.end_round(|_| !round.is_empty());
         }
         assert_eq!(news, [2, 1, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn no_more_than_a_bound_is_remembered_of_a_user() {
+        let mut told = ToldDecisions::default();
+        let ids: Vec<String> = (0..MOST_OF_USER + 5).map(|n| n.to_string()).collect();
+        let mut round = || {
+            let news = ids.iter().filter(|id| told.is_news(&note(id, "a", PAUSED))).count();
+            told.end_round(|_| false);
+            (news, told.0.values().map(|user| user.now.len() + user.before.len()).sum::<usize>())
+        };
+        assert_eq!(round(), (MOST_OF_USER + 5, MOST_OF_USER));
+        assert_eq!(round(), (5, MOST_OF_USER));
     }
 }

@@ -21,8 +21,8 @@ use crate::store::db::{self, Db, params};
 pub struct LoadQuery {
     pub user_id: UserId,
     pub agents: BTreeSet<AgentId>,
-    /// Only missions of these agents are decided about. For one that is paused or archived that alone decides, so its tokens are
-    /// told as 0, and where all of them are, so is `used`.
+    /// Set where every mission in question has one of these agents. A paused or archived agent decides by itself: its tokens are not
+    /// looked up (0), and where all of them are, neither is `used`.
     pub rest_decides: bool,
 }
 
